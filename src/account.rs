@@ -1,0 +1,198 @@
+//! An account as one document: whatever must change together is in one record, so that a check and its use are one
+//! compare-and-swap of the store. Pure data and the questions one asks of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Time, UserId};
+use crate::factor::{Method, MethodSet};
+
+/// What a user's second factor must be: the server's default, or an administrator's word for this user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserMfaPolicy {
+    #[default]
+    Inherit,
+    Off,
+    Optional,
+    Required,
+}
+
+/// The policy in force for a user (contract, "Which user").
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MfaPolicy {
+    /// Never asked; two-factor routes are closed.
+    Off,
+    /// Asked once the user has a method.
+    #[default]
+    Optional,
+    /// Sent to enrol at the next sign-in.
+    Required,
+}
+
+impl UserMfaPolicy {
+    /// The policy in force where the server's default is `default`.
+    pub const fn resolve(self, default: MfaPolicy) -> MfaPolicy {
+        match self {
+            Self::Inherit => default,
+            Self::Off => MfaPolicy::Off,
+            Self::Optional => MfaPolicy::Optional,
+            Self::Required => MfaPolicy::Required,
+        }
+    }
+}
+
+/// An authenticator app. The secret is sealed and bound to the account ([`crate::store::seal`]).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TotpEnrolment {
+    pub sealed_secret: String,
+    pub digits: u8,
+    /// Seconds.
+    pub period: u32,
+    #[serde(default)]
+    pub algorithm: TotpAlgorithm,
+    /// The last time step that was accepted; nothing at or before it is accepted again (RFC 6238 section 5.2).
+    pub last_step: u64,
+    pub name: String,
+    pub added: Time,
+    pub last_used: Option<Time>,
+}
+
+/// The hash of a TOTP (RFC 6238 section 1.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TotpAlgorithm {
+    #[default]
+    Sha1,
+    Sha256,
+    Sha512,
+}
+
+/// A security key or passkey.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WebauthnEnrolment {
+    /// The credential id, base64url without padding.
+    pub id: String,
+    pub name: String,
+    /// What the WebAuthn library keeps of it: public key, counter, flags.
+    pub passkey: serde_json::Value,
+    pub added: Time,
+    pub last_used: Option<Time>,
+}
+
+/// E-mail or SMS as a second factor; the address or number is the account's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OtpEnrolment {
+    pub added: Time,
+    pub last_used: Option<Time>,
+}
+
+/// A recovery code: salted SHA-256, which suffices for 80 random bits (NIST SP 800-63B-4 section 3.1.2.2).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecoveryCode {
+    pub salt: String,
+    pub hash: String,
+    pub used: Option<Time>,
+}
+
+/// Wrong passwords and codes in a row, over every way in (NIST SP 800-63B-4 section 3.2.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failures {
+    pub count: u32,
+    pub locked_until: Option<Time>,
+}
+
+/// A browser that finished a sign-in of this user before: told apart at the next one, and perhaps trusted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KnownBrowser {
+    /// The id in the browser's signed device cookie.
+    pub id: String,
+    /// What a person would call it: "Firefox on Linux".
+    pub name: String,
+    pub first_seen: Time,
+    pub last_seen: Time,
+    /// Until when it skips the second factor, if it does.
+    pub trusted_until: Option<Time>,
+    /// Its own failure budget, so that a stranger's failures do not lock the owner out of it.
+    #[serde(default)]
+    pub failures: Failures,
+}
+
+/// An account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Account {
+    pub id: UserId,
+    pub name: String,
+    pub email: String,
+    #[serde(default)]
+    pub phone: Option<String>,
+    pub display_name: String,
+    #[serde(default)]
+    pub groups: Vec<String>,
+    #[serde(default)]
+    pub disabled: bool,
+    /// A PHC string; absent until the set-up link is used.
+    #[serde(default)]
+    pub password: Option<String>,
+    #[serde(default)]
+    pub mfa_policy: UserMfaPolicy,
+    /// The methods an administrator allows this user; absent: the server's.
+    #[serde(default)]
+    pub allowed: Option<Vec<Method>>,
+    #[serde(default)]
+    pub totp: Option<TotpEnrolment>,
+    #[serde(default)]
+    pub webauthn: Vec<WebauthnEnrolment>,
+    #[serde(default)]
+    pub email_otp: Option<OtpEnrolment>,
+    #[serde(default)]
+    pub sms_otp: Option<OtpEnrolment>,
+    #[serde(default)]
+    pub recovery: Vec<RecoveryCode>,
+    #[serde(default)]
+    pub last_method: Option<Method>,
+    #[serde(default)]
+    pub failures: Failures,
+    #[serde(default)]
+    pub browsers: Vec<KnownBrowser>,
+    /// Grows whenever the password or a factor changes: sessions, flows and trusted browsers of an earlier epoch are void.
+    #[serde(default)]
+    pub epoch: u32,
+    pub created: Time,
+    #[serde(default)]
+    pub password_changed: Option<Time>,
+    /// When the user was first told to enrol, for `mfa.grace`.
+    #[serde(default)]
+    pub grace_started: Option<Time>,
+}
+
+impl Account {
+    /// The methods that are set up, recovery codes not counted.
+    pub fn enrolled(&self) -> MethodSet {
+        Method::ENROLLABLE.into_iter().filter(|m| self.has(*m)).collect()
+    }
+
+    /// Whether a method is set up (for recovery: whether an unused code is left).
+    pub fn has(&self, method: Method) -> bool {
+        match method {
+            Method::Totp => self.totp.is_some(),
+            Method::Webauthn => !self.webauthn.is_empty(),
+            Method::Email => self.email_otp.is_some(),
+            Method::Sms => self.sms_otp.is_some() && self.phone.is_some(),
+            Method::Recovery => self.recovery_left() > 0,
+        }
+    }
+
+    /// Unused recovery codes.
+    pub fn recovery_left(&self) -> usize {
+        self.recovery.iter().filter(|code| code.used.is_none()).count()
+    }
+
+    /// The methods that this user may set up where the server allows `server`.
+    pub fn may_enrol(&self, server: MethodSet) -> MethodSet {
+        match &self.allowed {
+            Some(own) => own.iter().copied().collect::<MethodSet>().and(server),
+            None => server,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Leaf types with no knowledge of the gateway: time, identifiers, secrets, hosts, client addresses, random numbers.
+
+pub mod address;
+pub mod clock;
+pub mod host;
+pub mod id;
+pub mod random;
+pub mod secret;
+
+pub use address::ClientAddr;
+pub use clock::{Clock, Time};
+pub use host::Host;
+pub use id::{FlowId, SessionId, UserId};
+pub use secret::Secret;

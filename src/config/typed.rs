@@ -1,0 +1,213 @@
+//! The configuration as the program uses it: checked, with every default filled in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::account::MfaPolicy;
+use crate::base::Secret;
+use crate::factor::MethodSet;
+use crate::policy::{Expectation, Route};
+
+/// A checked configuration. `Config::default()` in tests and `demo` has no listener and no route.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub server: Server,
+    pub portal: Portal,
+    pub session: Session,
+    pub password: Password,
+    pub mfa: Mfa,
+    pub mail: Option<Mail>,
+    pub sms: Option<Sms>,
+    pub limits: Limits,
+    pub store: StoreUrl,
+    pub admin: Admin,
+    pub routes: Vec<Route>,
+    pub expect: Vec<Expectation>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub listen: Vec<SocketAddr>,
+    pub data_dir: PathBuf,
+    /// `None`: one per core.
+    pub threads: Option<usize>,
+    pub admin_listen: Option<SocketAddr>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub tls: Vec<TlsListener>,
+}
+
+#[derive(Clone, Debug)]
+pub struct TlsListener {
+    pub listen: SocketAddr,
+    pub certificates: Vec<Certificate>,
+}
+
+/// Files in PEM.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct Portal {
+    /// Starts with `/`, no trailing slash; lower case.
+    pub prefix: String,
+    pub title: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The base name; over HTTPS it gets `__Host-` or `__Secure-`.
+    pub cookie: String,
+    pub domain: Option<String>,
+    pub lifetime: Duration,
+    pub idle_timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Password {
+    pub memory_kib: u32,
+    pub iterations: u32,
+    pub parallelism: u32,
+    /// Code points.
+    pub min_length: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FirstEnrolment {
+    /// A code sent to the registered address, or a set-up link, comes first.
+    Verified,
+    /// The password is enough.
+    Password,
+}
+
+#[derive(Clone, Debug)]
+pub struct Mfa {
+    pub policy: MfaPolicy,
+    /// What users may enrol.
+    pub methods: MethodSet,
+    pub first_enrolment: FirstEnrolment,
+    /// Zero: not offered.
+    pub trusted_device: Duration,
+    pub grace: Option<Duration>,
+    pub otp: Otp,
+    pub totp: Totp,
+    /// The RP id; `None`: the session's domain, else the host.
+    pub rp_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Otp {
+    pub digits: u8,
+    pub lifetime: Duration,
+    pub resend_after: Duration,
+    pub max_attempts: u32,
+    pub max_sends: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Totp {
+    pub issuer: String,
+    pub digits: u8,
+    pub period: Duration,
+    /// Steps either way.
+    pub skew: u16,
+}
+
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// `smtp://`, `smtp+starttls://`, `smtps://`, with credentials where needed.
+    pub url: Secret,
+    pub from: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Sms {
+    pub url: String,
+    /// Names and values; values may be secret.
+    pub headers: Vec<(String, Secret)>,
+    /// A template with `{{ phone | tojson }}`, `{{ text | tojson }}`, and `urlencode` for forms.
+    pub body: String,
+}
+
+/// So many in so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    pub count: u32,
+    pub per: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub login_per_ip: Rate,
+    pub login_per_account: Rate,
+    pub lockout_after: u32,
+    pub lockout: Duration,
+    pub max_hashes: usize,
+    pub header_timeout: Duration,
+    pub connections: usize,
+    pub connections_per_ip: usize,
+}
+
+#[derive(Clone, Debug)]
+pub enum StoreUrl {
+    /// A folder.
+    Sled(PathBuf),
+    Postgres(Secret),
+}
+
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub groups: Vec<String>,
+    pub max_age: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        use std::time::Duration as D;
+        let minutes = |m: u64| D::from_secs(m * 60);
+        Self {
+            server: Server {
+                listen: Vec::new(),
+                data_dir: "data".into(),
+                threads: None,
+                admin_listen: None,
+                trusted_proxies: Vec::new(),
+                tls: Vec::new(),
+            },
+            portal: Portal { prefix: "/.vestibule".into(), title: "Sign in".into() },
+            session: Session { cookie: "vestibule".into(), domain: None, lifetime: minutes(720), idle_timeout: minutes(60) },
+            password: Password { memory_kib: 19456, iterations: 2, parallelism: 1, min_length: 12 },
+            mfa: Mfa {
+                policy: MfaPolicy::Optional,
+                methods: crate::factor::Method::ENROLLABLE.into_iter().collect(),
+                first_enrolment: FirstEnrolment::Verified,
+                trusted_device: D::ZERO,
+                grace: None,
+                otp: Otp { digits: 6, lifetime: minutes(5), resend_after: D::from_secs(30), max_attempts: 5, max_sends: 5 },
+                totp: Totp { issuer: "Vestibule".into(), digits: 6, period: D::from_secs(30), skew: 1 },
+                rp_id: None,
+            },
+            mail: None,
+            sms: None,
+            limits: Limits {
+                login_per_ip: Rate { count: 60, per: minutes(1) },
+                login_per_account: Rate { count: 20, per: minutes(1) },
+                lockout_after: 10,
+                lockout: minutes(15),
+                max_hashes: 2,
+                header_timeout: D::from_secs(10),
+                connections: 10_000,
+                connections_per_ip: 1_000,
+            },
+            store: StoreUrl::Sled("data/store".into()),
+            admin: Admin { groups: vec!["admins".into()], max_age: minutes(15) },
+            routes: Vec::new(),
+            expect: Vec::new(),
+        }
+    }
+}

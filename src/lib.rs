@@ -1,0 +1,26 @@
+//! vestibule: a reverse-proxy authentication gateway.
+//!
+//! The room between two interlocking doors: the password and the second factor. A request is read once, judged once, and
+//! goes out only with an [`policy::Admission`] in its hand; see `docs/architecture.md` for the rooms and the life of a request.
+#![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod account;
+pub mod app;
+pub mod base;
+pub mod cli;
+pub mod config;
+pub mod factor;
+pub mod gateway;
+pub mod limit;
+pub mod login;
+pub mod notify;
+pub mod path;
+pub mod policy;
+pub mod portal;
+pub mod service;
+pub mod session;
+pub mod store;
+pub mod telemetry;
+pub mod view;

