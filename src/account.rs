@@ -42,10 +42,12 @@ impl UserMfaPolicy {
     }
 }
 
-/// An authenticator app. The secret is sealed and bound to the account ([`crate::store::seal`]).
+/// An authenticator app. The secret is sealed and bound to the account ([`crate::store::Store::seal`]).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TotpEnrolment {
     pub sealed_secret: String,
+    /// What tells the secret apart from others' ([`crate::store::Store::totp_fingerprint`]).
+    pub fingerprint: String,
     pub digits: u8,
     /// Seconds.
     pub period: u32,
@@ -181,6 +183,32 @@ impl Account {
             Method::Sms => self.sms_otp.is_some() && self.phone.is_some(),
             Method::Recovery => self.recovery_left() > 0,
         }
+    }
+
+    /// Takes a method out of the account (for security keys: the one with this id, or all of them); `false` where it was not there.
+    /// Recovery codes go with the last method.
+    pub fn take_away(&mut self, method: Method, key: Option<&str>) -> bool {
+        let before = self.webauthn.len();
+        let there = match method {
+            Method::Totp => self.totp.take().is_some(),
+            Method::Webauthn => {
+                self.webauthn.retain(|one| key.is_some_and(|key| one.id != key));
+                self.webauthn.len() < before
+            }
+            Method::Email => self.email_otp.take().is_some(),
+            Method::Sms => self.sms_otp.take().is_some(),
+            Method::Recovery => !std::mem::take(&mut self.recovery).is_empty(),
+        };
+        if self.enrolled().is_empty() {
+            self.recovery.clear();
+        }
+        there
+    }
+
+    /// What holds after every change of a password or factor: sessions, flows and links from before are void, no browser is trusted.
+    pub fn factors_changed(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.browsers.iter_mut().for_each(|browser| browser.trusted_until = None);
     }
 
     /// Unused recovery codes.

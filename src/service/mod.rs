@@ -1,1 +1,123 @@
-//! (room service)
+//! The use cases: sign in, enrol, my account, administration. Domain, store, notices and limits put together; knows no HTTP.
+
+pub mod accounts;
+pub mod audit;
+mod client;
+mod enrol;
+mod hasher;
+mod links;
+pub mod live;
+mod notices;
+mod passkey;
+mod profile;
+mod second;
+mod sign_in;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+pub use client::{Client, DeviceId, browser_name};
+pub use enrol::{Confirmed, EnrolPage, EnrolProblem};
+pub use hasher::{Busy, Hasher};
+pub use live::{Live, LiveSession};
+pub use notices::Courier;
+pub use second::{Pending, SecondProblem};
+pub use sign_in::{Entry, Signed};
+
+use crate::base::{Clock, Time};
+use crate::config::Config;
+use crate::factor::{Method, password};
+use crate::limit::{RateLimiter, Throttled};
+use crate::store::{Store, StoreError};
+
+/// All that the use cases work with. One for the life of the process.
+pub struct Services {
+    pub clock: Clock,
+    pub store: Arc<Store>,
+    pub live: Arc<Live>,
+    pub courier: Courier,
+    config: ArcSwap<Config>,
+    hasher: Hasher,
+    per_address: RateLimiter,
+    per_login: RateLimiter,
+    /// Hashed for names that nobody has, so that they take as long.
+    dummy_phc: String,
+}
+
+/// Why something was refused; one table at the portal's edge maps it to a page and a status.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Unknown, wrong, locked, disabled: one answer (OWASP ASVS 6.3.8).
+    #[error("the name or the password is not right")]
+    WrongPassword,
+    #[error("too many failures")]
+    Throttled(Duration),
+    #[error("too many sign-ins at once")]
+    Busy,
+    /// The sign-in under way is over: expired, finished, or the account changed.
+    #[error("the sign-in is no longer under way")]
+    Gone,
+    #[error("{0}")]
+    Second(SecondProblem),
+    #[error("{0}")]
+    Enrol(EnrolProblem),
+    #[error("{0} is not offered here")]
+    NotOffered(Method),
+    #[error("{0}")]
+    Weak(password::Weak),
+    #[error("a message cannot be sent now")]
+    CannotSend,
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+impl From<Throttled> for Refused {
+    fn from(Throttled(wait): Throttled) -> Self {
+        Self::Throttled(wait)
+    }
+}
+
+impl From<Busy> for Refused {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+impl From<crate::base::random::NoEntropy> for Refused {
+    fn from(_: crate::base::random::NoEntropy) -> Self {
+        Self::Store(StoreError::NoEntropy)
+    }
+}
+
+impl Services {
+    /// # Errors
+    /// Where no thread can be started, or the password parameters are out of range.
+    pub fn new(config: Arc<Config>, clock: Clock, store: Arc<Store>, live: Arc<Live>, courier: Courier) -> anyhow::Result<Self> {
+        Ok(Self {
+            hasher: Hasher::new(config.limits.max_hashes)?,
+            per_address: RateLimiter::new(config.limits.login_per_ip, &clock),
+            per_login: RateLimiter::new(config.limits.login_per_account, &clock),
+            dummy_phc: password::dummy_phc(&config.password)?,
+            config: ArcSwap::new(config),
+            clock,
+            store,
+            live,
+            courier,
+        })
+    }
+
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Another configuration from now on; limits of rates stay as they were at the start.
+    pub fn reconfigure(&self, config: Arc<Config>) {
+        self.config.store(config);
+    }
+
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+}

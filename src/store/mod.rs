@@ -1,1 +1,98 @@
-//! (room store)
+//! What must survive: accounts, sessions, sign-ins under way, one-time links, the audit log.
+//!
+//! One small seam, [`kv::Kv`]: get, scan, and a commit that applies only while what it expects still holds. Every verb of the
+//! product is written once over it, so that a check and its use are one atomic step in each backend, and a further backend
+//! owes three functions and the conformance suite.
+
+mod accounts;
+mod audit;
+mod error;
+mod flows;
+pub mod keyfile;
+pub mod kv;
+mod links;
+mod sessions;
+mod sled;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+pub use self::accounts::{Conflict, Edit, fold};
+pub use self::audit::{AuditHead, AuditRecord, GENESIS};
+pub use self::error::StoreError;
+pub use self::kv::Kv;
+pub use self::links::{Link, LinkKind};
+pub use self::sled::SledKv;
+
+use crate::account::Account;
+use crate::base::{Clock, UserId};
+use crate::config::StoreUrl;
+use crate::session::KeyRing;
+
+/// Told of every account that was written (or `None`: deleted), before the writer goes on.
+pub type Observer = Box<dyn Fn(UserId, Option<&Account>) + Send + Sync>;
+
+/// The verbs over a backend.
+pub struct Store {
+    kv: Arc<dyn Kv>,
+    keys: Arc<KeyRing>,
+    clock: Clock,
+    observer: OnceLock<Observer>,
+}
+
+impl Store {
+    pub fn new(kv: Arc<dyn Kv>, keys: Arc<KeyRing>, clock: Clock) -> Self {
+        Self { kv, keys, clock, observer: OnceLock::new() }
+    }
+
+    /// Opens the backend that the configuration names.
+    ///
+    /// # Errors
+    /// Where it is held by another process, damaged, readable by others, or not there.
+    pub async fn open(url: &StoreUrl, keys: Arc<KeyRing>, clock: Clock) -> Result<Self, StoreError> {
+        let kv: Arc<dyn Kv> = match url {
+            StoreUrl::Sled(folder) => Arc::new(SledKv::open(folder).await?),
+            StoreUrl::Postgres(_) => return Err(StoreError::Unsupported("postgres")),
+        };
+        Ok(Self::new(kv, keys, clock))
+    }
+
+    /// Sets who is told of written accounts. Only the first call counts.
+    pub fn observe(&self, observer: Observer) {
+        let _ = self.observer.set(observer);
+    }
+
+    pub fn keys(&self) -> &Arc<KeyRing> {
+        &self.keys
+    }
+
+    pub fn kv(&self) -> &Arc<dyn Kv> {
+        &self.kv
+    }
+
+    fn told(&self, id: UserId, account: Option<&Account>) {
+        if let Some(observer) = self.observer.get() {
+            observer(id, account);
+        }
+    }
+}
+
+/// Makes a folder that only its owner can enter, or checks that an existing one is.
+///
+/// # Errors
+/// Where others can read it, with the command that mends it.
+pub fn private_folder(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.permissions().mode() & 0o077 != 0 => Err(StoreError::Loose { path: path.to_owned(), mode: "700" }),
+        Ok(meta) if !meta.is_dir() => Err(StoreError::NotAFolder(path.to_owned())),
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| StoreError::file(path, &e))
+        }
+        Err(e) => Err(StoreError::file(path, &e)),
+    }
+}
+
+#[cfg(test)]
+mod conformance;

@@ -1,0 +1,96 @@
+//! Password hashes on threads of their own, few and at low priority: a storm of sign-ins queues here and leaves the traffic alone.
+//! (OWASP ASVS 15.2.2.)
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// How many hashes may wait; at 15 ms each on two threads the last waits for half a second.
+const QUEUE: usize = 64;
+
+/// The queue is full; the client should come back in a second or two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many sign-ins at once")]
+pub struct Busy;
+
+/// The threads that hash.
+#[derive(Clone)]
+pub struct Hasher(SyncSender<Job>);
+
+impl Hasher {
+    /// # Errors
+    /// Where the system starts no thread.
+    pub fn new(threads: usize) -> std::io::Result<Self> {
+        let (jobs, waiting) = sync_channel::<Job>(QUEUE);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for number in 0..threads.max(1) {
+            let waiting = waiting.clone();
+            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&waiting))?;
+        }
+        Ok(Self(jobs))
+    }
+
+    /// Runs `job` when its turn comes.
+    ///
+    /// # Errors
+    /// [`Busy`] where too many wait already, or the job died.
+    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move || drop(answer.send(job())));
+        match self.0.try_send(job) {
+            Ok(()) => answered.await.map_err(|_| Busy),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Busy),
+        }
+    }
+}
+
+fn work(waiting: &Mutex<Receiver<Job>>) {
+    lower_priority();
+    loop {
+        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        // A job that panics answers nobody, which its caller takes as a refusal; the thread goes on.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+    }
+}
+
+/// On Linux a thread has a nice value of its own.
+fn lower_priority() {
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_a_dead_job_kills_no_thread() {
+        let hasher = Hasher::new(1).unwrap();
+        assert_eq!(hasher.run(|| panic!("dead")).await, Err::<(), _>(Busy));
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let (started, began) = oneshot::channel();
+        let first = tokio::spawn({
+            let hasher = hasher.clone();
+            async move { hasher.run(move || { started.send(()).unwrap(); held.recv().unwrap(); 1 }).await }
+        });
+        began.await.unwrap();
+        let mut queued: Vec<_> = (0..QUEUE).map(|n| Box::pin({ let hasher = hasher.clone(); async move { hasher.run(move || n).await } })).collect();
+        for wait in &mut queued {
+            assert!(futures_poll(wait.as_mut()).is_none());
+        }
+        assert_eq!(hasher.run(|| 0).await, Err(Busy));
+        hold.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(1));
+        assert_eq!(queued.remove(7).await, Ok(7));
+    }
+
+    fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        }
+    }
+}

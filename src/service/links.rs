@@ -1,0 +1,119 @@
+//! Set-up and reset links: one use each, by a POST. Neither removes or skips a second factor.
+
+use std::time::Duration;
+
+use super::audit::{Actor, Event};
+use super::{Client, Refused, Services};
+use crate::account::{Account, Failures, MfaPolicy};
+use crate::base::Secret;
+use crate::factor::password;
+use crate::login::{Flow, Purpose};
+use crate::store::{Edit, Link, LinkKind};
+
+/// How long a set-up link is good (contract, section 3).
+pub const SETUP_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// How long a reset link is good.
+pub const RESET_LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+impl Services {
+    /// Makes a one-time link for an account; only its token's digest is kept.
+    pub async fn make_link(&self, account: &Account, kind: LinkKind, actor: Actor<'_>) -> Result<Secret, Refused> {
+        let lifetime = match kind {
+            LinkKind::Setup => SETUP_LIFETIME,
+            LinkKind::Reset => RESET_LIFETIME,
+        };
+        let link = Link { kind, user: account.id, epoch: account.epoch, expires: self.now().plus(lifetime) };
+        let token = self.store.create_link(&link).await?;
+        self.audit(Event::LinkMade, Some(&account.name), actor, kind.name()).await?;
+        Ok(Secret::new(token))
+    }
+
+    /// The account that a link is for, without using the link up.
+    pub async fn link_account(&self, token: &str, kind: LinkKind) -> Result<Account, Refused> {
+        let link = self.store.link(token, self.now()).await?.filter(|link| link.kind == kind).ok_or(Refused::Gone)?;
+        let account = self.store.account(link.user).await?.ok_or(Refused::Gone)?;
+        if account.disabled || account.epoch != link.epoch { Err(Refused::Gone) } else { Ok(account) }
+    }
+
+    /// Uses a link up and sets the password. For a set-up link of a user who has no method yet and may have one: the vouched flow
+    /// in which the first is enrolled.
+    ///
+    /// # Errors
+    /// A weak password leaves the link as it is.
+    pub async fn use_link(&self, token: &str, kind: LinkKind, chosen: Secret, client: &Client) -> Result<Option<Flow>, Refused> {
+        self.per_address.check(client.address.group())?;
+        let account = match self.link_account(token, kind).await {
+            Err(Refused::Gone) => {
+                self.per_address.failed(client.address.group());
+                return Err(Refused::Gone);
+            }
+            other => other?,
+        };
+        let phc = self.hash_new(&account, &chosen).await?;
+        let link = self.store.take_link(token, self.now()).await?.filter(|link| link.kind == kind).ok_or(Refused::Gone)?;
+        self.audit(Event::LinkUsed, Some(&account.name), Actor::User(client), kind.name()).await?;
+        let account = self.set_password(&account, phc, link.epoch, Actor::User(client)).await?;
+        self.notice_password(&account, client);
+        let config = self.config();
+        let policy = account.mfa_policy.resolve(config.mfa.policy);
+        let enrols = kind == LinkKind::Setup
+            && policy != MfaPolicy::Off
+            && account.enrolled().is_empty()
+            && !account.may_enrol(config.mfa.methods).is_empty();
+        if enrols { self.begin(&account, Purpose::Enrol { session: None }, true).await.map(Some) } else { Ok(None) }
+    }
+
+    /// A new password's hash, if the password will do.
+    pub async fn hash_new(&self, account: &Account, chosen: &Secret) -> Result<String, Refused> {
+        let config = self.config();
+        let context = [account.name.as_str(), account.email.as_str(), account.display_name.as_str(), config.mfa.totp.issuer.as_str()];
+        password::acceptable(chosen, config.password.min_length, &context).map_err(Refused::Weak)?;
+        let (chosen, parameters) = (chosen.clone(), config.password);
+        let hashed = self.hasher.run(move || password::hash(&chosen, &parameters)).await?;
+        hashed.map_err(|e| Refused::Store(crate::store::StoreError::Backend(e.to_string())))
+    }
+
+    /// Writes a password where the account is still as it was at `epoch`. Every session, flow and trusted browser from before is void.
+    pub(super) async fn set_password(&self, account: &Account, phc: String, epoch: u32, actor: Actor<'_>) -> Result<Account, Refused> {
+        let now = self.now();
+        let written = self
+            .store
+            .update_account(account.id, |account| {
+                if account.epoch != epoch {
+                    return Edit::Leave(None);
+                }
+                account.password = Some(phc.clone());
+                account.password_changed = Some(now);
+                account.failures = Failures::default();
+                account.factors_changed();
+                Edit::Write(Some(account.clone()))
+            })
+            .await?;
+        let Some(Ok(Some(account))) = written else { return Err(Refused::Gone) };
+        self.audit(Event::PasswordChanged, Some(&account.name), actor, "").await?;
+        Ok(account)
+    }
+
+    /// Sends a reset link, if the name or address is somebody's. Says nothing about whether it is; the work is done after the answer.
+    pub fn ask_for_reset(self: &std::sync::Arc<Self>, login: String, client: Client) -> Result<(), Refused> {
+        self.per_address.check(client.address.group())?;
+        self.per_address.failed(client.address.group());
+        let services = self.clone();
+        tokio::spawn(async move {
+            if let Err(e) = services.send_reset(&login, &client).await {
+                tracing::warn!(error = %e, "a reset link could not be sent");
+            }
+        });
+        Ok(())
+    }
+
+    async fn send_reset(&self, login: &str, client: &Client) -> Result<(), Refused> {
+        let Some(account) = self.store.account_by_login(login).await? else { return Ok(()) };
+        if account.disabled || account.email.is_empty() || self.send_allowed(&account, client).is_err() {
+            return Ok(());
+        }
+        let token = self.make_link(&account, LinkKind::Reset, Actor::User(client)).await?;
+        let link = Secret::new(format!("{}{}/reset?token={}", client.origin, self.config().portal.prefix, token.expose()));
+        self.deliver_link(&account, LinkKind::Reset, link, RESET_LIFETIME, client)
+    }
+}

@@ -1,0 +1,271 @@
+//! Sessions in memory, written through to the store. A request is judged from here alone: no disk, no lock across an await.
+//!
+//! Every write of an account is seen here before its writer goes on ([`crate::store::Store::observe`]), so that a disabled user or a
+//! changed password ends sessions at once; who watches a connection is woken over [`Live::revocations`].
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use tokio::sync::{mpsc, watch};
+
+use crate::account::Account;
+use crate::base::{SessionId, Time, UserId};
+use crate::config;
+use crate::policy::{Identity, Person};
+use crate::session::{EndReason, KeyRing, Purpose, SessionRecord, over};
+
+/// What a person is, from their account and the configuration in force.
+pub fn person(account: &Account, mfa: &config::Mfa) -> Person {
+    let mut methods = account.enrolled().and(account.may_enrol(mfa.methods));
+    if account.recovery_left() > 0 {
+        methods = methods.with(crate::factor::Method::Recovery);
+    }
+    Person {
+        name: account.name.clone(),
+        display_name: account.display_name.clone(),
+        email: account.email.clone(),
+        groups: account.groups.clone(),
+        mfa: account.mfa_policy.resolve(mfa.policy),
+        methods,
+    }
+}
+
+/// A user with sessions: shared by them.
+pub struct Standing {
+    person: ArcSwap<Person>,
+    epoch: AtomicU32,
+    sessions: Mutex<Vec<SessionId>>,
+}
+
+/// A session in use.
+pub struct LiveSession {
+    record: SessionRecord,
+    last_seen: AtomicI64,
+    /// `last_seen` as the store has it.
+    written: AtomicI64,
+    ended: AtomicBool,
+    standing: Arc<Standing>,
+}
+
+impl LiveSession {
+    pub fn identity(&self) -> Identity {
+        Identity { person: self.standing.person.load_full(), proof: self.record.proof() }
+    }
+
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    pub fn id(&self) -> SessionId {
+        self.record.id
+    }
+
+    pub fn user(&self) -> UserId {
+        self.record.user
+    }
+
+    /// The record with the time of its last use.
+    pub fn record(&self) -> SessionRecord {
+        SessionRecord { last_seen: self.last_seen(), ..self.record.clone() }
+    }
+
+    fn last_seen(&self) -> Time {
+        Time::from_millis(self.last_seen.load(Ordering::Relaxed))
+    }
+}
+
+/// What a session cookie's value turned out to be.
+pub enum Found {
+    Live(Arc<LiveSession>),
+    /// Signed here, but over.
+    Ended,
+    /// Malformed, or not signed here.
+    Forged,
+}
+
+/// A use is noted to this precision, so that most requests write nothing, not even memory.
+const PRECISION_MILLIS: i64 = 1000;
+
+/// The sessions.
+pub struct Live {
+    sessions: DashMap<SessionId, Arc<LiveSession>>,
+    users: DashMap<UserId, Arc<Standing>>,
+    keys: ArcSwap<KeyRing>,
+    settings: ArcSwap<(config::Session, config::Mfa)>,
+    revocations: watch::Sender<u64>,
+    /// Ended sessions whose record is still to be deleted. A lost one is void at the next start all the same.
+    ended: mpsc::UnboundedSender<SessionId>,
+}
+
+impl Live {
+    /// The registry, and the ended sessions that somebody must delete from the store.
+    pub fn new(keys: Arc<KeyRing>, session: config::Session, mfa: config::Mfa) -> (Self, mpsc::UnboundedReceiver<SessionId>) {
+        let (ended, to_delete) = mpsc::unbounded_channel();
+        let live = Self {
+            sessions: DashMap::new(),
+            users: DashMap::new(),
+            keys: ArcSwap::new(keys),
+            settings: ArcSwap::from_pointee((session, mfa)),
+            revocations: watch::Sender::new(0),
+            ended,
+        };
+        (live, to_delete)
+    }
+
+    /// The session that a cookie's value names: signature first, then the memory, then the limits.
+    pub fn lookup(&self, token: &str, now: Time) -> Found {
+        let mut buffer = [0u8; 256];
+        let Some(payload) = self.keys.load().verify(Purpose::Session, token, &mut buffer).and_then(|payload| payload.try_into().ok()) else {
+            return Found::Forged;
+        };
+        match self.in_use(SessionId::from_bytes(payload), now) {
+            Some(session) => Found::Live(session),
+            None => Found::Ended,
+        }
+    }
+
+    fn in_use(&self, id: SessionId, now: Time) -> Option<Arc<LiveSession>> {
+        let session = self.sessions.get(&id).map(|entry| entry.value().clone())?;
+        let settings = self.settings.load();
+        if let Some(reason) = over(session.record.created, session.last_seen(), &settings.0, now) {
+            self.end(id, reason);
+            return None;
+        }
+        if session.is_ended() {
+            return None;
+        }
+        let seen = session.last_seen.load(Ordering::Relaxed);
+        if now.millis().saturating_sub(seen) >= PRECISION_MILLIS {
+            session.last_seen.store(now.millis(), Ordering::Relaxed);
+        }
+        Some(session)
+    }
+
+    /// The cookie's value for a session.
+    pub fn token(&self, id: SessionId) -> String {
+        self.keys.load().sign(Purpose::Session, id.as_bytes())
+    }
+
+    /// Takes a session in. The caller reads the account once more afterwards, so that no change of it is missed.
+    pub fn insert(&self, record: SessionRecord, account: &Account) -> Arc<LiveSession> {
+        let settings = self.settings.load();
+        let entry = self.users.entry(account.id).or_insert_with(|| {
+            Arc::new(Standing {
+                person: ArcSwap::from_pointee(person(account, &settings.1)),
+                epoch: AtomicU32::new(account.epoch),
+                sessions: Mutex::new(Vec::new()),
+            })
+        });
+        let standing = entry.value().clone();
+        locked(&standing.sessions).push(record.id);
+        let seen = record.last_seen.millis();
+        let session = Arc::new(LiveSession {
+            last_seen: AtomicI64::new(seen),
+            written: AtomicI64::new(seen),
+            ended: AtomicBool::new(standing.epoch.load(Ordering::Acquire) != record.epoch),
+            standing,
+            record,
+        });
+        self.sessions.insert(session.id(), session.clone());
+        drop(entry);
+        session
+    }
+
+    /// Ends a session; `true` for the one caller that ended it.
+    pub fn end(&self, id: SessionId, reason: EndReason) -> bool {
+        let Some((_, session)) = self.sessions.remove(&id) else { return false };
+        session.ended.store(true, Ordering::Release);
+        let user = session.user();
+        locked(&session.standing.sessions).retain(|other| *other != id);
+        self.users.remove_if(&user, |_, standing| locked(&standing.sessions).is_empty());
+        let _ = self.ended.send(id);
+        self.revocations.send_modify(|count| *count = count.wrapping_add(1));
+        tracing::debug!(reason = reason.name(), "session ended");
+        true
+    }
+
+    /// The live sessions of a user.
+    pub fn of(&self, user: UserId) -> Vec<Arc<LiveSession>> {
+        let Some(standing) = self.users.get(&user).map(|entry| entry.value().clone()) else { return Vec::new() };
+        let ids = locked(&standing.sessions).clone();
+        ids.iter().filter_map(|id| self.sessions.get(id).map(|entry| entry.value().clone())).collect()
+    }
+
+    pub fn get(&self, id: SessionId) -> Option<Arc<LiveSession>> {
+        self.sessions.get(&id).map(|entry| entry.value().clone())
+    }
+
+    pub fn all(&self) -> Vec<Arc<LiveSession>> {
+        self.sessions.iter().map(|entry| entry.value().clone()).collect()
+    }
+
+    pub fn count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// An account was written or deleted: its sessions follow.
+    pub fn account_changed(&self, id: UserId, account: Option<&Account>) {
+        let Some(standing) = self.users.get(&id).map(|entry| entry.value().clone()) else { return };
+        let current = match account {
+            Some(account) if !account.disabled => {
+                standing.person.store(Arc::new(person(account, &self.settings.load().1)));
+                standing.epoch.store(account.epoch, Ordering::Release);
+                Some(account.epoch)
+            }
+            _ => None,
+        };
+        for session in self.of(id) {
+            if current != Some(session.record.epoch) {
+                self.end(session.id(), EndReason::AccountChanged);
+            }
+        }
+    }
+
+    /// Other limits or policies from now on; persons are made anew from `accounts`.
+    pub fn reconfigure(&self, session: config::Session, mfa: config::Mfa) {
+        self.settings.store(Arc::new((session, mfa)));
+    }
+
+    /// Users with sessions.
+    pub fn users(&self) -> Vec<UserId> {
+        self.users.iter().map(|entry| *entry.key()).collect()
+    }
+
+    /// Other keys from now on.
+    pub fn rekey(&self, keys: Arc<KeyRing>) {
+        self.keys.store(keys);
+    }
+
+    /// Changes whenever a session ends.
+    pub fn revocations(&self) -> watch::Receiver<u64> {
+        self.revocations.subscribe()
+    }
+
+    /// Ends what is over, and returns the sessions whose last use the store does not know yet.
+    pub fn sweep(&self, now: Time) -> Vec<SessionRecord> {
+        let settings = self.settings.load_full();
+        let (mut dead, mut used) = (Vec::new(), Vec::new());
+        for entry in &self.sessions {
+            let session = entry.value();
+            match over(session.record.created, session.last_seen(), &settings.0, now) {
+                Some(reason) => dead.push((session.id(), reason)),
+                None => {
+                    let seen = session.last_seen.load(Ordering::Relaxed);
+                    if session.written.swap(seen, Ordering::Relaxed) != seen {
+                        used.push(session.record());
+                    }
+                }
+            }
+        }
+        for (id, reason) in dead {
+            self.end(id, reason);
+        }
+        used
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

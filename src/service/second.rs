@@ -1,0 +1,354 @@
+//! The second door: one proof of one method, for a sign-in under way or for a session that steps up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::audit::{Actor, Event};
+use super::sign_in::{budget, usable};
+use super::{Client, LiveSession, Refused, Services, Signed};
+use crate::account::Account;
+use crate::base::{Secret, Time};
+use crate::factor::otp::{self, NoResend};
+use crate::factor::{Method, MethodSet, recovery, totp, webauthn};
+use crate::limit;
+use crate::login::{Flow, Purpose};
+use crate::policy::Proof;
+use crate::store::Edit;
+
+/// Why a code or key was not taken, in words for the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecondProblem {
+    #[error("that code is not right")]
+    Wrong { left: Option<u32> },
+    #[error("that code was used already; wait for the next one")]
+    Replayed,
+    #[error("that code has expired")]
+    Expired,
+    #[error("that code cannot be used any more")]
+    Spent,
+    #[error("wait before asking for another code")]
+    Wait(Duration),
+    #[error("no more codes are sent in this sign-in")]
+    Exhausted,
+    #[error("the key's answer was not right")]
+    Key,
+}
+
+/// Somebody at the second door.
+#[derive(Clone)]
+pub struct Pending {
+    pub account: Account,
+    /// The flow, where there is one already. A step up gets one when it is first needed.
+    pub flow: Option<Flow>,
+    /// The session that steps up.
+    pub session: Option<Arc<LiveSession>>,
+}
+
+impl Pending {
+    /// What this user can be asked for where the route accepts `route` (`None`: anything). All of theirs where the route accepts none
+    /// of them: the sign-in must have an end, and the route then asks for another method.
+    pub fn methods(&self, server: MethodSet, route: Option<MethodSet>) -> MethodSet {
+        let own = usable(&self.account, server);
+        match route {
+            Some(route) if !own.and(route).is_empty() => own.and(route),
+            Some(_) | None => own,
+        }
+    }
+
+    /// Whether a recovery code may be used: only where the route names no factors.
+    pub fn may_recover(&self, route: Option<MethodSet>) -> bool {
+        route.is_none() && self.account.recovery_left() > 0
+    }
+}
+
+impl Services {
+    /// Who is at the second door: a flow that waits for it, or a session that may step up.
+    ///
+    /// # Errors
+    /// [`Refused::Gone`] where neither is there or good any more.
+    pub async fn pending(&self, flow: Option<crate::base::FlowId>, session: Option<Arc<LiveSession>>) -> Result<Pending, Refused> {
+        if let Some(id) = flow {
+            if let Some(flow) = self.store.flow(id).await? {
+                let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
+                let good = flow.is_good(&account, self.now());
+                match &flow.purpose {
+                    Purpose::Second if good => return Ok(Pending { account, flow: Some(flow), session: None }),
+                    Purpose::StepUp { session: of } if good && session.as_ref().is_some_and(|live| live.id() == *of) => {
+                        return Ok(Pending { account, flow: Some(flow), session });
+                    }
+                    Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } => {}
+                }
+            }
+        }
+        let session = session.ok_or(Refused::Gone)?;
+        let account = self.store.account(session.user()).await?.ok_or(Refused::Gone)?;
+        Ok(Pending { account, flow: None, session: Some(session) })
+    }
+
+    /// The flow of a pending step, begun now where a session has none yet.
+    async fn flow_of(&self, pending: &Pending) -> Result<Flow, Refused> {
+        match (&pending.flow, &pending.session) {
+            (Some(flow), _) => Ok(flow.clone()),
+            (None, Some(session)) => self.begin(&pending.account, Purpose::StepUp { session: session.id() }, false).await,
+            (None, None) => Err(Refused::Gone),
+        }
+    }
+
+    /// Sends a code by e-mail or SMS: the first one of a step, or with `again` another one.
+    /// Returns the flow, which may be new, and whether the code is on its way.
+    ///
+    /// # Errors
+    /// Where it is too early or too often, or nothing can be sent.
+    pub async fn send_code(&self, pending: &Pending, method: Method, again: bool, client: &Client) -> Result<Flow, Refused> {
+        let flow = self.flow_of(pending).await?;
+        let (config, now) = (self.config(), self.now());
+        let rules = config.mfa.otp;
+        let outcome = self
+            .store
+            .update_flow(flow.id, |flow| {
+                let fresh = flow.sent.as_ref().is_some_and(|sent| sent.method == method && !sent.remaining(now).is_zero() && sent.attempts < rules.max_attempts);
+                if fresh && !again {
+                    // Chosen again while the last code is good: nothing new goes out.
+                    return Edit::Leave(Ok(None));
+                }
+                match next_code(flow, method, &rules, now) {
+                    Ok(code) => Edit::Write(Ok(Some((code, flow.clone())))),
+                    Err(problem) => Edit::Leave(Err(problem)),
+                }
+            })
+            .await?
+            .ok_or(Refused::Gone)?;
+        match outcome {
+            Ok(None) => Ok(flow),
+            Ok(Some((code, flow))) => {
+                self.send_allowed(&pending.account, client)?;
+                self.deliver_code(&pending.account, method, &code, false, client)?;
+                self.audit(Event::CodeSent, Some(&pending.account.name), Actor::User(client), method.name()).await?;
+                Ok(flow)
+            }
+            Err(problem) => Err(problem.into()),
+        }
+    }
+
+    /// The options for the security-key page, and the flow that keeps the challenge.
+    pub async fn key_challenge(&self, pending: &Pending, client: &Client) -> Result<(Flow, serde_json::Value), Refused> {
+        let relying = self.relying_party(client)?;
+        let (options, state) =
+            relying.start_second_factor(pending.account.id, &pending.account.webauthn).map_err(|_| Refused::NotOffered(Method::Webauthn))?;
+        let flow = self.flow_of(pending).await?;
+        let kept = self.store.update_flow(flow.id, |flow| {
+            flow.webauthn = Some(state.clone());
+            Edit::Write(flow.clone())
+        });
+        Ok((kept.await?.ok_or(Refused::Gone)?, options))
+    }
+
+    /// One proof. Right: the sign-in is finished, or the session has stepped up. Wrong: counted for the account, whatever the method,
+    /// the flow or the browser window.
+    pub async fn second(&self, pending: Pending, method: Method, typed: &Secret, trust: bool, client: &Client) -> Result<Signed, Refused> {
+        self.per_address.check(client.address.group())?;
+        let now = self.now();
+        self.refuse_locked(&pending.account, client, now)?;
+        let proved = match method {
+            Method::Totp => self.prove(&pending, client, |account| self.try_totp(account, typed, now)).await,
+            Method::Recovery => self.prove(&pending, client, |account| try_recovery(account, typed, now)).await,
+            Method::Email | Method::Sms => self.prove_sent(&pending, method, typed, client).await,
+            Method::Webauthn => self.prove_key(&pending, typed, client).await,
+        };
+        let account = match proved {
+            Ok(account) => account,
+            Err(refused) => {
+                if matches!(refused, Refused::Second(SecondProblem::Wrong { .. } | SecondProblem::Key)) {
+                    self.per_address.failed(client.address.group());
+                    self.audit(Event::SecondWrong, Some(&pending.account.name), Actor::User(client), method.name()).await?;
+                }
+                return Err(refused);
+            }
+        };
+        if let Some(flow) = &pending.flow {
+            if !self.store.take_flow(flow).await? {
+                return Err(Refused::Gone);
+            }
+        }
+        if method == Method::Recovery {
+            self.audit(Event::RecoveryUsed, Some(&account.name), Actor::User(client), format!("{} left", account.recovery_left())).await?;
+            self.notice_recovery_used(&account, client);
+        }
+        let old = pending.session.as_ref().map(|session| session.record());
+        let trust = trust && method != Method::Recovery;
+        self.finish(account, Proof::Second { method, at: now }, client, old.as_ref(), trust).await
+    }
+
+    /// Counts a wrong code outside of a sign-in in the same place as all the others.
+    pub(super) async fn count_failure(&self, id: crate::base::UserId, client: &Client) -> Result<(), Refused> {
+        let (config, now) = (self.config(), self.now());
+        self.per_address.failed(client.address.group());
+        let count = |account: &mut Account| Edit::Write(limit::record_failure(budget(account, client.device), &config.limits, now));
+        self.store.update_account(id, count).await?;
+        Ok(())
+    }
+
+    pub(super) fn refuse_locked(&self, account: &Account, client: &Client, now: Time) -> Result<(), Refused> {
+        let mut account = account.clone();
+        let failures = budget(&mut account, client.device);
+        if limit::is_locked(failures, now) {
+            return Err(Refused::Throttled(failures.locked_until.map_or(self.config().limits.lockout, |until| until.since(now)).max(Duration::from_secs(1))));
+        }
+        Ok(())
+    }
+
+    /// Tries a proof against the account as one atomic step: locked is refused, right is used up, wrong is counted.
+    async fn prove(
+        &self,
+        pending: &Pending,
+        client: &Client,
+        mut attempt: impl FnMut(&mut Account) -> Result<(), SecondProblem>,
+    ) -> Result<Account, Refused> {
+        let (config, now) = (self.config(), self.now());
+        let epoch = pending.account.epoch;
+        let outcome = self
+            .store
+            .update_account(pending.account.id, |account| {
+                if account.disabled || account.epoch != epoch {
+                    return Edit::Leave(Err(Refused::Gone));
+                }
+                if let Err(refused) = self.refuse_locked(account, client, now) {
+                    return Edit::Leave(Err(refused));
+                }
+                match attempt(account) {
+                    Ok(()) => Edit::Write(Ok(account.clone())),
+                    Err(problem @ (SecondProblem::Wrong { .. } | SecondProblem::Key)) => {
+                        limit::record_failure(budget(account, client.device), &config.limits, now);
+                        Edit::Write(Err(Refused::Second(problem)))
+                    }
+                    Err(problem) => Edit::Leave(Err(Refused::Second(problem))),
+                }
+            })
+            .await?;
+        match outcome {
+            Some(Ok(result)) => result,
+            Some(Err(_)) | None => Err(Refused::Gone),
+        }
+    }
+
+    fn try_totp(&self, account: &mut Account, typed: &Secret, now: Time) -> Result<(), SecondProblem> {
+        let (owner, skew) = (account.id, self.config().mfa.totp.skew);
+        let Some(totp) = &mut account.totp else { return Err(SecondProblem::Wrong { left: None }) };
+        let Ok(secret) = self.store.open_sealed(owner, &totp.sealed_secret) else {
+            tracing::error!(user = %owner, "a sealed TOTP secret does not open: was keys.json replaced?");
+            return Err(SecondProblem::Wrong { left: None });
+        };
+        let parameters = totp::Parameters { digits: totp.digits, period: totp.period, algorithm: totp.algorithm };
+        match totp::verify(&totp::Key::from_bytes(&secret), parameters, skew, totp.last_step, typed.expose(), now) {
+            totp::Verdict::Accepted { step } => {
+                totp.last_step = step;
+                totp.last_used = Some(now);
+                account.last_method = Some(Method::Totp);
+                Ok(())
+            }
+            totp::Verdict::Replayed => Err(SecondProblem::Replayed),
+            totp::Verdict::Wrong => Err(SecondProblem::Wrong { left: None }),
+        }
+    }
+
+    /// A sent code: judged and used up with the flow, which it is bound to; then the account, which may have been locked meanwhile.
+    async fn prove_sent(&self, pending: &Pending, method: Method, typed: &Secret, client: &Client) -> Result<Account, Refused> {
+        let (config, now) = (self.config(), self.now());
+        let flow = pending.flow.as_ref().ok_or(Refused::Gone)?;
+        let judged = self.store.update_flow(flow.id, |flow| judge_sent(flow, method, typed, &config.mfa.otp, now)).await?.ok_or(Refused::Gone)?;
+        self.prove(pending, client, |account| {
+            judged?;
+            match method {
+                Method::Email => account.email_otp.as_mut().map(|otp| otp.last_used = Some(now)),
+                _ => account.sms_otp.as_mut().map(|otp| otp.last_used = Some(now)),
+            };
+            account.last_method = Some(method);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn prove_key(&self, pending: &Pending, typed: &Secret, client: &Client) -> Result<Account, Refused> {
+        let now = self.now();
+        let flow = pending.flow.as_ref().ok_or(Refused::Gone)?;
+        let relying = self.relying_party(client)?;
+        // The challenge is used up by the first answer, right or wrong.
+        let state = self.store.update_flow(flow.id, |flow| Edit::Write(flow.webauthn.take())).await?.flatten().ok_or(Refused::Second(SecondProblem::Key))?;
+        self.prove(pending, client, |account| {
+            let used = relying.finish_second_factor(state.clone(), typed.expose(), &mut account.webauthn, now).map_err(|e| {
+                tracing::debug!(error = %e, "a security key's answer was refused");
+                SecondProblem::Key
+            })?;
+            tracing::debug!(verified = used.user_verified, "a security key was used");
+            account.last_method = Some(Method::Webauthn);
+            Ok(())
+        })
+        .await
+    }
+
+    /// This gateway as WebAuthn sees it from the page that the user is on.
+    pub(super) fn relying_party(&self, client: &Client) -> Result<webauthn::RelyingParty, Refused> {
+        let config = self.config();
+        let made = webauthn::rp_id(config.mfa.rp_id.as_deref(), config.session.domain.as_deref(), &client.host)
+            .and_then(|id| webauthn::RelyingParty::new(&config.mfa.totp.issuer, &id, &client.origin));
+        made.map_err(|e| {
+            tracing::debug!(error = %e, "no security key can be used here");
+            Refused::NotOffered(Method::Webauthn)
+        })
+    }
+}
+
+fn try_recovery(account: &mut Account, typed: &Secret, now: Time) -> Result<(), SecondProblem> {
+    let found = recovery::find(&account.recovery, typed.expose());
+    match found.and_then(|at| account.recovery.get_mut(at)) {
+        Some(code) => {
+            code.used = Some(now);
+            Ok(())
+        }
+        None => Err(SecondProblem::Wrong { left: None }),
+    }
+}
+
+/// Judges a sent code within its flow; what it leaves behind is written with the answer.
+pub(super) fn judge_sent(
+    flow: &mut Flow,
+    method: Method,
+    typed: &Secret,
+    rules: &crate::config::Otp,
+    now: Time,
+) -> Edit<Result<(), SecondProblem>> {
+    let id = flow.id;
+    let Some(sent) = flow.sent.as_mut().filter(|sent| sent.method == method) else { return Edit::Leave(Err(SecondProblem::Spent)) };
+    match sent.check(id, typed.expose(), rules, now) {
+        otp::Verdict::Right => Edit::Write(Ok(())),
+        otp::Verdict::Wrong { left } => Edit::Write(Err(SecondProblem::Wrong { left: Some(left) })),
+        otp::Verdict::Expired => Edit::Leave(Err(SecondProblem::Expired)),
+        otp::Verdict::Spent => Edit::Leave(Err(SecondProblem::Spent)),
+    }
+}
+
+/// Puts the next code into the flow; the one before is void.
+pub(super) fn next_code(flow: &mut Flow, method: Method, rules: &crate::config::Otp, now: Time) -> Result<Secret, NoResend> {
+    let id = flow.id;
+    let sends = match &mut flow.sent {
+        Some(sent) if sent.method == method => return sent.resend(method, id, rules, now),
+        // Another method need not wait for this one's pause, but counts against the same number of sends.
+        Some(sent) if sent.sends >= rules.max_sends => return Err(NoResend::Exhausted),
+        Some(sent) => sent.sends,
+        None => 0,
+    };
+    let (mut sent, code) = otp::SentCode::issue(method, id, rules, now).map_err(|_| NoResend::NoEntropy)?;
+    sent.sends = sends.saturating_add(1);
+    flow.sent = Some(sent);
+    Ok(code)
+}
+
+impl From<NoResend> for Refused {
+    fn from(problem: NoResend) -> Self {
+        match problem {
+            NoResend::Wait(wait) => Self::Second(SecondProblem::Wait(wait)),
+            NoResend::Exhausted => Self::Second(SecondProblem::Exhausted),
+            NoResend::NoEntropy => crate::base::random::NoEntropy.into(),
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Keys with an id, so that they can be rotated: tokens are signed by the newest and honoured under any that is still kept.
+//!
+//! From each master key a separate key is derived for each purpose (HMAC-SHA256 as in HKDF-Expand, RFC 5869 section 2.3), so that
+//! a token made for one purpose is worth nothing for another.
+
+use std::fmt;
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use data_encoding::BASE64URL_NOPAD;
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::base::random::{self, NoEntropy};
+use crate::base::{Time, secret};
+
+/// What a derived key is for. The name goes into the derivation and must never change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// The session cookie.
+    Session,
+    /// The cookie of a sign-in under way.
+    Flow,
+    /// The cookie that a browser is known by.
+    Device,
+    /// The value that form tokens are made from.
+    Csrf,
+    /// Form tokens.
+    Form,
+    /// Secrets at rest.
+    Seal,
+    /// One-time links.
+    Link,
+    /// Challenges of passwordless sign-ins.
+    Passkey,
+}
+
+impl Purpose {
+    const ALL: [Self; 8] = [Self::Session, Self::Flow, Self::Device, Self::Csrf, Self::Form, Self::Seal, Self::Link, Self::Passkey];
+
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Session => b"vestibule session v1",
+            Self::Flow => b"vestibule flow v1",
+            Self::Device => b"vestibule device v1",
+            Self::Csrf => b"vestibule csrf v1",
+            Self::Form => b"vestibule form v1",
+            Self::Seal => b"vestibule seal v1",
+            Self::Link => b"vestibule link v1",
+            Self::Passkey => b"vestibule passkey v1",
+        }
+    }
+}
+
+/// A master key as it stands in the key file.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub struct MasterKey {
+    /// Grows by one with each rotation; a byte in every token.
+    pub id: u8,
+    /// 32 random bytes, base64url.
+    secret: String,
+    #[zeroize(skip)]
+    pub created: Time,
+}
+
+impl MasterKey {
+    /// A fresh key.
+    pub fn random(id: u8, created: Time) -> Result<Self, NoEntropy> {
+        let mut bytes = random::bytes::<32>()?;
+        let key = Self { id, secret: BASE64URL_NOPAD.encode(&bytes), created };
+        bytes.zeroize();
+        Ok(key)
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MasterKey({}, {})", self.id, self.created)
+    }
+}
+
+/// The key file held no usable key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key must be 32 bytes of base64url, and there must be at least one, each with an id of its own")]
+pub struct BadKeys;
+
+/// A sealed value that does not open: another key, another owner, or changed bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a sealed value does not open under any key that is kept")]
+pub struct Unsealable;
+
+#[derive(Clone)]
+struct Derived {
+    id: u8,
+    macs: Vec<Hmac<Sha256>>,
+    seal: XChaCha20Poly1305,
+}
+
+/// The keys in use: the newest signs, all verify.
+#[derive(Clone)]
+pub struct KeyRing {
+    newest: Derived,
+    older: Vec<Derived>,
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRing(newest {}, {} older)", self.newest.id, self.older.len())
+    }
+}
+
+const MAC_LENGTH: usize = 32;
+const NONCE_LENGTH: usize = 24;
+
+impl KeyRing {
+    /// # Errors
+    /// [`BadKeys`] where there is no key, one is malformed, or two share an id.
+    pub fn new(keys: &[MasterKey]) -> Result<Self, BadKeys> {
+        let mut derived = keys.iter().map(Derived::new).collect::<Result<Vec<_>, _>>()?;
+        derived.sort_by_key(|key| key.id);
+        if derived.windows(2).any(|pair| matches!(pair, [a, b] if a.id == b.id)) {
+            return Err(BadKeys);
+        }
+        let newest = derived.pop().ok_or(BadKeys)?;
+        Ok(Self { newest, older: derived })
+    }
+
+    fn find(&self, id: u8) -> Option<&Derived> {
+        if self.newest.id == id { Some(&self.newest) } else { self.older.iter().find(|key| key.id == id) }
+    }
+
+    /// The id of the key that signs.
+    pub const fn newest(&self) -> u8 {
+        self.newest.id
+    }
+
+    /// Signs `payload`: base64url of key id, payload, HMAC-SHA256.
+    pub fn sign(&self, purpose: Purpose, payload: &[u8]) -> String {
+        let mut bytes = Vec::with_capacity(1 + payload.len() + MAC_LENGTH);
+        bytes.push(self.newest.id);
+        bytes.extend_from_slice(payload);
+        let mac = self.newest.mac(purpose, &bytes);
+        bytes.extend_from_slice(&mac);
+        BASE64URL_NOPAD.encode(&bytes)
+    }
+
+    /// The payload of a token signed for this purpose under a key that is still kept; `None` for anything else.
+    pub fn verify<'b>(&self, purpose: Purpose, token: &str, buffer: &'b mut [u8; 256]) -> Option<&'b [u8]> {
+        let length = BASE64URL_NOPAD.decode_len(token.len()).ok()?;
+        let bytes = buffer.get_mut(..length)?;
+        BASE64URL_NOPAD.decode_mut(token.as_bytes(), bytes).ok()?;
+        let (signed, mac) = bytes.split_at_checked(length.checked_sub(MAC_LENGTH)?)?;
+        let (id, payload) = signed.split_first()?;
+        let expected = self.find(*id)?.mac(purpose, signed);
+        secret::same(&expected, mac).then_some(payload)
+    }
+
+    /// Keyed hash for values that are looked up or compared, never read back.
+    pub fn digest(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; 32] {
+        self.newest.digest(purpose, parts)
+    }
+
+    /// The same under every key that is kept, the newest first.
+    pub fn digests<'a>(&'a self, purpose: Purpose, parts: &'a [&'a [u8]]) -> impl Iterator<Item = [u8; 32]> + 'a {
+        std::iter::once(&self.newest).chain(self.older.iter().rev()).map(move |key| key.digest(purpose, parts))
+    }
+
+    /// Encrypts (XChaCha20-Poly1305) and binds to `owner`: what is copied to another owner does not open there.
+    pub fn seal(&self, owner: &[u8], plain: &[u8]) -> Result<String, NoEntropy> {
+        let nonce = random::bytes::<NONCE_LENGTH>()?;
+        let sealed = self.newest.seal.encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: owner }).map_err(|_| NoEntropy)?;
+        let mut bytes = Vec::with_capacity(1 + NONCE_LENGTH + sealed.len());
+        bytes.push(self.newest.id);
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&sealed);
+        Ok(BASE64URL_NOPAD.encode(&bytes))
+    }
+
+    /// # Errors
+    /// [`Unsealable`]: another owner, a key that is gone, or changed bytes.
+    pub fn open(&self, owner: &[u8], sealed: &str) -> Result<zeroize::Zeroizing<Vec<u8>>, Unsealable> {
+        let bytes = BASE64URL_NOPAD.decode(sealed.as_bytes()).map_err(|_| Unsealable)?;
+        let (id, rest) = bytes.split_first().ok_or(Unsealable)?;
+        let (nonce, text) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(Unsealable)?;
+        let key = self.find(*id).ok_or(Unsealable)?;
+        let plain = key.seal.decrypt(&XNonce::from(*nonce), Payload { msg: text, aad: owner }).map_err(|_| Unsealable)?;
+        Ok(zeroize::Zeroizing::new(plain))
+    }
+
+    /// Whether a sealed value was made under the newest key.
+    pub fn is_fresh(&self, sealed: &str) -> bool {
+        BASE64URL_NOPAD.decode(sealed.as_bytes()).is_ok_and(|bytes| bytes.first() == Some(&self.newest.id))
+    }
+}
+
+impl Derived {
+    fn new(key: &MasterKey) -> Result<Self, BadKeys> {
+        let mut secret = BASE64URL_NOPAD.decode(key.secret.as_bytes()).map_err(|_| BadKeys)?;
+        if secret.len() != 32 {
+            return Err(BadKeys);
+        }
+        let mut macs = Vec::with_capacity(Purpose::ALL.len());
+        let mut seal = None;
+        for purpose in Purpose::ALL {
+            let mut derived = derive(&secret, purpose)?;
+            macs.push(<Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&derived).map_err(|_| BadKeys)?);
+            if purpose == Purpose::Seal {
+                seal = Some(XChaCha20Poly1305::new_from_slice(&derived).map_err(|_| BadKeys)?);
+            }
+            derived.zeroize();
+        }
+        secret.zeroize();
+        Ok(Self { id: key.id, macs, seal: seal.ok_or(BadKeys)? })
+    }
+
+    fn state(&self, purpose: Purpose) -> Hmac<Sha256> {
+        // One entry for each purpose, in its order; the fallback can only make a token that nothing verifies.
+        self.macs.get(purpose as usize).or(self.macs.first()).cloned().unwrap_or_else(|| hmac::KeyInit::new(&Default::default()))
+    }
+
+    fn mac(&self, purpose: Purpose, message: &[u8]) -> [u8; MAC_LENGTH] {
+        self.digest(purpose, &[message])
+    }
+
+    fn digest(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; 32] {
+        let mut state = self.state(purpose);
+        if let [single] = parts {
+            state.update(single);
+        } else {
+            for part in parts {
+                state.update(&(part.len() as u64).to_be_bytes());
+                state.update(part);
+            }
+        }
+        state.finalize().into_bytes().into()
+    }
+}
+
+fn derive(secret: &[u8], purpose: Purpose) -> Result<[u8; 32], BadKeys> {
+    let mut state = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(secret).map_err(|_| BadKeys)?;
+    state.update(purpose.label());
+    state.update(&[1]);
+    Ok(state.finalize().into_bytes().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ring(ids: &[u8]) -> (Vec<MasterKey>, KeyRing) {
+        let keys: Vec<_> = ids.iter().map(|id| MasterKey::random(*id, Time::default()).unwrap()).collect();
+        let ring = KeyRing::new(&keys).unwrap();
+        (keys, ring)
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_purpose_alone() {
+        let (_, ring) = ring(&[1]);
+        let token = ring.sign(Purpose::Flow, b"payload");
+        let mut buffer = [0; 256];
+        assert_eq!(ring.verify(Purpose::Flow, &token, &mut buffer), Some(&b"payload"[..]));
+        for other in Purpose::ALL.into_iter().filter(|p| *p != Purpose::Flow) {
+            assert_eq!(ring.verify(other, &token, &mut buffer), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_rotation_signs_nobody_out_until_the_old_key_is_gone() {
+        let (mut keys, old) = ring(&[1]);
+        let token = old.sign(Purpose::Session, b"id");
+        let sealed = old.seal(b"alice", b"secret").unwrap();
+        keys.push(MasterKey::random(2, Time::default()).unwrap());
+        let both = KeyRing::new(&keys).unwrap();
+        let mut buffer = [0; 256];
+        assert!(both.verify(Purpose::Session, &token, &mut buffer).is_some());
+        assert_eq!(both.open(b"alice", &sealed).unwrap().as_slice(), b"secret");
+        assert!(!both.is_fresh(&sealed));
+        assert_ne!(both.sign(Purpose::Session, b"id"), token);
+        let new = KeyRing::new(&keys[1..]).unwrap();
+        assert!(new.verify(Purpose::Session, &token, &mut buffer).is_none());
+        assert!(new.open(b"alice", &sealed).is_err());
+    }
+
+    #[test]
+    fn a_sealed_value_opens_for_its_owner_only() {
+        let (_, ring) = ring(&[7]);
+        let sealed = ring.seal(b"alice", b"secret").unwrap();
+        assert!(ring.open(b"mallory", &sealed).is_err());
+    }
+
+    #[test]
+    fn key_rings_that_make_no_sense_are_refused() {
+        assert!(KeyRing::new(&[]).is_err());
+        let (mut keys, _) = ring(&[1]);
+        keys.push(keys[0].clone());
+        assert!(KeyRing::new(&keys).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_changed_token_verifies(position in 0usize..66, replacement in "[A-Za-z0-9_=. -]") {
+            let (_, ring) = ring(&[3]);
+            let token = ring.sign(Purpose::Session, &[9; 16]);
+            let mut changed = token.clone();
+            changed.replace_range(position..=position, &replacement);
+            let mut buffer = [0; 256];
+            prop_assert_eq!(ring.verify(Purpose::Session, &changed, &mut buffer).is_some(), changed == token);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,400}") {
+            let (_, ring) = ring(&[3]);
+            prop_assert!(ring.verify(Purpose::Session, &text, &mut [0; 256]).is_none());
+            prop_assert!(ring.open(b"", &text).is_err());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The record of a finished sign-in and when it ends.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{SessionId, Time, UserId};
+use crate::config;
+use crate::factor::Method;
+use crate::policy::Proof;
+
+/// What the store keeps of a session. Field names are short because there may be a million of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SessionRecord {
+    #[serde(rename = "i")]
+    pub id: SessionId,
+    #[serde(rename = "u")]
+    pub user: UserId,
+    /// The account's epoch when the session was made; another one voids it.
+    #[serde(rename = "e")]
+    pub epoch: u32,
+    /// When the sign-in that this session goes back to was finished: the absolute limit counts from here, over every step up.
+    #[serde(rename = "c")]
+    pub created: Time,
+    #[serde(rename = "s")]
+    pub last_seen: Time,
+    /// The second factor and when it was shown.
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<(Method, Time)>,
+    /// A trusted browser stood in for the second factor.
+    #[serde(rename = "t", default, skip_serializing_if = "std::ops::Not::not")]
+    pub trusted_browser: bool,
+    /// When the user last authenticated in full: every factor of theirs, in one sign-in.
+    #[serde(rename = "f")]
+    pub full_auth: Time,
+    #[serde(rename = "a")]
+    pub address: IpAddr,
+    /// What a person would call the browser.
+    #[serde(rename = "b")]
+    pub browser: String,
+}
+
+/// Why a session is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndReason {
+    Lifetime,
+    Idle,
+    SignedOut,
+    Revoked,
+    AccountChanged,
+}
+
+impl EndReason {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lifetime => "lifetime",
+            Self::Idle => "idle",
+            Self::SignedOut => "signed_out",
+            Self::Revoked => "revoked",
+            Self::AccountChanged => "account_changed",
+        }
+    }
+}
+
+impl SessionRecord {
+    pub const fn proof(&self) -> Proof {
+        match self.second {
+            Some((method, at)) => Proof::Second { method, at },
+            None if self.trusted_browser => Proof::TrustedBrowser,
+            None => Proof::Password,
+        }
+    }
+}
+
+/// Whether a session is over at `now` (NIST SP 800-63B-4 section 5.2: both limits).
+pub fn over(created: Time, last_seen: Time, limits: &config::Session, now: Time) -> Option<EndReason> {
+    if now.since(created) >= limits.lifetime {
+        Some(EndReason::Lifetime)
+    } else if now.since(last_seen) >= limits.idle_timeout {
+        Some(EndReason::Idle)
+    } else {
+        None
+    }
+}

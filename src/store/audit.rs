@@ -1,0 +1,98 @@
+//! The audit log: each record carries the hash of the one before, so that a changed, missing or reordered one shows.
+//!
+//! Keys: `audit/SEQUENCE` (big endian) the record, `audit-head` the last sequence number and hash.
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::kv::{Batch, decode, encode, key};
+use super::{Store, StoreError};
+use crate::base::Time;
+
+/// What the first record names as the hash before it.
+pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+const TRIES: usize = 256;
+
+/// One record. Never holds a secret, a code or a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    pub seq: u64,
+    pub at: Time,
+    /// What happened, as `sign_in.succeeded`.
+    pub event: String,
+    /// The account that it happened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Who did it, where that is somebody else: an administrator, the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// The hash of the record before.
+    pub previous: String,
+    /// SHA-256 of this record without this field.
+    pub hash: String,
+}
+
+/// Where the chain ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditHead {
+    pub seq: u64,
+    pub hash: String,
+}
+
+impl AuditRecord {
+    /// What its hash must be.
+    pub fn digest(&self) -> Result<String, StoreError> {
+        let bare = Self { hash: String::new(), ..self.clone() };
+        Ok(HEXLOWER.encode(&Sha256::digest(encode(&bare)?)))
+    }
+}
+
+impl Store {
+    /// Appends a record; its number, and both hashes, are filled in here.
+    pub async fn append_audit(&self, mut record: AuditRecord) -> Result<AuditRecord, StoreError> {
+        for _ in 0..TRIES {
+            let before = self.kv.get(b"audit-head").await?;
+            let head = match &before {
+                Some(bytes) => decode(bytes)?,
+                None => AuditHead { seq: 0, hash: GENESIS.to_owned() },
+            };
+            record.seq = head.seq + 1;
+            record.previous = head.hash;
+            record.hash = record.digest()?;
+            let next = AuditHead { seq: record.seq, hash: record.hash.clone() };
+            let batch = Batch::durable()
+                .expect("audit-head", before)
+                .put("audit-head", encode(&next)?)
+                .put(key("audit", record.seq.to_be_bytes()), encode(&record)?);
+            if self.kv.commit(batch).await? {
+                return Ok(record);
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    /// Where the chain ends; `None` where nothing was written yet.
+    pub async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
+        self.kv.get(b"audit-head").await?.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    /// Up to `limit` records after a sequence number.
+    pub async fn audit_after(&self, seq: u64, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        let after = key("audit", seq.to_be_bytes());
+        self.kv.scan(b"audit/", Some(&after), limit, false).await?.iter().map(|(_, bytes)| decode(bytes)).collect()
+    }
+
+    /// Up to `limit` records before a sequence number, newest first; `None`: from the end.
+    pub async fn audit_before(&self, seq: Option<u64>, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        let before = seq.map(|seq| key("audit", seq.to_be_bytes()));
+        self.kv.scan(b"audit/", before.as_deref(), limit, true).await?.iter().map(|(_, bytes)| decode(bytes)).collect()
+    }
+}

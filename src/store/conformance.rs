@@ -1,0 +1,253 @@
+//! What every backend must do, written once. A further backend adds a line to `backends!`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::account::{Account, RecoveryCode};
+use crate::base::{FlowId, SessionId, Time};
+use crate::login::{Flow, Purpose};
+use crate::session::SessionRecord;
+use crate::session::keys::MasterKey;
+
+fn account(name: &str) -> Account {
+    serde_json::from_value(serde_json::json!({
+        "id": UserId::random().unwrap(), "name": name, "email": format!("{name}@internal.example"), "display_name": name, "created": 0,
+    }))
+    .unwrap()
+}
+
+fn session(user: UserId) -> SessionRecord {
+    SessionRecord {
+        id: SessionId::random().unwrap(),
+        user,
+        epoch: 0,
+        created: Time::from_secs(1),
+        last_seen: Time::from_secs(1),
+        second: None,
+        trusted_browser: false,
+        full_auth: Time::from_secs(1),
+        address: [127, 0, 0, 1].into(),
+        browser: "Firefox".into(),
+    }
+}
+
+struct Rig {
+    store: Arc<Store>,
+    _keep: Box<dyn std::any::Any>,
+}
+
+async fn on_sled() -> Rig {
+    let folder = tempfile::tempdir().unwrap();
+    let kv = SledKv::open(&folder.path().join("store")).await.unwrap();
+    rig(Arc::new(kv), Box::new(folder))
+}
+
+fn rig(kv: Arc<dyn Kv>, keep: Box<dyn std::any::Any>) -> Rig {
+    let keys = KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap();
+    Rig { store: Arc::new(Store::new(kv, Arc::new(keys), Clock::manual(Time::from_secs(1_000_000)))), _keep: keep }
+}
+
+async fn race<R: Send + 'static, F: Future<Output = R> + Send + 'static>(times: usize, what: impl Fn() -> F) -> Vec<R> {
+    let tasks: Vec<_> = (0..times).map(|_| tokio::spawn(what())).collect();
+    let mut results = Vec::new();
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}
+
+macro_rules! backends {
+    ($($backend:ident: $make:path),*) => { $( mod $backend {
+        use super::*;
+        every_backend!($make; name_and_address_are_one_identity, a_taken_name_is_refused_and_changes_nothing, of_fifty_uses_of_a_code_one_wins,
+            an_import_is_all_or_nothing, a_flow_is_finished_once, a_link_is_used_once, a_step_up_replaces_the_session_once,
+            a_touch_does_not_bring_back_a_session, the_audit_chain_holds_under_parallel_writes, scans_stay_within_their_prefix,
+            a_factor_belongs_to_one_account, a_user_has_few_flows_at_once);
+    } )* };
+}
+
+macro_rules! every_backend {
+    ($make:path; $($case:ident),*) => { $(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        async fn $case() { let rig = $make().await; super::$case(rig.store.clone()).await; }
+    )* };
+}
+
+backends!(sled: super::on_sled);
+
+async fn name_and_address_are_one_identity(store: Arc<Store>) {
+    let alice = account("Alice");
+    store.create_account(&alice).await.unwrap().unwrap();
+    for login in ["alice", "ALICE", " alice ", "Alice@Internal.Example", "ａｌｉｃｅ"] {
+        assert_eq!(store.account_by_login(login).await.unwrap().unwrap().id, alice.id, "{login}");
+    }
+    assert!(store.account_by_login("").await.unwrap().is_none());
+    store.update_account(alice.id, |a| Edit::Write(a.email = "new@internal.example".into())).await.unwrap().unwrap().unwrap();
+    assert!(store.account_by_login("alice@internal.example").await.unwrap().is_none());
+    assert!(store.account_by_login("new@internal.example").await.unwrap().is_some());
+    assert!(store.delete_account(alice.id).await.unwrap());
+    assert!(store.account_by_login("alice").await.unwrap().is_none());
+    assert!(store.account_by_login("new@internal.example").await.unwrap().is_none());
+}
+
+async fn a_taken_name_is_refused_and_changes_nothing(store: Arc<Store>) {
+    let (alice, bob) = (account("alice"), account("bob"));
+    store.create_account(&alice).await.unwrap().unwrap();
+    store.create_account(&bob).await.unwrap().unwrap();
+    assert_eq!(store.create_account(&account("ALICE")).await.unwrap(), Err(Conflict::Login("ALICE".into())));
+    let taken = store.update_account(bob.id, |b| Edit::Write(b.email = "alice@internal.example".into())).await.unwrap().unwrap();
+    assert_eq!(taken, Err(Conflict::Login("alice@internal.example".into())));
+    let cross = store.update_account(bob.id, |b| Edit::Write(b.email = "alice".into())).await.unwrap().unwrap();
+    assert_eq!(cross, Err(Conflict::Login("alice".into())));
+    assert_eq!(store.account(bob.id).await.unwrap().unwrap().email, "bob@internal.example");
+}
+
+async fn of_fifty_uses_of_a_code_one_wins(store: Arc<Store>) {
+    let mut alice = account("alice");
+    alice.recovery.push(RecoveryCode { salt: String::new(), hash: String::new(), used: None });
+    store.create_account(&alice).await.unwrap().unwrap();
+    let wins = race(50, || {
+        let store = store.clone();
+        async move {
+            let take = |a: &mut Account| match a.recovery.first_mut() {
+                Some(code) if code.used.is_none() => {
+                    code.used = Some(Time::from_secs(1));
+                    Edit::Write(true)
+                }
+                _ => Edit::Leave(false),
+            };
+            store.update_account(alice.id, take).await.unwrap().unwrap().unwrap()
+        }
+    });
+    assert_eq!(wins.await.into_iter().filter(|won| *won).count(), 1);
+}
+
+async fn an_import_is_all_or_nothing(store: Arc<Store>) {
+    store.create_account(&account("carol")).await.unwrap().unwrap();
+    let batch = [account("alice"), account("bob"), account("Carol")];
+    assert_eq!(store.create_accounts(&batch).await.unwrap(), Err(Conflict::Login("Carol".into())));
+    assert!(store.account_by_login("alice").await.unwrap().is_none());
+    store.create_accounts(&batch[..2]).await.unwrap().unwrap();
+    assert_eq!(store.all_accounts().await.unwrap().len(), 3);
+}
+
+async fn a_flow_is_finished_once(store: Arc<Store>) {
+    let alice = account("alice");
+    let flow = Flow::new(FlowId::random().unwrap(), &alice, Purpose::Second, false, Time::from_secs(1));
+    store.create_flow(&flow).await.unwrap();
+    let wins = race(20, || {
+        let (store, flow) = (store.clone(), flow.clone());
+        async move { store.take_flow(&flow).await.unwrap() }
+    });
+    assert_eq!(wins.await.into_iter().filter(|won| *won).count(), 1);
+    assert!(store.flow(flow.id).await.unwrap().is_none());
+    assert!(store.update_flow(flow.id, |f| Edit::Write(f.vouched = true)).await.unwrap().is_none());
+}
+
+async fn a_link_is_used_once(store: Arc<Store>) {
+    let now = Time::from_secs(1000);
+    let link = Link { kind: LinkKind::Setup, user: UserId::random().unwrap(), epoch: 0, expires: now.plus(Duration::from_secs(60)) };
+    let token = store.create_link(&link).await.unwrap();
+    assert!(store.link(&token, now).await.unwrap().is_some());
+    assert!(store.link(&token, link.expires).await.unwrap().is_none());
+    assert!(store.link("nonsense", now).await.unwrap().is_none());
+    let wins = race(20, || {
+        let (store, token) = (store.clone(), token.clone());
+        async move { store.take_link(&token, now).await.unwrap().is_some() }
+    });
+    assert_eq!(wins.await.into_iter().filter(|won| *won).count(), 1);
+    let late = store.create_link(&link).await.unwrap();
+    assert_eq!(store.sweep(link.expires).await.unwrap(), 1);
+    assert!(store.take_link(&late, now).await.unwrap().is_none());
+}
+
+async fn a_step_up_replaces_the_session_once(store: Arc<Store>) {
+    let old = session(UserId::random().unwrap());
+    assert!(store.put_session(&old, None).await.unwrap());
+    let wins = race(20, || {
+        let (store, old) = (store.clone(), old.clone());
+        async move { store.put_session(&session(old.user), Some(old.id)).await.unwrap() }
+    });
+    assert_eq!(wins.await.into_iter().filter(|won| *won).count(), 1);
+    assert_eq!(store.all_sessions().await.unwrap().len(), 1);
+}
+
+async fn a_touch_does_not_bring_back_a_session(store: Arc<Store>) {
+    let record = session(UserId::random().unwrap());
+    store.put_session(&record, None).await.unwrap();
+    store.delete_sessions(&[record.id]).await.unwrap();
+    store.touch_sessions(std::slice::from_ref(&record)).await.unwrap();
+    assert!(store.all_sessions().await.unwrap().is_empty());
+}
+
+async fn the_audit_chain_holds_under_parallel_writes(store: Arc<Store>) {
+    let blank = AuditRecord {
+        seq: 0,
+        at: Time::from_secs(1),
+        event: "test".into(),
+        user: None,
+        by: None,
+        address: None,
+        request: None,
+        detail: String::new(),
+        previous: String::new(),
+        hash: String::new(),
+    };
+    race(30, || {
+        let (store, blank) = (store.clone(), blank.clone());
+        async move { store.append_audit(blank).await.unwrap() }
+    })
+    .await;
+    let records = store.audit_after(0, 100).await.unwrap();
+    let mut previous = GENESIS.to_owned();
+    for (record, seq) in records.iter().zip(1..) {
+        assert_eq!((record.seq, &record.previous, &record.hash), (seq, &previous, &record.digest().unwrap()));
+        previous = record.hash.clone();
+    }
+    assert_eq!(store.audit_head().await.unwrap(), Some(AuditHead { seq: 30, hash: previous }));
+    let newest: Vec<u64> = store.audit_before(Some(30), 2).await.unwrap().iter().map(|r| r.seq).collect();
+    assert_eq!(newest, [29, 28]);
+    assert_eq!(store.audit_before(None, 1).await.unwrap()[0].seq, 30);
+}
+
+async fn scans_stay_within_their_prefix(store: Arc<Store>) {
+    for key in ["a/1", "a/2", "a0", "b/1"] {
+        assert!(store.kv().commit(kv::Batch::default().put(key, "x")).await.unwrap());
+    }
+    let keys = |pairs: Vec<kv::Pair>| pairs.into_iter().map(|(k, _)| String::from_utf8(k).unwrap()).collect::<Vec<_>>();
+    assert_eq!(keys(store.kv().scan(b"a/", None, 10, false).await.unwrap()), ["a/1", "a/2"]);
+    assert_eq!(keys(store.kv().scan(b"a/", Some(b"a/1"), 10, false).await.unwrap()), ["a/2"]);
+    assert_eq!(keys(store.kv().scan(b"a/", None, 10, true).await.unwrap()), ["a/2", "a/1"]);
+    assert_eq!(keys(store.kv().scan(b"a/", Some(b"a/2"), 10, true).await.unwrap()), ["a/1"]);
+    assert!(!store.kv().commit(kv::Batch::default().expect("a/1", None).put("a/3", "y")).await.unwrap());
+    assert!(store.kv().get(b"a/3").await.unwrap().is_none());
+}
+
+async fn a_factor_belongs_to_one_account(store: Arc<Store>) {
+    let (alice, bob) = (account("alice"), account("bob"));
+    store.create_accounts(&[alice.clone(), bob.clone()]).await.unwrap().unwrap();
+    let key = crate::account::WebauthnEnrolment { id: "abc".into(), name: "key".into(), passkey: serde_json::Value::Null, added: Time::default(), last_used: None };
+    let add = |a: &mut Account| Edit::Write(a.webauthn.push(key.clone()));
+    store.update_account(alice.id, add).await.unwrap().unwrap().unwrap();
+    assert_eq!(store.update_account(bob.id, add).await.unwrap().unwrap(), Err(Conflict::Factor));
+    assert_eq!(store.account_by_credential("abc").await.unwrap().unwrap().id, alice.id);
+    store.update_account(alice.id, |a| Edit::Write(a.webauthn.clear())).await.unwrap().unwrap().unwrap();
+    store.update_account(bob.id, add).await.unwrap().unwrap().unwrap();
+}
+
+async fn a_user_has_few_flows_at_once(store: Arc<Store>) {
+    let alice = account("alice");
+    let mut ids = Vec::new();
+    for second in 0..20 {
+        let flow = Flow::new(FlowId::random().unwrap(), &alice, Purpose::Second, false, Time::from_secs(second));
+        store.create_flow(&flow).await.unwrap();
+        ids.push(flow.id);
+    }
+    let mut left = Vec::new();
+    for id in ids {
+        left.push(store.flow(id).await.unwrap().is_some());
+    }
+    assert_eq!(left.iter().filter(|there| **there).count(), 8);
+    assert!(left[12..].iter().all(|there| *there));
+}
