@@ -213,7 +213,10 @@ impl<'p> Tally<'p> {
         self.primary = self.primary.or(route);
         self.identified |= hit.is_some_and(|hit| hit.requirement.level != Level::Bypass);
         let enforced = hit.is_none_or(|hit| hit.requirement.enforce);
-        if enforced && signed_in && let Some(hit) = hit.filter(|hit| hit.requirement.level == Level::TwoFactor) {
+        if enforced
+            && signed_in
+            && let Some(hit) = hit.filter(|hit| hit.requirement.level == Level::TwoFactor)
+        {
             let wanted = hit.requirement.into();
             self.wanted = Some(self.wanted.map_or(wanted, |so_far| so_far.and(wanted)));
         }

@@ -158,3 +158,54 @@ fn why_not(rule: &Rule, reading: &Reading<'_>, ask: &Ask<'_>) -> String {
 fn list<T: ToString>(all: &[T]) -> String {
     all.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::identity::Proof;
+    use super::super::sample::*;
+    use super::*;
+
+    fn words(method: &str, url: &str, who: Option<&Identity>) -> Explanation {
+        let mut app = route("app", &["wiki.example"], "/", Level::OneFactor);
+        app.rules = vec![
+            Rule { methods: vec![http::Method::POST], ..rule(&["/admin/"], Level::Deny) },
+            Rule { networks: vec!["10.0.0.0/8".parse().unwrap()], ..rule(&[], Level::Bypass) },
+            rule(&["/Admin/"], Level::TwoFactor),
+        ];
+        let policy = policy(vec![app]);
+        with_ask(method, url, "192.0.2.1", |ask| explain(&policy, ask, who, NOW))
+    }
+
+    #[test]
+    fn it_names_what_decides_and_why_the_others_did_not() {
+        let alice = identity(person(&[]), Proof::Password);
+        let told = words("GET", "wiki.example/Admin/x", Some(&alice));
+        assert_eq!((told.route.as_deref(), told.rule, told.requires), (Some("app"), Some(3), "two_factor"));
+        assert_eq!((told.outcome, told.reason.as_deref()), ("challenge", Some("second_factor")));
+        assert_eq!(told.upstream.as_deref(), Some("http://127.0.0.1:3000"));
+        assert_eq!(told.factors.len(), 5);
+        let why: Vec<_> = told.considered.iter().filter(|c| c.reading == "/admin/x").map(|c| c.why.as_str()).collect();
+        assert_eq!(why, ["GET is not among POST", "192.0.2.1 is not in 10.0.0.0/8", "matches: two_factor"]);
+        assert!(told.considered.iter().any(|c| c.reading == "/Admin/x" && c.why == "/Admin/x is not under /admin/"));
+    }
+
+    #[test]
+    fn it_answers_as_the_decision_does() {
+        let alice = identity(person(&[]), Proof::Password);
+        assert_eq!(words("GET", "wiki.example/", Some(&alice)).outcome, "allow");
+        assert_eq!(words("GET", "wiki.example/", None).reason.as_deref(), Some("sign_in"));
+        assert_eq!(words("POST", "wiki.example/admin", None).outcome, "forbid");
+        assert_eq!(words("GET", "other.example/", None).outcome, "no_route");
+        assert_eq!(words("GET", "other.example/", None).requires, "no_route");
+        assert_eq!(words("GET", "wiki.example/a%2fb", None).outcome, "refuse");
+        assert_eq!(words("GET", "wiki.example/.vestibule/login", None).outcome, "portal");
+    }
+
+    #[test]
+    fn it_is_one_json_object_with_the_contracts_keys() {
+        let json = serde_json::to_value(words("GET", "wiki.example/", None)).unwrap();
+        for key in ["route", "rule", "requires", "factors", "outcome", "reason", "upstream", "considered"] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+    }
+}

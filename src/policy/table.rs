@@ -106,7 +106,13 @@ impl Policy {
     }
 
     /// Routes whose prefixes only folding makes the same are all asked.
-    fn look_up<'p>(&'p self, tables: &'p Tables, ask: &Ask<'_>, reading: &Reading<'_>, see: &mut impl FnMut(Option<Hit<'p>>, &Reading<'_>)) {
+    fn look_up<'p>(
+        &'p self,
+        tables: &'p Tables,
+        ask: &Ask<'_>,
+        reading: &Reading<'_>,
+        see: &mut impl FnMut(Option<Hit<'p>>, &Reading<'_>),
+    ) {
         let found = tables.routes(ask.host.as_str(), reading.text);
         if found.is_empty() {
             see(None, reading);
@@ -169,7 +175,8 @@ impl Tables {
 
     /// The first rule that matches, in the order in which they are written.
     fn rule(&self, id: usize, route: &Route, ask: &Ask<'_>, path: &str) -> Option<usize> {
-        let applies = |at: &&usize| route.rules.get(**at).is_some_and(|rule| takes_method(rule, ask.method) && takes_client(rule, ask.client));
+        let applies =
+            |at: &&usize| route.rules.get(**at).is_some_and(|rule| takes_method(rule, ask.method) && takes_client(rule, ask.client));
         self.rules.get(id)?.above(path).filter_map(|rules| rules.iter().find(applies)).min().copied()
     }
 }

@@ -22,11 +22,7 @@ pub struct Wanted {
 impl From<&Requirement> for Wanted {
     fn from(requirement: &Requirement) -> Self {
         let two = requirement.level == Level::TwoFactor;
-        Self {
-            level: requirement.level,
-            factors: requirement.factors.filter(|_| two),
-            max_age: requirement.max_age.filter(|_| two),
-        }
+        Self { level: requirement.level, factors: requirement.factors.filter(|_| two), max_age: requirement.max_age.filter(|_| two) }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::sample::*;
 use super::super::identity::Proof;
+use super::super::sample::*;
 use super::super::types::Rule;
 use super::*;
 
@@ -59,7 +59,9 @@ fn an_exact_host_goes_before_wildcards_and_the_longer_wildcard_before_the_shorte
 #[test]
 fn the_longest_path_wins_on_segment_boundaries() {
     let policy = policy(vec![open("root", &[], "/"), open("app", &[], "/app"), open("deep", &[], "/app/deep/")]);
-    for (path, name) in [("/", "root"), ("/app", "app"), ("/app/", "app"), ("/apple", "root"), ("/app/deep", "deep"), ("/app/deeper", "app")] {
+    for (path, name) in
+        [("/", "root"), ("/app", "app"), ("/app/", "app"), ("/apple", "root"), ("/app/deep", "deep"), ("/app/deeper", "app")]
+    {
         assert_eq!(get(&policy, &format!("h{path}"), None), name, "{path}");
     }
 }
@@ -84,15 +86,12 @@ fn nothing_is_forwarded_by_default() {
 #[test]
 fn a_rules_path_is_absolute_and_the_first_match_wins() {
     let mut app = route("app", &[], "/app", Level::OneFactor);
-    app.rules = vec![rule(&["/app/open/", "/other"], Level::Bypass), rule(&["/app/open/not"], Level::Deny), rule(&["/app/no"], Level::Deny)];
+    app.rules =
+        vec![rule(&["/app/open/", "/other"], Level::Bypass), rule(&["/app/open/not"], Level::Deny), rule(&["/app/no"], Level::Deny)];
     let policy = policy(vec![app]);
-    for (path, answer) in [
-        ("/app/open", "app"),
-        ("/app/open/not", "app"),
-        ("/app/opener", "sign_in"),
-        ("/app/no/x", "deny"),
-        ("/app/other", "sign_in"),
-    ] {
+    for (path, answer) in
+        [("/app/open", "app"), ("/app/open/not", "app"), ("/app/opener", "sign_in"), ("/app/no/x", "deny"), ("/app/other", "sign_in")]
+    {
         assert_eq!(get(&policy, &format!("h{path}"), None), answer, "{path}");
     }
 }
@@ -293,7 +292,9 @@ fn the_gateways_own_pages_are_never_forwarded() {
     };
     assert_eq!(at("h/.vestibule/login?x"), "exactly /login");
     assert_eq!(at("h/.vestibule"), "exactly ");
-    for url in ["h/.VESTIBULE/login", "h/%2evestibule/", "h//.vestibule/login", "h/.vestibule;x/login", "h/.vestibule./x", "h/.vestibule%3Fx"] {
+    for url in
+        ["h/.VESTIBULE/login", "h/%2evestibule/", "h//.vestibule/login", "h/.vestibule;x/login", "h/.vestibule./x", "h/.vestibule%3Fx"]
+    {
         assert_eq!(at(url), "disguised", "{url}");
         assert_eq!(get(&policy, url, None), "no_route", "{url}");
     }
