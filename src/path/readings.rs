@@ -1,5 +1,6 @@
 //! The closure: every text that the forms make of a target, in every order. Guarantees that no reading has a dot segment or a
-//! control character, that the fold of each reading is a reading too, and that there are at most [`MAX_READINGS`].
+//! control character, that the fold of each reading is a reading too, and that there are at most [`MAX_READINGS`]
+//! with [`MAX_TEXT`] bytes between them.
 
 use std::borrow::Cow;
 
@@ -8,6 +9,9 @@ use super::{Reading, Refusal};
 
 /// How many readings a target may have. Letter case, parameters, merged slashes and one more encoding together make 16.
 const MAX_READINGS: usize = 64;
+
+/// How long they may be together, in bytes, so that a stranger's long target costs no more than its readings are worth.
+const MAX_TEXT: usize = 64 * 1024;
 
 #[derive(Clone, Debug)]
 pub(super) struct Found {
@@ -52,7 +56,8 @@ impl Closure {
             return Ok(());
         }
         check(&text)?;
-        if self.0.len() >= MAX_READINGS {
+        let length: usize = self.0.iter().map(|found| found.text.len()).sum();
+        if self.0.len() >= MAX_READINGS || length + text.len() > MAX_TEXT {
             return Err(Refusal::TooManyReadings);
         }
         self.0.push(Found { text: text.into_owned(), plain, folded: false });

@@ -199,6 +199,13 @@ fn a_path_with_too_many_readings_is_refused() {
 }
 
 #[test]
+fn a_long_path_may_not_have_many_readings() {
+    let long = "/B%C3%89".repeat(900);
+    assert_eq!(refusal(&long), None);
+    assert_eq!(refusal(&format!("/{long}%252541;x.")), Some(Refusal::TooManyReadings));
+}
+
+#[test]
 fn folding_is_the_same_for_all_spellings_of_a_name() {
     for (a, b) in [("STRASSE", "straße"), ("ΑΣ", "ας"), ("K", "k"), ("ﬁle", "FILE"), ("e\u{301}", "É"), ("ſ", "S")] {
         assert_eq!(fold(a), fold(b), "{a} {b}");
