@@ -1,0 +1,264 @@
+//! The decision. Pure: the same policy, request, identity and time give the same answer, to the gateway and to `explain`.
+//!
+//! Every reading of the path is judged where it leads; all must admit, and the strictest verdict is the answer:
+//!
+//! | strictest first | when | answer |
+//! |---|---|---|
+//! | encoded slash | `%2f`, and a reading's route does not let it through | 400 |
+//! | deny | the level is `deny`, signed in or not | 403 |
+//! | no route | a reading leads nowhere | 404 |
+//! | group | signed in, in none of the groups | 403 |
+//! | MFA off | two factors wanted, the user's policy is `off` | 403 |
+//! | sign in | nobody is signed in | sign-in page or 401 |
+//! | enrol | the user has no method that counts here | enrolment or 401 |
+//! | second factor | none was given, or another or a fresher one is wanted | choice page or 401 |
+//! | admit | nothing above | forwarded on the primary reading's route |
+//!
+//! A verdict under `enforce = false` is recorded and does not stop, unless another reading's does. [`Admission`] is made here and
+//! nowhere else; the hooks that forward demand one.
+
+use std::sync::Arc;
+
+use crate::account::MfaPolicy;
+use crate::base::Time;
+use crate::factor::{Method, MethodSet};
+use crate::path::{Path, Refusal};
+
+use super::identity::{Identity, Person};
+use super::table::{Ask, Hit, Policy, PortalMatch};
+use super::types::{Level, Requirement, Route};
+use super::wanted::{Wanted, accepted_methods, can_answer};
+
+/// What to do with a request.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    Allow(Admission),
+    /// The client can do something about it.
+    Challenge {
+        route: Arc<Route>,
+        reason: ChallengeReason,
+        /// For a second factor: what this user may answer with. For an enrolment: what would count once it is set up. Else empty.
+        methods: MethodSet,
+    },
+    /// 403: signing in again would change nothing.
+    Forbid {
+        route: Arc<Route>,
+        reason: ForbidReason,
+    },
+    /// 404: nothing is forwarded by default.
+    NoRoute,
+    /// 400.
+    Refuse(Refusal),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChallengeReason {
+    SignIn,
+    SecondFactor,
+    Enrol,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ForbidReason {
+    Deny,
+    Group,
+    MfaOff,
+}
+
+impl ChallengeReason {
+    /// As `reason` in problem details (contract, section 3).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in",
+            Self::SecondFactor => "second_factor",
+            Self::Enrol => "enrol",
+        }
+    }
+}
+
+impl ForbidReason {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Group => "group",
+            Self::MfaOff => "mfa_off",
+        }
+    }
+}
+
+/// Why a request was, or without enforcement would have been, stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    Challenge(ChallengeReason),
+    Forbid(ForbidReason),
+}
+
+impl Reason {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Challenge(reason) => reason.name(),
+            Self::Forbid(reason) => reason.name(),
+        }
+    }
+}
+
+/// Leave to forward one request. Only [`decide`] makes one.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    route: Arc<Route>,
+    person: Option<Arc<Person>>,
+    observed: Option<Reason>,
+}
+
+impl Admission {
+    /// Where the request goes: the primary reading's route.
+    pub const fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// Whose identity headers to send; nobody's where every reading is `bypass`.
+    pub const fn person(&self) -> Option<&Arc<Person>> {
+        self.person.as_ref()
+    }
+
+    /// What would have stopped it, were it enforced.
+    pub const fn observed(&self) -> Option<Reason> {
+        self.observed
+    }
+}
+
+/// Judges a request at `now`. `who` is a finished sign-in, or nobody. What looks like the gateway's own pages is never forwarded,
+/// whether or not the caller has asked [`Policy::under_prefix`] first.
+pub fn decide(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>, now: Time) -> Decision {
+    if policy.under_prefix(ask.path) != PortalMatch::No {
+        return Decision::NoRoute;
+    }
+    let mut tally = Tally::default();
+    policy.visit(ask, |hit, _| tally.add(hit, judge(hit.as_ref(), ask.path, who, now), who.is_some()));
+    tally.answer(who)
+}
+
+/// What one reading comes to. The order is that of strictness.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Verdict {
+    Admit,
+    SecondFactor,
+    Enrol,
+    SignIn,
+    MfaOff,
+    Group,
+    NoRoute,
+    Deny,
+    EncodedSlash,
+}
+
+impl Verdict {
+    const fn reason(self) -> Option<Reason> {
+        match self {
+            Self::SecondFactor => Some(Reason::Challenge(ChallengeReason::SecondFactor)),
+            Self::Enrol => Some(Reason::Challenge(ChallengeReason::Enrol)),
+            Self::SignIn => Some(Reason::Challenge(ChallengeReason::SignIn)),
+            Self::MfaOff => Some(Reason::Forbid(ForbidReason::MfaOff)),
+            Self::Group => Some(Reason::Forbid(ForbidReason::Group)),
+            Self::Deny => Some(Reason::Forbid(ForbidReason::Deny)),
+            Self::Admit | Self::NoRoute | Self::EncodedSlash => None,
+        }
+    }
+}
+
+/// Judges one reading where it leads.
+pub(super) fn judge(hit: Option<&Hit<'_>>, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
+    let Some(Hit { route, requirement, .. }) = hit else { return Verdict::NoRoute };
+    if path.has_encoded_slash() && !route.encoded_slash {
+        return Verdict::EncodedSlash;
+    }
+    match (requirement.level, who) {
+        (Level::Deny, _) => Verdict::Deny,
+        (Level::Bypass, _) => Verdict::Admit,
+        (Level::OneFactor | Level::TwoFactor, None) => Verdict::SignIn,
+        (_, Some(who)) if !is_member(requirement, &who.person.groups) => Verdict::Group,
+        (Level::OneFactor, Some(_)) => Verdict::Admit,
+        (Level::TwoFactor, Some(who)) => second_factor(&Wanted::from(*requirement), who, now),
+    }
+}
+
+fn second_factor(wanted: &Wanted, who: &Identity, now: Time) -> Verdict {
+    if who.person.mfa == MfaPolicy::Off {
+        return Verdict::MfaOff;
+    }
+    if wanted.is_met_by(who.proof, now) {
+        return Verdict::Admit;
+    }
+    if can_answer(wanted, &who.person) { Verdict::SecondFactor } else { Verdict::Enrol }
+}
+
+/// Any of the groups, compared letter by letter; where none is named, every signed-in user.
+pub(super) fn is_member(requirement: &Requirement, groups: &[String]) -> bool {
+    requirement.groups.as_ref().is_none_or(|any| any.iter().any(|group| groups.contains(group)))
+}
+
+/// The verdicts of the readings so far.
+#[derive(Default)]
+struct Tally<'p> {
+    primary: Option<&'p Arc<Route>>,
+    stop: Option<(Verdict, Option<&'p Arc<Route>>)>,
+    observed: Option<Verdict>,
+    identified: bool,
+    wanted: Option<Wanted>,
+}
+
+impl<'p> Tally<'p> {
+    fn add(&mut self, hit: Option<Hit<'p>>, verdict: Verdict, signed_in: bool) {
+        let route = hit.map(|hit| hit.route);
+        self.primary = self.primary.or(route);
+        self.identified |= hit.is_some_and(|hit| hit.requirement.level != Level::Bypass);
+        let enforced = hit.is_none_or(|hit| hit.requirement.enforce);
+        if enforced
+            && signed_in
+            && let Some(hit) = hit.filter(|hit| hit.requirement.level == Level::TwoFactor)
+        {
+            let wanted = hit.requirement.into();
+            self.wanted = Some(self.wanted.map_or(wanted, |so_far| so_far.and(wanted)));
+        }
+        match verdict {
+            Verdict::Admit => {}
+            // Neither is a demand on the client: there is nothing to observe.
+            _ if enforced || verdict.reason().is_none() => {
+                if self.stop.is_none_or(|(strictest, _)| verdict > strictest) {
+                    self.stop = Some((verdict, route));
+                }
+            }
+            _ => self.observed = self.observed.max(Some(verdict)),
+        }
+    }
+
+    fn answer(self, who: Option<&Identity>) -> Decision {
+        let Some((verdict, route)) = self.stop else { return self.admit(who) };
+        let Some(route) = route.cloned() else { return Decision::NoRoute };
+        match verdict.reason() {
+            Some(Reason::Forbid(reason)) => Decision::Forbid { route, reason },
+            Some(Reason::Challenge(reason)) => self.challenge(route, reason, who),
+            None if verdict == Verdict::EncodedSlash => Decision::Refuse(Refusal::EncodedSlash),
+            None => Decision::NoRoute,
+        }
+    }
+
+    /// Readings that want different factors are answered by one that all of them accept.
+    fn challenge(&self, route: Arc<Route>, reason: ChallengeReason, who: Option<&Identity>) -> Decision {
+        let (Some(wanted), Some(who)) = (self.wanted, who) else { return Decision::Challenge { route, reason, methods: MethodSet::EMPTY } };
+        if reason == ChallengeReason::SecondFactor && can_answer(&wanted, &who.person) {
+            return Decision::Challenge { route, reason, methods: accepted_methods(&wanted, &who.person) };
+        }
+        let methods = Method::ENROLLABLE.into_iter().filter(|method| wanted.accepts(*method)).collect();
+        Decision::Challenge { route, reason: ChallengeReason::Enrol, methods }
+    }
+
+    fn admit(self, who: Option<&Identity>) -> Decision {
+        let Some(route) = self.primary.cloned() else { return Decision::NoRoute };
+        let person = who.filter(|_| self.identified).map(|who| Arc::clone(&who.person));
+        Decision::Allow(Admission { route, person, observed: self.observed.and_then(Verdict::reason) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! A decision in words: what `vestibule explain` prints. Asks the same [`decide`]; sends nothing.
+
+use serde::Serialize;
+
+use crate::base::Time;
+use crate::factor::Method;
+use crate::path::Reading;
+
+use super::decide::{Decision, decide, judge};
+use super::expect::outcome;
+use super::identity::Identity;
+use super::table::{Ask, Hit, Policy, PortalMatch, below, folded_form, prefix_form, takes_client, takes_method};
+use super::types::{Level, Route, Rule, Upstream};
+use super::wanted::Wanted;
+
+/// Which route and rule decide a request, and why.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The route that decides: of all readings, the strictest one's.
+    pub route: Option<String>,
+    /// The rule that decides, counted from 1 as the file has them; absent: the route's own words.
+    pub rule: Option<usize>,
+    /// `bypass`, `one_factor`, `two_factor`, `forbidden`, `deny`, `no_route`.
+    pub requires: &'static str,
+    /// The second factors that count, where two are wanted.
+    pub factors: Vec<Method>,
+    /// `allow`, `challenge`, `forbid`, `no_route`, `refuse`; `portal` for the gateway's own pages.
+    pub outcome: &'static str,
+    /// Why not, or why it would be without `enforce = false`: `sign_in`, `second_factor`, `enrol`, `deny`, `group`, `mfa_off`, or a sentence.
+    pub reason: Option<String>,
+    /// Where an admitted request goes; several, with a comma, where they are balanced.
+    pub upstream: Option<String>,
+    pub considered: Vec<Considered>,
+}
+
+/// A rule, or a route's own words, that one reading of the path was held against.
+#[derive(Clone, Debug, Serialize)]
+pub struct Considered {
+    pub reading: String,
+    pub route: Option<String>,
+    /// Counted from 1; absent: the route itself.
+    pub rule: Option<usize>,
+    pub matched: bool,
+    pub why: String,
+}
+
+/// Explains what [`decide`] answers.
+pub fn explain(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>, now: Time) -> Explanation {
+    match policy.under_prefix(ask.path) {
+        PortalMatch::Exactly(_) => return portal("portal", "the gateway answers this itself"),
+        PortalMatch::Disguised => return portal("no_route", "one reading of the path is the gateway's own pages: never forwarded"),
+        PortalMatch::No => {}
+    }
+    let (mut strictest, mut primary, mut considered) = (None, None, Vec::new());
+    policy.visit(ask, |hit, reading| {
+        primary = primary.or(hit.map(|hit| hit.route));
+        let verdict = judge(hit.as_ref(), ask.path, who, now);
+        let weight = (verdict, hit.map(|hit| hit.requirement.level));
+        if strictest.is_none_or(|(so_far, _)| weight > so_far) {
+            strictest = Some((weight, hit));
+        }
+        consider(hit.as_ref(), reading, ask, &mut considered);
+    });
+    let hit = strictest.and_then(|(_, hit)| hit);
+    let (outcome_name, reason) = answer(&decide(policy, ask, who, now));
+    Explanation {
+        route: hit.map(|hit| hit.route.name.to_string()),
+        rule: hit.and_then(|hit| hit.rule).map(|at| at + 1),
+        requires: outcome(hit.as_ref(), who.map(|who| who.person.groups.as_slice())).name(),
+        factors: hit.map(|hit| factors(&hit)).unwrap_or_default(),
+        outcome: outcome_name,
+        reason,
+        upstream: primary.map(|route| upstreams(&route.upstreams)),
+        considered,
+    }
+}
+
+fn portal(outcome: &'static str, reason: &str) -> Explanation {
+    Explanation {
+        route: None,
+        rule: None,
+        requires: "no_route",
+        factors: Vec::new(),
+        outcome,
+        reason: Some(reason.to_owned()),
+        upstream: None,
+        considered: Vec::new(),
+    }
+}
+
+fn answer(decision: &Decision) -> (&'static str, Option<String>) {
+    match decision {
+        Decision::Allow(admission) => ("allow", admission.observed().map(|reason| reason.name().to_owned())),
+        Decision::Challenge { reason, .. } => ("challenge", Some(reason.name().to_owned())),
+        Decision::Forbid { reason, .. } => ("forbid", Some(reason.name().to_owned())),
+        Decision::NoRoute => ("no_route", Some("no route for this host and path".to_owned())),
+        Decision::Refuse(refusal) => ("refuse", Some(refusal.to_string())),
+    }
+}
+
+fn factors(hit: &Hit<'_>) -> Vec<Method> {
+    if hit.requirement.level != Level::TwoFactor {
+        return Vec::new();
+    }
+    let wanted = Wanted::from(hit.requirement);
+    Method::ENROLLABLE.into_iter().chain([Method::Recovery]).filter(|method| wanted.accepts(*method)).collect()
+}
+
+fn upstreams(all: &[Upstream]) -> String {
+    let url = |upstream: &Upstream| {
+        let host = if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
+        format!("{}://{host}:{}", if upstream.tls { "https" } else { "http" }, upstream.port)
+    };
+    all.iter().map(url).collect::<Vec<_>>().join(", ")
+}
+
+fn consider(hit: Option<&Hit<'_>>, reading: &Reading<'_>, ask: &Ask<'_>, out: &mut Vec<Considered>) {
+    let line = |route: Option<&Route>, rule: Option<usize>, matched: bool, why: String| Considered {
+        reading: reading.text.to_owned(),
+        route: route.map(|route| route.name.to_string()),
+        rule,
+        matched,
+        why,
+    };
+    let Some(hit) = hit else {
+        out.push(line(None, None, false, format!("no route for {}{}", ask.host, reading.text)));
+        return;
+    };
+    for (at, rule) in hit.route.rules.iter().enumerate() {
+        let matched = hit.rule == Some(at);
+        let why = if matched { format!("matches: {}", rule.requirement.level.name()) } else { why_not(rule, reading, ask) };
+        out.push(line(Some(hit.route), Some(at + 1), matched, why));
+        if matched {
+            return;
+        }
+    }
+    let why = format!("no rule matches: the route's own policy, {}", hit.requirement.level.name());
+    out.push(line(Some(hit.route), None, true, why));
+}
+
+fn why_not(rule: &Rule, reading: &Reading<'_>, ask: &Ask<'_>) -> String {
+    let is_under = |prefix: &String| {
+        let written = reading.plain && below(reading.text, &prefix_form(prefix)).is_some();
+        written || (reading.folded && below(reading.text, &folded_form(prefix)).is_some())
+    };
+    if !rule.paths.is_empty() && !rule.paths.iter().any(is_under) {
+        return format!("{} is not under {}", reading.text, rule.paths.join(", "));
+    }
+    if !takes_method(rule, ask.method) {
+        return format!("{} is not among {}", ask.method, list(&rule.methods));
+    }
+    if !takes_client(rule, ask.client) {
+        return format!("{} is not in {}", ask.client, list(&rule.networks));
+    }
+    "its path differs in letter case".to_owned()
+}
+
+fn list<T: ToString>(all: &[T]) -> String {
+    all.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::identity::Proof;
+    use super::super::sample::*;
+    use super::*;
+
+    fn words(method: &str, url: &str, who: Option<&Identity>) -> Explanation {
+        let mut app = route("app", &["wiki.example"], "/", Level::OneFactor);
+        app.rules = vec![
+            Rule { methods: vec![http::Method::POST], ..rule(&["/admin/"], Level::Deny) },
+            Rule { networks: vec!["10.0.0.0/8".parse().unwrap()], ..rule(&[], Level::Bypass) },
+            rule(&["/Admin/"], Level::TwoFactor),
+        ];
+        let policy = policy(vec![app]);
+        with_ask(method, url, "192.0.2.1", |ask| explain(&policy, ask, who, NOW))
+    }
+
+    #[test]
+    fn it_names_what_decides_and_why_the_others_did_not() {
+        let alice = identity(person(&[]), Proof::Password);
+        let told = words("GET", "wiki.example/Admin/x", Some(&alice));
+        assert_eq!((told.route.as_deref(), told.rule, told.requires), (Some("app"), Some(3), "two_factor"));
+        assert_eq!((told.outcome, told.reason.as_deref()), ("challenge", Some("second_factor")));
+        assert_eq!(told.upstream.as_deref(), Some("http://127.0.0.1:3000"));
+        assert_eq!(told.factors.len(), 5);
+        let why: Vec<_> = told.considered.iter().filter(|c| c.reading == "/admin/x").map(|c| c.why.as_str()).collect();
+        assert_eq!(why, ["GET is not among POST", "192.0.2.1 is not in 10.0.0.0/8", "matches: two_factor"]);
+        assert!(told.considered.iter().any(|c| c.reading == "/Admin/x" && c.why == "/Admin/x is not under /admin/"));
+    }
+
+    #[test]
+    fn it_answers_as_the_decision_does() {
+        let alice = identity(person(&[]), Proof::Password);
+        assert_eq!(words("GET", "wiki.example/", Some(&alice)).outcome, "allow");
+        assert_eq!(words("GET", "wiki.example/", None).reason.as_deref(), Some("sign_in"));
+        assert_eq!(words("POST", "wiki.example/admin", None).outcome, "forbid");
+        assert_eq!(words("GET", "other.example/", None).outcome, "no_route");
+        assert_eq!(words("GET", "other.example/", None).requires, "no_route");
+        assert_eq!(words("GET", "wiki.example/a%2fb", None).outcome, "refuse");
+        assert_eq!(words("GET", "wiki.example/.vestibule/login", None).outcome, "portal");
+    }
+
+    #[test]
+    fn it_is_one_json_object_with_the_contracts_keys() {
+        let json = serde_json::to_value(words("GET", "wiki.example/", None)).unwrap();
+        for key in ["route", "rule", "requires", "factors", "outcome", "reason", "upstream", "considered"] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The policy compiled for look-ups whose cost does not grow with the number of routes or rules: a hash by host, then by prefix,
+//! tried at the lengths that occur, longest first (contract, "Which route").
+//!
+//! Prefixes are compiled twice: as written, and folded for readings without letter case. They are read as text; one that is
+//! written percent-encoded is decoded first, so that it means what its author sees in the browser.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::base::{ClientAddr, Host};
+use crate::path::{Path, Reading, fold};
+
+use super::types::{HostPattern, Requirement, Route, Rule};
+
+/// A request, as far as a decision needs to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    pub host: &'a Host,
+    pub method: &'a http::Method,
+    pub client: ClientAddr,
+    pub path: &'a Path<'a>,
+}
+
+/// Every route, ready to be asked. Unchanging: a reload makes another.
+#[derive(Debug)]
+pub struct Policy {
+    routes: Vec<Arc<Route>>,
+    written: Tables,
+    /// Absent where every prefix is its own fold: then `written` serves both.
+    folded: Option<Tables>,
+    prefix: String,
+}
+
+/// What one reading meets: a route, and what it demands there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hit<'p> {
+    pub route: &'p Arc<Route>,
+    /// Index of the first rule that matches.
+    pub rule: Option<usize>,
+    pub requirement: &'p Requirement,
+}
+
+/// Where a request stands to the gateway's own pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PortalMatch<'a> {
+    /// Not below the prefix in any reading.
+    No,
+    /// Plainly below it; what follows the prefix, empty or starting with `/`.
+    Exactly(&'a str),
+    /// Below it in some reading only: answered 404 and never forwarded.
+    Disguised,
+}
+
+impl Policy {
+    /// Compiles routes as the configuration gives them. `prefix` is where the gateway's own pages live: lower case, no trailing slash.
+    pub fn new(routes: Vec<Route>, prefix: &str) -> Self {
+        let routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
+        let written = Tables::new(&routes, prefix_form);
+        let differs = |prefix: &String| fold(&prefix_form(prefix)) != prefix_form(prefix);
+        let folded = routes.iter().flat_map(|r| std::iter::once(&r.path).chain(r.rules.iter().flat_map(|rule| &rule.paths))).any(differs);
+        let folded = folded.then(|| Tables::new(&routes, folded_form));
+        Self { routes, written, folded, prefix: prefix.trim_end_matches('/').to_owned() }
+    }
+
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    /// Where the gateway's own pages live.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether a route names this host; a route without hosts names every host.
+    pub fn knows_host(&self, host: &Host) -> bool {
+        self.written.classes(host.as_str()).any(|table| !table.entries.is_empty())
+    }
+
+    /// Whether a request is for the gateway's own pages. Compares what was sent; nothing that only looks like the prefix is served.
+    pub fn under_prefix<'a>(&self, path: &Path<'a>) -> PortalMatch<'a> {
+        if self.prefix.is_empty() {
+            return PortalMatch::No;
+        }
+        if let Some(rest) = below(path.as_sent(), &self.prefix) {
+            return PortalMatch::Exactly(rest);
+        }
+        let folded = fold(&self.prefix);
+        match path.readings().any(|r| below(r.text, &self.prefix).is_some() || below(r.text, &folded).is_some()) {
+            true => PortalMatch::Disguised,
+            false => PortalMatch::No,
+        }
+    }
+
+    /// Shows `see` what every reading meets, the primary first; `None` where there is no route.
+    pub(super) fn visit<'p>(&'p self, ask: &Ask<'_>, mut see: impl FnMut(Option<Hit<'p>>, &Reading<'_>)) {
+        for reading in ask.path.readings() {
+            if reading.plain {
+                self.look_up(&self.written, ask, &reading, &mut see);
+            }
+            match &self.folded {
+                Some(tables) if reading.folded => self.look_up(tables, ask, &reading, &mut see),
+                None if reading.folded && !reading.plain => self.look_up(&self.written, ask, &reading, &mut see),
+                _ => {}
+            }
+        }
+    }
+
+    /// Routes whose prefixes only folding makes the same are all asked.
+    fn look_up<'p>(
+        &'p self,
+        tables: &'p Tables,
+        ask: &Ask<'_>,
+        reading: &Reading<'_>,
+        see: &mut impl FnMut(Option<Hit<'p>>, &Reading<'_>),
+    ) {
+        let found = tables.routes(ask.host.as_str(), reading.text);
+        if found.is_empty() {
+            see(None, reading);
+        }
+        for id in found {
+            let hit = self.routes.get(*id).map(|route| {
+                let rule = tables.rule(*id, route, ask, reading.text);
+                let exception = rule.and_then(|at| route.rules.get(at));
+                Hit { route, rule, requirement: exception.map_or(&route.requirement, |rule| &rule.requirement) }
+            });
+            see(hit, reading);
+        }
+    }
+}
+
+/// Route and rule prefixes under one way of writing them.
+#[derive(Debug)]
+struct Tables {
+    exact: HashMap<Box<str>, Prefixes>,
+    below: HashMap<Box<str>, Prefixes>,
+    any: Prefixes,
+    /// For each route, its rules.
+    rules: Vec<Prefixes>,
+}
+
+impl Tables {
+    fn new(routes: &[Arc<Route>], form: fn(&str) -> String) -> Self {
+        let rules = routes.iter().map(|route| rule_prefixes(&route.rules, form)).collect();
+        let mut tables = Self { exact: HashMap::new(), below: HashMap::new(), any: Prefixes::default(), rules };
+        for (id, route) in routes.iter().enumerate() {
+            let path = form(&route.path);
+            for host in &route.hosts {
+                let table = match host {
+                    HostPattern::Exact(name) => tables.exact.entry(name.as_str().into()),
+                    HostPattern::Below(name) => tables.below.entry(name.as_str().into()),
+                };
+                table.or_default().insert(path.clone(), id);
+            }
+            if route.hosts.is_empty() {
+                tables.any.insert(path, id);
+            }
+        }
+        tables
+    }
+
+    /// The host classes that a host belongs to, the most specific first.
+    fn classes<'t, 'h>(&'t self, host: &'h str) -> impl Iterator<Item = &'t Prefixes> + use<'t, 'h> {
+        let parents = host.match_indices('.').filter_map(|(dot, _)| host.get(dot + 1..));
+        self.exact.get(host).into_iter().chain(parents.filter_map(|name| self.below.get(name))).chain(std::iter::once(&self.any))
+    }
+
+    fn routes(&self, host: &str, path: &str) -> &[usize] {
+        for table in self.classes(host) {
+            if let Some(found) = table.above(path).next() {
+                return found;
+            }
+        }
+        &[]
+    }
+
+    /// The first rule that matches, in the order in which they are written.
+    fn rule(&self, id: usize, route: &Route, ask: &Ask<'_>, path: &str) -> Option<usize> {
+        let applies =
+            |at: &&usize| route.rules.get(**at).is_some_and(|rule| takes_method(rule, ask.method) && takes_client(rule, ask.client));
+        self.rules.get(id)?.above(path).filter_map(|rules| rules.iter().find(applies)).min().copied()
+    }
+}
+
+fn rule_prefixes(rules: &[Rule], form: fn(&str) -> String) -> Prefixes {
+    let mut prefixes = Prefixes::default();
+    for (at, rule) in rules.iter().enumerate() {
+        if rule.paths.is_empty() {
+            prefixes.insert(String::new(), at);
+        }
+        for path in &rule.paths {
+            prefixes.insert(form(path), at);
+        }
+    }
+    prefixes
+}
+
+/// A map from path prefixes, on segment boundaries, to what stands there, in order.
+#[derive(Debug, Default)]
+struct Prefixes {
+    entries: HashMap<Box<str>, Vec<usize>>,
+    /// The lengths of the prefixes, longest first.
+    lengths: Vec<usize>,
+}
+
+impl Prefixes {
+    fn insert(&mut self, prefix: String, value: usize) {
+        if let Err(at) = self.lengths.binary_search_by(|length| prefix.len().cmp(length)) {
+            self.lengths.insert(at, prefix.len());
+        }
+        let values = self.entries.entry(prefix.into()).or_default();
+        if values.last() != Some(&value) {
+            values.push(value);
+        }
+    }
+
+    /// What stands at the prefixes of a path, the longest first.
+    fn above<'t, 'h>(&'t self, path: &'h str) -> impl Iterator<Item = &'t Vec<usize>> + use<'t, 'h> {
+        self.lengths.iter().filter_map(move |length| {
+            let (head, tail) = path.split_at_checked(*length)?;
+            if !tail.is_empty() && !tail.starts_with('/') {
+                return None;
+            }
+            self.entries.get(head)
+        })
+    }
+}
+
+/// A prefix as it is compared: decoded, without trailing slashes.
+pub(super) fn prefix_form(prefix: &str) -> String {
+    let decoded = percent_encoding::percent_decode_str(prefix).decode_utf8();
+    decoded.as_deref().unwrap_or(prefix).trim_end_matches('/').to_owned()
+}
+
+/// The same without letter case.
+pub(super) fn folded_form(prefix: &str) -> String {
+    fold(&prefix_form(prefix)).into_owned()
+}
+
+/// What follows `prefix`, where `path` lies under it on a segment boundary.
+pub(super) fn below<'t>(path: &'t str, prefix: &str) -> Option<&'t str> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// `GET` includes `HEAD`.
+pub(super) fn takes_method(rule: &Rule, method: &http::Method) -> bool {
+    let named = |name: &http::Method| rule.methods.contains(name);
+    rule.methods.is_empty() || named(method) || (*method == http::Method::HEAD && named(&http::Method::GET))
+}
+
+pub(super) fn takes_client(rule: &Rule, client: ClientAddr) -> bool {
+    rule.networks.is_empty() || client.is_in(&rule.networks)
+}
