@@ -1,0 +1,103 @@
+//! Warnings: what is legal, but unwise, once everything is read.
+
+use super::section::Section;
+use super::typed::{Config, FirstEnrolment, Password};
+use crate::account::MfaPolicy;
+use crate::factor::Method;
+use crate::policy::{Level, Route};
+
+/// Memory in KiB and iterations that OWASP holds equal (Password Storage Cheat Sheet, Argon2id).
+const OWASP: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
+/// Domains that strangers register names below: a cookie for one of them would be everybody's. Browsers hold the full list.
+const PUBLIC: [&str; 22] = [
+    "co.uk",
+    "org.uk",
+    "ac.uk",
+    "com.au",
+    "net.au",
+    "co.nz",
+    "co.jp",
+    "co.kr",
+    "co.in",
+    "co.za",
+    "com.br",
+    "com.cn",
+    "com.mx",
+    "com.tr",
+    "github.io",
+    "gitlab.io",
+    "pages.dev",
+    "workers.dev",
+    "herokuapp.com",
+    "vercel.app",
+    "netlify.app",
+    "azurewebsites.net",
+];
+
+pub(super) fn give(root: &Section, config: &Config) {
+    if !root.has("routes") {
+        root.warn("routes", "there are no [[routes]]: every request gets 404", "add a route");
+    }
+    listeners(&root.section("server"), config);
+    session(&root.section("session"), config);
+    second_factors(&root.section("mfa"), config);
+    let password = root.section("password");
+    if password.is_present() && !is_strong(config.password) {
+        let remedy = "set memory_kib = 19456, iterations = 2, or more";
+        password.warn("memory_kib", "weaker than OWASP's minimum for Argon2id", remedy);
+    }
+}
+
+fn is_strong(password: Password) -> bool {
+    OWASP.iter().any(|(memory, iterations)| password.memory_kib >= *memory && password.iterations >= *iterations)
+}
+
+fn listeners(s: &Section, config: &Config) {
+    let server = &config.server;
+    if server.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+        s.warn("trusted_proxies", "everybody is believed about their own address", "name the proxies' own addresses");
+    }
+    let open = server.listen.iter().find(|address| !address.ip().to_canonical().is_loopback());
+    if let Some(address) = open.filter(|_| server.tls.is_empty() && server.trusted_proxies.is_empty()) {
+        let what = format!("{address} takes passwords over plain HTTP");
+        s.warn("listen", what, "use [[server.tls]], or name the TLS proxy in front in trusted_proxies");
+    }
+}
+
+fn session(s: &Section, config: &Config) {
+    let Some(domain) = &config.session.domain else { return };
+    if !domain.contains('.') || PUBLIC.contains(&domain.as_str()) {
+        let what = format!("“{domain}” is not one organisation's: browsers refuse its cookies, or share them with strangers");
+        s.warn("domain", what, "name a domain of your own: internal.example");
+    }
+}
+
+fn second_factors(s: &Section, config: &Config) {
+    let mfa = &config.mfa;
+    if mfa.first_enrolment == FirstEnrolment::Password {
+        s.warn("first_enrolment", "a stolen password is enough to enrol a thief's phone", "set first_enrolment = \"verified\"");
+    } else if config.mail.is_none() && mfa.policy != MfaPolicy::Off {
+        let remedy = "configure [mail], or hand out set-up links (vestibule user add)";
+        s.warn("first_enrolment", "without [mail] no code can be sent: users need a set-up link to enrol", remedy);
+    }
+    if mfa.policy == MfaPolicy::Off && config.routes.iter().any(wants_second) {
+        let remedy = "set policy = \"optional\", or give users a policy of their own";
+        s.warn("policy", "routes want two factors, which policy “off” closes to everybody", remedy);
+    }
+    for (method, missing) in [(Method::Email, config.mail.is_none()), (Method::Sms, config.sms.is_none())] {
+        if s.has("methods") && mfa.methods.contains(method) && missing {
+            let section = if method == Method::Email { "[mail]" } else { "[sms]" };
+            s.warn(
+                "methods",
+                format!("{method} cannot be enrolled without {section}"),
+                format!("configure {section}, or leave {method} out"),
+            );
+        }
+    }
+}
+
+fn wants_second(route: &Route) -> bool {
+    let rules = route.rules.iter().map(|rule| &rule.requirement);
+    std::iter::once(&route.requirement).chain(rules).any(|requirement| requirement.level == Level::TwoFactor)
+}
