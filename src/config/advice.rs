@@ -4,7 +4,7 @@ use super::section::Section;
 use super::typed::{Config, FirstEnrolment, Password};
 use crate::account::MfaPolicy;
 use crate::factor::Method;
-use crate::policy::{Level, Route};
+use crate::policy::{HostPattern, Level, Route};
 
 /// Memory in KiB and iterations that OWASP holds equal (Password Storage Cheat Sheet, Argon2id).
 const OWASP: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
@@ -42,6 +42,10 @@ pub(super) fn give(root: &Section, config: &Config) {
     listeners(&root.section("server"), config);
     session(&root.section("session"), config);
     second_factors(&root.section("mfa"), config);
+    let limits = root.section("limits");
+    if config.limits.lockout_after > 100 {
+        limits.warn("lockout_after", "more than 100 failures in a row (NIST SP 800-63B-4 section 3.2.2)", "set it to 100 at most");
+    }
     let password = root.section("password");
     if password.is_present() && !is_strong(config.password) {
         let remedy = "set memory_kib = 19456, iterations = 2, or more";
@@ -71,10 +75,27 @@ fn session(s: &Section, config: &Config) {
         let what = format!("“{domain}” is not one organisation's: browsers refuse its cookies, or share them with strangers");
         s.warn("domain", what, "name a domain of your own: internal.example");
     }
+    if let Some(host) = outside(config, domain) {
+        let remedy = "give every route a host below the domain, or leave the domain out";
+        s.warn("domain", format!("{host} is not below it: nobody can stay signed in there"), remedy);
+    }
+}
+
+/// The first route's host that is neither `domain` nor below it.
+fn outside<'c>(config: &'c Config, domain: &str) -> Option<&'c str> {
+    let signed_in = config.routes.iter().filter(|route| !matches!(route.requirement.level, Level::Bypass | Level::Deny));
+    let mut hosts = signed_in.flat_map(|route| &route.hosts).map(|pattern| match pattern {
+        HostPattern::Exact(host) | HostPattern::Below(host) => host.as_str(),
+    });
+    hosts.find(|host| *host != domain && !host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
 }
 
 fn second_factors(s: &Section, config: &Config) {
     let mfa = &config.mfa;
+    if let Some((rp_id, host)) = mfa.rp_id.as_deref().and_then(|rp_id| Some((rp_id, outside(config, rp_id)?))) {
+        let webauthn = s.section("webauthn");
+        webauthn.warn("rp_id", format!("{host} is not below {rp_id}: no key works there"), "name a domain that all hosts are below");
+    }
     if mfa.first_enrolment == FirstEnrolment::Password {
         s.warn("first_enrolment", "a stolen password is enough to enrol a thief's phone", "set first_enrolment = \"verified\"");
     } else if config.mail.is_none() && mfa.policy != MfaPolicy::Off {

@@ -91,7 +91,7 @@ fn otp(s: Section, default: Otp) -> Otp {
         lifetime: s.or("lifetime", default.lifetime, value::span(SECOND..=10 * MINUTE)),
         resend_after: s.or("resend_after", default.resend_after, value::span(Duration::ZERO..=10 * MINUTE)),
         max_attempts: s.or("max_attempts", default.max_attempts, value::whole(1..=100)),
-        max_sends: s.or("max_sends", default.max_sends, value::whole(1..=100)),
+        max_sends: s.or("max_sends", default.max_sends, value::whole(1..=1000)),
     };
     s.finish();
     otp
@@ -129,8 +129,7 @@ pub(super) fn limits(s: Section, default: Limits) -> Limits {
     let limits = Limits {
         login_per_ip: s.or("login_per_ip", default.login_per_ip, value::rate),
         login_per_account: s.or("login_per_account", default.login_per_account, value::rate),
-        // At most 100 in a row: NIST SP 800-63B-4 section 3.2.2.
-        lockout_after: s.or("lockout_after", default.lockout_after, value::whole(1..=100)),
+        lockout_after: s.or("lockout_after", default.lockout_after, value::whole(1..=1_000_000)),
         lockout: s.or("lockout", default.lockout, value::span(SECOND..=MAX_SPAN)),
         max_hashes: s.or("max_hashes", default.max_hashes, value::whole(1..=1024)),
         header_timeout: s.or("header_timeout", default.header_timeout, value::span(Duration::from_millis(100)..=60 * MINUTE)),
@@ -144,7 +143,7 @@ pub(super) fn limits(s: Section, default: Limits) -> Limits {
 pub(super) fn admin(s: Section, default: Admin) -> Admin {
     let admin = Admin {
         groups: s.list("groups", value::group).unwrap_or(default.groups),
-        max_age: s.or("max_age", default.max_age, value::span(SECOND..=DAY)),
+        max_age: s.or("max_age", default.max_age, value::span(SECOND..=30 * DAY)),
     };
     s.finish();
     admin

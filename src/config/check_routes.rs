@@ -126,14 +126,16 @@ pub(super) fn method(entry: &Entry) -> Result<http::Method, Fault> {
 }
 
 fn warn_of_unreachable(s: &Section, rules: &[Rule]) {
-    for (index, later) in rules.iter().enumerate() {
-        let hides = |earlier: &&Rule| {
-            let whole = earlier.paths.is_empty();
+    let sections = s.sections("rules");
+    let placed: Vec<(&Section, &Rule)> = sections.iter().zip(rules).collect();
+    for (index, (section, later)) in placed.iter().enumerate() {
+        // What is written counts, not what was read: a list whose entries were all wrong is not the absence of one.
+        let hides = |(earlier_section, earlier): &(&Section, &Rule)| {
+            let whole = !earlier_section.has("paths");
             let each = !later.paths.is_empty() && later.paths.iter().all(|path| earlier.paths.iter().any(|above| covers(above, path)));
-            earlier.methods.is_empty() && earlier.networks.is_empty() && (whole || each)
+            !earlier_section.has("methods") && !earlier_section.has("networks") && (whole || each)
         };
-        let earlier = rules.iter().take(index).position(|earlier| hides(&earlier));
-        if let (Some(earlier), Some(section)) = (earlier, s.sections("rules").get(index)) {
+        if let Some(earlier) = placed.iter().take(index).position(hides) {
             let what = format!("never reached: rule {} of the route covers it", earlier + 1);
             section.warn(if section.has("paths") { "paths" } else { "policy" }, what, "move it before that rule");
         }

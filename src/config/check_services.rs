@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use super::problem::Fault;
+use super::problem::{Fault, Severity};
 use super::secret::{is_given, secret};
 use super::section::{Entry, Section};
 use super::typed::{Mail, Sms, StoreUrl};
@@ -129,10 +129,11 @@ fn template(entry: &Entry) -> Result<String, Fault> {
         used.push(name);
         rest = after;
     }
-    match ["phone", "text"].into_iter().find(|name| !used.contains(name)) {
-        Some(name) => Err(Fault::new(format!("the body never uses “{name}”"), form)),
-        None => Ok(text),
+    if let Some(name) = ["phone", "text"].into_iter().find(|name| !used.contains(name)) {
+        let warning = Fault::new(format!("the body never uses “{name}”"), form);
+        entry.sink.add(Severity::Warning, &entry.node.origin, &entry.path, warning);
     }
+    Ok(text)
 }
 
 /// `sled:NAME` below the data folder.

@@ -17,7 +17,7 @@ pub(super) fn overlay(root: &mut Entries, env: impl IntoIterator<Item = (String,
         let path = name.strip_prefix(PREFIX).unwrap_or_default().to_ascii_lowercase();
         let steps: Vec<&str> = path.split("__").collect();
         let origin = Origin::Variable(name.clone());
-        if steps.iter().any(|step| step.is_empty()) {
+        if steps.len() < 2 || steps.iter().any(|step| step.is_empty()) {
             let remedy = "sections and key are joined by two underscores: VESTIBULE_SESSION__LIFETIME";
             sink.error(&origin, "", Fault::new("the variable names no key", remedy));
         } else if put(root, &steps, raw(text, &origin)).is_none() {
@@ -27,7 +27,7 @@ pub(super) fn overlay(root: &mut Entries, env: impl IntoIterator<Item = (String,
 }
 
 fn is_override(name: &str) -> bool {
-    name.strip_prefix(PREFIX).is_some_and(|rest| rest.contains("__"))
+    name.starts_with(PREFIX) && name.contains("__")
 }
 
 /// The variable that overrides a key, for messages.
@@ -88,4 +88,44 @@ fn put(entries: &mut Entries, steps: &[&str], node: Node) -> Option<()> {
 fn displace(entries: &mut Entries, step: &str) {
     let other = step.strip_suffix("_file").map_or_else(|| format!("{step}_file"), str::to_owned);
     entries.retain(|(name, node)| *name != other || matches!(node.origin, Origin::Variable(_)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Severity;
+    use super::super::tests::{ROUTE, read_with};
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let env = [
+            ("VESTIBULE_SESSION__LIFETIME", "2h"),
+            ("VESTIBULE_MFA__OTP__DIGITS", "8"),
+            ("VESTIBULE_SERVER__LISTEN", "127.0.0.1:0, [::1]:0"),
+            ("VESTIBULE_ADMIN__GROUPS", "[\"a b\", \"c\"]"),
+            ("VESTIBULE_ROUTES__0__POLICY", "two_factor"),
+            ("VESTIBULE_CONFIG", "elsewhere"),
+            ("HOME", "/root"),
+        ];
+        let config = read_with(ROUTE, &env).unwrap().config;
+        assert_eq!(config.session.lifetime.as_secs(), 7200);
+        assert_eq!((config.mfa.otp.digits, config.server.listen.len()), (8, 2));
+        assert_eq!(config.admin.groups, ["a b", "c"]);
+        assert_eq!(config.routes[0].requirement.level, crate::policy::Level::TwoFactor);
+    }
+
+    #[test]
+    fn problems_of_the_environment_name_the_variable() {
+        for (name, text, said) in [
+            ("VESTIBULE_SESION__LIFETIME", "1h", "did you mean VESTIBULE_SESSION__LIFETIME?"),
+            ("VESTIBULE_MFA__OTP__DIGITS", "x", "mfa.otp.digits: a number is wanted"),
+            ("VESTIBULE_ROUTES__7__POLICY", "deny", "did you mean VESTIBULE_ROUTES__0__POLICY?"),
+            ("VESTIBULE__X", "1", "two underscores"),
+        ] {
+            let problems = read_with(ROUTE, &[(name, text)]).unwrap_err().0;
+            let found: Vec<_> = problems.iter().filter(|p| p.severity == Severity::Error).collect();
+            assert_eq!(found.len(), 1, "{name}: {found:?}");
+            assert_eq!((found[0].variable.as_deref(), found[0].line), (Some(name), None));
+            assert!(found[0].to_string().starts_with(name) && found[0].to_string().contains(said), "{}", found[0]);
+        }
+    }
 }

@@ -66,3 +66,62 @@ fn private_key(section: &Section, path: &Path) -> Result<PrivateKeyDer<'static>,
     PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| Fault::new(format!("{shown} holds no private key"), "give PEM with BEGIN PRIVATE KEY, not encrypted"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Problem, Severity, parse};
+
+    const ROUTE: &str = "[[routes]]\nname = \"a\"\nupstreams = [\"https://h\"]\npolicy = \"deny\"\n";
+
+    /// A folder with two self-signed certificates, their keys, and something else.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b"] {
+            let made = rcgen::generate_simple_self_signed([format!("{name}.example")]).unwrap();
+            std::fs::write(folder.path().join(format!("{name}.pem")), made.cert.pem()).unwrap();
+            std::fs::write(folder.path().join(format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+        }
+        std::fs::write(folder.path().join("odd.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        std::fs::write(folder.path().join("empty.pem"), "").unwrap();
+        folder
+    }
+
+    fn errors(text: &str, folder: &tempfile::TempDir) -> Vec<Problem> {
+        let found = parse(text, &folder.path().join("vestibule.toml"), []);
+        let found = found.map_or_else(|problems| problems.0, |loaded| loaded.warnings);
+        found.into_iter().filter(|p| p.severity == Severity::Error).collect()
+    }
+
+    #[test]
+    fn a_certificate_wants_its_own_key() {
+        let folder = folder();
+        let pair = |cert: &str, key: &str| {
+            let text =
+                format!("[[server.tls]]\nlisten = \"127.0.0.1:0\"\ncertificates = [{{ cert = \"{cert}\", key = \"{key}\" }}]\n{ROUTE}");
+            errors(&text, &folder).into_iter().map(|p| (p.line, p.key, p.what)).collect::<Vec<_>>()
+        };
+        assert_eq!(pair("a.pem", "a.key"), []);
+        for (cert, key, at, said) in [
+            ("a.pem", "b.key", "key", "do not belong together"),
+            ("a.pem", "a.pem", "key", "holds no private key"),
+            ("a.key", "a.key", "cert", "holds no certificate"),
+            ("empty.pem", "a.key", "cert", "holds no certificate"),
+            ("nowhere.pem", "a.key", "cert", "cannot be read"),
+        ] {
+            let found = pair(cert, key);
+            assert_eq!(found.len(), 1, "{cert} {key}: {found:?}");
+            assert_eq!((found[0].0, found[0].1.as_str()), (Some(3), format!("server.tls[0].certificates[0].{at}").as_str()));
+            assert!(found[0].2.contains(said), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn an_authority_is_a_certificate() {
+        let folder = folder();
+        for (file, right) in [("a.pem", true), ("a.key", false), ("odd.pem", false), ("nowhere.pem", false)] {
+            let found = errors(&format!("{ROUTE}proxy = {{ ca = \"{file}\" }}\n"), &folder);
+            assert_eq!(found.is_empty(), right, "{file}: {found:?}");
+            assert!(found.iter().all(|p| p.key == "routes[0].proxy.ca" && p.line == Some(5)));
+        }
+    }
+}

@@ -45,3 +45,30 @@ fn read(path: &Path) -> Result<Secret, Fault> {
         .map_err(|e| Fault::new(format!("{shown} cannot be read: {e}"), "make it readable to the gateway's user, in UTF-8"))?;
     Ok(Secret::new(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{ROUTE, faults, read_with};
+    use super::super::{Severity, parse};
+    use super::*;
+
+    #[test]
+    fn a_secret_may_stand_in_a_file_that_only_its_owner_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("vestibule.toml");
+        let secret = folder.path().join("token");
+        std::fs::write(&secret, "Bearer hunter2\n").unwrap();
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let sms = "[sms]\nurl = \"http://h\"\nbody = '{{ phone }}{{ text }}'\n";
+        let text = format!("{ROUTE}{sms}headers = {{ authorization_file = \"token\" }}\n");
+        let sent = parse(&text, &file, []).unwrap().config.sms.unwrap();
+        assert!(sent.headers[0].0 == "authorization" && sent.headers[0].1.matches("Bearer hunter2"));
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let problem = parse(&text, &file, []).unwrap_err().0.into_iter().find(|p| p.severity == Severity::Error).unwrap();
+        assert!(problem.remedy.starts_with("run: chmod 600 "), "{problem}");
+        let both = faults(&format!("{ROUTE}{sms}headers = {{ authorization = \"x\", authorization_file = \"token\" }}\n"));
+        assert!(both.len() == 1 && both[0].key == "sms.headers.authorization_file", "{both:?}");
+        let mail = format!("{ROUTE}[mail]\nfrom = \"a@b.example\"\nurl_file = \"nowhere\"\n");
+        assert!(read_with(&mail, &[("VESTIBULE_MAIL__URL", "smtp://h:25")]).is_ok(), "an override replaces the file's url_file");
+    }
+}

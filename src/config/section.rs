@@ -70,7 +70,8 @@ impl Sink {
     /// Everything found, once each (a key may be asked for twice), in the order of the file; what came from the environment last.
     pub fn into_problems(self) -> Vec<Problem> {
         for name in self.strangers.take() {
-            let known: Vec<String> = self.known.borrow().iter().map(|key| variable_for(key)).collect();
+            let known = self.known.borrow();
+            let known: Vec<String> = known.iter().filter(|key| key.contains('.')).map(|key| variable_for(key)).collect();
             let remedy = nearest(&name, known.iter().map(String::as_str)).map_or("unset it".into(), |n| format!("did you mean {n}?"));
             self.error(&Origin::Variable(name), "", Fault::new("the variable names no key", remedy));
         }

@@ -110,7 +110,7 @@ const fn seconds(unit: &str) -> Option<u64> {
 pub(super) fn written(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
-        if millis % size == 0 && millis >= size {
+        if millis.is_multiple_of(size) && millis >= size {
             return format!("{}{unit}", millis / size);
         }
     }
