@@ -19,10 +19,16 @@ pub(super) fn secret(section: &Section, key: &str) -> Option<Secret> {
     }
     let report = |entry: &Entry, fault| entry.error(fault);
     match (inline, file) {
-        (Some(entry), _) => value::text(&entry).map(Secret::new).map_err(|fault| report(&entry, fault)).ok(),
+        (Some(entry), _) => inline_text(&entry).map_err(|fault| report(&entry, fault)).ok(),
         (None, Some(entry)) => value::path(&entry).and_then(|path| read(&path)).map_err(|fault| report(&entry, fault)).ok(),
         (None, None) => None,
     }
+}
+
+/// Says nothing of what was written, unlike [`value::text`].
+fn inline_text(entry: &Entry) -> Result<Secret, Fault> {
+    let wrong = |_| Fault::new(format!("a string is wanted, not {}", entry.node.content.kind()), "write text in quotes");
+    value::text(entry).map(Secret::new).map_err(wrong)
 }
 
 /// Whether the key or its file is given.

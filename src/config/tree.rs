@@ -211,5 +211,8 @@ mod tests {
             assert!(read(&text).is_err());
         }
         assert!(read(&format!("{}a = 1", "a.".repeat(30))).is_ok());
+        let (dotted, levels) = ("a.".repeat(60), 75);
+        let nested = format!("[{dotted}a]\n{}1{}\n", format!("{dotted}a = {{\n").repeat(levels) + "a = ", "\n}".repeat(levels));
+        let _ = read(&nested);
     }
 }
