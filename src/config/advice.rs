@@ -41,7 +41,7 @@ pub(super) fn give(root: &Section, config: &Config) {
     }
     listeners(&root.section("server"), config);
     session(&root.section("session"), config);
-    second_factors(&root.section("mfa"), config);
+    second_factors(&root.section("mfa"), config, [root.has("mail"), root.has("sms")]);
     let limits = root.section("limits");
     if config.limits.lockout_after > 100 {
         limits.warn("lockout_after", "more than 100 failures in a row (NIST SP 800-63B-4 section 3.2.2)", "set it to 100 at most");
@@ -90,7 +90,8 @@ fn outside<'c>(config: &'c Config, domain: &str) -> Option<&'c str> {
     hosts.find(|host| *host != domain && !host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
 }
 
-fn second_factors(s: &Section, config: &Config) {
+/// `mail` and `sms`: whether the section is there, right or wrong.
+fn second_factors(s: &Section, config: &Config, [mail, sms]: [bool; 2]) {
     let mfa = &config.mfa;
     if let Some((rp_id, host)) = mfa.rp_id.as_deref().and_then(|rp_id| Some((rp_id, outside(config, rp_id)?))) {
         let webauthn = s.section("webauthn");
@@ -98,7 +99,7 @@ fn second_factors(s: &Section, config: &Config) {
     }
     if mfa.first_enrolment == FirstEnrolment::Password {
         s.warn("first_enrolment", "a stolen password is enough to enrol a thief's phone", "set first_enrolment = \"verified\"");
-    } else if config.mail.is_none() && mfa.policy != MfaPolicy::Off {
+    } else if !mail && mfa.policy != MfaPolicy::Off {
         let remedy = "configure [mail], or hand out set-up links (vestibule user add)";
         s.warn("first_enrolment", "without [mail] no code can be sent: users need a set-up link to enrol", remedy);
     }
@@ -106,7 +107,7 @@ fn second_factors(s: &Section, config: &Config) {
         let remedy = "set policy = \"optional\", or give users a policy of their own";
         s.warn("policy", "routes want two factors, which policy “off” closes to everybody", remedy);
     }
-    for (method, missing) in [(Method::Email, config.mail.is_none()), (Method::Sms, config.sms.is_none())] {
+    for (method, missing) in [(Method::Email, !mail), (Method::Sms, !sms)] {
         if s.has("methods") && mfa.methods.contains(method) && missing {
             let section = if method == Method::Email { "[mail]" } else { "[sms]" };
             s.warn(

@@ -120,6 +120,8 @@ mod tests {
             ("VESTIBULE_MFA__OTP__DIGITS", "x", "mfa.otp.digits: a number is wanted"),
             ("VESTIBULE_ROUTES__7__POLICY", "deny", "did you mean VESTIBULE_ROUTES__0__POLICY?"),
             ("VESTIBULE__X", "1", "two underscores"),
+            ("VESTIBULE_NO__SUCH__KEY", "1", "names no key"),
+            ("VESTIBULE_ROUTES__0__PROXY", "{ hots = 'upstream' }", "routes[0].proxy.hots: unknown key; did you mean “host”?"),
         ] {
             let problems = read_with(ROUTE, &[(name, text)]).unwrap_err().0;
             let found: Vec<_> = problems.iter().filter(|p| p.severity == Severity::Error).collect();

@@ -251,19 +251,27 @@ impl<'a> Section<'a> {
     pub fn finish(self) {
         let asked = self.asked.borrow();
         for (name, node) in self.entries.iter().filter(|(name, _)| !asked.contains(name)) {
-            variables_below(node, self.sink);
-            if !matches!(node.origin, Origin::Variable(_)) {
-                let near = nearest(name, asked.iter().map(String::as_str)).map_or("remove it".into(), |n| format!("did you mean “{n}”?"));
-                self.sink.error(&node.origin, &self.key(name), Fault::new("unknown key", near));
+            let path = self.key(name);
+            if variables_below(node, &path, self.sink) && matches!(node.origin, Origin::Variable(_)) {
+                continue;
             }
+            let near = nearest(name, asked.iter().map(String::as_str)).map_or("remove it".into(), |n| format!("did you mean “{n}”?"));
+            self.sink.error(&node.origin, &path, Fault::new("unknown key", near));
         }
     }
 }
 
-fn variables_below(node: &Node, sink: &Sink) {
+/// Marks the variables that name a key in or below an unknown one; whether there are any. A key inside a variable's value is none.
+fn variables_below(node: &Node, path: &str, sink: &Sink) -> bool {
     match (&node.content, &node.origin) {
-        (Content::Table(entries), _) => entries.iter().for_each(|(_, node)| variables_below(node, sink)),
-        (_, Origin::Variable(name)) => sink.unknown_variable(name),
-        _ => (),
+        (Content::Table(entries), _) => {
+            let found = entries.iter().map(|(name, node)| variables_below(node, &format!("{path}.{name}"), sink));
+            found.fold(false, |any, found| any | found)
+        }
+        (_, Origin::Variable(name)) if name.eq_ignore_ascii_case(&variable_for(path)) => {
+            sink.unknown_variable(name);
+            true
+        }
+        _ => false,
     }
 }
