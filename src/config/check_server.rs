@@ -1,0 +1,83 @@
+//! `[server]` and `[portal]`: where the gateway listens, whom it believes, where its own pages live.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::pem;
+use super::problem::Fault;
+use super::section::{Entry, Section};
+use super::typed::{Portal, Server, TlsListener};
+use super::value;
+
+/// Where neither `listen` nor `[[server.tls]]` is given.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+pub(super) fn server(s: Section, default: Server) -> Server {
+    let taken = Taken::default();
+    let listen = s.list("listen", |entry| taken.take(entry)).unwrap_or_else(|| if s.has("tls") { vec![] } else { vec![DEFAULT_LISTEN] });
+    let admin_listen = s.maybe("admin_listen", |entry| taken.take(entry));
+    let tls: Vec<_> = s.sections("tls").into_iter().filter_map(|t| tls_listener(t, &taken)).collect();
+    let server = Server {
+        listen,
+        data_dir: s.or("data_dir", data_dir(&s, default.data_dir), value::path),
+        threads: s.maybe("threads", value::whole(1..=1024)),
+        admin_listen,
+        trusted_proxies: s.list("trusted_proxies", value::network).unwrap_or_default(),
+        tls,
+    };
+    s.finish();
+    server
+}
+
+fn data_dir(s: &Section, default: PathBuf) -> PathBuf {
+    s.sink.base().join(default)
+}
+
+/// The addresses that are spoken for, with their places.
+#[derive(Default)]
+struct Taken(std::cell::RefCell<Vec<(SocketAddr, String)>>);
+
+impl Taken {
+    fn take(&self, entry: &Entry) -> Result<SocketAddr, Fault> {
+        let address = value::listen(entry)?;
+        let mut taken = self.0.borrow_mut();
+        if let Some((_, place)) = taken.iter().find(|(other, _)| *other == address && address.port() != 0) {
+            return Err(Fault::new(format!("{address} is listened on already ({place})"), "give each listener an address of its own"));
+        }
+        taken.push((address, entry.sink.place(&entry.node.origin)));
+        Ok(address)
+    }
+}
+
+fn tls_listener(s: Section, taken: &Taken) -> Option<TlsListener> {
+    let listen = s.required("listen", "write ADDRESS:PORT: 0.0.0.0:8443", |entry| taken.take(entry));
+    if s.entries("certificates").is_none_or(|entries| entries.is_empty()) {
+        let remedy = "write certificates = [{ cert = \"wiki.pem\", key = \"wiki.key\" }]";
+        s.error("certificates", Fault::new("a TLS listener needs a certificate", remedy));
+    }
+    let certificates = s.sections("certificates").into_iter().filter_map(|c| {
+        let certificate = pem::certificate(&c);
+        c.finish();
+        certificate
+    });
+    let certificates = certificates.collect();
+    s.finish();
+    Some(TlsListener { listen: listen?, certificates })
+}
+
+pub(super) fn portal(s: Section, default: Portal) -> Portal {
+    let portal = Portal { prefix: s.or("prefix", default.prefix, prefix), title: s.or("title", default.title, value::label) };
+    s.finish();
+    portal
+}
+
+fn prefix(entry: &Entry) -> Result<String, Fault> {
+    let path = super::path::prefix(entry)?;
+    if path.is_empty() {
+        return Err(Fault::new("the portal cannot take the whole host", "give it a path of its own: /.vestibule"));
+    }
+    if path != path.to_ascii_lowercase() {
+        return Err(Fault::new("the prefix has upper-case letters", format!("write {}", path.to_ascii_lowercase())));
+    }
+    Ok(path)
+}

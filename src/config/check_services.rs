@@ -1,0 +1,161 @@
+//! `[mail]`, `[sms]` and `[store]`: what the gateway talks to. Secrets may stand in files; none is repeated in a message.
+
+use std::path::{Component, Path};
+
+use super::problem::{Fault, Severity};
+use super::secret::{is_given, secret};
+use super::section::{Entry, Section};
+use super::typed::{Mail, Sms, StoreUrl};
+use super::value;
+use crate::base::Secret;
+
+/// `None` where the section is left out, or wrong.
+pub(super) fn mail(s: Section) -> Option<Mail> {
+    let url = secret(&s, "url");
+    let from = s.maybe("from", mailbox);
+    if s.is_present() {
+        missing(&s, "url", is_given(&s, "url"), "write url = \"smtp://127.0.0.1:25\"");
+        missing(&s, "from", s.has("from"), "write from = \"Vestibule <no-reply@internal.example>\"");
+    }
+    let key = if s.has("url") { "url" } else { "url_file" };
+    match url.as_ref().map(mail_url) {
+        Some(Err(fault)) => s.error(key, fault),
+        Some(Ok(url)) if url.scheme() == "smtp" && url.password().is_some() && !is_loopback(&url) => {
+            s.warn(key, "the password travels in the clear", "use smtp+starttls:// or smtps://");
+        }
+        _ => (),
+    }
+    s.finish();
+    Some(Mail { url: url?, from: from? })
+}
+
+fn missing(s: &Section, key: &str, given: bool, remedy: &str) {
+    if !given {
+        s.error(key, Fault::new("missing", remedy));
+    }
+}
+
+fn mail_url(secret: &Secret) -> Result<url::Url, Fault> {
+    let remedy =
+        "write smtp://HOST:25, smtp+starttls://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465; encode special characters";
+    let url = url::Url::parse(secret.expose()).map_err(|e| Fault::new(format!("not a URL: {e}"), remedy))?;
+    if !["smtp", "smtp+starttls", "smtps"].contains(&url.scheme()) {
+        return Err(Fault::new("the scheme is not one of smtp, smtp+starttls, smtps", remedy));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(Fault::new("the URL names no host", remedy));
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return Err(Fault::new("the URL has a path, query or fragment", remedy));
+    }
+    Ok(url)
+}
+
+/// Hosts of schemes that the URL standard does not know are opaque text.
+fn is_loopback(url: &url::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn mailbox(entry: &Entry) -> Result<String, Fault> {
+    let text = value::text(entry)?;
+    let parsed: Result<lettre::message::Mailbox, _> = text.parse();
+    let remedy = "write NAME <user@host>: Vestibule <no-reply@internal.example>";
+    parsed.map(|_| text).map_err(|e| Fault::new(format!("not a mail address: {e}"), remedy))
+}
+
+/// `None` where the section is left out, or wrong.
+pub(super) fn sms(s: Section) -> Option<Sms> {
+    let url = s.maybe("url", http_url);
+    let body = s.maybe("body", template);
+    let headers = headers(s.section("headers"));
+    if s.is_present() {
+        missing(&s, "url", s.has("url"), "write the URL that the SMS gateway takes messages at");
+        missing(&s, "body", s.has("body"), r#"write body = '{"to": {{ phone | tojson }}, "text": {{ text | tojson }}}'"#);
+    }
+    s.finish();
+    Some(Sms { url: url?, headers, body: body? })
+}
+
+fn http_url(entry: &Entry) -> Result<String, Fault> {
+    let text = value::text(entry)?;
+    let remedy = "write https://HOST/PATH, credentials in headers";
+    let url = url::Url::parse(&text).map_err(|e| Fault::new(format!("not a URL: {e}"), remedy))?;
+    let plain = url.username().is_empty() && url.password().is_none();
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !plain {
+        return Err(Fault::new("not an http or https URL without user information", remedy));
+    }
+    Ok(text)
+}
+
+fn headers(s: Section) -> Vec<(String, Secret)> {
+    let mut names: Vec<&str> = s.names().iter().map(|name| name.strip_suffix("_file").unwrap_or(name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let headers = names.into_iter().filter_map(|name| {
+        let value = secret(&s, name)?;
+        if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+            s.error(name, Fault::new("not a header name", "use letters, digits and “-”"));
+            return None;
+        }
+        if http::HeaderValue::from_str(value.expose()).is_err() {
+            s.error(name, Fault::new("the value has control characters", "give one line of text"));
+            return None;
+        }
+        Some((name.to_ascii_lowercase(), value))
+    });
+    let headers = headers.collect();
+    s.finish();
+    headers
+}
+
+/// A body with `{{ phone }}` and `{{ text }}`, each through filters.
+fn template(entry: &Entry) -> Result<String, Fault> {
+    let text = value::text(entry)?;
+    let form = "write {{ phone | tojson }} and {{ text | tojson }}, or urlencode for a form";
+    let mut rest = text.as_str();
+    let mut used = Vec::new();
+    while let Some((_, after)) = rest.split_once("{{") {
+        let (inner, after) = after.split_once("}}").ok_or_else(|| Fault::new("“{{” without “}}”", form))?;
+        let mut parts = inner.split('|').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        if !["phone", "text"].contains(&name) {
+            return Err(Fault::new(format!("“{}” is no value here", name.escape_default()), form));
+        }
+        if let Some(filter) = parts.find(|filter| !["tojson", "urlencode"].contains(filter)) {
+            return Err(Fault::new(format!("“{}” is no filter", filter.escape_default()), form));
+        }
+        used.push(name);
+        rest = after;
+    }
+    if let Some(name) = ["phone", "text"].into_iter().find(|name| !used.contains(name)) {
+        let warning = Fault::new(format!("the body never uses “{name}”"), form);
+        entry.sink.add(Severity::Warning, &entry.node.origin, &entry.path, warning);
+    }
+    Ok(text)
+}
+
+/// `sled:NAME` below the data folder.
+pub(super) fn store(s: Section, data_dir: &Path) -> StoreUrl {
+    let url = secret(&s, "url").unwrap_or_else(|| Secret::new("sled:store"));
+    let store = store_url(url.expose(), data_dir).unwrap_or_else(|fault| {
+        s.error(if s.has("url_file") { "url_file" } else { "url" }, fault);
+        StoreUrl::Sled(data_dir.join("store"))
+    });
+    s.finish();
+    store
+}
+
+fn store_url(url: &str, data_dir: &Path) -> Result<StoreUrl, Fault> {
+    let remedy = "write sled:store, a folder below data_dir";
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Err(Fault::new("PostgreSQL is not supported by this build yet", "use sled:store"));
+    }
+    let name = url.strip_prefix("sled:").ok_or_else(|| Fault::new("the store is neither sled: nor postgres://", remedy))?;
+    let below = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+    if name.is_empty() || name.contains('\0') || !below {
+        return Err(Fault::new("the store's folder is not below data_dir", remedy));
+    }
+    Ok(StoreUrl::Sled(data_dir.join(name)))
+}

@@ -1,0 +1,277 @@
+//! The one walk over a configuration. What asks for a key thereby makes it known: unknown keys, types, lines and messages
+//! come from the same place, and there is no second list of keys to keep in step.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::env::variable_for;
+use super::problem::{Fault, Problem, Severity};
+use super::tree::{Content, Entries, Node, Origin};
+
+/// Gathers what is found.
+pub(super) struct Sink {
+    file: String,
+    /// What relative paths are relative to.
+    base: PathBuf,
+    problems: RefCell<Vec<Problem>>,
+    known: RefCell<BTreeSet<String>>,
+    strangers: RefCell<BTreeSet<String>>,
+}
+
+impl Sink {
+    pub fn new(file: &Path) -> Self {
+        Self {
+            file: file.display().to_string(),
+            base: file.parent().map(Path::to_owned).unwrap_or_default(),
+            problems: RefCell::default(),
+            known: RefCell::default(),
+            strangers: RefCell::default(),
+        }
+    }
+
+    pub fn error(&self, origin: &Origin, key: &str, fault: Fault) {
+        self.add(Severity::Error, origin, key, fault);
+    }
+
+    pub fn add(&self, severity: Severity, origin: &Origin, key: &str, fault: Fault) {
+        let (line, variable) = match origin {
+            Origin::Line(line) => (Some(*line), None),
+            Origin::Variable(name) => (None, Some(name.clone())),
+            Origin::Absent => (None, None),
+        };
+        let Fault { what, remedy } = fault;
+        self.problems.borrow_mut().push(Problem { file: self.file.clone(), line, variable, key: key.to_owned(), severity, what, remedy });
+    }
+
+    pub fn unknown_variable(&self, name: &str) {
+        self.strangers.borrow_mut().insert(name.to_owned());
+    }
+
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// `file:line`, for what is reported later.
+    pub fn place(&self, origin: &Origin) -> String {
+        match origin {
+            Origin::Line(line) => format!("{}:{line}", self.file),
+            Origin::Variable(name) => name.clone(),
+            Origin::Absent => self.file.clone(),
+        }
+    }
+
+    /// Every key that was asked for, list entries numbered.
+    #[cfg(test)]
+    pub fn known(&self) -> Vec<String> {
+        self.known.borrow().iter().cloned().collect()
+    }
+
+    /// Everything found, once each (a key may be asked for twice), in the order of the file; what came from the environment last.
+    pub fn into_problems(self) -> Vec<Problem> {
+        for name in self.strangers.take() {
+            let known = self.known.borrow();
+            let known: Vec<String> = known.iter().filter(|key| key.contains('.')).map(|key| variable_for(key)).collect();
+            let remedy = nearest(&name, known.iter().map(String::as_str)).map_or("unset it".into(), |n| format!("did you mean {n}?"));
+            self.error(&Origin::Variable(name), "", Fault::new("the variable names no key", remedy));
+        }
+        let mut problems = self.problems.into_inner();
+        let mut seen = BTreeSet::new();
+        problems.retain(|problem| seen.insert(problem.to_string()));
+        problems.sort_by_key(|p| (p.variable.is_some(), p.line.unwrap_or(0)));
+        problems
+    }
+}
+
+/// The name that is closest to what was written.
+pub(super) fn nearest<'n>(written: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let short: String = written.chars().take(128).collect();
+    names.into_iter().min_by_key(|name| strsim::damerau_levenshtein(&short, name))
+}
+
+/// A value, and where it stands.
+pub(super) struct Entry<'a> {
+    pub sink: &'a Sink,
+    pub node: &'a Node,
+    pub path: String,
+}
+
+impl<'a> Entry<'a> {
+    /// The node, with a variable's text read as list or table.
+    pub fn structured(&self) -> &'a Node {
+        match &self.node.content {
+            Content::Raw(_, structured) => structured,
+            _ => self.node,
+        }
+    }
+
+    pub fn error(&self, fault: Fault) {
+        self.sink.error(&self.node.origin, &self.path, fault);
+    }
+}
+
+/// A table of the configuration, there or not.
+pub(super) struct Section<'a> {
+    pub sink: &'a Sink,
+    pub path: String,
+    pub origin: Origin,
+    entries: &'a [(String, Node)],
+    asked: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Section<'a> {
+    pub fn root(sink: &'a Sink, entries: &'a Entries) -> Self {
+        Self::new(sink, String::new(), Origin::Absent, entries)
+    }
+
+    fn new(sink: &'a Sink, path: String, origin: Origin, entries: &'a [(String, Node)]) -> Self {
+        Self { sink, path, origin, entries, asked: RefCell::default() }
+    }
+
+    pub fn key(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    pub fn entry(&self, key: &str) -> Option<Entry<'a>> {
+        self.asked.borrow_mut().insert(key.to_owned());
+        let path = self.key(key);
+        self.sink.known.borrow_mut().insert(path.clone());
+        let (_, node) = self.entries.iter().find(|(name, _)| name == key)?;
+        Some(Entry { sink: self.sink, node, path })
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, _)| name == key)
+    }
+
+    pub fn is_present(&self) -> bool {
+        self.origin != Origin::Absent
+    }
+
+    /// The names of a section whose names are free.
+    pub fn names(&self) -> Vec<&'a str> {
+        self.entries.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// The value, or `None` where it is left out or wrong; what is wrong is reported.
+    pub fn maybe<T>(&self, key: &str, read: impl FnOnce(&Entry<'a>) -> Result<T, Fault>) -> Option<T> {
+        let entry = self.entry(key)?;
+        read(&entry).map_err(|fault| entry.error(fault)).ok()
+    }
+
+    /// The value, or the default where it is left out.
+    pub fn or<T>(&self, key: &str, default: T, read: impl FnOnce(&Entry<'a>) -> Result<T, Fault>) -> T {
+        self.maybe(key, read).unwrap_or(default)
+    }
+
+    /// The value, which must be given.
+    pub fn required<T>(&self, key: &str, remedy: &str, read: impl FnOnce(&Entry<'a>) -> Result<T, Fault>) -> Option<T> {
+        if !self.has(key) {
+            self.entry(key);
+            self.error(key, Fault::new("missing", remedy));
+            return None;
+        }
+        self.maybe(key, read)
+    }
+
+    /// The entries of a list, each with its place.
+    pub fn entries(&self, key: &str) -> Option<Vec<Entry<'a>>> {
+        let entry = self.entry(key)?;
+        let Content::List(nodes) = &entry.structured().content else {
+            let remedy = match &entry.node.content {
+                Content::Text(text) => format!("put it in brackets: [\"{text}\"]"),
+                _ => "write a list in brackets".into(),
+            };
+            entry.error(Fault::new(format!("a list is wanted, not {}", entry.node.content.kind()), remedy));
+            return None;
+        };
+        let numbered = nodes.iter().enumerate();
+        Some(numbered.map(|(i, node)| Entry { sink: self.sink, node, path: format!("{}[{i}]", entry.path) }).collect())
+    }
+
+    /// A list; entries that are wrong are reported one by one and left out.
+    pub fn list<T>(&self, key: &str, read: impl Fn(&Entry<'a>) -> Result<T, Fault>) -> Option<Vec<T>> {
+        let entries = self.entries(key)?;
+        Some(entries.iter().filter_map(|entry| read(entry).map_err(|fault| entry.error(fault)).ok()).collect())
+    }
+
+    /// A list that must not be empty where it is given, for keys where an empty list could be read both ways.
+    pub fn some<T>(&self, key: &str, read: impl Fn(&Entry<'a>) -> Result<T, Fault>) -> Option<Vec<T>> {
+        if self.entries(key).is_some_and(|entries| entries.is_empty()) {
+            self.error(key, Fault::new("the list is empty", "name at least one, or leave the key out"));
+            return None;
+        }
+        self.list(key, read)
+    }
+
+    /// A table below this one; empty where it is left out.
+    pub fn section(&self, key: &str) -> Section<'a> {
+        match self.entry(key) {
+            Some(entry) => self.as_section(&entry, entry.path.clone()),
+            None => Section::new(self.sink, self.key(key), Origin::Absent, &[]),
+        }
+    }
+
+    /// A list of tables.
+    pub fn sections(&self, key: &str) -> Vec<Section<'a>> {
+        let entries = self.entries(key).unwrap_or_default();
+        entries.iter().map(|entry| self.as_section(entry, entry.path.clone())).collect()
+    }
+
+    fn as_section(&self, entry: &Entry<'a>, path: String) -> Section<'a> {
+        let node = entry.structured();
+        let entries: &'a [(String, Node)] = match &node.content {
+            Content::Table(entries) => entries,
+            other => {
+                entry.error(Fault::new(format!("a table is wanted, not {}", other.kind()), "write [section] or { key = value }"));
+                &[]
+            }
+        };
+        Section::new(self.sink, path, node.origin.clone(), entries)
+    }
+
+    fn origin_of(&self, key: &str) -> &Origin {
+        self.entries.iter().find(|(name, _)| name == key).map_or(&self.origin, |(_, node)| &node.origin)
+    }
+
+    pub fn error(&self, key: &str, fault: Fault) {
+        self.sink.error(self.origin_of(key), &self.key(key), fault);
+    }
+
+    pub fn warn(&self, key: &str, what: impl Into<String>, remedy: impl Into<String>) {
+        self.sink.add(Severity::Warning, self.origin_of(key), &self.key(key), Fault::new(what, remedy));
+    }
+
+    /// `file:line` of a key, or of the section where the key is left out.
+    pub fn place(&self, key: &str) -> String {
+        self.sink.place(self.origin_of(key))
+    }
+
+    /// Reports the keys that nothing has asked for.
+    pub fn finish(self) {
+        let asked = self.asked.borrow();
+        for (name, node) in self.entries.iter().filter(|(name, _)| !asked.contains(name)) {
+            let path = self.key(name);
+            if variables_below(node, &path, self.sink) && matches!(node.origin, Origin::Variable(_)) {
+                continue;
+            }
+            let near = nearest(name, asked.iter().map(String::as_str)).map_or("remove it".into(), |n| format!("did you mean “{n}”?"));
+            self.sink.error(&node.origin, &path, Fault::new("unknown key", near));
+        }
+    }
+}
+
+/// Marks the variables that name a key in or below an unknown one; whether there are any. A key inside a variable's value is none.
+fn variables_below(node: &Node, path: &str, sink: &Sink) -> bool {
+    match (&node.content, &node.origin) {
+        (Content::Table(entries), _) => {
+            let found = entries.iter().map(|(name, node)| variables_below(node, &format!("{path}.{name}"), sink));
+            found.fold(false, |any, found| any | found)
+        }
+        (_, Origin::Variable(name)) if name.eq_ignore_ascii_case(&variable_for(path)) => {
+            sink.unknown_variable(name);
+            true
+        }
+        _ => false,
+    }
+}
