@@ -1,5 +1,14 @@
 //! The second factors: their names, and one file for each that verifies one proof. Nothing here does I/O.
 
+pub mod blocklist;
+pub mod code;
+pub mod otp;
+pub mod password;
+pub mod qr;
+pub mod recovery;
+pub mod totp;
+pub mod webauthn;
+
 use std::fmt;
 use std::str::FromStr;
 

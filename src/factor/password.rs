@@ -1,0 +1,169 @@
+//! Passwords: Argon2id, every character counted, nothing cut off (NIST SP 800-63B-4 section 3.1.1.2, OWASP ASVS 6.2).
+//!
+//! A password is normalised to NFC before anything else, so that the same characters from another keyboard verify. Hashing
+//! takes milliseconds and tens of megabytes: call it off the threads that carry traffic, and bound how many run at once.
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use crate::base::{Secret, random};
+use crate::config;
+
+/// The longest password that is hashed, in bytes of UTF-8 as typed; longer ones are refused before any work is done.
+pub const MAX_BYTES: usize = 1024;
+
+/// What a stored hash may ask for; more is refused, so that an imported string cannot take the machine down.
+const MAX_MEMORY_KIB: u32 = 1 << 20;
+const MAX_ITERATIONS: u32 = 1000;
+
+/// What became of a password.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    Right,
+    /// Right, and hashed with other parameters than today's: hash it again while it is at hand.
+    RightButRehash,
+    Wrong,
+}
+
+/// Why a password could not be hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HashError {
+    #[error("a password may have at most 1024 bytes")]
+    TooLong,
+    #[error("the password parameters are out of range: memory_kib must be at least 8 times parallelism, all of them at least 1")]
+    BadParameters,
+    #[error("the operating system gave no random bytes")]
+    NoEntropy,
+}
+
+/// Hashes a password for keeping: a PHC string with a salt of its own.
+///
+/// # Errors
+/// Where it is longer than [`MAX_BYTES`], the parameters are out of Argon2's range, or there is no salt to be had.
+pub fn hash(password: &Secret, parameters: &config::Password) -> Result<String, HashError> {
+    if password.expose().len() > MAX_BYTES {
+        return Err(HashError::TooLong);
+    }
+    let salt = random::bytes::<16>().map_err(|_| HashError::NoEntropy)?;
+    let phc: PasswordHash =
+        hasher(parameters)?.hash_password_with_salt(normal(password).as_bytes(), &salt).map_err(|_| HashError::BadParameters)?;
+    Ok(phc.to_string())
+}
+
+/// Compares a password with a PHC string, at the cost that the string names. A string that is unreadable, not Argon2id, or
+/// asks for more than 1 GiB is `Wrong`.
+pub fn verify(phc: &str, password: &Secret, parameters: &config::Password) -> Verdict {
+    if password.expose().len() > MAX_BYTES {
+        return Verdict::Wrong;
+    }
+    let Ok(parsed) = PasswordHash::new(phc) else { return Verdict::Wrong };
+    if parsed.algorithm.as_str() != "argon2id" {
+        return Verdict::Wrong;
+    }
+    let (Ok(stored), Ok(ours)) = (Params::try_from(&parsed), hasher(parameters)) else { return Verdict::Wrong };
+    if stored.m_cost() > MAX_MEMORY_KIB || stored.t_cost() > MAX_ITERATIONS {
+        return Verdict::Wrong;
+    }
+    if ours.verify_password(normal(password).as_bytes(), &parsed).is_err() {
+        return Verdict::Wrong;
+    }
+    let same =
+        (stored.m_cost(), stored.t_cost(), stored.p_cost()) == (parameters.memory_kib, parameters.iterations, parameters.parallelism);
+    if same { Verdict::Right } else { Verdict::RightButRehash }
+}
+
+/// A hash of nothing anybody knows, to verify against where there is no account, so that the answer takes as long
+/// (OWASP ASVS 6.3.8). Make it once at start: it costs a hash.
+///
+/// # Errors
+/// As [`hash`].
+pub fn dummy_phc(parameters: &config::Password) -> Result<String, HashError> {
+    let unknown = random::bytes::<16>().map_err(|_| HashError::NoEntropy)?;
+    hash(&Secret::new(data_encoding::HEXLOWER.encode(&unknown)), parameters)
+}
+
+fn hasher(parameters: &config::Password) -> Result<Argon2<'static>, HashError> {
+    Params::new(parameters.memory_kib, parameters.iterations, parameters.parallelism, None)
+        .map(|params| Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+        .map_err(|_| HashError::BadParameters)
+}
+
+/// NFC (RFC 8265 section 4.2.2 asks for it). Its growth is bounded: at most three times the bytes.
+fn normal(password: &Secret) -> Zeroizing<String> {
+    Zeroizing::new(password.expose().nfc().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHEAP: config::Password = config::Password { memory_kib: 64, iterations: 1, parallelism: 1, min_length: 12 };
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text)
+    }
+
+    #[test]
+    fn a_password_verifies_against_its_own_hash_only() {
+        let phc = hash(&secret("a right old battery"), &CHEAP).unwrap();
+        assert!(phc.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{phc}");
+        assert_eq!(verify(&phc, &secret("a right old battery"), &CHEAP), Verdict::Right);
+        assert_eq!(verify(&phc, &secret("a right old batterY"), &CHEAP), Verdict::Wrong);
+        assert_ne!(phc, hash(&secret("a right old battery"), &CHEAP).unwrap(), "each has a salt of its own");
+    }
+
+    #[test]
+    fn other_parameters_ask_for_a_new_hash() {
+        let phc = hash(&secret("a right old battery"), &CHEAP).unwrap();
+        let dearer = config::Password { iterations: 2, ..CHEAP };
+        assert_eq!(verify(&phc, &secret("a right old battery"), &dearer), Verdict::RightButRehash);
+        assert_eq!(verify(&phc, &secret("wrong"), &dearer), Verdict::Wrong);
+    }
+
+    #[test]
+    fn the_same_characters_from_another_keyboard_verify() {
+        let phc = hash(&secret("caf\u{e9} caf\u{e9} caf\u{e9}"), &CHEAP).unwrap();
+        assert_eq!(verify(&phc, &secret("cafe\u{301} cafe\u{301} cafe\u{301}"), &CHEAP), Verdict::Right);
+    }
+
+    #[test]
+    fn nothing_is_cut_off_and_the_too_long_is_refused() {
+        let long = "x".repeat(MAX_BYTES);
+        let phc = hash(&secret(&long), &CHEAP).unwrap();
+        assert_eq!(verify(&phc, &secret(&long), &CHEAP), Verdict::Right);
+        assert_eq!(verify(&phc, &secret(&format!("{}y", &long[1..])), &CHEAP), Verdict::Wrong);
+        assert_eq!(hash(&secret(&format!("{long}x")), &CHEAP), Err(HashError::TooLong));
+        assert_eq!(verify(&phc, &secret(&format!("{long}x")), &CHEAP), Verdict::Wrong);
+    }
+
+    #[test]
+    fn what_is_no_argon2id_string_admits_nobody() {
+        for phc in [
+            "",
+            "plain",
+            "$argon2id$",
+            "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ",
+            "$argon2i$v=19$m=64,t=1,p=1$c29tZXNhbHQ$AAAA",
+            "$2y$10$abc",
+            "$argon2id$v=19$m=4294967295,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
+        ] {
+            assert_eq!(verify(phc, &secret(""), &CHEAP), Verdict::Wrong, "{phc}");
+        }
+    }
+
+    #[test]
+    fn the_dummy_costs_what_a_real_one_does_and_fits_nobody() {
+        let phc = dummy_phc(&CHEAP).unwrap();
+        assert!(phc.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+        assert_eq!(verify(&phc, &secret("password"), &CHEAP), Verdict::Wrong);
+    }
+
+    #[test]
+    fn impossible_parameters_are_an_error() {
+        let bad = config::Password { memory_kib: 1, ..CHEAP };
+        assert_eq!(hash(&secret("whatever it is"), &bad), Err(HashError::BadParameters));
+    }
+}

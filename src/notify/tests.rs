@@ -1,0 +1,264 @@
+//! Real conversations: a small SMTP server and a small HTTP gateway on free ports.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::base::{Secret, Time};
+use crate::factor::Method;
+
+const QUICK: Pace = Pace { waiting: 2, workers: 1, pauses: [Duration::from_millis(5), Duration::from_millis(10)] };
+
+fn texts() -> Arc<Texts> {
+    Arc::new(Texts::load(None).unwrap())
+}
+
+fn clock() -> Clock {
+    Clock::manual(Time::from_secs(1_700_000_000))
+}
+
+fn message(to: Recipient, content: Content) -> Message {
+    let (user, site, host) = ("Alice".to_owned(), "Wiki".to_owned(), "wiki.internal.example".to_owned());
+    Message { to, lang: "en".into(), user, site, host, at: Time::from_secs(1_700_000_000), content }
+}
+
+fn code() -> Content {
+    Content::SignInCode { code: Secret::new("271828"), minutes: 5 }
+}
+
+fn alice() -> Recipient {
+    Recipient::Email("alice@internal.example".into())
+}
+
+fn phone() -> Recipient {
+    Recipient::Phone("+49 170 1234567".into())
+}
+
+/// An SMTP server that answers the first `refusals` RCPT commands with `refusal` and hands over the letters that it takes.
+async fn smtp_server(refusals: usize, refusal: &'static str) -> (String, mpsc::UnboundedReceiver<String>, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let (letters, taken) = mpsc::unbounded_channel();
+    let recipients = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&recipients);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(smtp_conversation(stream, letters.clone(), Arc::clone(&count), refusals, refusal));
+        }
+    });
+    (url, taken, recipients)
+}
+
+async fn smtp_conversation(
+    stream: TcpStream,
+    letters: mpsc::UnboundedSender<String>,
+    count: Arc<AtomicUsize>,
+    refusals: usize,
+    refusal: &'static str,
+) -> Option<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut lines = BufReader::new(reader).lines();
+    writer.write_all(b"220 test ready\r\n").await.ok()?;
+    while let Some(line) = lines.next_line().await.ok()? {
+        let answer = match line.split([' ', ':']).next().unwrap_or_default() {
+            "EHLO" => "250-test\r\n250 8BITMIME",
+            "RCPT" if count.fetch_add(1, Ordering::SeqCst) < refusals => refusal,
+            "DATA" => {
+                writer.write_all(b"354 go on\r\n").await.ok()?;
+                let mut letter = String::new();
+                loop {
+                    let line = lines.next_line().await.ok()??;
+                    if line == "." {
+                        break;
+                    }
+                    letter.push_str(&line);
+                    letter.push('\n');
+                }
+                letters.send(letter).ok()?;
+                "250 taken"
+            }
+            "QUIT" => "221 bye",
+            _ => "250 ok",
+        };
+        writer.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+    }
+    Some(())
+}
+
+fn mail_config(url: &str) -> Mail {
+    Mail { url: Secret::new(url), from: "Vestibule <no-reply@internal.example>".into() }
+}
+
+fn mailer(url: &str, pace: Pace) -> Notifier {
+    Notifier::start_at(pace, Some(&mail_config(url)), None, texts(), clock(), &Handle::current()).unwrap()
+}
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_letter_arrives_over_smtp_in_text_and_html() {
+    let (url, mut letters, _) = smtp_server(0, "").await;
+    let notifier = mailer(&url, QUICK);
+    notifier.try_send(&message(alice(), code())).unwrap();
+    let letter = tokio::time::timeout(SOON, letters.recv()).await.unwrap().unwrap();
+    for part in [
+        "To: alice@internal.example",
+        "From: Vestibule <no-reply@internal.example>",
+        "Subject: Your sign-in code for Wiki",
+        "Auto-Submitted: auto-generated",
+        "Content-Type: text/plain",
+        "Content-Type: text/html",
+        "\n271828\n",
+    ] {
+        assert!(letter.contains(part), "{part} in {letter}");
+    }
+    assert!(notifier.drain(SOON).await);
+    let health = notifier.health().mail.unwrap();
+    assert_eq!((health.sent, health.failed, health.failing, health.pending), (1, 0, false, 0));
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_at_first_gets_the_letter_later() {
+    let (url, mut letters, recipients) = smtp_server(1, "451 4.3.0 try later").await;
+    let notifier = mailer(&url, QUICK);
+    notifier.try_send(&message(alice(), code())).unwrap();
+    assert!(tokio::time::timeout(SOON, letters.recv()).await.unwrap().unwrap().contains("271828"));
+    assert!(notifier.drain(SOON).await);
+    let health = notifier.health().mail.unwrap();
+    assert_eq!((health.sent, health.failed, recipients.load(Ordering::SeqCst)), (1, 0, 2));
+    assert!(health.last_failure.unwrap().1.contains("451"));
+}
+
+#[tokio::test]
+async fn a_refusal_for_good_is_not_tried_again_and_names_nobody() {
+    let (url, _letters, recipients) = smtp_server(9, "550 5.1.1 <alice@internal.example> unknown, code 271828").await;
+    let notifier = mailer(&url, QUICK);
+    notifier.try_send(&message(alice(), code())).unwrap();
+    assert!(notifier.drain(SOON).await);
+    let health = notifier.health().mail.unwrap();
+    assert_eq!((health.sent, health.failed, health.failing, recipients.load(Ordering::SeqCst)), (0, 1, true, 1));
+    let (at, reason) = health.last_failure.unwrap();
+    assert_eq!(at, Time::from_secs(1_700_000_000));
+    assert!(reason.contains("550") && !reason.contains("alice") && !reason.contains("271828"), "{reason}");
+}
+
+#[tokio::test]
+async fn nobody_there_is_given_up_after_three_tries_and_a_full_queue_says_so() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let notifier = mailer(&format!("smtp://{closed}"), QUICK);
+    notifier.try_send(&message(alice(), code())).unwrap();
+    assert!(notifier.drain(SOON).await);
+    assert_eq!(notifier.health().mail.unwrap().failed, 1);
+
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let notifier = mailer(&format!("smtp://{}", silent.local_addr().unwrap()), QUICK);
+    let outcomes: Vec<_> = (0..10).map(|_| notifier.try_send(&message(alice(), code()))).collect();
+    assert_eq!(outcomes.last(), Some(&Err(NotifyError::Busy)));
+    assert!(!notifier.drain(Duration::from_millis(30)).await);
+}
+
+/// An HTTP server that gives `answers` in turn and hands over what it was asked.
+async fn sms_gateway(answers: &'static [&'static str]) -> (String, mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/messages", listener.local_addr().unwrap());
+    let (requests, taken) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            let mut buffer = [0u8; 4096];
+            while !is_whole(&request) {
+                let count = stream.read(&mut buffer).await.unwrap();
+                request.extend_from_slice(&buffer[..count]);
+            }
+            requests.send(String::from_utf8(request).unwrap()).unwrap();
+            let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (url, taken)
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.trim().parse().unwrap());
+    body.len() >= length
+}
+
+fn texter(url: &str) -> Notifier {
+    let body = r#"{"to": {{ phone | tojson }}, "text": {{ text | tojson }}}"#.to_owned();
+    let config = Sms { url: url.into(), headers: vec![("authorization".into(), Secret::new("Bearer token"))], body };
+    Notifier::start_at(QUICK, None, Some(&config), texts(), clock(), &Handle::current()).unwrap()
+}
+
+#[tokio::test]
+async fn an_sms_is_posted_and_posted_again_after_a_503() {
+    let (url, mut requests) = sms_gateway(&["503 Busy", "202 Accepted"]).await;
+    let notifier = texter(&url);
+    notifier.try_send(&message(phone(), code())).unwrap();
+    assert!(notifier.drain(SOON).await);
+    let (first, second) = (requests.recv().await.unwrap(), requests.recv().await.unwrap());
+    assert_eq!(first, second);
+    let (head, body) = first.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /messages HTTP/1.1"), "{head}");
+    assert!(head.contains("authorization: Bearer token") && head.contains("content-type: application/json"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["to"], "+49 170 1234567");
+    assert!(body["text"].as_str().unwrap().contains("271828"));
+    assert_eq!(notifier.health().sms.unwrap().sent, 1);
+}
+
+#[tokio::test]
+async fn an_sms_that_is_refused_is_given_up_at_once() {
+    let (url, mut requests) = sms_gateway(&["401 Unauthorized", "200 OK"]).await;
+    let notifier = texter(&url);
+    notifier.try_send(&message(phone(), code())).unwrap();
+    assert!(notifier.drain(SOON).await);
+    assert!(requests.recv().await.is_some() && requests.try_recv().is_err());
+    let health = notifier.health().sms.unwrap();
+    assert_eq!((health.failed, health.last_failure.unwrap().1), (1, "the SMS gateway answered 401".to_owned()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_said_at_once() {
+    let (url, _letters, _) = smtp_server(0, "").await;
+    let notifier = mailer(&url, QUICK);
+    assert_eq!(notifier.try_send(&message(phone(), code())), Err(NotifyError::NotConfigured("SMS")));
+    let nobody = Recipient::Email("not an address".into());
+    assert_eq!(notifier.try_send(&message(nobody, code())), Err(NotifyError::BadRecipient));
+    assert!(notifier.has_mail() && !notifier.has_sms());
+}
+
+#[tokio::test]
+async fn notices_do_not_go_by_sms() {
+    let outbox = Arc::new(Outbox::default());
+    let notifier = Notifier::with_outbox(outbox, texts(), clock()).unwrap();
+    let notice = message(phone(), Content::PasswordChanged {});
+    assert!(matches!(notifier.try_send(&notice), Err(NotifyError::Template(_))));
+}
+
+#[test]
+fn the_outbox_shows_what_would_have_arrived_and_keeps_a_hundred() {
+    let outbox = Arc::new(Outbox::default());
+    let notifier = Notifier::with_outbox(Arc::clone(&outbox), texts(), clock()).unwrap();
+    notifier.try_send(&message(phone(), code())).unwrap();
+    notifier.try_send(&message(alice(), Content::FactorAdded { method: Method::Totp, name: "Phone".into() })).unwrap();
+    let mail = outbox.last_to("alice@internal.example").unwrap();
+    assert_eq!(mail.subject.as_deref(), Some("A second factor was set up"));
+    assert!(mail.text.contains("“Phone” (authenticator app)"), "{}", mail.text);
+    assert!(outbox.last_to("+49 170 1234567").unwrap().text.contains("271828"));
+    for _ in 0..150 {
+        notifier.try_send(&message(alice(), code())).unwrap();
+    }
+    assert_eq!(outbox.newest_first().len(), 100);
+}
+
+#[test]
+fn a_code_is_in_no_debug_form() {
+    let text = format!("{:?}", message(alice(), code()));
+    assert!(!text.contains("271828") && !text.contains("alice@"), "{text}");
+}
