@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock as GovernorClock, Reference};
+use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter as Governor};
@@ -25,7 +26,7 @@ const CELLS: usize = 1 << 16;
 
 /// Counts failures by key. Check with [`RateLimiter::check`] before an attempt, count with [`RateLimiter::failed`] after it.
 pub struct RateLimiter {
-    governor: Governor<u32, DashMapStateStore<u32>, Hand>,
+    governor: Governor<u32, DashMapStateStore<u32>, Hand, NoOpMiddleware<Instant>>,
     /// Until when a cell is shut, in milliseconds since the epoch.
     shut: Box<[AtomicI64]>,
     seed: RandomState,

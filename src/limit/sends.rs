@@ -26,7 +26,11 @@ pub struct SendLimits {
 
 impl SendLimits {
     pub fn new(clock: &Clock) -> Self {
-        Self { user: RateLimiter::new(PER_USER, clock), address: RateLimiter::new(PER_ADDRESS, clock), overall: RateLimiter::new(OVERALL, clock) }
+        Self {
+            user: RateLimiter::new(PER_USER, clock),
+            address: RateLimiter::new(PER_ADDRESS, clock),
+            overall: RateLimiter::new(OVERALL, clock),
+        }
     }
 
     /// Counts one message, if it may go.

@@ -98,7 +98,11 @@ pub fn after_password(policy: MfaPolicy, usable: MethodSet, trusted: bool) -> Af
     match policy {
         MfaPolicy::Off => AfterPassword::Finished,
         MfaPolicy::Optional | MfaPolicy::Required if !usable.is_empty() => {
-            if trusted { AfterPassword::Trusted } else { AfterPassword::Second(usable) }
+            if trusted {
+                AfterPassword::Trusted
+            } else {
+                AfterPassword::Second(usable)
+            }
         }
         MfaPolicy::Optional => AfterPassword::Finished,
         MfaPolicy::Required => AfterPassword::Enrol,

@@ -51,9 +51,13 @@ impl ReturnTo {
         let host = Host::parse(authority.as_bytes()).ok()?;
         let here = Host::parse(judge.authority.as_bytes()).ok()?;
         let same_host = host == here;
-        let reachable = same_host || (judge.names)(&host) && judge.domain.is_some_and(|domain| host.is_within(domain) && here.is_within(domain));
+        let reachable =
+            same_host || (judge.names)(&host) && judge.domain.is_some_and(|domain| host.is_within(domain) && here.is_within(domain));
         // A port of its own may be another service; a step down to plain HTTP would give the cookie's absence away.
-        if !reachable || (judge.secure && !secure) || port(authority, secure) != port(judge.authority, judge.secure) && secure == judge.secure {
+        if !reachable
+            || (judge.secure && !secure)
+            || port(authority, secure) != port(judge.authority, judge.secure) && secure == judge.secure
+        {
             return None;
         }
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
@@ -123,12 +127,40 @@ mod tests {
     #[test]
     fn everything_else_becomes_the_root() {
         for rd in [
-            "", "x", "//evil.example", "///evil.example", "/\\evil.example", "\\/evil.example", "/\t/evil.example", "/%09//..", "https:evil.example",
-            "https:/evil.example", "https://evil.example", "https://evil.example/", "https://wiki.internal.example@evil.example/",
-            "https://wiki.internal.example:8443/", "https://wiki.internal.example.evil.example/", "https://evilinternal.example/", "javascript:alert(1)",
-            "http://wiki.internal.example/", "https://other.example/", "/..//evil.example", "/./x", "/%2e%2e/x", "https://pay.internal.example\\@evil.example/",
-            "https://pay.internal.example#@evil.example/", "HTTPS://evil.example", " https://evil.example", "/x#//evil", "https://[::1]/", "https:///x", "ftp://wiki.internal.example/",
-            "https://pay.internal.example?.evil.example/\\..", "data:text/html,x", "/\u{2025}/", "//\u{3002}evil",
+            "",
+            "x",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "\\/evil.example",
+            "/\t/evil.example",
+            "/%09//..",
+            "https:evil.example",
+            "https:/evil.example",
+            "https://evil.example",
+            "https://evil.example/",
+            "https://wiki.internal.example@evil.example/",
+            "https://wiki.internal.example:8443/",
+            "https://wiki.internal.example.evil.example/",
+            "https://evilinternal.example/",
+            "javascript:alert(1)",
+            "http://wiki.internal.example/",
+            "https://other.example/",
+            "/..//evil.example",
+            "/./x",
+            "/%2e%2e/x",
+            "https://pay.internal.example\\@evil.example/",
+            "https://pay.internal.example#@evil.example/",
+            "HTTPS://evil.example",
+            " https://evil.example",
+            "/x#//evil",
+            "https://[::1]/",
+            "https:///x",
+            "ftp://wiki.internal.example/",
+            "https://pay.internal.example?.evil.example/\\..",
+            "data:text/html,x",
+            "/\u{2025}/",
+            "//\u{3002}evil",
         ] {
             let answer = read(rd);
             assert!(answer == "/" || answer.starts_with("https://pay.internal.example/?"), "{rd:?} became {answer:?}");

@@ -77,7 +77,7 @@ pub enum AccountError {
     #[error("recovery codes come with the first method; set one up first")]
     NoMethods,
     #[error("{0}")]
-    Weak(crate::factor::password::Weak),
+    Weak(crate::factor::blocklist::Weak),
     #[error("{0}")]
     Refused(String),
 }
@@ -244,7 +244,8 @@ impl Services {
         if let Some(display_name) = &change.display_name {
             good_display_name(display_name)?;
         }
-        let phone = change.phone.as_deref().map(|phone| if phone.is_empty() { Ok(None) } else { good_phone(phone).map(Some) }).transpose()?;
+        let phone =
+            change.phone.as_deref().map(|phone| if phone.is_empty() { Ok(None) } else { good_phone(phone).map(Some) }).transpose()?;
         let edit = |account: &mut Account| {
             // A new address or number receives codes in the old one's place: what rests on the old one is void.
             let moved = change.email.as_ref().is_some_and(|email| *email != account.email) && account.email_otp.is_some()
@@ -317,7 +318,13 @@ impl Services {
         Ok(written)
     }
 
-    fn apply_mfa(&self, account: &mut Account, change: &MfaChange, totp: Option<&TotpEnrolment>, now: crate::base::Time) -> Result<(), AccountError> {
+    fn apply_mfa(
+        &self,
+        account: &mut Account,
+        change: &MfaChange,
+        totp: Option<&TotpEnrolment>,
+        now: crate::base::Time,
+    ) -> Result<(), AccountError> {
         let before = account.epoch;
         if let Some(policy) = change.policy {
             account.mfa_policy = policy;
@@ -351,9 +358,13 @@ impl Services {
         }
         match method {
             Method::Email => account.email_otp = otp,
-            Method::Sms if account.phone.is_none() => return Err(AccountError::CannotEnrol(method, "the account has no phone; set one with `user set NAME --phone`")),
+            Method::Sms if account.phone.is_none() => {
+                return Err(AccountError::CannotEnrol(method, "the account has no phone; set one with `user set NAME --phone`"));
+            }
             Method::Sms => account.sms_otp = otp,
-            Method::Totp | Method::Webauthn | Method::Recovery => return Err(AccountError::CannotEnrol(method, "only email and sms can be set up this way")),
+            Method::Totp | Method::Webauthn | Method::Recovery => {
+                return Err(AccountError::CannotEnrol(method, "only email and sms can be set up this way"));
+            }
         }
         Ok(())
     }
@@ -390,7 +401,8 @@ impl Services {
             Some(name) => Some(self.named(name).await?),
             None => None,
         };
-        let ids: Vec<_> = self.store.all_sessions().await?.into_iter().filter(|s| owner.as_ref().is_none_or(|a| a.id == s.user)).map(|s| s.id).collect();
+        let ids: Vec<_> =
+            self.store.all_sessions().await?.into_iter().filter(|s| owner.as_ref().is_none_or(|a| a.id == s.user)).map(|s| s.id).collect();
         self.store.delete_sessions(&ids).await?;
         for id in &ids {
             self.live.end(*id, EndReason::Revoked);

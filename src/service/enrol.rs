@@ -72,7 +72,9 @@ impl Services {
                 let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
                 let own = match &flow.purpose {
                     // After the confirmation the session is gone, and the codes are still to be read.
-                    Purpose::Enrol { session: Some(of) } => matches!(flow.enrolling, Some(Enrolling::Codes { .. })) || session.as_ref().is_some_and(|live| live.id() == *of),
+                    Purpose::Enrol { session: Some(of) } => {
+                        matches!(flow.enrolling, Some(Enrolling::Codes { .. })) || session.as_ref().is_some_and(|live| live.id() == *of)
+                    }
                     Purpose::Enrol { session: None } => true,
                     Purpose::Second | Purpose::StepUp { .. } => false,
                 };
@@ -88,7 +90,9 @@ impl Services {
 
     /// Whether the first enrolment still needs somebody's word.
     pub fn needs_vouching(&self, page: &EnrolPage) -> bool {
-        page.is_first() && self.config().mfa.first_enrolment == FirstEnrolment::Verified && !page.flow.as_ref().is_some_and(|flow| flow.vouched)
+        page.is_first()
+            && self.config().mfa.first_enrolment == FirstEnrolment::Verified
+            && !page.flow.as_ref().is_some_and(|flow| flow.vouched)
     }
 
     /// Whether a session may change how its user signs in: signed in lately, with everything that the user has.
@@ -153,7 +157,9 @@ impl Services {
                     .map_err(|_| Refused::NotOffered(method))?;
                 Enrolling::Webauthn { state: Box::new(state), options }
             }
-            Method::Email | Method::Sms => return self.send_enrol_code(page, &flow, method, Some(Enrolling::Sent { method }), client).await,
+            Method::Email | Method::Sms => {
+                return self.send_enrol_code(page, &flow, method, Some(Enrolling::Sent { method }), client).await;
+            }
             Method::Recovery => return Err(Refused::NotOffered(method)),
         };
         let kept = self.store.update_flow(flow.id, |flow| {
@@ -163,7 +169,14 @@ impl Services {
         kept.await?.ok_or(Refused::Gone)
     }
 
-    async fn send_enrol_code(&self, page: &EnrolPage, flow: &Flow, method: Method, step: Option<Enrolling>, client: &Client) -> Result<Flow, Refused> {
+    async fn send_enrol_code(
+        &self,
+        page: &EnrolPage,
+        flow: &Flow,
+        method: Method,
+        step: Option<Enrolling>,
+        client: &Client,
+    ) -> Result<Flow, Refused> {
         let (config, now) = (self.config(), self.now());
         let rules = config.mfa.otp;
         let made = self.store.update_flow(flow.id, |flow| match next_code(flow, method, &rules, now) {
@@ -217,9 +230,12 @@ impl Services {
 
     /// What the set-up page of an authenticator app shows: key and link.
     pub fn totp_setup(&self, page: &EnrolPage) -> Result<(zeroize::Zeroizing<String>, zeroize::Zeroizing<String>), Refused> {
-        let Some(Enrolling::Totp { sealed_secret }) = page.flow.as_ref().and_then(|flow| flow.enrolling.as_ref()) else { return Err(Refused::Gone) };
+        let Some(Enrolling::Totp { sealed_secret }) = page.flow.as_ref().and_then(|flow| flow.enrolling.as_ref()) else {
+            return Err(Refused::Gone);
+        };
         let key = totp::Key::from_bytes(&self.store.open_sealed(page.account.id, sealed_secret)?);
-        let link = totp::otpauth_url(&key, self.totp_parameters(), &self.config().mfa.totp.issuer, &page.account.name).ok_or(Refused::Gone)?;
+        let link =
+            totp::otpauth_url(&key, self.totp_parameters(), &self.config().mfa.totp.issuer, &page.account.name).ok_or(Refused::Gone)?;
         Ok((key.base32(), link))
     }
 
@@ -230,7 +246,14 @@ impl Services {
     }
 
     /// The proof that the new method works. Right: it is set up, every session of the user ends, and it is asked for from now on.
-    pub async fn confirm(&self, page: &EnrolPage, method: Method, typed: &Secret, name: &str, client: &Client) -> Result<Confirmed, Refused> {
+    pub async fn confirm(
+        &self,
+        page: &EnrolPage,
+        method: Method,
+        typed: &Secret,
+        name: &str,
+        client: &Client,
+    ) -> Result<Confirmed, Refused> {
         if self.needs_vouching(page) {
             return Err(Refused::Enrol(EnrolProblem::NotVouched));
         }
@@ -239,7 +262,8 @@ impl Services {
         let add = match (method, &flow.enrolling) {
             (Method::Totp, Some(Enrolling::Totp { sealed_secret })) => self.confirm_totp(page, sealed_secret, typed, name, client)?,
             (Method::Webauthn, Some(Enrolling::Webauthn { state, .. })) => {
-                let answer = self.relying_party(client)?.finish_registration(state.as_ref().clone(), typed.expose(), &page.account.webauthn);
+                let answer =
+                    self.relying_party(client)?.finish_registration(state.as_ref().clone(), typed.expose(), &page.account.webauthn);
                 let made = answer.map_err(|e| {
                     tracing::debug!(error = %e, "a key could not be registered");
                     Refused::Second(SecondProblem::Key)
@@ -324,7 +348,9 @@ impl Services {
 
     /// The recovery codes that are still to be saved.
     pub fn codes(&self, page: &EnrolPage) -> Result<Vec<Secret>, Refused> {
-        let Some(Enrolling::Codes { sealed }) = page.flow.as_ref().and_then(|flow| flow.enrolling.as_ref()) else { return Err(Refused::Gone) };
+        let Some(Enrolling::Codes { sealed }) = page.flow.as_ref().and_then(|flow| flow.enrolling.as_ref()) else {
+            return Err(Refused::Gone);
+        };
         let plain = self.store.open_sealed(page.account.id, sealed)?;
         Ok(String::from_utf8_lossy(&plain).split(' ').map(Secret::new).collect())
     }
@@ -373,4 +399,3 @@ const MOST_KEYS: usize = 20;
 pub(super) fn tidy(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(60).collect::<String>().trim().to_owned()
 }
-

@@ -74,10 +74,25 @@ mod tests {
         let (started, began) = oneshot::channel();
         let first = tokio::spawn({
             let hasher = hasher.clone();
-            async move { hasher.run(move || { started.send(()).unwrap(); held.recv().unwrap(); 1 }).await }
+            async move {
+                hasher
+                    .run(move || {
+                        started.send(()).unwrap();
+                        held.recv().unwrap();
+                        1
+                    })
+                    .await
+            }
         });
         began.await.unwrap();
-        let mut queued: Vec<_> = (0..QUEUE).map(|n| Box::pin({ let hasher = hasher.clone(); async move { hasher.run(move || n).await } })).collect();
+        let mut queued: Vec<_> = (0..QUEUE)
+            .map(|n| {
+                Box::pin({
+                    let hasher = hasher.clone();
+                    async move { hasher.run(move || n).await }
+                })
+            })
+            .collect();
         for wait in &mut queued {
             assert!(futures_poll(wait.as_mut()).is_none());
         }

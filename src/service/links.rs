@@ -6,7 +6,7 @@ use super::audit::{Actor, Event};
 use super::{Client, Refused, Services};
 use crate::account::{Account, Failures, MfaPolicy};
 use crate::base::Secret;
-use crate::factor::password;
+use crate::factor::{blocklist, password};
 use crate::login::{Flow, Purpose};
 use crate::store::{Edit, Link, LinkKind};
 
@@ -67,7 +67,7 @@ impl Services {
     pub async fn hash_new(&self, account: &Account, chosen: &Secret) -> Result<String, Refused> {
         let config = self.config();
         let context = [account.name.as_str(), account.email.as_str(), account.display_name.as_str(), config.mfa.totp.issuer.as_str()];
-        password::acceptable(chosen, config.password.min_length, &context).map_err(Refused::Weak)?;
+        blocklist::acceptable(chosen, config.password.min_length, &context).map_err(Refused::Weak)?;
         let (chosen, parameters) = (chosen.clone(), config.password);
         let hashed = self.hasher.run(move || password::hash(&chosen, &parameters)).await?;
         hashed.map_err(|e| Refused::Store(crate::store::StoreError::Backend(e.to_string())))

@@ -117,7 +117,8 @@ impl Live {
     /// The session that a cookie's value names: signature first, then the memory, then the limits.
     pub fn lookup(&self, token: &str, now: Time) -> Found {
         let mut buffer = [0u8; 256];
-        let Some(payload) = self.keys.load().verify(Purpose::Session, token, &mut buffer).and_then(|payload| payload.try_into().ok()) else {
+        let Some(payload) = self.keys.load().verify(Purpose::Session, token, &mut buffer).and_then(|payload| payload.try_into().ok())
+        else {
             return Found::Forged;
         };
         match self.in_use(SessionId::from_bytes(payload), now) {

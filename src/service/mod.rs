@@ -28,7 +28,7 @@ pub use sign_in::{Entry, Signed};
 
 use crate::base::{Clock, Time};
 use crate::config::Config;
-use crate::factor::{Method, password};
+use crate::factor::{Method, blocklist, password};
 use crate::limit::{RateLimiter, Throttled};
 use crate::store::{Store, StoreError};
 
@@ -66,7 +66,7 @@ pub enum Refused {
     #[error("{0} is not offered here")]
     NotOffered(Method),
     #[error("{0}")]
-    Weak(password::Weak),
+    Weak(blocklist::Weak),
     #[error("a message cannot be sent now")]
     CannotSend,
     #[error("{0}")]

@@ -38,7 +38,14 @@ impl Services {
         Ok(self.courier.limits.take(account.id, client.address.group())?)
     }
 
-    pub(super) fn deliver_code(&self, account: &Account, method: Method, code: &Secret, enrolment: bool, client: &Client) -> Result<(), Refused> {
+    pub(super) fn deliver_code(
+        &self,
+        account: &Account,
+        method: Method,
+        code: &Secret,
+        enrolment: bool,
+        client: &Client,
+    ) -> Result<(), Refused> {
         let to = match method {
             Method::Sms => Recipient::Phone(account.phone.clone().ok_or(Refused::NotOffered(method))?),
             _ => Recipient::Email(account.email.clone()),
@@ -52,7 +59,14 @@ impl Services {
         })
     }
 
-    pub(super) fn deliver_link(&self, account: &Account, kind: LinkKind, link: Secret, span: std::time::Duration, client: &Client) -> Result<(), Refused> {
+    pub(super) fn deliver_link(
+        &self,
+        account: &Account,
+        kind: LinkKind,
+        link: Secret,
+        span: std::time::Duration,
+        client: &Client,
+    ) -> Result<(), Refused> {
         let content = match kind {
             LinkKind::Setup => Content::SetupLink { link, hours: span.as_secs() / 3600 },
             LinkKind::Reset => Content::ResetLink { link, minutes: span.as_secs() / 60 },

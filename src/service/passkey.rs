@@ -55,7 +55,8 @@ impl Services {
             return Err(Refused::Gone);
         }
         let (user, credential) = webauthn::identify(answer.expose()).map_err(|_| Refused::WrongPassword)?;
-        let account = self.store.account_by_credential(&credential).await?.filter(|account| account.id == user).ok_or(Refused::WrongPassword)?;
+        let account =
+            self.store.account_by_credential(&credential).await?.filter(|account| account.id == user).ok_or(Refused::WrongPassword)?;
         let allowed: MethodSet = account.may_enrol(config.mfa.methods);
         if !allowed.contains(Method::Webauthn) {
             return Err(Refused::WrongPassword);

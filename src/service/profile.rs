@@ -29,7 +29,13 @@ impl Services {
     }
 
     /// Changes the password; the current one is asked for (OWASP ASVS 6.2.3). This session goes on under a new id, all others end.
-    pub async fn change_password(&self, session: &LiveSession, current: Secret, chosen: Secret, client: &Client) -> Result<Signed, Refused> {
+    pub async fn change_password(
+        &self,
+        session: &LiveSession,
+        current: Secret,
+        chosen: Secret,
+        client: &Client,
+    ) -> Result<Signed, Refused> {
         let account = self.own_account(session).await?;
         self.check_password(&account.name, current, client).await?;
         let phc = self.hash_new(&account, &chosen).await?;
@@ -41,7 +47,13 @@ impl Services {
 
     /// Removes a method (for security keys: the one with this id). Every session of the user ends but this one, which goes on
     /// under a new id.
-    pub async fn remove_method(&self, session: &LiveSession, method: Method, key: Option<&str>, client: &Client) -> Result<(Removal, Option<Signed>), Refused> {
+    pub async fn remove_method(
+        &self,
+        session: &LiveSession,
+        method: Method,
+        key: Option<&str>,
+        client: &Client,
+    ) -> Result<(Removal, Option<Signed>), Refused> {
         let before = self.own_account(session).await?;
         let config = self.config();
         let policy = before.mfa_policy.resolve(config.mfa.policy);
@@ -68,7 +80,14 @@ impl Services {
     }
 
     /// Names a security key or the authenticator app.
-    pub async fn rename_method(&self, session: &LiveSession, method: Method, key: Option<&str>, name: &str, client: &Client) -> Result<(), Refused> {
+    pub async fn rename_method(
+        &self,
+        session: &LiveSession,
+        method: Method,
+        key: Option<&str>,
+        name: &str,
+        client: &Client,
+    ) -> Result<(), Refused> {
         let account = self.own_account(session).await?;
         let name = tidy(name);
         let outcome = self.store.update_account(account.id, |account| {

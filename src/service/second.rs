@@ -106,7 +106,10 @@ impl Services {
         let outcome = self
             .store
             .update_flow(flow.id, |flow| {
-                let fresh = flow.sent.as_ref().is_some_and(|sent| sent.method == method && !sent.remaining(now).is_zero() && sent.attempts < rules.max_attempts);
+                let fresh = flow
+                    .sent
+                    .as_ref()
+                    .is_some_and(|sent| sent.method == method && !sent.remaining(now).is_zero() && sent.attempts < rules.max_attempts);
                 if fresh && !again {
                     // Chosen again while the last code is good: nothing new goes out.
                     return Edit::Leave(Ok(None));
@@ -133,8 +136,9 @@ impl Services {
     /// The options for the security-key page, and the flow that keeps the challenge.
     pub async fn key_challenge(&self, pending: &Pending, client: &Client) -> Result<(Flow, serde_json::Value), Refused> {
         let relying = self.relying_party(client)?;
-        let (options, state) =
-            relying.start_second_factor(pending.account.id, &pending.account.webauthn).map_err(|_| Refused::NotOffered(Method::Webauthn))?;
+        let (options, state) = relying
+            .start_second_factor(pending.account.id, &pending.account.webauthn)
+            .map_err(|_| Refused::NotOffered(Method::Webauthn))?;
         let flow = self.flow_of(pending).await?;
         let kept = self.store.update_flow(flow.id, |flow| {
             flow.webauthn = Some(state.clone());
@@ -192,7 +196,9 @@ impl Services {
         let mut account = account.clone();
         let failures = budget(&mut account, client.device);
         if limit::is_locked(failures, now) {
-            return Err(Refused::Throttled(failures.locked_until.map_or(self.config().limits.lockout, |until| until.since(now)).max(Duration::from_secs(1))));
+            return Err(Refused::Throttled(
+                failures.locked_until.map_or(self.config().limits.lockout, |until| until.since(now)).max(Duration::from_secs(1)),
+            ));
         }
         Ok(())
     }
@@ -255,7 +261,8 @@ impl Services {
     async fn prove_sent(&self, pending: &Pending, method: Method, typed: &Secret, client: &Client) -> Result<Account, Refused> {
         let (config, now) = (self.config(), self.now());
         let flow = pending.flow.as_ref().ok_or(Refused::Gone)?;
-        let judged = self.store.update_flow(flow.id, |flow| judge_sent(flow, method, typed, &config.mfa.otp, now)).await?.ok_or(Refused::Gone)?;
+        let judged =
+            self.store.update_flow(flow.id, |flow| judge_sent(flow, method, typed, &config.mfa.otp, now)).await?.ok_or(Refused::Gone)?;
         self.prove(pending, client, |account| {
             judged?;
             match method {
@@ -273,7 +280,12 @@ impl Services {
         let flow = pending.flow.as_ref().ok_or(Refused::Gone)?;
         let relying = self.relying_party(client)?;
         // The challenge is used up by the first answer, right or wrong.
-        let state = self.store.update_flow(flow.id, |flow| Edit::Write(flow.webauthn.take())).await?.flatten().ok_or(Refused::Second(SecondProblem::Key))?;
+        let state = self
+            .store
+            .update_flow(flow.id, |flow| Edit::Write(flow.webauthn.take()))
+            .await?
+            .flatten()
+            .ok_or(Refused::Second(SecondProblem::Key))?;
         self.prove(pending, client, |account| {
             let used = relying.finish_second_factor(state.clone(), typed.expose(), &mut account.webauthn, now).map_err(|e| {
                 tracing::debug!(error = %e, "a security key's answer was refused");

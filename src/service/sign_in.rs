@@ -60,7 +60,11 @@ impl Services {
         let (config, now) = (self.config(), self.now());
         let (policy, methods) = (account.mfa_policy.resolve(config.mfa.policy), usable(&account, config.mfa.methods));
         // Methods that were set up and are no longer allowed do not make a user of passwords alone.
-        let policy = if policy == MfaPolicy::Optional && methods.is_empty() && !account.enrolled().is_empty() { MfaPolicy::Required } else { policy };
+        let policy = if policy == MfaPolicy::Optional && methods.is_empty() && !account.enrolled().is_empty() {
+            MfaPolicy::Required
+        } else {
+            policy
+        };
         match after_password(policy, methods, self.trusts(&account, client, now)) {
             AfterPassword::Finished => self.finish(account, Proof::Password, client, None, false).await.map(Entry::SignedIn),
             AfterPassword::Trusted => self.finish(account, Proof::TrustedBrowser, client, None, false).await.map(Entry::SignedIn),
@@ -221,7 +225,13 @@ impl Services {
         Ok(Signed { session, cookies, name: account.name })
     }
 
-    async fn open_session(&self, account: &Account, proof: Proof, client: &Client, replaces: Option<&SessionRecord>) -> Result<SessionId, Refused> {
+    async fn open_session(
+        &self,
+        account: &Account,
+        proof: Proof,
+        client: &Client,
+        replaces: Option<&SessionRecord>,
+    ) -> Result<SessionId, Refused> {
         let now = self.now();
         let record = SessionRecord {
             id: SessionId::random()?,

@@ -96,7 +96,8 @@ impl Store {
     pub async fn create_accounts(&self, accounts: &[Account]) -> Result<Result<(), Conflict>, StoreError> {
         let mut batch = Batch::durable();
         for account in accounts {
-            batch = batch.expect(key("account", account.id.to_string()), None).put(key("account", account.id.to_string()), encode(account)?);
+            batch =
+                batch.expect(key("account", account.id.to_string()), None).put(key("account", account.id.to_string()), encode(account)?);
             for login in logins(account) {
                 batch = batch.expect(login.clone(), None).put(login, encode(&account.id)?);
             }
@@ -115,7 +116,11 @@ impl Store {
 
     /// Reads, edits and writes an account as one atomic step; the edit runs again where the record changed meanwhile.
     /// `None` where there is no such account.
-    pub async fn update_account<R>(&self, id: UserId, mut edit: impl FnMut(&mut Account) -> Edit<R>) -> Result<Option<Result<R, Conflict>>, StoreError> {
+    pub async fn update_account<R>(
+        &self,
+        id: UserId,
+        mut edit: impl FnMut(&mut Account) -> Edit<R>,
+    ) -> Result<Option<Result<R, Conflict>>, StoreError> {
         for _ in 0..TRIES {
             let Some(bytes) = self.kv.get(&key("account", id.to_string())).await? else { return Ok(None) };
             let before: Account = decode(&bytes)?;
@@ -183,7 +188,10 @@ impl Store {
         let old = before.map(logins).unwrap_or_default();
         for login in [&after.name, &after.email] {
             let index = key("login", fold(login));
-            if !login.is_empty() && !old.contains(&index) && self.kv.get(&index).await?.is_some_and(|id| Some(id) != own || before.is_none()) {
+            if !login.is_empty()
+                && !old.contains(&index)
+                && self.kv.get(&index).await?.is_some_and(|id| Some(id) != own || before.is_none())
+            {
                 return Ok(Some(Conflict::Login(login.clone())));
             }
         }

@@ -45,7 +45,7 @@ async fn on_sled() -> Rig {
 
 fn rig(kv: Arc<dyn Kv>, keep: Box<dyn std::any::Any>) -> Rig {
     let keys = KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap();
-    Rig { store: Arc::new(Store::new(kv, Arc::new(keys), Clock::manual(Time::from_secs(1_000_000)))), _keep: keep }
+    Rig { store: Arc::new(Store::new(kv, Arc::new(keys))), _keep: keep }
 }
 
 async fn race<R: Send + 'static, F: Future<Output = R> + Send + 'static>(times: usize, what: impl Fn() -> F) -> Vec<R> {
@@ -227,7 +227,13 @@ async fn scans_stay_within_their_prefix(store: Arc<Store>) {
 async fn a_factor_belongs_to_one_account(store: Arc<Store>) {
     let (alice, bob) = (account("alice"), account("bob"));
     store.create_accounts(&[alice.clone(), bob.clone()]).await.unwrap().unwrap();
-    let key = crate::account::WebauthnEnrolment { id: "abc".into(), name: "key".into(), passkey: serde_json::Value::Null, added: Time::default(), last_used: None };
+    let key = crate::account::WebauthnEnrolment {
+        id: "abc".into(),
+        name: "key".into(),
+        passkey: serde_json::Value::Null,
+        added: Time::default(),
+        last_used: None,
+    };
     let add = |a: &mut Account| Edit::Write(a.webauthn.push(key.clone()));
     store.update_account(alice.id, add).await.unwrap().unwrap().unwrap();
     assert_eq!(store.update_account(bob.id, add).await.unwrap().unwrap(), Err(Conflict::Factor));

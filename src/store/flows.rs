@@ -61,7 +61,8 @@ impl Store {
     pub async fn take_flow(&self, flow: &Flow) -> Result<bool, StoreError> {
         for _ in 0..TRIES {
             let Some(before) = self.kv.get(&flow_key(flow.id)).await? else { return Ok(false) };
-            let batch = Batch::default().expect(flow_key(flow.id), Some(before)).delete(flow_key(flow.id)).delete(user_key(flow.user, flow.id));
+            let batch =
+                Batch::default().expect(flow_key(flow.id), Some(before)).delete(flow_key(flow.id)).delete(user_key(flow.user, flow.id));
             if self.kv.commit(batch).await? {
                 return Ok(true);
             }

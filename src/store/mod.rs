@@ -25,7 +25,7 @@ pub use self::links::{Link, LinkKind};
 pub use self::sled::SledKv;
 
 use crate::account::Account;
-use crate::base::{Clock, UserId};
+use crate::base::UserId;
 use crate::config::StoreUrl;
 use crate::session::KeyRing;
 
@@ -36,25 +36,24 @@ pub type Observer = Box<dyn Fn(UserId, Option<&Account>) + Send + Sync>;
 pub struct Store {
     kv: Arc<dyn Kv>,
     keys: Arc<KeyRing>,
-    clock: Clock,
     observer: OnceLock<Observer>,
 }
 
 impl Store {
-    pub fn new(kv: Arc<dyn Kv>, keys: Arc<KeyRing>, clock: Clock) -> Self {
-        Self { kv, keys, clock, observer: OnceLock::new() }
+    pub fn new(kv: Arc<dyn Kv>, keys: Arc<KeyRing>) -> Self {
+        Self { kv, keys, observer: OnceLock::new() }
     }
 
     /// Opens the backend that the configuration names.
     ///
     /// # Errors
     /// Where it is held by another process, damaged, readable by others, or not there.
-    pub async fn open(url: &StoreUrl, keys: Arc<KeyRing>, clock: Clock) -> Result<Self, StoreError> {
+    pub async fn open(url: &StoreUrl, keys: Arc<KeyRing>) -> Result<Self, StoreError> {
         let kv: Arc<dyn Kv> = match url {
             StoreUrl::Sled(folder) => Arc::new(SledKv::open(folder).await?),
             StoreUrl::Postgres(_) => return Err(StoreError::Unsupported("postgres")),
         };
-        Ok(Self::new(kv, keys, clock))
+        Ok(Self::new(kv, keys))
     }
 
     /// Sets who is told of written accounts. Only the first call counts.

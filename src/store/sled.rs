@@ -34,7 +34,7 @@ impl SledKv {
         private_folder(folder)?;
         let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(Some(500));
         // sled reports some damage by a panic; a person needs the way back, not a stack trace.
-        let opened = std::panic::catch_unwind(|| config.open());
+        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| config.open()));
         let db = match opened {
             Ok(Ok(db)) => db,
             Ok(Err(sled::Error::Io(e))) if e.to_string().contains("lock") => return Err(StoreError::InUse(folder.to_owned())),
