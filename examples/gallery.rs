@@ -1,0 +1,22 @@
+//! Writes every page with sample values as HTML files, with the assets beside them: `cargo run --example gallery -- OUTDIR [LANGUAGE]`.
+
+use std::path::PathBuf;
+
+use vestibule::view::{self, Words};
+
+fn main() -> std::io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let out = PathBuf::from(arguments.next().unwrap_or_else(|| "gallery".into()));
+    let words = Words::choose(arguments.next().as_deref());
+    std::fs::create_dir_all(&out)?;
+    for asset in view::assets() {
+        std::fs::write(out.join(&asset.name), asset.body)?;
+    }
+    for (name, markup) in view::gallery::pages(words) {
+        // The pages name their assets below the prefix; here they lie beside them.
+        let html = markup.into_string().replace("\"/.vestibule/assets/", "\"");
+        std::fs::write(out.join(format!("{name}.html")), html)?;
+    }
+    println!("{}", out.display());
+    Ok(())
+}

@@ -1,0 +1,299 @@
+//! My account: who I am, my second factors, recovery codes, password, sessions and trusted browsers.
+//!
+//! Forms, all below `account/`: `methods/rename` (`method`, `id`, `name`), `methods/remove` (`method`, `id`), `recovery`, `password`
+//! (`current`, `password`), `sessions/end` (`id`, or `others=1`), `browsers/revoke` (`id`, or `all=1`). Adding a method posts `method` to
+//! `enrol`. `account/remove?method=…&id=…` asks first.
+
+use maud::{Markup, html};
+
+use super::layout::{Card, Field, Note, Page, button_form, card, field, form, note};
+use super::words::fill;
+use super::{icon, time};
+use crate::base::Time;
+use crate::factor::Method;
+
+/// A method as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct Enrolled {
+    pub method: Method,
+    /// Tells several keys apart; empty for the methods that there is one of.
+    pub id: String,
+    /// What its owner calls it; empty where it has no name, and then it cannot be renamed.
+    pub name: String,
+    /// A masked address, or empty.
+    pub detail: String,
+    pub added: Time,
+    pub last_used: Option<Time>,
+    /// `false`: the last one where the policy demands one.
+    pub removable: bool,
+}
+
+/// A session as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct SessionRow {
+    pub id: String,
+    pub browser: String,
+    pub address: String,
+    pub started: Time,
+    pub last_seen: Time,
+    pub current: bool,
+}
+
+/// A browser that skips the second factor.
+#[derive(Clone, Debug)]
+pub struct BrowserRow {
+    pub id: String,
+    pub name: String,
+    pub last_seen: Time,
+    pub trusted_until: Time,
+}
+
+/// The account page.
+#[derive(Clone, Debug, Default)]
+pub struct AccountView {
+    pub user: String,
+    pub display_name: String,
+    pub email: String,
+    pub phone: Option<String>,
+    pub groups: Vec<String>,
+    pub note: Option<Note>,
+    pub methods: Vec<Enrolled>,
+    /// What may still be set up.
+    pub addable: Vec<Method>,
+    /// Unused and all recovery codes; `None` before the first method.
+    pub recovery: Option<(usize, usize)>,
+    pub password_changed: Option<Time>,
+    pub sessions: Vec<SessionRow>,
+    pub browsers: Vec<BrowserRow>,
+    /// Whether browsers can be trusted at all.
+    pub trust_offered: bool,
+    pub admin: bool,
+}
+
+/// From how many codes left the page urges to make new ones.
+const FEW_CODES: usize = 3;
+
+/// `account`.
+pub fn account(page: &Page, view: &AccountView) -> Markup {
+    let words = &page.words.account;
+    let mut nav = vec![super::wide::Tab { path: "account", label: &words.nav, current: true }];
+    if view.admin {
+        nav.push(super::wide::Tab { path: "admin", label: &words.to_admin, current: false });
+    }
+    super::wide::wide(
+        page,
+        &words.heading,
+        &nav,
+        html! {
+            (note(view.note.as_ref()))
+            div.panels {
+                (profile(page, view))
+                (methods(page, view))
+                (recovery(page, view))
+                (password(page, view))
+                (sessions(page, view))
+                @if view.trust_offered || !view.browsers.is_empty() { (browsers(page, view)) }
+            }
+        },
+    )
+}
+
+fn profile(page: &Page, view: &AccountView) -> Markup {
+    let words = &page.words.account;
+    html! {
+        section aria-labelledby="s-profile" {
+            h2 #s-profile { (words.profile) }
+            dl.facts {
+                (fact(&words.display_name, &view.display_name))
+                (fact(&words.username, &view.user))
+                (fact(&words.email, &view.email))
+                @if let Some(phone) = &view.phone { (fact(&words.phone, phone)) }
+                @if !view.groups.is_empty() { (fact(&words.groups, &view.groups.join(", "))) }
+            }
+        }
+    }
+}
+
+pub(super) fn fact(label: &str, value: &str) -> Markup {
+    html! { div { dt { (label) } dd dir="auto" { (value) } } }
+}
+
+fn methods(page: &Page, view: &AccountView) -> Markup {
+    let words = &page.words.account;
+    html! {
+        section aria-labelledby="s-methods" {
+            h2 #s-methods { (words.methods) }
+            @if view.methods.is_empty() { p.lead { (words.methods_none) } } @else { p.lead { (words.methods_lead) } }
+            ul.rows { @for (n, enrolled) in view.methods.iter().enumerate() { (method(page, enrolled, n)) } }
+            @if view.methods.iter().any(|m| !m.removable) { p.hint { (words.remove_last) } }
+            @if !view.addable.is_empty() {
+                h3 { (words.add) }
+                (form(page, "enrol", html! {
+                    div.adds { @for method in &view.addable {
+                        button.second name="method" value=(method) { (icon::method(*method)) (page.words.method(*method)) }
+                    } }
+                }))
+            }
+        }
+    }
+}
+
+fn method(page: &Page, enrolled: &Enrolled, n: usize) -> Markup {
+    let words = &page.words.account;
+    let kind = page.words.method(enrolled.method);
+    let title = if enrolled.name.is_empty() { kind } else { &enrolled.name };
+    let remove = page.link_with("account/remove", &[("method", enrolled.method.name()), ("id", &enrolled.id)]);
+    html! {
+        li {
+            (icon::method(enrolled.method))
+            div.what {
+                strong dir="auto" { (title) }
+                @if title != kind { small { (kind) } }
+                @if !enrolled.detail.is_empty() { small dir="auto" { (enrolled.detail) } }
+                small { (words.added) " " (time::day(enrolled.added)) " · " (words.last_used) " " (used(page, enrolled.last_used)) }
+            }
+            div.acts {
+                @if !enrolled.name.is_empty() { (rename(page, enrolled, n)) }
+                @if enrolled.removable { a.act href=(remove) aria-label={ (page.words.common.remove) ": " (title) } { (page.words.common.remove) } }
+            }
+        }
+    }
+}
+
+fn used(page: &Page, at: Option<Time>) -> Markup {
+    html! { @match at { Some(at) => (time::moment(at)), None => (page.words.common.never) } }
+}
+
+/// A fold with a form in it, which opens without script.
+fn rename(page: &Page, enrolled: &Enrolled, n: usize) -> Markup {
+    let words = &page.words.common;
+    let id = format!("name-{n}");
+    html! {
+        details {
+            summary.act aria-label={ (words.rename) ": " (enrolled.name) } { (words.rename) }
+            (form(page, "account/methods/rename", html! {
+                input type="hidden" name="method" value=(enrolled.method);
+                input type="hidden" name="id" value=(enrolled.id);
+                label.sr for=(id) { (words.name) }
+                input id=(id) name="name" value=(enrolled.name) maxlength="64" required autocomplete="off";
+                button.second { (words.save) }
+            }))
+        }
+    }
+}
+
+fn recovery(page: &Page, view: &AccountView) -> Markup {
+    let words = &page.words.account;
+    html! {
+        section aria-labelledby="s-recovery" {
+            h2 #s-recovery { (words.recovery) }
+            @match view.recovery {
+                None => { p.lead { (words.recovery_none) } }
+                Some((left, total)) => {
+                    p { (fill(&words.recovery_left, &[("left", &left.to_string()), ("total", &total.to_string())])) }
+                    @if left <= FEW_CODES { p.note.warn { (icon::warning()) span { (fill(&words.recovery_low, &[("left", &left.to_string())])) } } }
+                    p.hint { (words.recovery_new_hint) }
+                    (button_form(page, "account/recovery", &[], "second", &words.recovery_new))
+                }
+            }
+        }
+    }
+}
+
+fn password(page: &Page, view: &AccountView) -> Markup {
+    let words = &page.words.account;
+    html! {
+        section aria-labelledby="s-password" {
+            h2 #s-password { (words.password) }
+            @if let Some(at) = view.password_changed { p { (words.password_changed) " " (time::day(at)) } }
+            a.button.second href=(page.link("account/password")) { (words.password_change) }
+        }
+    }
+}
+
+fn sessions(page: &Page, view: &AccountView) -> Markup {
+    let words = &page.words.account;
+    html! {
+        section aria-labelledby="s-sessions" {
+            h2 #s-sessions { (words.sessions) }
+            ul.rows { @for s in &view.sessions {
+                li {
+                    div.what {
+                        strong { bdi { (s.browser) } @if s.current { " " span.tag { (words.session_this) } } }
+                        small { bdi { (s.address) } " · " (words.last_seen) " " (time::moment(s.last_seen)) " · " (words.since) " " (time::moment(s.started)) }
+                    }
+                    @if !s.current { div.acts { (button_form(page, "account/sessions/end", &[("id", &s.id)], "act", &words.end)) } }
+                }
+            } }
+            @if view.sessions.iter().any(|s| !s.current) {
+                (button_form(page, "account/sessions/end", &[("others", "1")], "second", &words.end_others))
+            }
+        }
+    }
+}
+
+fn browsers(page: &Page, view: &AccountView) -> Markup {
+    let words = &page.words.account;
+    html! {
+        section aria-labelledby="s-browsers" {
+            h2 #s-browsers { (words.browsers) }
+            p.lead { @if view.browsers.is_empty() { (words.browsers_none) } @else { (words.browsers_lead) } }
+            ul.rows { @for b in &view.browsers {
+                li {
+                    div.what {
+                        strong { bdi { (b.name) } }
+                        small { (words.trusted_until) " " (time::day(b.trusted_until)) " · " (words.last_seen) " " (time::moment(b.last_seen)) }
+                    }
+                    div.acts { (button_form(page, "account/browsers/revoke", &[("id", &b.id)], "act", &words.revoke)) }
+                }
+            } }
+            @if view.browsers.len() > 1 { (button_form(page, "account/browsers/revoke", &[("all", "1")], "second", &words.revoke_all)) }
+        }
+    }
+}
+
+/// `account/remove`: asks before a method goes. `last`: nothing else is set up.
+pub fn confirm_removal(page: &Page, enrolled: &Enrolled, last: bool) -> Markup {
+    let words = &page.words.account;
+    let kind = page.words.method(enrolled.method);
+    let name = if enrolled.name.is_empty() { kind } else { &enrolled.name };
+    let heading = fill(&words.remove_heading, &[("method", kind)]);
+    let head = Card { heading: &heading, lead: Some(html! { (fill(&words.remove_lead, &[("name", name)])) }), ..Card::default() };
+    card(
+        page,
+        &head,
+        html! {
+            @if last { p.note.warn { (icon::warning()) span { (words.remove_lead_last) } } }
+            (button_form(page, "account/methods/remove", &[("method", enrolled.method.name()), ("id", &enrolled.id)], "go danger", &page.words.common.remove))
+            a.button.second href=(page.link("account")) { (page.words.common.cancel) }
+        },
+    )
+}
+
+/// `account/password`: the fields `current` and `password`.
+pub fn change_password(page: &Page, user: &str, min_length: usize, said: Option<&Note>) -> Markup {
+    let words = &page.words.password;
+    let head = Card { heading: &words.change_heading, lead: Some(html! { (words.change_lead) }), note: said, ..Card::default() };
+    let current = Field {
+        name: "current",
+        label: &words.current,
+        kind: "password",
+        autocomplete: "current-password",
+        autofocus: true,
+        invalid: Note::is_error(said),
+        ..Field::default()
+    };
+    card(
+        page,
+        &head,
+        html! {
+            (form(page, "account/password", html! {
+                (super::password::for_managers(user))
+                (field(page, &current))
+                (super::password::new_password(page, min_length, false, false))
+                button.go { (page.words.account.password_change) }
+            }))
+            p.row.links { a href=(page.link("account")) { (page.words.common.cancel) } }
+        },
+    )
+}

@@ -1,0 +1,184 @@
+//! Who is signed in, and what happened.
+
+use maud::{Markup, html};
+
+use super::{Paging, Place, admin, none_found, pager, search};
+use crate::base::Time;
+use crate::factor::Method;
+use crate::view::layout::{Note, Page, button_form, note, segment};
+use crate::view::words::fill;
+use crate::view::{icon, time};
+
+/// A session of anybody's.
+#[derive(Clone, Debug)]
+pub struct SessionRow {
+    pub id: String,
+    pub user: String,
+    pub browser: String,
+    pub address: String,
+    pub started: Time,
+    pub last_seen: Time,
+    /// `None`: the password alone.
+    pub method: Option<Method>,
+    pub current: bool,
+}
+
+/// The list of sessions.
+#[derive(Clone, Debug, Default)]
+pub struct SessionsView {
+    /// A user's name, or empty.
+    pub query: String,
+    pub note: Option<Note>,
+    /// At most [`super::PAGE_ROWS`].
+    pub rows: Vec<SessionRow>,
+    pub paging: Paging,
+}
+
+/// `admin/sessions?q=…&page=…`; posts `id` to it.
+pub fn sessions(page: &Page, view: &SessionsView) -> Markup {
+    let words = &page.words.admin;
+    admin(
+        page,
+        Place::Sessions,
+        &words.sessions,
+        html! {
+            (note(view.note.as_ref()))
+            div.toolbar { (search(page, "admin/sessions", &words.find_user, &view.query)) }
+            @if view.rows.is_empty() { (none_found(page)) } @else {
+                div.scroll tabindex="0" role="region" aria-label=(words.sessions) {
+                    table {
+                        thead { tr {
+                            th scope="col" { (words.user) }
+                            th scope="col" { (words.browser) }
+                            th scope="col" { (words.method) }
+                            th scope="col" { (words.last_seen) }
+                            th scope="col" { span.sr { (page.words.account.end) } }
+                        } }
+                        tbody { @for row in &view.rows { (session_row(page, row)) } }
+                    }
+                }
+            }
+            (pager(page, "admin/sessions", &[("q", &view.query)], view.paging))
+        },
+    )
+}
+
+fn user_link(page: &Page, user: &str) -> Markup {
+    html! { a href=(page.action(&format!("admin/users/{}", segment(user)))) { bdi { (user) } } }
+}
+
+fn session_row(page: &Page, row: &SessionRow) -> Markup {
+    let words = &page.words.admin;
+    html! {
+        tr {
+            th scope="row" { (user_link(page, &row.user)) @if row.current { " " span.tag { (page.words.account.session_this) } } }
+            td { bdi { (row.browser) } small { bdi { (row.address) } } }
+            td { @match row.method { Some(method) => (page.words.method(method)), None => { span.soft { (words.password_only) } } } }
+            td { (time::moment(row.last_seen)) small { (words.started) " " (time::moment(row.started)) } }
+            td { @if !row.current { (button_form(page, "admin/sessions", &[("id", &row.id)], "act", &page.words.account.end)) } }
+        }
+    }
+}
+
+/// A record of the audit log.
+#[derive(Clone, Debug)]
+pub struct AuditRow {
+    pub at: Time,
+    /// The event's name in the log, the same in every language: `sign_in`, `totp_wrong` …
+    pub event: String,
+    pub user: String,
+    pub address: String,
+    pub ok: bool,
+    pub detail: String,
+}
+
+/// What the list is narrowed to; all as typed.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    pub user: String,
+    pub event: String,
+    /// `YYYY-MM-DD`.
+    pub since: String,
+    pub until: String,
+}
+
+/// The audit log.
+#[derive(Clone, Debug, Default)]
+pub struct AuditView {
+    pub filter: AuditFilter,
+    /// Every event's name, for the choice.
+    pub events: Vec<String>,
+    /// At most [`super::PAGE_ROWS`], the newest first.
+    pub rows: Vec<AuditRow>,
+    pub paging: Paging,
+    /// `None`: not verified now. `Some(Err(where))`: it was tampered with.
+    pub chain: Option<Result<(), String>>,
+}
+
+/// `admin/audit?user=…&event=…&since=…&until=…&page=…`.
+pub fn audit(page: &Page, view: &AuditView) -> Markup {
+    let words = &page.words.admin;
+    let f = &view.filter;
+    let query = [("user", f.user.as_str()), ("event", &f.event), ("since", &f.since), ("until", &f.until)];
+    admin(
+        page,
+        Place::Audit,
+        &words.audit,
+        html! {
+            @match &view.chain {
+                Some(Ok(())) => { p.note.good role="status" { (icon::check()) span { (words.chain_whole) } } }
+                Some(Err(at)) => { p.note.bad role="alert" { (icon::warning()) span { (fill(&words.chain_broken, &[("detail", at)])) } } }
+                None => {}
+            }
+            (filters(page, view))
+            @if view.rows.is_empty() { (none_found(page)) } @else { (audit_table(page, &view.rows)) }
+            (pager(page, "admin/audit", &query, view.paging))
+        },
+    )
+}
+
+fn filters(page: &Page, view: &AuditView) -> Markup {
+    let words = &page.words.admin;
+    let f = &view.filter;
+    html! {
+        form.search.filters role="search" action=(page.action("admin/audit")) {
+            div { label for="user" { (words.user) } input #user name="user" value=(f.user) autocomplete="off" spellcheck="false" maxlength="256"; }
+            div {
+                label for="event" { (words.event) }
+                select #event name="event" {
+                    option value="" { (words.any) }
+                    @for event in &view.events { option selected[*event == f.event] { (event) } }
+                }
+            }
+            div { label for="since" { (words.since) } input #since type="date" name="since" value=(f.since); }
+            div { label for="until" { (words.until) } input #until type="date" name="until" value=(f.until); }
+            button.second { (words.find) }
+        }
+    }
+}
+
+pub(super) fn audit_table(page: &Page, rows: &[AuditRow]) -> Markup {
+    let words = &page.words.admin;
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(words.audit) {
+            table {
+                thead { tr {
+                    th scope="col" { (words.time) }
+                    th scope="col" { (words.event) }
+                    th scope="col" { (words.user) }
+                    th scope="col" { (words.address) }
+                    th scope="col" { (words.detail) }
+                } }
+                tbody { @for row in rows {
+                    tr {
+                        td { (time::moment(row.at)) }
+                        td { code { (row.event) } " " @if row.ok { span.tag.good { (words.ok) } } @else { span.tag.bad { (words.failed) } } }
+                        td { @if !row.user.is_empty() { (user_link(page, &row.user)) } }
+                        td { bdi { (row.address) } }
+                        td.detail dir="auto" { (row.detail) }
+                    }
+                } }
+            }
+        }
+    }
+}

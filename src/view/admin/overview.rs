@@ -1,0 +1,97 @@
+//! The overview: what happened lately, which second factors are in use, and how far each route is on its way to two steps.
+
+use maud::{Markup, html};
+
+use super::logs::{AuditRow, audit_table};
+use super::{Place, admin};
+use crate::factor::Method;
+use crate::view::chart::{self, Bar, Pair};
+use crate::view::layout::Page;
+
+/// How many of those who may open a route could do so with two factors.
+#[derive(Clone, Debug)]
+pub struct RouteProgress {
+    pub route: String,
+    pub ready: u64,
+    pub of: u64,
+}
+
+/// The overview.
+#[derive(Clone, Debug, Default)]
+pub struct OverviewView {
+    pub active_sessions: u64,
+    pub users: u64,
+    /// Users with at least one second factor.
+    pub enrolled: u64,
+    pub locked: u64,
+    /// Sign-ins and failed attempts of each period, the oldest first: a label ("11-22" or "14:00") and both numbers. At most 31.
+    pub over_time: Vec<(String, u64, u64)>,
+    pub in_use: Vec<(Method, u64)>,
+    pub routes: Vec<RouteProgress>,
+    /// The newest few.
+    pub recent: Vec<AuditRow>,
+}
+
+/// `admin`.
+pub fn overview(page: &Page, view: &OverviewView) -> Markup {
+    let words = &page.words.admin;
+    admin(
+        page,
+        Place::Overview,
+        &words.overview,
+        html! {
+            (figures(page, view))
+            div.panels {
+                section.whole aria-labelledby="s-time" { h2 #s-time { (words.over_time) } (over_time(page, view)) }
+                section aria-labelledby="s-use" { h2 #s-use { (words.in_use) } (in_use(page, view)) }
+                @if !view.routes.is_empty() {
+                    section aria-labelledby="s-routes" { h2 #s-routes { (words.progress) } p.lead { (words.progress_lead) } (routes(page, view)) }
+                }
+                @if !view.recent.is_empty() {
+                    section.whole aria-labelledby="s-recent" { h2 #s-recent { (words.recent) } (audit_table(page, &view.recent)) }
+                }
+            }
+        },
+    )
+}
+
+fn figures(page: &Page, view: &OverviewView) -> Markup {
+    let words = &page.words.admin;
+    let figure = |label: &str, n: u64, of: Option<u64>| {
+        html! { div { dt { (label) } dd { (n) @if let Some(of) = of { small { " / " (of) } } } } }
+    };
+    html! {
+        dl.figures {
+            (figure(&words.active_sessions, view.active_sessions, None))
+            (figure(&words.users, view.users, None))
+            (figure(&words.enrolled_users, view.enrolled, Some(view.users)))
+            (figure(&words.locked_users, view.locked, None))
+        }
+    }
+}
+
+fn over_time(page: &Page, view: &OverviewView) -> Markup {
+    let words = &page.words.admin;
+    let pairs: Vec<Pair<'_>> = view.over_time.iter().map(|(label, a, b)| Pair { label, first: *a, second: *b }).collect();
+    html! {
+        ul.legend { li.series-a { (words.sign_ins) } li.series-b { (words.failures) } }
+        div.plot tabindex="0" role="region" aria-label=(words.over_time) { (chart::columns(&words.over_time, &pairs)) }
+        details.data {
+            summary.act { (words.as_table) }
+            table {
+                thead { tr { th scope="col" { (words.period) } th scope="col" { (words.sign_ins) } th scope="col" { (words.failures) } } }
+                tbody { @for pair in &pairs { tr { th scope="row" { (pair.label) } td { (pair.first) } td { (pair.second) } } } }
+            }
+        }
+    }
+}
+
+fn in_use(page: &Page, view: &OverviewView) -> Markup {
+    let bars: Vec<Bar<'_>> = view.in_use.iter().map(|(m, n)| Bar { label: page.words.method(*m), value: *n, of: view.users }).collect();
+    chart::bars(page, &bars)
+}
+
+fn routes(page: &Page, view: &OverviewView) -> Markup {
+    let bars: Vec<Bar<'_>> = view.routes.iter().map(|r| Bar { label: &r.route, value: r.ready, of: r.of }).collect();
+    chart::bars(page, &bars)
+}

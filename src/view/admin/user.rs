@@ -1,0 +1,309 @@
+//! One user: who it is, the say over the second factors, and access. Every form posts to `admin/users/NAME` with a field `action`:
+//! `profile` (`email`, `phone`, `display_name`, `groups`), `policy` (`policy`), `allow` (`server=1`, or `method` once for each),
+//! `enrol` (`method`: email or sms), `provision` (`uri`), `reset` (`method`, or `all`), `recovery_codes`, `setup_link`, `unlock`,
+//! `disable`, `enable`, `end_sessions`, `delete` (`confirm`: the name).
+
+use maud::{Markup, html};
+
+use super::{Place, State, admin};
+use crate::account::{MfaPolicy, UserMfaPolicy};
+use crate::base::Time;
+use crate::factor::{Method, MethodSet};
+use crate::view::account::fact;
+use crate::view::layout::{Card, Field, Note, Page, button_form, card, field, form, note, segment};
+use crate::view::words::fill;
+use crate::view::{icon, time};
+
+/// A method that the user has set up, as an administrator sees it.
+#[derive(Clone, Debug)]
+pub struct MethodRow {
+    pub method: Method,
+    /// Names of keys, masked addresses; or empty.
+    pub detail: String,
+    pub added: Time,
+    pub last_used: Option<Time>,
+}
+
+/// The user's policy and the server's, which holds where the user's is `inherit`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PolicyChoice {
+    pub own: UserMfaPolicy,
+    pub server: MfaPolicy,
+}
+
+/// The page of one user; also the values of a form that was refused.
+#[derive(Clone, Debug, Default)]
+pub struct UserView {
+    pub name: String,
+    pub display_name: String,
+    pub email: String,
+    pub phone: String,
+    pub groups: Vec<String>,
+    pub note: Option<Note>,
+    pub state: State,
+    pub created: Time,
+    pub last_sign_in: Option<Time>,
+    pub sessions: usize,
+    pub policy: PolicyChoice,
+    pub methods: Vec<MethodRow>,
+    /// Unused recovery codes and all of them, where there are any.
+    pub recovery: Option<(usize, usize)>,
+    /// What this user may set up; `None`: all that the server allows.
+    pub allowed: Option<MethodSet>,
+    /// What the server allows.
+    pub server_methods: MethodSet,
+}
+
+fn path(name: &str) -> String {
+    format!("admin/users/{}", segment(name))
+}
+
+/// `admin/users/NAME`.
+pub fn user(page: &Page, view: &UserView) -> Markup {
+    admin(
+        page,
+        Place::Users,
+        &view.display_name,
+        html! {
+            (note(view.note.as_ref()))
+            div.panels {
+                (summary(page, view))
+                (profile(page, view))
+                (methods(page, view))
+                (policy(page, view))
+                (allowed(page, view))
+                (provision(page, view))
+                (access(page, view))
+            }
+        },
+    )
+}
+
+fn panel(id: &str, heading: &str, body: Markup) -> Markup {
+    html! { section aria-labelledby=(id) { h2 id=(id) { (heading) } (body) } }
+}
+
+/// A button that posts one action.
+fn act(page: &Page, view: &UserView, action: &str, class: &str, label: &str) -> Markup {
+    button_form(page, &path(&view.name), &[("action", action)], class, label)
+}
+
+fn action(name: &str) -> Markup {
+    html! { input type="hidden" name="action" value=(name); }
+}
+
+fn summary(page: &Page, view: &UserView) -> Markup {
+    let words = &page.words.admin;
+    panel(
+        "s-user",
+        &words.user,
+        html! {
+            p { (view.state.tag(page)) @if let State::Locked(until) = view.state { " " (words.locked_until) " " (time::moment(until)) } }
+            dl.facts {
+                (fact(&page.words.account.username, &view.name))
+                div { dt { (words.created) } dd { (time::day(view.created)) } }
+                div { dt { (words.last_sign_in) } dd { @match view.last_sign_in { Some(at) => (time::moment(at)), None => (page.words.common.never) } } }
+                (fact(&words.active_sessions, &view.sessions.to_string()))
+            }
+        },
+    )
+}
+
+/// The fields of a person, of a new user and of one that is changed.
+fn person(page: &Page, view: &UserView) -> Markup {
+    let words = &page.words.admin;
+    let groups = view.groups.join(", ");
+    let text = |name, label, kind, value, optional| Field { name, label, kind, value, optional, ..Field::default() };
+    let account = &page.words.account;
+    html! {
+        (field(page, &text("display_name", &words.display_name, "text", &view.display_name, false)))
+        (field(page, &text("email", &account.email, "email", &view.email, false)))
+        (field(page, &text("phone", &account.phone, "tel", &view.phone, true)))
+        (field(page, &Field { hint: Some(&words.groups_hint), ..text("groups", &account.groups, "text", &groups, true) }))
+    }
+}
+
+fn profile(page: &Page, view: &UserView) -> Markup {
+    panel(
+        "s-profile",
+        &page.words.account.profile,
+        form(page, &path(&view.name), html! { (action("profile")) (person(page, view)) button.second { (page.words.common.save) } }),
+    )
+}
+
+fn methods(page: &Page, view: &UserView) -> Markup {
+    let (words, account) = (&page.words.admin, &page.words.account);
+    panel(
+        "s-methods",
+        &account.methods,
+        html! {
+            @if view.methods.is_empty() { p.soft { "–" } }
+            ul.rows { @for m in &view.methods {
+                li {
+                    (icon::method(m.method))
+                    div.what {
+                        strong { (page.words.method(m.method)) }
+                        @if !m.detail.is_empty() { small dir="auto" { (m.detail) } }
+                        small { (account.added) " " (time::day(m.added)) " · " (account.last_used) " "
+                            @match m.last_used { Some(at) => (time::moment(at)), None => (page.words.common.never) } }
+                    }
+                    div.acts { (button_form(page, &path(&view.name), &[("action", "reset"), ("method", m.method.name())], "act", &words.reset_method)) }
+                }
+            } }
+            @if let Some((left, total)) = view.recovery {
+                p { (account.recovery) ": " (fill(&account.recovery_left, &[("left", &left.to_string()), ("total", &total.to_string())])) }
+            }
+            @if !view.methods.is_empty() {
+                (act(page, view, "recovery_codes", "second", &words.recovery_print))
+                p.hint { (words.reset_all_hint) }
+                (button_form(page, &path(&view.name), &[("action", "reset"), ("method", "all")], "second danger", &words.reset_all))
+            }
+        },
+    )
+}
+
+fn policy(page: &Page, view: &UserView) -> Markup {
+    let words = &page.words.admin;
+    let server = match view.policy.server {
+        MfaPolicy::Off => &words.policy_short_off,
+        MfaPolicy::Optional => &words.policy_short_optional,
+        MfaPolicy::Required => &words.policy_short_required,
+    };
+    let inherit = fill(&words.policy_inherit, &[("policy", server)]);
+    let choices = [
+        (UserMfaPolicy::Inherit, "inherit", inherit.as_str()),
+        (UserMfaPolicy::Off, "off", &words.policy_off),
+        (UserMfaPolicy::Optional, "optional", &words.policy_optional),
+        (UserMfaPolicy::Required, "required", &words.policy_required),
+    ];
+    panel(
+        "s-policy",
+        &words.policy,
+        form(
+            page,
+            &path(&view.name),
+            html! {
+                (action("policy"))
+                div role="radiogroup" aria-labelledby="s-policy" {
+                    @for (value, name, label) in choices {
+                        label.check { input type="radio" name="policy" value=(name) checked[value == view.policy.own]; span { (label) } }
+                    }
+                }
+                button.second { (page.words.common.save) }
+            },
+        ),
+    )
+}
+
+fn allowed(page: &Page, view: &UserView) -> Markup {
+    let words = &page.words.admin;
+    let checked = view.allowed.unwrap_or(view.server_methods);
+    panel(
+        "s-allowed",
+        &words.allowed,
+        form(
+            page,
+            &path(&view.name),
+            html! {
+                (action("allow"))
+                label.check { input type="checkbox" name="server" value="1" checked[view.allowed.is_none()]; span { (words.allowed_server) } }
+                div.inset role="group" aria-labelledby="s-allowed" { @for method in view.server_methods.iter().filter(|m| *m != Method::Recovery) {
+                    label.check { input type="checkbox" name="method" value=(method) checked[checked.contains(method)]; span { (page.words.method(method)) } }
+                } }
+                button.second { (page.words.common.save) }
+            },
+        ),
+    )
+}
+
+fn provision(page: &Page, view: &UserView) -> Markup {
+    let words = &page.words.admin;
+    let has = |method| view.methods.iter().any(|m| m.method == method);
+    let enrol = |method: Method, label: &str| {
+        button_form(page, &path(&view.name), &[("action", "enrol"), ("method", method.name())], "second", label)
+    };
+    let uri = Field { name: "uri", label: &words.totp_uri, placeholder: Some("otpauth://totp/…"), ..Field::default() };
+    panel(
+        "s-provision",
+        &words.set_up_for,
+        html! {
+            div.adds {
+                @if !has(Method::Email) { (enrol(Method::Email, &words.set_up_email)) }
+                @if !has(Method::Sms) && !view.phone.is_empty() { (enrol(Method::Sms, &words.set_up_sms)) }
+            }
+            @if !has(Method::Totp) {
+                (form(page, &path(&view.name), html! { (action("provision")) (field(page, &uri)) button.second { (words.provision) } }))
+            }
+        },
+    )
+}
+
+fn access(page: &Page, view: &UserView) -> Markup {
+    let words = &page.words.admin;
+    panel(
+        "s-access",
+        &words.access,
+        html! {
+            div.adds {
+                @if matches!(view.state, State::Locked(_)) { (act(page, view, "unlock", "second", &words.unlock)) }
+                @if view.sessions > 0 { (act(page, view, "end_sessions", "second", &words.end_sessions)) }
+                (act(page, view, "setup_link", "second", &words.setup_link))
+                @if view.state == State::Disabled { (act(page, view, "enable", "second", &words.enable)) }
+                @else { (act(page, view, "disable", "second danger", &words.disable)) }
+                a.button.second.danger href=(page.action(&format!("{}/delete", path(&view.name)))) { (words.delete) }
+            }
+        },
+    )
+}
+
+/// `admin/users/new`: posts `username` and the profile's fields to `admin/users`.
+pub fn new_user(page: &Page, view: &UserView) -> Markup {
+    let words = &page.words.admin;
+    let invalid = Note::is_error(view.note.as_ref());
+    let name =
+        Field { name: "username", label: &page.words.account.username, value: &view.name, autofocus: true, invalid, ..Field::default() };
+    admin(
+        page,
+        Place::Users,
+        &words.new_user,
+        html! {
+            (note(view.note.as_ref()))
+            section.narrow { (form(page, "admin/users", html! { (field(page, &name)) (person(page, view)) button.go { (words.create) } })) }
+        },
+    )
+}
+
+/// A set-up link, shown this once.
+pub fn setup_link(page: &Page, name: &str, url: &str) -> Markup {
+    let words = &page.words.admin;
+    admin(
+        page,
+        Place::Users,
+        name,
+        html! {
+            section.narrow {
+                p { (words.setup_link_lead) }
+                p.key { code #setup-link { (url) } }
+                div.tools hidden data-codes="setup-link" { button.second type="button" data-do="copy" data-done=(page.words.enrol.copied) { (page.words.enrol.copy) } }
+                a.button.go href=(page.action(&path(name))) { (page.words.common.back) }
+            }
+        },
+    )
+}
+
+/// `admin/users/NAME/delete`: asks, and wants the name typed.
+pub fn confirm_delete(page: &Page, name: &str, said: Option<&Note>) -> Markup {
+    let words = &page.words.admin;
+    let lead = fill(&words.delete_lead, &[("user", name)]);
+    let head = Card { heading: &words.delete, lead: Some(html! { (lead) }), note: said, ..Card::default() };
+    let confirm =
+        Field { name: "confirm", label: &words.delete_confirm, autofocus: true, invalid: Note::is_error(said), ..Field::default() };
+    card(
+        page,
+        &head,
+        html! {
+            (form(page, &path(name), html! { (action("delete")) (field(page, &confirm)) button.go.danger { (words.delete) } }))
+            p.row.links { a href=(page.action(&path(name))) { (page.words.common.cancel) } }
+        },
+    )
+}

@@ -1,0 +1,332 @@
+//! Every page with sample values: what the tests look at, and what `cargo run --example gallery` writes for people to look at.
+
+use std::time::Duration;
+
+use maud::Markup;
+
+use super::account::{AccountView, BrowserRow, Enrolled, SessionRow};
+use super::admin::{self, AuditRow, AuditView, MethodRow, OverviewView, Paging, PolicyChoice, RouteProgress, State, UserRow, UserView};
+use super::enrol::{self, CodesAt, Offer, Reason, Setup, TotpView};
+use super::layout::{Note, Page, Steps};
+use super::login::{LoginView, login};
+use super::message::{self, Kept, Problem, ResumeView};
+use super::mfa::{self, Choice, Second, Sent};
+use super::password::{self, LinkView};
+use super::words_keys::Words;
+use crate::account::{MfaPolicy, UserMfaPolicy};
+use crate::base::Time;
+use crate::factor::Method;
+
+/// A name that must never reach the markup as it is.
+const HOSTILE: &str = "Alice <script>alert(1)</script> \"&'";
+const OPTIONS: &str = r#"{"publicKey":{"challenge":"AAAAAAAAAAAAAAAAAAAAAA","timeout":300000,"rpId":"internal.example","userVerification":"preferred","allowCredentials":[{"type":"public-key","id":"AQIDBA"}]}}"#;
+const MASKED: &str = "a•••@internal.example";
+const PHONE: &str = "+49 ••• ••42";
+
+/// The request that all samples answer.
+pub fn page(words: &'static Words) -> Page {
+    Page {
+        words,
+        prefix: "/.vestibule".into(),
+        title: "Sign in".into(),
+        host: "payroll.internal.example".into(),
+        csrf: "c5r7-sample".into(),
+        rd: "/runs/2026?month=11&view=all".into(),
+        help: Some("https://help.internal.example/".into()),
+    }
+}
+
+fn ago(minutes: i64) -> Time {
+    Time::from_secs(1_795_000_000 - minutes * 60)
+}
+
+/// Every page: a name for its file, and its markup.
+pub fn pages(words: &'static Words) -> Vec<(&'static str, Markup)> {
+    let p = page(words);
+    [sign_in(&p), second_step(&p), set_up(&p), own(&p), links(&p), messages(&p), problems(&p), administration(&p)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn sign_in(p: &Page) -> Vec<(&'static str, Markup)> {
+    let n = &p.words.note;
+    let first = LoginView { forgot: true, passkey: Some(OPTIONS.into()), steps: Some(Steps { now: 1, of: 2 }), ..LoginView::default() };
+    let wrong = LoginView { username: "alice".into(), note: Some(Note::Error(n.login_wrong.clone())), ..first.clone() };
+    let again = LoginView { username: "alice".into(), reauthenticate: true, ..LoginView::default() };
+    vec![("login", login(p, &first)), ("login-wrong", login(p, &wrong)), ("login-again", login(p, &again))]
+}
+
+fn second() -> Second {
+    let trust = Some(Duration::from_secs(30 * 86_400));
+    Second { user: "alice".into(), others: true, recovery: true, trust, ..Second::default() }
+}
+
+fn sent(expires: u64, resend: u64) -> Option<Sent> {
+    Some(Sent { expires_in: Duration::from_secs(expires), resend_in: Some(Duration::from_secs(resend)) })
+}
+
+fn second_step(p: &Page) -> Vec<(&'static str, Markup)> {
+    let w = p.words;
+    let choice = |method, detail: &str, last_used| Choice { method, detail: detail.into(), last_used };
+    let choices = [
+        choice(Method::Totp, &super::fill(&w.method.totp_detail, &[("digits", "6")]), true),
+        choice(Method::Webauthn, "YubiKey blue, Laptop", false),
+        choice(Method::Email, MASKED, false),
+        choice(Method::Sms, PHONE, false),
+    ];
+    let note = super::fill(&w.note.code_wrong_left, &[("left", "3")]);
+    let wrong = Second { note: Some(Note::Error(note)), trust: None, ..second() };
+    let fresh = Second { note: Some(Note::Done(w.note.sent.clone())), ..second() };
+    vec![
+        ("mfa", mfa::choose(p, &second(), &choices)),
+        ("mfa-totp", mfa::totp(p, &second(), 6)),
+        ("mfa-email", mfa::sent_code(p, &wrong, Method::Email, MASKED, 6, sent(272, 18))),
+        ("mfa-sms", mfa::sent_code(p, &fresh, Method::Sms, PHONE, 6, sent(300, 0))),
+        ("mfa-email-unsent", mfa::sent_code(p, &second(), Method::Email, MASKED, 6, None)),
+        ("mfa-recovery", mfa::recovery(p, &second())),
+        ("mfa-webauthn", mfa::webauthn(p, &second(), OPTIONS, "YubiKey blue, Laptop")),
+    ]
+}
+
+/// A QR code as the gateway draws it; an empty square where that failed.
+fn qr(text: &str) -> String {
+    let code = qrcode::QrCode::new(text.as_bytes());
+    code.map(|code| code.render::<qrcode::render::svg::Color<'_>>().build()).unwrap_or_else(|_| "<svg/>".into())
+}
+
+fn set_up(p: &Page) -> Vec<(&'static str, Markup)> {
+    let setup = |now| Setup { note: None, steps: Some(Steps { now, of: 4 }), reason: Reason::Required };
+    let offer = |method, destination: &str, set_up| Offer { method, destination: destination.into(), set_up };
+    let offers = [
+        offer(Method::Totp, "", true),
+        offer(Method::Webauthn, "", false),
+        offer(Method::Email, MASKED, false),
+        offer(Method::Sms, PHONE, false),
+    ];
+    let uri = "otpauth://totp/Vestibule:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Vestibule&digits=6&period=30";
+    let totp = TotpView { qr: qr(uri), secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP".into(), uri: uri.into(), digits: 6, name: String::new() };
+    let codes: Vec<String> = (0..10).map(|n| format!("k{n}x7-m2p{n}-q8v4-z{n}c5")).collect();
+    let wish = Setup::default();
+    vec![
+        ("enrol", enrol::choose(p, &setup(2), &offers)),
+        ("enrol-wish", enrol::choose(p, &wish, &offers)),
+        ("enrol-verify", enrol::verify(p, &setup(1), Method::Email, MASKED, 6, None)),
+        ("enrol-verify-sent", enrol::verify(p, &setup(1), Method::Email, MASKED, 6, sent(300, 30))),
+        ("enrol-totp", enrol::totp(p, &setup(3), &totp)),
+        ("enrol-webauthn", enrol::webauthn(p, &setup(3), OPTIONS, "")),
+        ("enrol-email", enrol::sent_code(p, &setup(3), Method::Email, MASKED, 6, sent(290, 20))),
+        ("enrol-sms", enrol::sent_code(p, &setup(3), Method::Sms, PHONE, 6, sent(290, 20))),
+        ("enrol-recovery", enrol::recovery_codes(p, &setup(4), &codes, CodesAt::FirstEnrolment)),
+        ("account-recovery", enrol::recovery_codes(p, &wish, &codes, CodesAt::Account)),
+        ("enrol-later", enrol::grace(p, ago(-20_000))),
+    ]
+}
+
+fn enrolled() -> Vec<Enrolled> {
+    let of = |method, id: &str, name: &str, detail: &str, added, used: Option<i64>| Enrolled {
+        method,
+        id: id.into(),
+        name: name.into(),
+        detail: detail.into(),
+        added: ago(added),
+        last_used: used.map(ago),
+        removable: true,
+    };
+    vec![
+        of(Method::Totp, "", "Work phone", "", 90_000, Some(12)),
+        of(Method::Webauthn, "AQIDBA", HOSTILE, "", 40_000, None),
+        of(Method::Email, "", "", MASKED, 90_000, Some(20_000)),
+    ]
+}
+
+fn own(p: &Page) -> Vec<(&'static str, Markup)> {
+    let session = |id: &str, browser: &str, address: &str, seen, current| SessionRow {
+        id: id.into(),
+        browser: browser.into(),
+        address: address.into(),
+        started: ago(seen + 200),
+        last_seen: ago(seen),
+        current,
+    };
+    let view = AccountView {
+        user: "alice".into(),
+        display_name: HOSTILE.into(),
+        email: "alice@internal.example".into(),
+        phone: Some("+49 170 0000042".into()),
+        groups: vec!["staff".into(), "admins".into()],
+        note: Some(Note::Done(p.words.note.saved.clone())),
+        methods: enrolled(),
+        addable: vec![Method::Webauthn, Method::Sms],
+        recovery: Some((3, 10)),
+        password_changed: Some(ago(300_000)),
+        sessions: vec![
+            session("s1", "Firefox 145 · Linux", "192.0.2.17", 0, true),
+            session("s2", "Safari 26 · iPhone", "2001:db8::1:42", 190, false),
+        ],
+        browsers: vec![BrowserRow { id: "b1".into(), name: "Firefox · Linux".into(), last_seen: ago(0), trusted_until: ago(-30_000) }],
+        trust_offered: true,
+        admin: true,
+    };
+    let only = Enrolled { removable: false, ..enrolled().swap_remove(0) };
+    let bare = AccountView {
+        methods: vec![only.clone()],
+        recovery: None,
+        sessions: Vec::new(),
+        browsers: Vec::new(),
+        admin: false,
+        ..view.clone()
+    };
+    vec![
+        ("account", super::account::account(p, &view)),
+        ("account-bare", super::account::account(p, &bare)),
+        ("account-remove", super::account::confirm_removal(p, &only, true)),
+        ("account-password", super::account::change_password(p, "alice", 12, None)),
+    ]
+}
+
+fn links(p: &Page) -> Vec<(&'static str, Markup)> {
+    let short = super::fill(&p.words.note.password_short, &[("min", "12")]);
+    let link = LinkView { token: "t0ken-sample".into(), user: "alice".into(), display_name: HOSTILE.into(), min_length: 12, note: None };
+    let wrong = LinkView { note: Some(Note::Error(short)), ..link.clone() };
+    vec![
+        ("setup", password::setup(p, &link)),
+        ("reset", password::reset_request(p, "", None)),
+        ("reset-sent", password::reset_sent(p)),
+        ("reset-new", password::reset_set(p, &wrong)),
+    ]
+}
+
+fn messages(p: &Page) -> Vec<(&'static str, Markup)> {
+    let text = |name: &str, value: &str| (name.to_owned(), Kept::Text(value.to_owned()));
+    let kept = ResumeView {
+        id: "k1".into(),
+        method: "POST".into(),
+        url: "https://payroll.internal.example/runs/2026/11/notes".into(),
+        fields: vec![
+            text("subject", "November run"),
+            text("note", &"Please check the overtime of the night shift. ".repeat(8)),
+            text("new_password", "hunter2"),
+            text("tags", ""),
+            ("attachment".into(), Kept::File("hours <nov>.csv".into(), 48_213)),
+        ],
+    };
+    vec![("logout", message::logout(p, HOSTILE)), ("signed-out", message::signed_out(p)), ("resume", message::resume(p, &kept))]
+}
+
+fn problems(p: &Page) -> Vec<(&'static str, Markup)> {
+    let of = |problem| message::problem(p, problem, Some("01K9-7Q2M"));
+    vec![
+        ("problem-400", of(Problem::Malformed)),
+        ("problem-403-denied", of(Problem::Denied)),
+        ("problem-403-group", of(Problem::WrongGroup)),
+        ("problem-403-off", of(Problem::MfaOff)),
+        ("problem-403-csrf", of(Problem::Csrf)),
+        ("problem-403-scheme", of(Problem::CsrfScheme)),
+        ("problem-404", of(Problem::NotFound)),
+        ("problem-413", of(Problem::TooLarge)),
+        ("problem-421", of(Problem::Misdirected)),
+        ("problem-429", of(Problem::Throttled(Duration::from_secs(840)))),
+        ("problem-500", of(Problem::Internal)),
+        ("problem-502", of(Problem::BadGateway)),
+        ("problem-503", of(Problem::Unavailable)),
+        ("problem-504", of(Problem::Timeout)),
+    ]
+}
+
+fn administration(p: &Page) -> Vec<(&'static str, Markup)> {
+    let everything = crate::factor::Method::ENROLLABLE.into_iter().collect();
+    let states = [State::Active, State::Active, State::Locked(ago(-10)), State::Disabled];
+    let row = |n: usize| UserRow {
+        name: format!("user{n}.of-the-house"),
+        display_name: if n == 0 { HOSTILE.into() } else { format!("Person Number {n}") },
+        email: format!("user{n}.of-the-house@internal.example"),
+        state: states.get(n % 4).copied().unwrap_or_default(),
+        policy: UserMfaPolicy::Inherit,
+        methods: Method::ENROLLABLE.into_iter().take(n % 5).collect(),
+        last_sign_in: (n % 3 > 0).then(|| ago(n as i64 * 90)),
+    };
+    let view = UserView {
+        name: "alice".into(),
+        display_name: HOSTILE.into(),
+        email: "alice@internal.example".into(),
+        phone: "+491700000042".into(),
+        groups: vec!["staff".into(), "admins".into()],
+        note: None,
+        state: State::Locked(ago(-10)),
+        created: ago(600_000),
+        last_sign_in: Some(ago(30)),
+        sessions: 2,
+        policy: PolicyChoice { own: UserMfaPolicy::Required, server: MfaPolicy::Optional },
+        methods: vec![MethodRow { method: Method::Webauthn, detail: "YubiKey blue".into(), added: ago(40_000), last_used: Some(ago(30)) }],
+        recovery: Some((10, 10)),
+        allowed: None,
+        server_methods: everything,
+    };
+    let paging = Paging { page: 2, total: 273 };
+    let users = admin::UsersView { query: String::new(), rows: (0..admin::PAGE_ROWS).map(row).collect(), paging };
+    let empty = admin::UsersView { query: "nobody".into(), ..Default::default() };
+    vec![
+        ("admin", admin::overview(p, &overview())),
+        ("admin-users", admin::users(p, &users)),
+        ("admin-users-none", admin::users(p, &empty)),
+        ("admin-user", admin::user(p, &view)),
+        ("admin-user-new", admin::new_user(p, &UserView::default())),
+        ("admin-user-link", admin::setup_link(p, "alice", "https://payroll.internal.example/.vestibule/setup?token=t0ken")),
+        ("admin-user-delete", admin::confirm_delete(p, "alice", None)),
+        ("admin-sessions", admin::sessions(p, &sessions(paging))),
+        ("admin-audit", admin::audit(p, &audit(paging))),
+    ]
+}
+
+fn events(count: usize) -> Vec<AuditRow> {
+    let row = |n: usize| AuditRow {
+        at: ago(n as i64 * 7),
+        event: ["sign_in", "totp_wrong", "recovery_used", "method_added"].get(n % 4).copied().unwrap_or_default().into(),
+        user: format!("user{n}.of-the-house"),
+        address: format!("192.0.2.{n}"),
+        ok: n % 4 != 1,
+        detail: "route payroll, second factor totp, Firefox 145 on Linux".into(),
+    };
+    (0..count).map(row).collect()
+}
+
+fn overview() -> OverviewView {
+    OverviewView {
+        active_sessions: 184,
+        users: 273,
+        enrolled: 201,
+        locked: 2,
+        over_time: (1..=30u64).map(|n| (format!("11-{n:02}"), 120 + n * 37 % 83, n * 13 % 29)).collect(),
+        in_use: vec![(Method::Totp, 142), (Method::Webauthn, 77), (Method::Email, 61), (Method::Sms, 12)],
+        routes: vec![
+            RouteProgress { route: "payroll".into(), ready: 24, of: 31 },
+            RouteProgress { route: "wiki".into(), ready: 201, of: 273 },
+        ],
+        recent: events(6),
+    }
+}
+
+fn sessions(paging: Paging) -> admin::SessionsView {
+    let row = |n: usize| admin::SessionRow {
+        id: "abcdefghijklmnopqrstuvwxyz".into(),
+        user: format!("user{n}.of-the-house"),
+        browser: "Firefox 145 · Linux".into(),
+        address: format!("192.0.2.{n}"),
+        started: ago(n as i64 * 10 + 300),
+        last_seen: ago(n as i64),
+        method: (n % 3 > 0).then_some(Method::Totp),
+        current: n == 0,
+    };
+    admin::SessionsView { rows: (0..admin::PAGE_ROWS).map(row).collect(), paging, ..Default::default() }
+}
+
+fn audit(paging: Paging) -> AuditView {
+    AuditView {
+        events: ["sign_in", "totp_wrong", "recovery_used", "method_added"].map(str::to_owned).to_vec(),
+        rows: events(admin::PAGE_ROWS),
+        paging,
+        chain: Some(Ok(())),
+        ..Default::default()
+    }
+}

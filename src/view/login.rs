@@ -1,0 +1,97 @@
+//! The first door: user name and password, or a passkey instead of both.
+
+use maud::{Markup, html};
+
+use super::layout::{Card, Ceremony, Field, Note, Page, Steps, card, ceremony, field, form};
+
+/// `portal.title` as it is where nobody set it; then the heading is in the reader's language.
+const DEFAULT_TITLE: &str = "Sign in";
+
+/// The sign-in page.
+#[derive(Clone, Debug, Default)]
+pub struct LoginView {
+    /// What was typed before, or who is to confirm.
+    pub username: String,
+    pub note: Option<Note>,
+    /// The user is signed in and must prove it again; the name cannot be changed.
+    pub reauthenticate: bool,
+    /// Whether `reset` is offered.
+    pub forgot: bool,
+    /// Options of a discoverable WebAuthn sign-in as JSON; absent: no passkey is offered.
+    pub passkey: Option<String>,
+    pub steps: Option<Steps>,
+}
+
+/// `login`: posts `username`, `password`; or to `login/passkey` the field `credential`.
+pub fn login(page: &Page, view: &LoginView) -> Markup {
+    let words = &page.words.login;
+    let own_title = !page.title.is_empty() && page.title != DEFAULT_TITLE;
+    let (heading, lead) = match view.reauthenticate {
+        true => (words.confirm_heading.as_str(), &words.confirm_lead),
+        false if own_title => (page.title.as_str(), &words.lead),
+        false => (words.heading.as_str(), &words.lead),
+    };
+    let head = Card {
+        heading,
+        lead: Some(html! { (lead) }),
+        steps: view.steps,
+        note: view.note.as_ref(),
+        signing_in: !view.reauthenticate,
+        start_over: view.reauthenticate.then(|| page.link("logout")),
+        ..Card::default()
+    };
+    card(
+        page,
+        &head,
+        html! {
+            (form(page, "login", credentials(page, view)))
+            @if let Some(options) = &view.passkey { (passkey(page, options)) }
+            @if view.forgot && !view.reauthenticate {
+                p.row.middle { a href=(page.link("reset")) { (words.forgot) } }
+            }
+        },
+    )
+}
+
+fn credentials(page: &Page, view: &LoginView) -> Markup {
+    let words = &page.words.login;
+    let invalid = Note::is_error(view.note.as_ref());
+    let known = !view.username.is_empty();
+    let username = Field {
+        name: "username",
+        label: &words.username,
+        value: &view.username,
+        autocomplete: "username webauthn",
+        readonly: view.reauthenticate,
+        autofocus: !known,
+        invalid,
+        ..Field::default()
+    };
+    let password = Field {
+        name: "password",
+        label: &words.password,
+        kind: "password",
+        autocomplete: "current-password",
+        autofocus: known,
+        invalid,
+        ..Field::default()
+    };
+    html! {
+        (field(page, &username))
+        (field(page, &password))
+        button.go { (page.words.common.proceed) }
+    }
+}
+
+fn passkey(page: &Page, options: &str) -> Markup {
+    let words = &page.words.login;
+    let c = Ceremony { path: "login/passkey", kind: "get", options, hidden: true, conditional: true };
+    ceremony(
+        page,
+        &c,
+        html! {
+            p.or { span { (words.or) } }
+            button.second #passkey { (super::icon::method(crate::factor::Method::Webauthn)) (words.passkey) }
+        },
+    )
+}
