@@ -43,7 +43,9 @@ pub fn read(error: &Error) -> Failure {
 
 fn upstream(kind: &ErrorType) -> Failure {
     match kind {
-        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => Failure::of(StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout"),
+        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => {
+            Failure::of(StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout")
+        }
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => Failure::of(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout"),
         ErrorType::ConnectRefused | ErrorType::ConnectNoRoute | ErrorType::ConnectError | ErrorType::SocketError => {
             Failure::of(StatusCode::BAD_GATEWAY, "upstream_unreachable")
@@ -74,7 +76,8 @@ mod tests {
     fn timeouts_and_refusals_are_told_apart() {
         let status = |kind: ErrorType, up: bool| {
             let error = Error::new(kind);
-            read(&if up { error.into_up() } else { error.into_down() }).status.map(|s| s.as_u16())
+            let error = if up { error.into_up() } else { error.into_down() };
+            read(&error).status.map(|s| s.as_u16())
         };
         assert_eq!(status(ErrorType::ConnectTimedout, true), Some(504));
         assert_eq!(status(ErrorType::ReadTimedout, true), Some(504));

@@ -114,7 +114,8 @@ fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies) {
 
 fn set_host(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
     if header.uri.authority().is_some() {
-        let target = header.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).parse().map_err(|_| Unsendable("the path"))?;
+        let target =
+            header.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).parse().map_err(|_| Unsendable("the path"))?;
         header.set_uri(target);
     }
     let host = match &out.route.proxy.host {

@@ -112,7 +112,14 @@ impl ProxyHttp for Gate {
         error
     }
 
-    fn error_while_proxy(&self, peer: &HttpPeer, session: &mut Session, error: Box<Error>, context: &mut Context, reused: bool) -> Box<Error> {
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
         let mut error = error.more_context(format!("Peer: {peer}"));
         if !session.req_header().method.is_idempotent() || session.as_ref().retry_buffer_truncated() {
             error.set_retry(false);

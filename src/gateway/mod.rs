@@ -30,6 +30,8 @@ mod tunnel;
 mod upstream;
 
 #[cfg(test)]
+mod live_support;
+#[cfg(test)]
 mod live_tests;
 
 pub use cookies::OwnCookies;

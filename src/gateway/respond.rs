@@ -20,7 +20,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Writes an answer, with the cookie's expiry where the request brought one that is no good.
 pub async fn write(session: &mut Session, context: &mut Context, answer: Answer) -> Result<()> {
     let unread = !session.is_body_done();
-    if unread || answer.status == StatusCode::BAD_REQUEST {
+    let upgrade = session.req_header().headers.contains_key(header::UPGRADE);
+    if unread || upgrade || answer.status == StatusCode::BAD_REQUEST {
         session.set_keepalive(None);
     }
     let secure = context.asked.as_ref().is_some_and(|a| a.secure);
@@ -65,7 +66,13 @@ async fn drain(session: &mut Session) {
 }
 
 /// Writes an error page or problem document.
-pub async fn refuse(session: &mut Session, context: &mut Context, status: StatusCode, outcome: Outcome, reason: &'static str) -> Result<()> {
+pub async fn refuse(
+    session: &mut Session,
+    context: &mut Context,
+    status: StatusCode,
+    outcome: Outcome,
+    reason: &'static str,
+) -> Result<()> {
     context.ends(outcome, reason);
     let answer = {
         let language = language(session);

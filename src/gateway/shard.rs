@@ -124,4 +124,3 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
         tracing::error!("a connection was closed after an internal error");
     }
 }
-

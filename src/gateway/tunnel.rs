@@ -94,7 +94,8 @@ async fn ask(session: &Session, context: &mut Context) -> Result<Answered, Faile
     let io = connect(context).await?;
     let request = request(session.req_header(), context)?;
     let answer = async {
-        let (mut sender, connection) = hyper::client::conn::http1::Builder::new().title_case_headers(true).handshake(TokioIo::new(io)).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::Builder::new().title_case_headers(true).handshake(TokioIo::new(io)).await?;
         tokio::spawn(connection.with_upgrades());
         sender.send_request(request).await
     };
@@ -163,7 +164,8 @@ fn exact_uri(target: &[u8]) -> Option<http::Uri> {
 /// Passes the 101 on and then bytes both ways.
 async fn open(session: &mut Session, context: &mut Context, response: Answered) -> Result<()> {
     let mut header = ResponseHeader::build(StatusCode::SWITCHING_PROTOCOLS, Some(response.headers().len()))?;
-    for (name, value) in response.headers().iter().filter(|(name, _)| *name != header::CONTENT_LENGTH && *name != header::TRANSFER_ENCODING) {
+    for (name, value) in response.headers().iter().filter(|(name, _)| *name != header::CONTENT_LENGTH && *name != header::TRANSFER_ENCODING)
+    {
         header.append_header(name.clone(), value.clone())?;
     }
     course::drop_own_set_cookies(&mut header, context)?;
@@ -246,7 +248,6 @@ async fn relay(session: &mut Session, context: &mut Context, response: Answered)
     let headers = header.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     respond::write(session, context, Answer { status: parts.status, headers, body: body.to_bytes() }).await
 }
-
 
 #[cfg(test)]
 mod tests {
