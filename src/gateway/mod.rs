@@ -1,1 +1,42 @@
-//! (room gateway)
+//! The pingora front: everything between a client's connection and the upstream's.
+//!
+//! A request comes over a [`shard`]'s listener and a [`socket`], through the [`edge`] into pingora's proxy, whose [`hooks`]
+//! have the [`course`] plotted: [`request`] reads it, [`cookies`] find the session, [`judge`] asks the policy core. Then it is
+//! answered ([`answer`], [`respond`]), taken to the portal ([`bridge`]), carried as a WebSocket ([`tunnel`]), or forwarded by
+//! pingora to an [`upstream`] with the gateway's [`headers`]. [`front`] is all that this room asks of the rest.
+
+mod answer;
+mod bridge;
+mod context;
+mod cookies;
+mod course;
+mod crowd;
+mod dial;
+mod edge;
+mod failure;
+pub mod front;
+mod headers;
+mod hooks;
+pub mod judge;
+mod listen;
+mod request;
+mod respond;
+mod serve;
+mod shard;
+mod socket;
+pub mod stub;
+mod tls;
+mod tunnel;
+mod upstream;
+
+#[cfg(test)]
+mod live_support;
+#[cfg(test)]
+mod live_tests;
+
+pub use cookies::OwnCookies;
+pub use front::{AccessRecord, ErrorPage, Front, Lookup, Outcome, PortalAnswer, PortalContext, Snapshot, Visitor};
+pub use listen::CannotListen;
+pub use serve::{CannotStart, Listener, Running, Settings, start};
+pub use tls::{BadCertificate, Certificates};
+pub use upstream::{BadUpstream, Upstreams};

@@ -1,0 +1,76 @@
+//! The way to the portal: a request's body under a cap and a deadline, the portal's answer written back. The portal works on
+//! another runtime; here is only waiting.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{StatusCode, header};
+use pingora::Result;
+use pingora::proxy::Session;
+
+use super::answer::Answer;
+use super::context::Context;
+use super::front::{Outcome, PortalContext};
+use super::respond;
+
+/// What a page of the gateway's may be sent, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+/// How long that may take, in all.
+const BODY_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Has the portal answer a request.
+///
+/// # Errors
+/// Where the client is gone.
+pub async fn cross(session: &mut Session, context: &mut Context, token: Option<String>) -> Result<()> {
+    let body = match tokio::time::timeout(BODY_DEADLINE, read_body(session)).await {
+        Ok(Ok(Some(body))) => body,
+        Ok(Ok(None)) => return respond::refuse(session, context, StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused, "body_too_large").await,
+        Ok(Err(error)) => return Err(error),
+        Err(_) => return respond::refuse(session, context, StatusCode::REQUEST_TIMEOUT, Outcome::Refused, "body_timeout").await,
+    };
+    context.story.bytes_in = body.len() as u64;
+    let Some((request, about)) = request(session, context, body, token) else {
+        return respond::refuse(session, context, StatusCode::BAD_REQUEST, Outcome::Refused, "malformed").await;
+    };
+    let (parts, body) = context.front().portal(request, about).await.into_parts();
+    context.ends(Outcome::Portal, "");
+    let headers = parts.headers.iter().filter(|(name, _)| **name != header::CONTENT_LENGTH && **name != header::TRANSFER_ENCODING);
+    let headers = headers.map(|(name, value)| (name.clone(), value.clone())).collect();
+    respond::write(session, context, Answer { status: parts.status, headers, body }).await
+}
+
+/// The whole body; `None` where it is too large.
+async fn read_body(session: &mut Session) -> Result<Option<Bytes>> {
+    if session.req_header().headers.contains_key(header::EXPECT) {
+        session.downstream_session.write_continue_response().await?;
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = session.downstream_session.read_request_body().await? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
+}
+
+fn request(session: &Session, context: &Context, body: Bytes, token: Option<String>) -> Option<(http::Request<Bytes>, PortalContext)> {
+    let asked = context.asked.as_ref()?;
+    let header = session.req_header();
+    let mut request = http::Request::new(body);
+    *request.method_mut() = header.method.clone();
+    *request.uri_mut() = http::Uri::try_from(header.raw_path()).ok()?;
+    *request.headers_mut() = header.headers.clone();
+    let about = PortalContext {
+        snapshot: std::sync::Arc::clone(&context.snapshot),
+        host: asked.host.clone(),
+        authority: asked.authority.clone(),
+        secure: asked.secure,
+        client: asked.client,
+        now: context.at,
+        token,
+        request_id: context.request_id.clone(),
+    };
+    Some((request, about))
+}

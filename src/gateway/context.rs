@@ -1,0 +1,121 @@
+//! What a request carries through pingora's hooks. Guarantees one access record for each request, whichever way it ends:
+//! where a hook panics or the connection is cut, dropping the context makes it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::front::{AccessRecord, Front, Outcome, Snapshot};
+use super::judge::{self, Admission};
+use super::request::Asked;
+use super::upstream::Pool;
+use crate::base::Time;
+
+/// The state of one request.
+pub struct Context {
+    front: Arc<dyn Front>,
+    started: Instant,
+    pub at: Time,
+    pub snapshot: Arc<Snapshot>,
+    pub request_id: String,
+    pub navigation: bool,
+    pub asked: Option<Asked>,
+    /// The upstream hooks do nothing without it.
+    pub admission: Option<Admission>,
+    /// The session cookie that came is no good: expire it on the answer.
+    pub expire_cookie: bool,
+    pub pool: Option<Arc<Pool>>,
+    /// Which of the pool's endpoints were tried, the current one last.
+    pub tried: Vec<usize>,
+    pub story: Story,
+}
+
+/// What the access record tells beyond the request.
+pub struct Story {
+    pub method: http::Method,
+    pub path: String,
+    pub route: Option<Arc<str>>,
+    pub user: Option<String>,
+    pub status: u16,
+    pub outcome: Outcome,
+    pub reason: &'static str,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    told: bool,
+}
+
+impl Context {
+    pub fn new(front: Arc<dyn Front>, request_id: String) -> Self {
+        let story = Story {
+            method: http::Method::GET,
+            path: String::new(),
+            route: None,
+            user: None,
+            status: 0,
+            outcome: Outcome::Cut,
+            reason: "",
+            bytes_in: 0,
+            bytes_out: 0,
+            told: false,
+        };
+        Self {
+            started: Instant::now(),
+            at: front.now(),
+            snapshot: front.snapshot(),
+            front,
+            request_id,
+            navigation: false,
+            asked: None,
+            admission: None,
+            expire_cookie: false,
+            pool: None,
+            tried: Vec::new(),
+            story,
+        }
+    }
+
+    pub fn front(&self) -> &Arc<dyn Front> {
+        &self.front
+    }
+
+    /// Says how the request ends, for the record. The first word counts, except that an error may follow a success.
+    pub fn ends(&mut self, outcome: Outcome, reason: &'static str) {
+        self.story.outcome = outcome;
+        self.story.reason = reason;
+    }
+
+    /// Makes the record, once.
+    pub fn tell(&mut self) {
+        if std::mem::replace(&mut self.story.told, true) {
+            return;
+        }
+        let upstream = self.pool.as_ref().and_then(|pool| self.tried.last().and_then(|at| pool.get(*at)));
+        let record = AccessRecord {
+            request_id: &self.request_id,
+            at: self.at,
+            client: self.asked.as_ref().map(|a| a.client),
+            method: &self.story.method,
+            host: self.asked.as_ref().map(|a| &a.host),
+            path: &self.story.path,
+            route: self.story.route.as_deref(),
+            user: self.story.user.as_deref(),
+            status: self.story.status,
+            outcome: self.story.outcome,
+            reason: self.story.reason,
+            observed: self.admission.as_ref().and_then(judge::observed),
+            upstream: upstream.map(|e| e.label.as_str()),
+            duration: self.started.elapsed(),
+            bytes_in: self.story.bytes_in,
+            bytes_out: self.story.bytes_out,
+        };
+        self.front.record(&record);
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if !self.story.told {
+            self.story.outcome = Outcome::Cut;
+            self.tell();
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What becomes of a request: read, recognised, judged. Nothing here waits. Whatever is not expressly let through stops.
+
+use std::sync::Arc;
+
+use http::{StatusCode, header};
+use pingora::Result;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+
+use super::context::Context;
+use super::cookies::Presented;
+use super::front::{Lookup, Outcome, Visitor};
+use super::judge::{self, Portal, Reason, Verdict};
+use super::request::{self, Asked, Origin};
+use super::{answer, edge, tunnel};
+use crate::policy::Identity;
+
+/// The way a request takes.
+pub enum Course {
+    /// To the upstream, by pingora.
+    Forward,
+    /// To the upstream, as a WebSocket.
+    Tunnel,
+    Portal {
+        token: Option<String>,
+    },
+    Challenge(Reason),
+    Stop {
+        status: StatusCode,
+        outcome: Outcome,
+        reason: &'static str,
+    },
+}
+
+const fn stop(status: StatusCode, outcome: Outcome, reason: &'static str) -> Course {
+    Course::Stop { status, outcome, reason }
+}
+
+/// Finds the way, and leaves in the context what later stages demand.
+pub fn plot(session: &Session, context: &mut Context) -> Course {
+    let header = session.req_header();
+    context.navigation = answer::is_navigation(&header.method, &header.headers);
+    context.story.method = header.method.clone();
+    context.story.path = String::from_utf8_lossy(header.raw_path().split(|b| *b == b'?').next().unwrap_or_default()).into_owned();
+    let asked = match read(session, context) {
+        Ok(asked) => asked,
+        Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
+    };
+    let (token, visitor) = recognise(session, context, &asked);
+    let course = match judge::portal(&context.snapshot, &asked) {
+        Portal::Yes => Course::Portal { token },
+        Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
+        Portal::No => decide(session, context, &asked, visitor),
+    };
+    context.asked = Some(asked);
+    course
+}
+
+fn read(session: &Session, context: &Context) -> Result<Asked, request::Refusal> {
+    let peer = session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip);
+    let peer = peer.ok_or(request::Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, reason: "no_peer" })?;
+    let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    let origin = Origin { peer, tls, trusted_proxies: &context.snapshot.config.server.trusted_proxies };
+    let raw = session.as_http1().map(|h1| h1.get_headers_raw_bytes()).unwrap_or_default();
+    request::read(session.req_header(), &raw, origin)
+}
+
+/// Who asks: the one session cookie's value, and the live session behind it.
+fn recognise(session: &Session, context: &mut Context, asked: &Asked) -> (Option<String>, Option<Arc<dyn Visitor>>) {
+    let lines = session.req_header().headers.get_all(header::COOKIE);
+    match context.snapshot.cookies.presented(lines.iter(), asked.secure) {
+        Presented::None => (None, None),
+        Presented::Unusable => {
+            context.expire_cookie = true;
+            (None, None)
+        }
+        Presented::One(token) => match context.front().session(&token, asked.secure, context.at) {
+            Lookup::Live(visitor) => (Some(token), Some(visitor)),
+            Lookup::Ended => (Some(token), None),
+            Lookup::Forged => {
+                context.expire_cookie = true;
+                (None, None)
+            }
+        },
+    }
+}
+
+fn decide(session: &Session, context: &mut Context, asked: &Asked, visitor: Option<Arc<dyn Visitor>>) -> Course {
+    let identity: Option<Identity> = visitor.as_ref().map(|v| v.identity());
+    context.story.user = identity.as_ref().map(|i| i.person.name.clone());
+    match judge::judge(&context.snapshot, asked, identity.as_ref(), context.at) {
+        Verdict::Admit(admission) => {
+            let route = judge::route(&admission);
+            context.story.route = Some(Arc::clone(&route.name));
+            context.pool = context.snapshot.upstreams.of(route).cloned();
+            if let Some(visitor) = visitor.filter(|_| judge::person(&admission).is_some()) {
+                edge::depends_on(visitor, context.front().revocations());
+            }
+            context.admission = Some(admission);
+            forward(session, asked)
+        }
+        Verdict::Challenge { route, reason } => {
+            context.story.route = Some(Arc::clone(&route.name));
+            Course::Challenge(reason)
+        }
+        Verdict::Forbid { route, reason } => {
+            context.story.route = Some(Arc::clone(&route.name));
+            stop(StatusCode::FORBIDDEN, Outcome::Forbidden, reason)
+        }
+        Verdict::NoRoute => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
+        Verdict::Refuse(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
+    }
+}
+
+fn forward(session: &Session, asked: &Asked) -> Course {
+    let header = session.req_header();
+    if !tunnel::is_wanted(header) {
+        return Course::Forward;
+    }
+    match tunnel::check_origin(header, &asked.authority, asked.secure) {
+        Ok(()) => Course::Tunnel,
+        Err(reason) => stop(StatusCode::FORBIDDEN, Outcome::Forbidden, reason),
+    }
+}
+
+/// Takes away what an upstream sets under the gateway's names.
+///
+/// # Errors
+/// None that is known; pingora's header type may refuse a value.
+pub fn drop_own_set_cookies(response: &mut ResponseHeader, context: &Context) -> Result<()> {
+    let own = &context.snapshot.cookies;
+    let dropped: Vec<String> = response.headers.get_all(header::SET_COOKIE).iter().filter_map(|line| own.set_by(line)).collect();
+    if dropped.is_empty() {
+        return Ok(());
+    }
+    let kept: Vec<_> = response.headers.get_all(header::SET_COOKIE).iter().filter(|line| own.set_by(line).is_none()).cloned().collect();
+    response.remove_header(&header::SET_COOKIE);
+    for line in kept {
+        response.append_header(header::SET_COOKIE, line)?;
+    }
+    for cookie in dropped {
+        context.front().dropped_cookie(context.story.route.as_deref().unwrap_or_default(), &cookie);
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! The seam between the gateway and the rest of the program: everything a request needs to know, and nothing that waits.
+//!
+//! Whoever implements [`Front`] keeps it memory only: no lock across an await, no disk. The portal is the one exception; it
+//! answers from a runtime of its own, so that a password hash never stalls a shard.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use tokio::sync::watch;
+
+use super::cookies::OwnCookies;
+use super::judge::Policy;
+use super::upstream::{BadUpstream, Upstreams};
+use crate::base::{ClientAddr, Host, Time};
+use crate::config::Config;
+use crate::policy::Identity;
+
+/// A live session, as far as the gateway needs it.
+pub trait Visitor: Send + Sync + 'static {
+    fn identity(&self) -> Identity;
+    /// Whether it has been revoked, has timed out or was replaced. Read at each revocation while a request of it is under way.
+    fn is_ended(&self) -> bool;
+}
+
+/// What a session cookie's value turned out to be.
+pub enum Lookup {
+    Live(Arc<dyn Visitor>),
+    /// Signed by this gateway, but over. The cookie is left alone: it may just have been replaced by a newer one.
+    Ended,
+    /// Malformed or not signed by this gateway. The cookie is expired on the answer.
+    Forged,
+}
+
+/// The configuration and policy of one moment, kept by a request to its end.
+pub struct Snapshot {
+    pub config: Arc<Config>,
+    pub policy: Policy,
+    /// Round robin and failover state of this configuration's upstreams.
+    pub upstreams: Upstreams,
+    pub cookies: OwnCookies,
+}
+
+impl Snapshot {
+    /// # Errors
+    /// Where a route's CA file holds no certificate that can be used.
+    pub fn new(config: Arc<Config>, policy: Policy) -> Result<Self, BadUpstream> {
+        let upstreams = Upstreams::new(&config.routes)?;
+        let cookies = OwnCookies::new(&config.session.cookie, config.session.domain.as_deref());
+        Ok(Self { config, policy, upstreams, cookies })
+    }
+}
+
+/// What the portal is told of a request beyond the request itself.
+pub struct PortalContext {
+    pub snapshot: Arc<Snapshot>,
+    pub host: Host,
+    /// The Host as sent, port and all; checked.
+    pub authority: String,
+    /// Whether the client speaks HTTPS, to us or to a trusted proxy.
+    pub secure: bool,
+    pub client: ClientAddr,
+    pub now: Time,
+    /// The value of the one session cookie; `None` where there is none, or more than one.
+    pub token: Option<String>,
+    pub request_id: String,
+}
+
+/// One of the gateway's own error pages, to be rendered for a person.
+#[derive(Debug)]
+pub struct ErrorPage<'a> {
+    pub status: StatusCode,
+    /// A short machine-readable word: `no_route`, `forbidden`, `upstream_timeout` ...
+    pub reason: &'a str,
+    pub title: &'a str,
+    pub detail: &'a str,
+    pub request_id: &'a str,
+    /// The client's `Accept-Language`, as sent.
+    pub language: Option<&'a str>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    Forwarded,
+    Tunnel,
+    Portal,
+    Challenged,
+    Forbidden,
+    NoRoute,
+    Refused,
+    Failed,
+    /// The client went away, the session was revoked, or a hook panicked.
+    Cut,
+}
+
+impl Outcome {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Tunnel => "tunnel",
+            Self::Portal => "portal",
+            Self::Challenged => "challenged",
+            Self::Forbidden => "forbidden",
+            Self::NoRoute => "no_route",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+/// One request, once it is over. Exactly one is made for every request whose header could be read.
+#[derive(Debug)]
+pub struct AccessRecord<'a> {
+    pub request_id: &'a str,
+    pub at: Time,
+    pub client: Option<ClientAddr>,
+    pub method: &'a Method,
+    pub host: Option<&'a Host>,
+    /// Without the query, which may hold secrets. Not UTF-8: replaced.
+    pub path: &'a str,
+    pub route: Option<&'a str>,
+    pub user: Option<&'a str>,
+    /// Zero: nothing was answered.
+    pub status: u16,
+    pub outcome: Outcome,
+    pub reason: &'a str,
+    /// For a route that only observes: what would have stopped the request.
+    pub observed: Option<&'a str>,
+    pub upstream: Option<&'a str>,
+    pub duration: Duration,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// What comes from the portal, when it comes.
+pub type PortalAnswer = Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>;
+
+/// What the gateway asks of the rest, for each request.
+pub trait Front: Send + Sync + 'static {
+    /// Policy and configuration of this moment.
+    fn snapshot(&self) -> Arc<Snapshot>;
+
+    fn now(&self) -> Time;
+
+    /// The session behind a cookie's value: its MAC first, then the map in memory, then the limits on its age. `secure` is
+    /// whether the cookie came over HTTPS.
+    fn session(&self, token: &str, secure: bool, now: Time) -> Lookup;
+
+    /// Changes whenever any session ends.
+    fn revocations(&self) -> watch::Receiver<u64>;
+
+    /// Answers a request below the portal's prefix. The future only waits; the work is done on another runtime.
+    fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer;
+
+    /// The HTML of an error page.
+    fn error_page(&self, page: &ErrorPage<'_>) -> String;
+
+    /// One event for the log and the metrics.
+    fn record(&self, record: &AccessRecord<'_>);
+
+    /// An upstream tried to set a cookie under one of the gateway's names; it was dropped.
+    fn dropped_cookie(&self, route: &str, cookie: &str) {
+        tracing::warn!(route, cookie, "dropped an upstream's Set-Cookie under a name of the gateway's");
+    }
+}

@@ -1,0 +1,158 @@
+//! What goes to the upstream beside the client's own headers. Guarantees that each identity and forwarding header arrives
+//! exactly once with the gateway's value, or not at all, however a client spells it: names are compared with everything but
+//! letters and digits read as `-`, as CGI, WSGI and PHP servers do when they make variables of them.
+//!
+//! Beyond the contract's names, what says the same (`Forwarded`, `X-Real-IP`, ...) is dropped, and so is what makes a
+//! framework serve another path than the one that was judged (`X-Original-URL`, `X-Rewrite-URL`). A method override is
+//! dropped unless it comes with POST, the one method on which frameworks are meant to heed it.
+
+use http::header::{COOKIE, HOST, HeaderName};
+use http::{HeaderValue, Method, Version};
+use pingora::http::RequestHeader;
+
+use super::cookies::OwnCookies;
+use super::request::{self, Asked};
+use crate::policy::{HostHeader, Person, Route, Upstream};
+
+const OWNED: [&str; 19] = [
+    "remote-user",
+    "remote-name",
+    "remote-email",
+    "remote-groups",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-user",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-forwarded-scheme",
+    "x-forwarded-ssl",
+    "forwarded",
+    "x-real-ip",
+    "x-original-url",
+    "x-original-uri",
+    "x-rewrite-url",
+    "x-request-id",
+];
+
+const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// A value cannot be sent as a header: the request must fail rather than go out with half an identity.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("{0} cannot be sent as a header")]
+pub struct Unsendable(pub &'static str);
+
+/// What the gateway adds.
+pub struct Outgoing<'a> {
+    pub asked: &'a Asked,
+    pub route: &'a Route,
+    pub upstream: &'a Upstream,
+    pub person: Option<&'a Person>,
+    pub request_id: &'a str,
+    pub cookies: &'a OwnCookies,
+}
+
+/// Takes the client's copies away and writes the gateway's values. To be called last, after `Connection:` was heeded.
+///
+/// # Errors
+/// Where a name holds what a header or a comma-separated list cannot.
+pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
+    let chain = out.asked.trusted.then(|| request::forwarded_for(&header.headers)).flatten();
+    clean(header);
+    drop_own_cookies(header, out.cookies);
+    let peer = out.asked.peer.to_canonical();
+    let forwarded = chain.map_or_else(|| peer.to_string(), |chain| format!("{chain}, {peer}"));
+    set(header, "X-Forwarded-For", forwarded.as_bytes())?;
+    set(header, "X-Forwarded-Proto", if out.asked.secure { b"https" } else { b"http" })?;
+    set(header, "X-Forwarded-Host", out.asked.authority.as_bytes())?;
+    set(header, "X-Request-Id", out.request_id.as_bytes())?;
+    set_host(header, out)?;
+    out.person.map_or(Ok(()), |person| identify(header, person))
+}
+
+/// Removes every spelling of what is the gateway's to say.
+pub fn clean(header: &mut RequestHeader) {
+    let post = header.method == Method::POST;
+    let ours = |name: &HeaderName| {
+        let is = |list: &[&str]| list.iter().any(|owned| same(name.as_str(), owned));
+        is(&OWNED) || (!post && is(&OVERRIDES))
+    };
+    let doomed: Vec<HeaderName> = header.headers.keys().filter(|name| ours(name)).cloned().collect();
+    for name in doomed {
+        header.remove_header(&name);
+    }
+}
+
+/// Whether a name would be read as an owned one.
+fn same(name: &str, owned: &str) -> bool {
+    let dashed = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' };
+    name.len() == owned.len() && name.bytes().zip(owned.bytes()).all(|(a, b)| dashed(a) == b)
+}
+
+/// Cookie lines without our cookies. HTTP/2 may have split one line into many, which HTTP/1 wants back as one (RFC 9113
+/// section 8.2.3).
+fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies) {
+    let lines: Vec<(HeaderValue, Option<Vec<u8>>)> =
+        header.headers.get_all(COOKIE).iter().map(|line| (line.clone(), own.without_own(line))).collect();
+    let join = lines.len() > 1 && header.uri.authority().is_some();
+    if !join && lines.iter().all(|(_, changed)| changed.is_none()) {
+        return;
+    }
+    header.remove_header(&COOKIE);
+    let mut kept: Vec<Vec<u8>> =
+        lines.into_iter().map(|(line, changed)| changed.unwrap_or_else(|| line.as_bytes().to_vec())).filter(|l| !l.is_empty()).collect();
+    if join {
+        kept = vec![kept.join(&b"; "[..])];
+    }
+    for line in kept.into_iter().filter(|l| !l.is_empty()) {
+        if let Ok(value) = HeaderValue::from_bytes(&line) {
+            let _ = header.append_header("Cookie", value);
+        }
+    }
+}
+
+fn set_host(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
+    if header.uri.authority().is_some() {
+        let target =
+            header.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).parse().map_err(|_| Unsendable("the path"))?;
+        header.set_uri(target);
+    }
+    let host = match &out.route.proxy.host {
+        HostHeader::Preserve => out.asked.authority.clone(),
+        HostHeader::Name(name) => name.clone(),
+        HostHeader::Upstream => authority(out.upstream),
+    };
+    if header.version == Version::HTTP_2 || header.headers.get(HOST).is_none_or(|h| h.as_bytes() != host.as_bytes()) {
+        set(header, "Host", host.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// An upstream's own authority, its scheme's default port left out.
+pub fn authority(upstream: &Upstream) -> String {
+    let host = if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
+    if upstream.port == if upstream.tls { 443 } else { 80 } { host } else { format!("{host}:{}", upstream.port) }
+}
+
+fn identify(header: &mut RequestHeader, person: &Person) -> Result<(), Unsendable> {
+    if person.groups.iter().chain([&person.name]).any(|word| word.contains(',')) {
+        return Err(Unsendable("a name with a comma"));
+    }
+    set(header, "Remote-User", person.name.as_bytes())?;
+    set(header, "Remote-Name", person.display_name.as_bytes())?;
+    set(header, "Remote-Email", person.email.as_bytes())?;
+    set(header, "Remote-Groups", person.groups.join(",").as_bytes())
+}
+
+fn set(header: &mut RequestHeader, name: &'static str, value: &[u8]) -> Result<(), Unsendable> {
+    if value.iter().any(u8::is_ascii_control) {
+        return Err(Unsendable(name));
+    }
+    let value = HeaderValue::from_bytes(value).map_err(|_| Unsendable(name))?;
+    header.insert_header(name, value).map_err(|_| Unsendable(name))
+}
+
+#[cfg(test)]
+#[path = "headers_tests.rs"]
+mod tests;

@@ -1,0 +1,208 @@
+//! The gateway as pingora sees it. Guarantees that nothing is forwarded without an [`super::judge::Admission`], that identity
+//! headers are written last, and that each request makes one access record.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use http::{HeaderMap, StatusCode, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+
+use super::context::Context;
+use super::course::{self, Course};
+use super::front::{Front, Outcome};
+use super::headers::{self, Outgoing};
+use super::{answer, bridge, edge, failure, judge, respond, tunnel};
+
+/// How long an idle connection is kept, in seconds; pingora's own reading of HTTP/1.1 would keep it for ever.
+const KEEPALIVE: u64 = edge::IDLE.as_secs();
+
+/// The hooks of one shard.
+pub struct Gate {
+    front: Arc<dyn Front>,
+    /// What this shard's request ids begin with, and how many there were.
+    prefix: String,
+    count: AtomicU64,
+}
+
+impl Gate {
+    pub fn new(front: Arc<dyn Front>, prefix: String) -> Self {
+        Self { front, prefix, count: AtomicU64::new(0) }
+    }
+
+    /// Carries out what was decided of a request. `false`: pingora forwards it.
+    async fn follow(&self, session: &mut Session, context: &mut Context, course: Course) -> Result<bool> {
+        match course {
+            Course::Forward => {
+                context.ends(Outcome::Forwarded, "");
+                return Ok(false);
+            }
+            Course::Tunnel => tunnel::carry(session, context).await?,
+            Course::Portal { token } => bridge::cross(session, context, token).await?,
+            // An interrupted form POST is to be kept here (`keep_post`), before the challenge is written.
+            Course::Challenge(reason) => {
+                context.ends(Outcome::Challenged, answer::word(reason));
+                let target = session.req_header().raw_path().to_vec();
+                let snapshot = Arc::clone(&context.snapshot);
+                let challenge = answer::challenge(reason, &snapshot.config.portal.prefix, &target, &respond::asker(context, None));
+                respond::write(session, context, challenge).await?;
+            }
+            Course::Stop { status, outcome, reason } => respond::refuse(session, context, status, outcome, reason).await?,
+        }
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gate {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        Context::new(Arc::clone(&self.front), format!("{}{number:x}", self.prefix))
+    }
+
+    /// None of pingora's: nothing here compresses or buffers.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, _context: &mut Context) -> Result<()> {
+        edge::header_is_read();
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(KEEPALIVE));
+        }
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        let course = course::plot(session, context);
+        self.follow(session, context, course).await
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        if context.admission.is_none() {
+            return Err(respond::internal("no admission"));
+        }
+        let pool = context.pool.clone().ok_or_else(|| respond::internal("no upstreams"))?;
+        let Some((at, endpoint)) = pool.pick(&context.tried) else {
+            return Err(Error::new(ErrorType::HTTPStatus(503)));
+        };
+        context.tried.push(at);
+        match endpoint.address().await {
+            Ok(address) => Ok(Box::new(pool.peer(endpoint, address))),
+            Err(_) => {
+                endpoint.rest();
+                let mut error = Error::new(ErrorType::HTTPStatus(503));
+                error.set_retry(context.tried.len() < pool.len());
+                Err(error)
+            }
+        }
+    }
+
+    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
+        if let Some(pool) = &context.pool {
+            if let Some(endpoint) = context.tried.last().and_then(|at| pool.get(*at)) {
+                endpoint.rest();
+            }
+            error.set_retry(context.tried.len() < pool.len());
+        }
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("Peer: {peer}"));
+        if !session.req_header().method.is_idempotent() || session.as_ref().retry_buffer_truncated() {
+            error.set_retry(false);
+        } else {
+            error.retry.decide_reuse(reused);
+        }
+        if error.retry() {
+            // The pooled connection had gone stale: the same upstream may be taken again.
+            context.tried.pop();
+        }
+        error
+    }
+
+    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, context: &mut Context) -> Result<()> {
+        let missing = || respond::internal("no admission");
+        let admission = context.admission.as_ref().ok_or_else(missing)?;
+        let asked = context.asked.as_ref().ok_or_else(missing)?;
+        let endpoint = context.pool.as_ref().zip(context.tried.last()).and_then(|(pool, at)| pool.get(*at)).ok_or_else(missing)?;
+        let outgoing = Outgoing {
+            asked,
+            route: judge::route(admission),
+            upstream: &endpoint.upstream,
+            person: judge::person(admission).map(AsRef::as_ref),
+            request_id: &context.request_id,
+            cookies: &context.snapshot.cookies,
+        };
+        headers::rewrite(request, &outgoing).map_err(|_| respond::internal("an identity that cannot be sent"))?;
+        let trailers = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"trailers");
+        if session.req_header().headers.get(header::TE).is_some_and(trailers) {
+            request.insert_header(header::TE, "trailers")?;
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        course::drop_own_set_cookies(response, context)
+    }
+
+    async fn response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        if context.expire_cookie && !response.status.is_informational() {
+            let secure = context.asked.as_ref().is_some_and(|a| a.secure);
+            for value in context.snapshot.cookies.expiries(secure) {
+                response.append_header(header::SET_COOKIE, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn upstream_response_trailer_filter(&self, _session: &mut Session, trailers: &mut HeaderMap, _context: &mut Context) -> Result<()> {
+        trailers.remove(header::SET_COOKIE);
+        Ok(())
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+        let failure = failure::read(error);
+        session.set_keepalive(None);
+        let answered = session.response_written().is_some_and(|r| !r.status.is_informational());
+        match failure.status.filter(|_| !answered) {
+            Some(status) => {
+                let _ = respond::refuse(session, context, status, failure.outcome(), failure.reason).await;
+            }
+            None => context.ends(failure.outcome(), failure.reason),
+        }
+        FailToProxy { error_code: failure.status.map_or(0, |s: StatusCode| s.as_u16()), can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
+        if context.story.outcome != Outcome::Tunnel {
+            if let Some(response) = session.response_written() {
+                context.story.status = response.status.as_u16();
+            }
+            context.story.bytes_in = session.body_bytes_read() as u64;
+            context.story.bytes_out = session.body_bytes_sent() as u64;
+        }
+        context.tell();
+    }
+
+    /// The access record says it, once.
+    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _session: &Session, _context: &Context, _error: &Error, _why: ProxyWarnLogContext) -> bool {
+        true
+    }
+}

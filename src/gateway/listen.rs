@@ -1,0 +1,81 @@
+//! The listening sockets: one for each shard and address, all bound to the same port with SO_REUSEPORT, so that a connection,
+//! its upstream and its tasks stay on one thread. They are bound here and given to the shards; pingora's own listeners are
+//! keyed by the text of their address, and two shards with the same text would share one socket.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::TcpSocket;
+
+/// Connections that the kernel keeps for a shard that is busy.
+pub const BACKLOG: u32 = 4096;
+
+/// A listening address could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct CannotListen {
+    pub address: SocketAddr,
+    pub source: io::Error,
+}
+
+/// Binds `shards` sockets to one address. Port 0 is resolved once. Another process on the same port is an error, although
+/// SO_REUSEPORT would let it share: half of the connections would silently be its.
+///
+/// # Errors
+/// As the system says.
+pub fn bind(address: SocketAddr, shards: usize) -> Result<(SocketAddr, Vec<TcpSocket>), CannotListen> {
+    let failed = |source| CannotListen { address, source };
+    if address.port() != 0 {
+        let probe = socket(address).map_err(failed)?;
+        probe.bind(address).map_err(failed)?;
+    }
+    let first = shared(address).map_err(failed)?;
+    let resolved = first.local_addr().map_err(failed)?;
+    let rest = (1..shards).map(|_| shared(resolved)).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    Ok((resolved, std::iter::once(first).chain(rest).collect()))
+}
+
+fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    Ok(socket)
+}
+
+fn shared(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = socket(address)?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Makes sure that a connection to the address is accepted.
+///
+/// # Errors
+/// Where it is not, within five seconds.
+pub fn confirm(address: SocketAddr) -> Result<(), CannotListen> {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let reachable = SocketAddr::new(ip, address.port());
+    std::net::TcpStream::connect_timeout(&reachable, Duration::from_secs(5)).map(drop).map_err(|source| CannotListen { address, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_shard_has_a_socket_on_the_same_port_and_strangers_have_none() {
+        for ip in ["127.0.0.1:0", "[::1]:0"] {
+            let (address, sockets) = bind(ip.parse().unwrap(), 4).unwrap();
+            let listeners: Vec<_> = sockets.into_iter().map(|s| s.listen(BACKLOG).unwrap()).collect();
+            assert_eq!(listeners.len(), 4);
+            assert!(listeners.iter().all(|l| l.local_addr().unwrap() == address) && address.port() != 0);
+            assert!(bind(address, 1).is_err(), "a second gateway must not share the port");
+            confirm(address).unwrap();
+        }
+    }
+}

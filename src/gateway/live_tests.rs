@@ -1,0 +1,312 @@
+//! The gateway as a client meets it: real sockets, a real upstream, no sleeping.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::live_support::*;
+use super::*;
+use crate::config::Config;
+use crate::policy::Level;
+
+const SIGNED_IN: &str = "Cookie: a=1; vestibule=good; b=2\r\n";
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_admitted_request_arrives_with_the_gateways_headers_alone() {
+    let app = mirror().await;
+    let (house, running) = gateway(vec![route("app", "", Level::TwoFactor, &[app])]);
+    let spoofed =
+        "remote_user: root\r\nRemote-User: root\r\nX-Forwarded-For: 1.2.3.4\r\nConnection: Remote-User, close\r\nX-Real-IP: 9.9.9.9\r\n";
+    let answer = ask(&running, &format!("GET /a//b%20c?x=%2f HTTP/1.1\r\nHost: a.example\r\n{spoofed}{SIGNED_IN}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("GET /a//b%20c?x=%2f HTTP/1.1\r\n"), "{answer}");
+    for line in ["Remote-User: bob\r\n", "Remote-Groups: staff\r\n", "X-Forwarded-For: 127.0.0.1\r\n", "X-Forwarded-Proto: http\r\n"] {
+        assert_eq!(answer.matches(line).count(), 1, "{line} in {answer}");
+    }
+    assert!(answer.contains("Cookie: a=1; b=2\r\n") && !answer.contains("good") && !answer.contains("root") && !answer.contains("9.9.9.9"));
+    assert!(answer.contains("Set-Cookie: app=1") && !answer.contains("evil"), "{answer}");
+    assert_eq!(*house.dropped.lock().unwrap(), ["vestibule"]);
+    assert_eq!(house.records(1).await, ["GET /a//b%20c 200 forwarded"]);
+}
+
+#[tokio::test]
+async fn who_must_sign_in_is_sent_there_or_told() {
+    let (house, running) = gateway(vec![route("app", "", Level::OneFactor, &[nobody()])]);
+    let page = get(&running, "/a?b=c%20d", "Sec-Fetch-Mode: navigate\r\n").await;
+    assert!(page.starts_with("HTTP/1.1 303") && page.contains("/.vestibule/login?rd=/a%3Fb%3Dc%2520d\r\n"), "{page}");
+    assert!(page.to_lowercase().contains("cache-control: no-store"));
+    let api = get(&running, "/a", "Accept: application/json\r\n").await;
+    assert!(api.starts_with("HTTP/1.1 401") && api.contains("application/problem+json") && api.contains(r#""reason":"sign_in""#), "{api}");
+    let forged = get(&running, "/a", "Cookie: vestibule=forged\r\n").await;
+    assert!(forged.starts_with("HTTP/1.1 401") && forged.contains("vestibule=; Path=/; Max-Age=0"), "{forged}");
+    let doubled = get(&running, "/a", "Cookie: vestibule=good; vestibule=good\r\n").await;
+    assert!(doubled.starts_with("HTTP/1.1 401") && doubled.contains("vestibule=; Path=/"), "{doubled}");
+    assert_eq!(house.records(4).await.iter().filter(|r| r.ends_with("challenged sign_in")).count(), 4);
+}
+
+#[tokio::test]
+async fn malformed_requests_and_hidden_places_are_refused() {
+    let app = mirror().await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app]), route("no", "/deny", Level::Deny, &[app])]);
+    for request in [
+        "GET http://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n",
+        "GET /../x HTTP/1.1\r\nHost: a.example\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a,b\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let answer = ask(&running, request).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{request} gave {answer}");
+    }
+    assert!(ask(&running, "TRACE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 405"));
+    assert!(get(&running, "/deny", "").await.starts_with("HTTP/1.1 403"));
+    assert!(get(&running, "/.VESTIBULE/login", "").await.starts_with("HTTP/1.1 404"));
+    assert!(get(&running, "/.vestibule/login?rd=/", "").await.ends_with("portal /.vestibule/login?rd=/ a.example 0"));
+    let large = format!("POST /.vestibule/login HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n{}", "x".repeat(70_000));
+    assert!(ask(&running, &large).await.starts_with("HTTP/1.1 413"));
+}
+
+#[tokio::test]
+async fn a_dead_upstream_is_passed_over() {
+    let app = mirror().await;
+    let (house, running) =
+        gateway(vec![route("app", "", Level::Bypass, &[nobody(), app]), route("dead", "/dead", Level::Bypass, &[nobody()])]);
+    for _ in 0..6 {
+        let answer = ask(&running, "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    assert!(get(&running, "/dead", "").await.starts_with("HTTP/1.1 502"));
+    assert_eq!(house.records(7).await[6], "GET /dead 502 failed upstream_unreachable");
+}
+
+#[tokio::test]
+async fn events_come_through_as_they_are_sent() {
+    let (go, gone) = tokio::sync::watch::channel(0u32);
+    let app = upstream(move |mut stream| {
+        let mut gone = gone.clone();
+        async move {
+            read_head(&mut stream).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n").await.unwrap();
+            for n in 1..=3 {
+                gone.wait_for(|g| *g >= n).await.unwrap();
+                stream.write_all(format!("data: {n}\n\n").as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let mut client = connect(&running).await;
+    client.write_all(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let head = soon(read_head(&mut client)).await.unwrap();
+    assert!(head.contains("text/event-stream"));
+    for n in 1..=3 {
+        go.send_replace(n);
+        // Each event must come before the next one is even sent.
+        soon(read_until(&mut client, &format!("data: {n}\n\n"))).await;
+    }
+}
+
+async fn read_until(stream: &mut TcpStream, what: &str) {
+    let mut seen = String::new();
+    while !seen.contains(what) {
+        seen.push(char::from(stream.read_u8().await.unwrap()));
+    }
+}
+
+const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n";
+
+/// An upstream whose first bytes come in one packet with the 101, and which then echoes.
+async fn sockets() -> std::net::SocketAddr {
+    upstream(|mut stream| async move {
+        let Some(head) = read_head(&mut stream).await else { return };
+        assert!(head.contains("Upgrade: websocket\r\n") && head.contains("Connection: Upgrade\r\n"), "{head}");
+        let hello =
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: y\r\n\r\nhello";
+        stream.write_all(hello).await.unwrap();
+        let (mut from, mut to) = stream.split();
+        let _ = tokio::io::copy(&mut from, &mut to).await;
+    })
+    .await
+}
+
+async fn one_socket(running: &Running) {
+    let mut client = connect(running).await;
+    client.write_all(format!("{UPGRADE}{SIGNED_IN}Origin: http://a.example\r\n\r\n").as_bytes()).await.unwrap();
+    let head = read_head(&mut client).await.unwrap();
+    assert!(head.starts_with("HTTP/1.1 101") && head.to_lowercase().contains("sec-websocket-accept: y"), "{head}");
+    let mut hello = [0; 5];
+    client.read_exact(&mut hello).await.unwrap();
+    assert_eq!(&hello, b"hello");
+    client.write_all(b"ping!").await.unwrap();
+    client.read_exact(&mut hello).await.unwrap();
+    assert_eq!(&hello, b"ping!");
+}
+
+#[tokio::test]
+async fn no_websocket_is_lost_under_load() {
+    let app = sockets().await;
+    let (house, running) = gateway(vec![route("app", "", Level::TwoFactor, &[app])]);
+    let running = std::sync::Arc::new(running);
+    let count: usize = std::env::var("VESTIBULE_TEST_SOCKETS").ok().and_then(|n| n.parse().ok()).unwrap_or(500);
+    let workers: Vec<_> = (0..50)
+        .map(|_| {
+            let running = std::sync::Arc::clone(&running);
+            tokio::spawn(async move {
+                for _ in 0..count / 50 {
+                    one_socket(&running).await;
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        tokio::time::timeout(Duration::from_secs(60), worker).await.unwrap().unwrap();
+    }
+    assert!(house.records(count).await.iter().all(|r| r == "GET /ws 101 tunnel"));
+}
+
+#[tokio::test]
+async fn a_websocket_from_elsewhere_or_without_a_session_opens_nothing() {
+    let app = sockets().await;
+    let (_house, running) = gateway(vec![route("app", "", Level::OneFactor, &[app])]);
+    let foreign = ask(&running, &format!("{UPGRADE}{SIGNED_IN}Origin: http://evil.example\r\n\r\n")).await;
+    assert!(foreign.starts_with("HTTP/1.1 403"), "{foreign}");
+    let nobody = ask(&running, &format!("{UPGRADE}Accept: text/html\r\n\r\n")).await;
+    assert!(nobody.starts_with("HTTP/1.1 401"), "{nobody}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_declines_a_websocket_is_heard() {
+    let app = upstream(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 426 Upgrade Required\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nnope\r\n0\r\n\r\n").await;
+    })
+    .await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let answer = ask(&running, &format!("{UPGRADE}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 426") && answer.ends_with("\r\n\r\nnope"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_cuts_what_it_admitted() {
+    let app = sockets().await;
+    let silent = upstream(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let routes = vec![
+        route("app", "", Level::TwoFactor, &[app]),
+        route("sse", "/sse", Level::OneFactor, &[silent]),
+        route("open", "/open", Level::Bypass, &[silent]),
+    ];
+    let (house, running) = gateway(routes);
+    let mut tunnel = connect(&running).await;
+    tunnel.write_all(format!("{UPGRADE}{SIGNED_IN}\r\n").as_bytes()).await.unwrap();
+    soon(read_until(&mut tunnel, "hello")).await;
+    let mut events = connect(&running).await;
+    events.write_all(format!("GET /sse HTTP/1.1\r\nHost: a\r\n{SIGNED_IN}\r\n").as_bytes()).await.unwrap();
+    soon(read_until(&mut events, "data: 1")).await;
+    let mut open = connect(&running).await;
+    open.write_all(format!("GET /open HTTP/1.1\r\nHost: a\r\n{SIGNED_IN}\r\n").as_bytes()).await.unwrap();
+    soon(read_until(&mut open, "data: 1")).await;
+
+    house.revoke();
+    let mut rest = Vec::new();
+    let second = Duration::from_secs(1);
+    let _ = tokio::time::timeout(second, tunnel.read_to_end(&mut rest)).await.expect("the tunnel is cut within a second");
+    let _ = tokio::time::timeout(second, events.read_to_end(&mut rest)).await.expect("the events are cut within a second");
+    let records = house.records(2).await;
+    assert!(records.iter().all(|r| r.contains(" cut")), "{records:?}");
+    assert!(tokio::time::timeout(Duration::from_millis(50), open.read_to_end(&mut rest)).await.is_err(), "bypass goes on");
+    assert!(get(&running, "/sse", SIGNED_IN).await.starts_with("HTTP/1.1 401"));
+}
+
+#[tokio::test]
+async fn a_header_that_dribbles_in_is_cut_off() {
+    let mut config = Config::default();
+    config.limits.header_timeout = Duration::from_millis(200);
+    let (_house, running) = gateway_with(config);
+    let mut client = connect(&running).await;
+    client.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
+    assert_eq!(soon(client.read(&mut [0; 16])).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_are_closed_at_once() {
+    let mut config = Config::default();
+    config.limits.connections_per_ip = 2;
+    let (_house, running) = gateway_with(config);
+    let (_first, _second) = (connect(&running).await, connect(&running).await);
+    let mut third = connect(&running).await;
+    assert_eq!(soon(third.read(&mut [0; 16])).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_what_is_under_way_and_for_nothing_else() {
+    let (go, gone) = tokio::sync::watch::channel(false);
+    let app = upstream(move |mut stream| {
+        let mut gone = gone.clone();
+        async move {
+            read_head(&mut stream).await;
+            gone.wait_for(|g| *g).await.unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").await;
+        }
+    })
+    .await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let idle = connect(&running).await;
+    let mut busy = connect(&running).await;
+    busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    while running.connections() < 2 {
+        tokio::task::yield_now().await;
+    }
+    running.stop();
+    go.send_replace(true);
+    soon(read_until(&mut busy, "done")).await;
+    let stopped = std::time::Instant::now();
+    soon(tokio::task::spawn_blocking(move || running.join())).await.unwrap();
+    assert!(stopped.elapsed() < Duration::from_secs(3), "an idle connection must not hold the end up");
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_large_body_streams_both_ways() {
+    const SIZE: usize = 32 * 1024 * 1024;
+    let app = upstream(|mut stream| async move {
+        let Some(head) = read_head(&mut stream).await else { return };
+        let mut left = SIZE;
+        let mut buffer = vec![0; 65536];
+        stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes()).await.unwrap();
+        assert!(head.starts_with("POST"));
+        while left > 0 {
+            let read = stream.read(&mut buffer).await.unwrap();
+            stream.write_all(&buffer[..read]).await.unwrap();
+            left -= read;
+        }
+    })
+    .await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let (mut from, mut to) = connect(&running).await.into_split();
+    let sent = tokio::spawn(async move {
+        to.write_all(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes()).await.unwrap();
+        for _ in 0..SIZE / 65536 {
+            to.write_all(&[7; 65536]).await.unwrap();
+        }
+        to
+    });
+    let mut received = Vec::new();
+    let mut buffer = vec![0; 65536];
+    while received.len() < SIZE {
+        let read = soon(from.read(&mut buffer)).await.unwrap();
+        assert!(read > 0);
+        received.extend_from_slice(&buffer[..read]);
+    }
+    sent.await.unwrap();
+}

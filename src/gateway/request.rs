@@ -1,0 +1,187 @@
+//! What a request says of itself, read once and with suspicion. Guarantees one well-formed Host, an origin-form target, a
+//! method that is forwarded, bounded headers, and a client address that only trusted proxies can speak for.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, Method, StatusCode, Version, header};
+use ipnet::IpNet;
+use pingora::http::RequestHeader;
+
+use super::judge::{self, Path};
+use crate::base::{ClientAddr, Host};
+
+/// Header lines, at most; pingora itself stops at 256.
+const MAX_HEADERS: usize = 200;
+/// Names and values together, in bytes; pingora itself stops at 1 MiB.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// The request target, in bytes.
+const MAX_TARGET: usize = 16 * 1024;
+
+/// A request as the gateway understands it.
+pub struct Asked {
+    pub host: Host,
+    /// The Host as sent, port and all.
+    pub authority: String,
+    pub method: Method,
+    pub path: Path,
+    pub client: ClientAddr,
+    /// Who is connected to us.
+    pub peer: IpAddr,
+    /// Whether that is a trusted proxy.
+    pub trusted: bool,
+    /// Whether the client speaks HTTPS, to us or to the trusted proxy.
+    pub secure: bool,
+}
+
+/// Why a request is not looked at any further.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    pub status: StatusCode,
+    pub reason: &'static str,
+}
+
+const fn bad(reason: &'static str) -> Refusal {
+    Refusal { status: StatusCode::BAD_REQUEST, reason }
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    pub peer: IpAddr,
+    pub tls: bool,
+    pub trusted_proxies: &'a [IpNet],
+}
+
+/// Reads a request. `raw` is the header as it came over HTTP/1, where pingora has already taken things away.
+///
+/// # Errors
+/// With the status to answer: 400, 405, 414 or 431.
+pub fn read(header: &RequestHeader, raw: &[u8], origin: Origin<'_>) -> Result<Asked, Refusal> {
+    bounded(header)?;
+    if matches!(header.method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
+        return Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, reason: "method" });
+    }
+    if header.headers.contains_key(header::TRANSFER_ENCODING) && names_content_length(raw) {
+        return Err(bad("framing"));
+    }
+    let target = header.raw_path();
+    if !target.starts_with(b"/") {
+        return Err(bad("target_form"));
+    }
+    let authority = authority(header)?;
+    let host = Host::parse(authority.as_bytes()).map_err(|_| bad("host"))?;
+    let path = judge::path(target).map_err(bad)?;
+    let trusted = ClientAddr::new(origin.peer).is_in(origin.trusted_proxies);
+    let chain = trusted.then(|| forwarded_for(&header.headers)).flatten();
+    let client = ClientAddr::resolve(origin.peer, chain.as_deref(), origin.trusted_proxies);
+    let secure = if trusted { forwarded_proto(&header.headers).unwrap_or(origin.tls) } else { origin.tls };
+    Ok(Asked { host, authority, method: header.method.clone(), path, client, peer: origin.peer, trusted, secure })
+}
+
+fn bounded(header: &RequestHeader) -> Result<(), Refusal> {
+    let too_large = Refusal { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason: "headers_too_large" };
+    if header.raw_path().len() > MAX_TARGET {
+        return Err(Refusal { status: StatusCode::URI_TOO_LONG, reason: "target_too_long" });
+    }
+    let bytes: usize = header.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if header.headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES { Err(too_large) } else { Ok(()) }
+}
+
+/// The one Host of a request; over HTTP/2 the `:authority`, which a Host beside it must repeat (RFC 9113 section 8.3.1).
+fn authority(header: &RequestHeader) -> Result<String, Refusal> {
+    let mut hosts = header.headers.get_all(header::HOST).iter();
+    let named = match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => return Err(bad("host")),
+        (first, None) => first.map(|h| h.to_str()).transpose().map_err(|_| bad("host"))?,
+    };
+    let pseudo = header.uri.authority().filter(|_| header.version == Version::HTTP_2).map(http::uri::Authority::as_str);
+    match (pseudo, named) {
+        (Some(a), Some(b)) if !a.eq_ignore_ascii_case(b) => Err(bad("host")),
+        (Some(a), _) | (None, Some(a)) => Ok(a.to_owned()),
+        (None, None) => Err(bad("host")),
+    }
+}
+
+/// Whether the header as received had a Content-Length; pingora drops it where a Transfer-Encoding stands beside it.
+fn names_content_length(raw: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-length";
+    raw.split(|b| *b == b'\n').any(|line| {
+        line.split_at_checked(NAME.len())
+            .is_some_and(|(name, rest)| name.eq_ignore_ascii_case(NAME) && rest.trim_ascii_start().starts_with(b":"))
+    })
+}
+
+/// All X-Forwarded-For lines as one chain.
+pub fn forwarded_for(headers: &HeaderMap) -> Option<String> {
+    let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
+    if lines.is_empty() { None } else { Some(lines.join(", ")) }
+}
+
+/// What the nearest proxy says of the scheme: the last word, since earlier ones may be the client's.
+fn forwarded_proto(headers: &HeaderMap) -> Option<bool> {
+    let last = headers.get_all("x-forwarded-proto").iter().next_back()?.to_str().ok()?;
+    match last.rsplit(',').next().unwrap_or_default().trim() {
+        word if word.eq_ignore_ascii_case("https") => Some(true),
+        word if word.eq_ignore_ascii_case("http") => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, target: &str, headers: &[(&str, &str)]) -> RequestHeader {
+        let mut header = RequestHeader::build(method, target.as_bytes(), None).unwrap();
+        for (name, value) in headers {
+            header.append_header((*name).to_owned(), *value).unwrap();
+        }
+        header
+    }
+
+    fn read_from(peer: &str, header: &RequestHeader, raw: &[u8]) -> Result<Asked, Refusal> {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        read(header, raw, Origin { peer: peer.parse().unwrap(), tls: false, trusted_proxies: &trusted })
+    }
+
+    fn status(method: &str, target: &str, headers: &[(&str, &str)]) -> u16 {
+        read_from("192.0.2.1", &request(method, target, headers), b"").err().map_or(200, |r| r.status.as_u16())
+    }
+
+    #[test]
+    fn forms_that_no_honest_client_sends_are_refused() {
+        let host = [("Host", "a.example")];
+        assert_eq!(status("GET", "/", &host), 200);
+        assert_eq!(status("GET", "http://a.example/", &host), 400);
+        assert_eq!(status("OPTIONS", "*", &host), 400);
+        assert_eq!(status("GET", "/", &[]), 400);
+        assert_eq!(status("GET", "/", &[("Host", "a"), ("Host", "a")]), 400);
+        assert_eq!(status("GET", "/", &[("Host", "a,b")]), 400);
+        assert_eq!(status("GET", "/", &[("Host", "")]), 400);
+        assert_eq!(status("TRACE", "/", &host), 405);
+        assert_eq!(status("GET", &format!("/{}", "a".repeat(20_000)), &host), 414);
+        assert_eq!(status("GET", "/", &[("Host", "a"), ("X", &"y".repeat(70_000))]), 431);
+        assert_eq!(status("GET", "/", &[[("Host", "a")].as_slice(), &[("X", "y"); 200]].concat()), 431);
+    }
+
+    #[test]
+    fn both_framings_at_once_are_refused_though_pingora_hides_one() {
+        let header = request("POST", "/", &[("Host", "a"), ("Transfer-Encoding", "chunked")]);
+        let raw = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-LENGTH: 4\r\n\r\n";
+        assert_eq!(read_from("192.0.2.1", &header, raw).err().unwrap().reason, "framing");
+        assert!(read_from("192.0.2.1", &header, b"POST / HTTP/1.1\r\nX: content-length: 4\r\n\r\n").is_ok());
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_speaks_for_the_client() {
+        let header = request(
+            "GET",
+            "/",
+            &[("Host", "a"), ("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-For", "203.0.113.7"), ("X-Forwarded-Proto", "http, https")],
+        );
+        let asked = read_from("10.0.0.1", &header, b"").unwrap();
+        assert_eq!((asked.client.to_string().as_str(), asked.secure), ("203.0.113.7", true));
+        let asked = read_from("192.0.2.1", &header, b"").unwrap();
+        assert_eq!((asked.client.to_string().as_str(), asked.secure), ("192.0.2.1", false));
+    }
+}

@@ -1,0 +1,96 @@
+//! Writing the gateway's own answers. What is left of a request's body is never read as the next request: either it is
+//! gone through shortly, so that the client gets to see the answer, or the connection is closed.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+
+use super::answer::{self, Answer, Asker};
+use super::context::Context;
+use super::front::Outcome;
+
+/// How much of an unwanted body is read after the answer, and for how long, before the connection is closed.
+const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Writes an answer, with the cookie's expiry where the request brought one that is no good.
+pub async fn write(session: &mut Session, context: &mut Context, answer: Answer) -> Result<()> {
+    let unread = !session.is_body_done();
+    let upgrade = session.req_header().headers.contains_key(header::UPGRADE);
+    if unread || upgrade || answer.status == StatusCode::BAD_REQUEST {
+        session.set_keepalive(None);
+    }
+    let secure = context.asked.as_ref().is_some_and(|a| a.secure);
+    let mut header = ResponseHeader::build(answer.status, Some(answer.headers.len() + 4))?;
+    for value in context.expire_cookie.then(|| context.snapshot.cookies.expiries(secure)).into_iter().flatten() {
+        header.append_header(header::SET_COOKIE, value)?;
+    }
+    for (name, value) in answer.headers {
+        header.append_header(name, value)?;
+    }
+    if secure && !header.headers.contains_key(header::STRICT_TRANSPORT_SECURITY) {
+        header.insert_header(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")?;
+    }
+    header.insert_header(header::CONTENT_LENGTH, answer.body.len().to_string())?;
+    context.story.status = answer.status.as_u16();
+    context.story.bytes_out = answer.body.len() as u64;
+    send(session, header, answer.body).await?;
+    if unread {
+        let _ = tokio::time::timeout(LINGER, drain(session)).await;
+    }
+    Ok(())
+}
+
+async fn send(session: &mut Session, header: ResponseHeader, body: Bytes) -> Result<()> {
+    let empty = body.is_empty() || session.req_header().method == Method::HEAD || header.status == StatusCode::NO_CONTENT;
+    let session = &mut session.downstream_session;
+    session.write_response_header(Box::new(header)).await?;
+    if !empty {
+        session.write_response_body(body, true).await?;
+    }
+    session.finish_body().await
+}
+
+async fn drain(session: &mut Session) {
+    let mut read = 0;
+    while let Ok(Some(chunk)) = session.downstream_session.read_request_body().await {
+        read += chunk.len();
+        if read > LINGER_BYTES {
+            return;
+        }
+    }
+}
+
+/// Writes an error page or problem document.
+pub async fn refuse(
+    session: &mut Session,
+    context: &mut Context,
+    status: StatusCode,
+    outcome: Outcome,
+    reason: &'static str,
+) -> Result<()> {
+    context.ends(outcome, reason);
+    let answer = {
+        let language = language(session);
+        answer::error(status, reason, &asker(context, language.as_deref()))
+    };
+    write(session, context, answer).await
+}
+
+/// What an answer needs to know of the request.
+pub fn asker<'a>(context: &'a Context, language: Option<&'a str>) -> Asker<'a> {
+    Asker { front: context.front().as_ref(), navigation: context.navigation, request_id: &context.request_id, language }
+}
+
+fn language(session: &Session) -> Option<String> {
+    session.req_header().headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).map(str::to_owned)
+}
+
+/// An error that stands for a failure of the gateway's own.
+pub fn internal(why: &'static str) -> Box<Error> {
+    Error::explain(ErrorType::InternalError, why).into_in()
+}

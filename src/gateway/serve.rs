@@ -1,0 +1,168 @@
+//! Starting and stopping the gateway: a thread for each shard, one state shared by all. Several gateways run in one process;
+//! none of them touches signals or ends the process.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use pingora::proxy::HttpProxy;
+use pingora::server::configuration::ServerConf;
+use tokio::net::TcpSocket;
+use tokio::sync::watch;
+
+use super::crowd::Crowd;
+use super::edge::Edge;
+use super::front::Front;
+use super::hooks::Gate;
+use super::listen::{self, CannotListen};
+use super::shard::Shard;
+use super::tls::Certificates;
+use crate::base::random;
+
+/// How many idle connections to upstreams a shard keeps.
+const POOL: usize = 256;
+
+/// Where to listen, and how.
+#[derive(Clone)]
+pub struct Listener {
+    pub address: SocketAddr,
+    /// `None`: plain HTTP/1.1.
+    pub certificates: Option<Arc<Certificates>>,
+}
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Threads; at least one.
+    pub shards: usize,
+    /// How long requests under way may go on after a stop.
+    pub drain: Duration,
+}
+
+impl Default for Settings {
+    /// One shard for each core, ten seconds.
+    fn default() -> Self {
+        let shards = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { shards, drain: Duration::from_secs(10) }
+    }
+}
+
+/// The gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotStart {
+    #[error(transparent)]
+    Listen(#[from] CannotListen),
+    #[error("a thread of the gateway could not start: {0}")]
+    Thread(String),
+    #[error(transparent)]
+    Entropy(#[from] random::NoEntropy),
+}
+
+/// A gateway that accepts connections.
+pub struct Running {
+    /// In the order of the listeners, ports resolved.
+    pub addresses: Vec<SocketAddr>,
+    crowd: Arc<Crowd>,
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+type Sockets = Vec<(TcpSocket, Option<Arc<Certificates>>)>;
+
+/// Starts a gateway. When this returns, every address accepts connections on every shard. It blocks shortly.
+///
+/// # Errors
+/// Where an address cannot be had or a thread cannot start; then nothing is left running.
+pub fn start(front: &Arc<dyn Front>, listeners: &[Listener], settings: &Settings) -> Result<Running, CannotStart> {
+    let shards = settings.shards.max(1);
+    let limits = front.snapshot().config.limits.clone();
+    let (stop, stopped) = watch::channel(false);
+    let crowd = Crowd::new(limits.connections, limits.connections_per_ip);
+    let mut running = Running { addresses: Vec::new(), crowd: Arc::clone(&crowd), stop, threads: Vec::new() };
+    let mut sockets: Vec<Sockets> = (0..shards).map(|_| Vec::new()).collect();
+    for listener in listeners {
+        let (address, bound) = listen::bind(listener.address, shards)?;
+        running.addresses.push(address);
+        for (shard, socket) in sockets.iter_mut().zip(bound) {
+            shard.push((socket, listener.certificates.clone()));
+        }
+    }
+    let (ready, is_ready) = mpsc::channel();
+    for (number, sockets) in sockets.into_iter().enumerate() {
+        let shard = Shard {
+            front: Arc::clone(front),
+            edge: Arc::new(edge(front, number)?),
+            crowd: Arc::clone(&crowd),
+            header_timeout: limits.header_timeout,
+            drain: settings.drain,
+            stop: stopped.clone(),
+        };
+        running.threads.push(spawn(number, shard, sockets, ready.clone())?);
+    }
+    drop(ready);
+    let listening = is_ready.iter().take(shards).collect::<Result<Vec<usize>, _>>().map_err(CannotStart::Thread)?;
+    if listening != vec![listeners.len(); shards] {
+        return Err(CannotStart::Thread("not every shard listens on every address".into()));
+    }
+    running.addresses.iter().try_for_each(|a| listen::confirm(*a))?;
+    Ok(running)
+}
+
+fn edge(front: &Arc<dyn Front>, number: usize) -> Result<Edge, CannotStart> {
+    let conf = ServerConf { threads: 1, work_stealing: false, upstream_keepalive_pool_size: POOL, ..ServerConf::default() };
+    let start = data_encoding::BASE32_NOPAD.encode(&random::bytes::<5>()?).to_ascii_lowercase();
+    let mut proxy = HttpProxy::new(Gate::new(Arc::clone(front), format!("{start}-{number:x}-")), Arc::new(conf));
+    proxy.handle_init_modules();
+    Ok(Edge::new(proxy))
+}
+
+type Ready = mpsc::Sender<Result<usize, String>>;
+
+fn spawn(number: usize, shard: Shard, sockets: Sockets, ready: Ready) -> Result<JoinHandle<()>, CannotStart> {
+    let body = move || {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(ready.send(Err(error.to_string()))),
+        };
+        runtime.block_on(async {
+            let listening = sockets.into_iter().map(|(socket, certificates)| Ok((socket.listen(listen::BACKLOG)?, certificates)));
+            match listening.collect::<std::io::Result<Vec<_>>>() {
+                Ok(listeners) => {
+                    let _ = ready.send(Ok(listeners.len()));
+                    drop(ready);
+                    Arc::new(shard).run(listeners).await;
+                }
+                Err(error) => drop(ready.send(Err(error.to_string()))),
+            }
+        });
+        runtime.shutdown_background();
+    };
+    let thread = std::thread::Builder::new().name(format!("gateway-{number}"));
+    thread.spawn(body).map_err(|e| CannotStart::Thread(e.to_string()))
+}
+
+impl Running {
+    /// Connections from clients just now.
+    pub fn connections(&self) -> usize {
+        self.crowd.count()
+    }
+
+    /// Stops accepting and lets what is under way end, for as long as the settings say. Does not wait.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits for the end. Blocks.
+    pub fn join(mut self) {
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

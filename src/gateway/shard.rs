@@ -1,0 +1,126 @@
+//! One thread of the gateway: it accepts, shakes hands, and serves its connections to their end. A panic ends one
+//! connection; the shard goes on.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::listeners::tls::{Acceptor, TlsSettings};
+use pingora::protocols::l4::ext::set_tcp_keepalive;
+use pingora::protocols::tls::ALPN;
+use pingora::protocols::{Stream, TcpKeepalive};
+use pingora::server::ShutdownWatch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::crowd::Crowd;
+use super::edge::{Edge, Line};
+use super::front::Front;
+use super::socket::Socket;
+use super::tls::Certificates;
+
+/// A client that is silently gone is noticed within about two minutes, so that its tunnel does not live for ever.
+const PROBES: TcpKeepalive =
+    TcpKeepalive { idle: Duration::from_secs(60), interval: Duration::from_secs(15), count: 4, user_timeout: Duration::ZERO };
+
+/// What the accept loops of a shard share.
+pub struct Shard {
+    pub front: Arc<dyn Front>,
+    pub edge: Arc<Edge>,
+    pub crowd: Arc<Crowd>,
+    pub header_timeout: Duration,
+    /// How long requests under way may go on after a stop.
+    pub drain: Duration,
+    pub stop: ShutdownWatch,
+}
+
+impl Shard {
+    /// Serves the listeners until the stop, then lets what is under way end. Returns at once where nothing is.
+    pub async fn run(self: Arc<Self>, listeners: Vec<(TcpListener, Option<Arc<Certificates>>)>) {
+        let mut loops = JoinSet::new();
+        for (listener, certificates) in listeners {
+            let acceptor = certificates.and_then(acceptor).map(Arc::new);
+            loops.spawn(Arc::clone(&self).accept(listener, acceptor));
+        }
+        while loops.join_next().await.is_some() {}
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener, acceptor: Option<Arc<Acceptor>>) {
+        let mut connections = JoinSet::new();
+        let mut stop = self.stop.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.greet(&mut connections, stream, peer, acceptor.clone()),
+                    Err(error) => rest_after(&error).await,
+                },
+                Some(ended) = connections.join_next() => report(ended),
+            }
+        }
+        drop(listener);
+        self.edge.http_cleanup().await;
+        let ends = async {
+            while let Some(ended) = connections.join_next().await {
+                report(ended);
+            }
+        };
+        let _ = tokio::time::timeout(self.drain, ends).await;
+    }
+
+    fn greet(self: &Arc<Self>, connections: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr, acceptor: Option<Arc<Acceptor>>) {
+        let exempt = crate::base::ClientAddr::new(peer.ip()).is_in(&self.front.snapshot().config.server.trusted_proxies);
+        let Some(seat) = self.crowd.enter(peer.ip(), exempt) else { return };
+        let _ = stream.set_nodelay(true);
+        let _ = set_tcp_keepalive(&stream, &PROBES);
+        connections.spawn(Arc::clone(self).serve(Socket::new(stream, peer, seat), acceptor));
+    }
+
+    /// One connection, from the handshake to its end or the first missed deadline.
+    async fn serve(self: Arc<Self>, socket: Socket, acceptor: Option<Arc<Acceptor>>) {
+        let line = Line::new(self.header_timeout);
+        let overdue = Arc::clone(&line);
+        let connection = line.carry(async {
+            let stream: Stream = match acceptor {
+                None => Box::new(socket),
+                Some(acceptor) => match acceptor.tls_handshake(socket).await {
+                    Ok(stream) => Box::new(stream),
+                    Err(_) => return,
+                },
+            };
+            self.edge.process_new(stream, &self.stop).await;
+        });
+        tokio::select! {
+            biased;
+            () = connection => (),
+            () = overdue.overdue() => (),
+        }
+    }
+}
+
+/// Ends at the stop, or when nobody is left to say it.
+async fn stopped(stop: &mut ShutdownWatch) {
+    let _ = stop.wait_for(|stopped| *stopped).await;
+}
+
+/// TLS 1.2 and 1.3, HTTP/2 before HTTP/1.1.
+fn acceptor(certificates: Arc<Certificates>) -> Option<Acceptor> {
+    let mut settings = TlsSettings::intermediate("", "").ok()?;
+    settings.set_cert_resolver(certificates);
+    settings.set_alpn(ALPN::H2H1);
+    Some(settings.build())
+}
+
+/// Out of file descriptors or the like: a short rest, so that the loop does not spin.
+async fn rest_after(error: &std::io::Error) {
+    tracing::warn!(%error, "cannot accept a connection");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if ended.is_err_and(|e| e.is_panic()) {
+        tracing::error!("a connection was closed after an internal error");
+    }
+}

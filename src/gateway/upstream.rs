@@ -1,0 +1,220 @@
+//! Where requests go: round robin over a route's upstreams, and around the ones that lately could not be reached.
+//!
+//! An upstream whose connection failed is left out for [`REST`]; where all are out, they are tried all the same. TLS
+//! upstreams are always verified, chain and name; connections verified against one CA are never used for another.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pingora::protocols::tls::CaType;
+use pingora::tls::RootCertStore;
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
+use pingora::utils::tls::{WrappedX509, parse_x509};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::policy::{ProxyOptions, Route, Upstream};
+
+/// How long an upstream that could not be reached is left out.
+pub const REST: Duration = Duration::from_secs(10);
+/// How long the addresses of a name are kept.
+const NAME_LIFETIME: Duration = Duration::from_secs(10);
+/// How long an unused connection to an upstream is kept.
+const POOL_IDLE: Duration = Duration::from_secs(60);
+
+/// A route's CA cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("route “{0}”: the CA file holds no certificate that can be used")]
+pub struct BadUpstream(pub String);
+
+/// The upstreams of all routes of one configuration.
+pub struct Upstreams(HashMap<Arc<str>, Arc<Pool>>);
+
+/// The upstreams of a route.
+pub struct Pool {
+    next: AtomicUsize,
+    endpoints: Vec<Endpoint>,
+    pub trust: Option<Trust>,
+    options: ProxyOptions,
+}
+
+/// What a route's TLS upstreams are verified against, in pingora's form and in rustls'.
+pub struct Trust {
+    ca: Arc<CaType>,
+    pub roots: Arc<RootCertStore>,
+    /// Keeps connections of different CAs apart in the pool, whose key does not know them.
+    group: u64,
+}
+
+/// One upstream, and what is known of it.
+pub struct Endpoint {
+    pub upstream: Upstream,
+    pub label: String,
+    /// Milliseconds after [`epoch`]; zero: never failed.
+    resting_until: AtomicU64,
+    addresses: Mutex<Option<(Instant, Arc<[SocketAddr]>)>>,
+    turn: AtomicUsize,
+}
+
+impl Upstreams {
+    /// # Errors
+    /// Where a route's CA holds no certificate, or one that cannot be read.
+    pub fn new(routes: &[Route]) -> Result<Self, BadUpstream> {
+        routes.iter().map(|route| Ok((Arc::clone(&route.name), Arc::new(Pool::new(route)?)))).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub fn of(&self, route: &Route) -> Option<&Arc<Pool>> {
+        self.0.get(&route.name)
+    }
+}
+
+impl Pool {
+    fn new(route: &Route) -> Result<Self, BadUpstream> {
+        let trust = route.proxy.ca.as_deref().map(|pem| Trust::new(pem).ok_or_else(|| BadUpstream(route.name.to_string()))).transpose()?;
+        let endpoints = route.upstreams.iter().cloned().map(Endpoint::new).collect();
+        Ok(Self { next: AtomicUsize::new(0), endpoints, trust, options: route.proxy.clone() })
+    }
+
+    /// The next endpoint that was not tried for this request; one that rests only where there is no other.
+    pub fn pick(&self, tried: &[usize]) -> Option<(usize, &Endpoint)> {
+        let count = self.endpoints.len();
+        let start = if count > 1 { self.next.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        let turn = || (0..count).map(|i| start.wrapping_add(i) % count).filter(|i| !tried.contains(i));
+        let at = turn().find(|i| self.endpoints.get(*i).is_some_and(Endpoint::is_up)).or_else(|| turn().next())?;
+        self.endpoints.get(at).map(|endpoint| (at, endpoint))
+    }
+
+    pub fn get(&self, at: usize) -> Option<&Endpoint> {
+        self.endpoints.get(at)
+    }
+
+    pub fn len(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.endpoints.is_empty()
+    }
+
+    /// The peer that pingora connects to.
+    pub fn peer(&self, endpoint: &Endpoint, address: SocketAddr) -> HttpPeer {
+        let mut peer = HttpPeer::new(address, endpoint.upstream.tls, endpoint.upstream.host.clone());
+        let options = &mut peer.options;
+        options.connection_timeout = Some(self.options.connect_timeout);
+        options.total_connection_timeout = Some(self.options.connect_timeout);
+        options.read_timeout = Some(self.options.read_timeout);
+        options.write_timeout = Some(self.options.read_timeout);
+        options.idle_timeout = Some(POOL_IDLE);
+        options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
+        if let Some(trust) = self.trust.as_ref().filter(|_| endpoint.upstream.tls) {
+            options.ca = Some(Arc::clone(&trust.ca));
+            peer.group_key = trust.group;
+        }
+        peer
+    }
+}
+
+impl Trust {
+    fn new(pem: &[u8]) -> Option<Self> {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()?;
+        let mut roots = RootCertStore::empty();
+        certificates.iter().try_for_each(|c| roots.add(c.clone())).ok()?;
+        let wrap = |c: &CertificateDer<'_>| WrappedX509::new(c.to_vec(), parse_x509);
+        // pingora's reader panics on what it cannot read; that must surface here, not on a request.
+        let ca: Vec<_> = std::panic::catch_unwind(|| certificates.iter().map(wrap).collect()).ok()?;
+        if ca.is_empty() {
+            return None;
+        }
+        let mut hasher = DefaultHasher::new();
+        pem.hash(&mut hasher);
+        Some(Self { ca: ca.into(), roots: Arc::new(roots), group: hasher.finish() })
+    }
+}
+
+impl Endpoint {
+    fn new(upstream: Upstream) -> Self {
+        let label = super::headers::authority(&upstream);
+        Self { upstream, label, resting_until: AtomicU64::new(0), addresses: Mutex::new(None), turn: AtomicUsize::new(0) }
+    }
+
+    fn is_up(&self) -> bool {
+        self.resting_until.load(Ordering::Relaxed) <= millis()
+    }
+
+    /// Leaves it out for a while.
+    pub fn rest(&self) {
+        self.resting_until.store(millis().saturating_add(u64::try_from(REST.as_millis()).unwrap_or(u64::MAX)), Ordering::Relaxed);
+    }
+
+    /// An address of it. Names are looked up off the shard's thread and kept shortly; where a name's addresses cannot be had
+    /// the last known ones go on.
+    ///
+    /// # Errors
+    /// Where the name is not known and never was.
+    pub async fn address(&self) -> std::io::Result<SocketAddr> {
+        if let Ok(ip) = self.upstream.host.parse() {
+            return Ok(SocketAddr::new(ip, self.upstream.port));
+        }
+        let known = self.known();
+        if let Some((_, addresses)) = known.as_ref().filter(|(at, _)| at.elapsed() < NAME_LIFETIME) {
+            return self.choose(addresses);
+        }
+        let found = tokio::net::lookup_host((self.upstream.host.as_str(), self.upstream.port)).await.map(Iterator::collect::<Arc<[_]>>);
+        match (found, known) {
+            (Ok(addresses), _) if !addresses.is_empty() => {
+                *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&addresses)));
+                self.choose(&addresses)
+            }
+            (_, Some((_, addresses))) => self.choose(&addresses),
+            (Err(error), None) => Err(error),
+            (Ok(_), None) => Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn known(&self) -> Option<(Instant, Arc<[SocketAddr]>)> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn choose(&self, addresses: &[SocketAddr]) -> std::io::Result<SocketAddr> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        turn.checked_rem(addresses.len()).and_then(|i| addresses.get(i)).copied().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Milliseconds of a clock that never goes back.
+fn millis() -> u64 {
+    static EPOCH: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    u64::try_from(EPOCH.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(count: u16) -> Pool {
+        let upstream = |port| Upstream { tls: false, host: "127.0.0.1".into(), port };
+        let endpoints = (0..count).map(|i| Endpoint::new(upstream(9000 + i))).collect();
+        Pool { next: AtomicUsize::new(0), endpoints, trust: None, options: ProxyOptions::default() }
+    }
+
+    #[test]
+    fn turns_go_round_and_skip_what_rests() {
+        let pool = pool(3);
+        let picked: Vec<usize> = (0..6).map(|_| pool.pick(&[]).unwrap().0).collect();
+        assert_eq!(picked, [0, 1, 2, 0, 1, 2]);
+        pool.get(1).unwrap().rest();
+        assert!((0..6).all(|_| pool.pick(&[]).unwrap().0 != 1));
+        assert_eq!(pool.pick(&[0, 2]).unwrap().0, 1, "a resting one is better than none");
+        assert!(pool.pick(&[0, 1, 2]).is_none());
+    }
+
+    #[test]
+    fn a_ca_that_is_none_is_refused() {
+        assert!(Trust::new(b"").is_none());
+        assert!(Trust::new(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_none());
+    }
+}
