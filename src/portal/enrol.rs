@@ -1,0 +1,246 @@
+//! Setting up a second factor: choose, prove that it works, save the recovery codes, sign in with it.
+
+use axum::extract::Path;
+use axum::response::Response;
+
+use super::mfa::{clocks, destination, note};
+use super::reply::Reply;
+use super::visit::Visit;
+use crate::factor::{Method, qr};
+use crate::login::Enrolling;
+use crate::service::{Confirmed, EnrolPage, EnrolProblem, Refused};
+use crate::session::CookieKind;
+use crate::view::{self, CodesAt, EnrolReason, Note, Offer, Setup, Steps, TotpView};
+
+async fn find(visit: &Visit) -> Result<EnrolPage, Refused> {
+    visit.services.enrolment(visit.flow, visit.session.clone()).await
+}
+
+fn setup(visit: &Visit, page: &EnrolPage, problem: Option<Note>) -> Setup {
+    let own = visit.rd.target().starts_with(&format!("{}/account", visit.request.config.portal.prefix));
+    let reason = match (&page.session, own) {
+        (None, _) => EnrolReason::Required,
+        (Some(_), true) => EnrolReason::Wish,
+        (Some(_), false) => EnrolReason::Route,
+    };
+    Setup { note: problem, steps: (reason != EnrolReason::Wish).then_some(Steps { now: 2, of: 2 }), reason }
+}
+
+pub async fn choose(visit: Visit) -> Response {
+    let reply = choice(&visit).await;
+    visit.answer(reply)
+}
+
+async fn choice(visit: &Visit) -> Result<Reply, Refused> {
+    let page = find(visit).await?;
+    if page.has_codes() {
+        return Ok(Reply::to(visit, "enrol/recovery"));
+    }
+    if visit.services.needs_vouching(&page) {
+        return Ok(Reply::to(visit, "enrol/verify"));
+    }
+    if !page.is_first() && page.session.as_ref().is_none_or(|session| !visit.services.is_fresh(session, &page.account)) {
+        return Err(Refused::Enrol(EnrolProblem::NotFresh));
+    }
+    Ok(Reply::ok(choice_page(visit, &page, None)))
+}
+
+fn choice_page(visit: &Visit, page: &EnrolPage, problem: Option<Note>) -> maud::Markup {
+    let offers: Vec<Offer> = page
+        .offered(visit.request.config.mfa.methods)
+        .iter()
+        .filter(|method| visit.services.courier.can_send(*method))
+        .filter(|method| *method != Method::Webauthn || !visit.request.host.is_address())
+        .map(|method| Offer { method, destination: destination(&page.account, method), set_up: page.account.has(method) })
+        .collect();
+    view::choose_enrolment(&visit.page(), &setup(visit, page, problem), &offers)
+}
+
+pub async fn chosen(visit: Visit) -> Response {
+    let reply = choose_method(&visit).await;
+    visit.answer(reply)
+}
+
+async fn choose_method(visit: &Visit) -> Result<Reply, Refused> {
+    let page = find(visit).await?;
+    let Ok(method) = visit.form.get("method").parse::<Method>() else { return Err(Refused::NotOffered(Method::Recovery)) };
+    let problem = match visit.services.choose(&page, method, &visit.client).await {
+        Ok(flow) => return Ok(Reply::to(visit, &format!("enrol/{method}")).cookie(visit.flow_cookie(flow.id))),
+        Err(Refused::Second(problem)) => note(visit, problem, method),
+        Err(Refused::CannotSend) => Note::Error(visit.words.note.send_failed.clone()),
+        Err(other) => return Err(other),
+    };
+    Ok(Reply::wrong(choice_page(visit, &page, Some(problem))))
+}
+
+pub async fn verify(visit: Visit) -> Response {
+    let reply = verification(&visit).await;
+    visit.answer(reply)
+}
+
+async fn verification(visit: &Visit) -> Result<Reply, Refused> {
+    let page = find(visit).await?;
+    if !visit.services.needs_vouching(&page) {
+        return Ok(Reply::to(visit, "enrol"));
+    }
+    if !visit.services.courier.can_send(Method::Email) {
+        let heading = &visit.words.enrol.verify_heading;
+        return Ok(Reply::ok(view::message(&visit.page(), 200, heading, &visit.words.enrol.ask_for_link, &[], None)));
+    }
+    Ok(Reply::ok(verify_page(visit, &page, None)))
+}
+
+fn verify_page(visit: &Visit, page: &EnrolPage, problem: Option<Note>) -> maud::Markup {
+    let sent = clocks(page.flow.as_ref().and_then(|flow| flow.sent.as_ref()), Method::Email, visit);
+    let digits = visit.request.config.mfa.otp.digits;
+    view::verify_first(&visit.page(), &setup(visit, page, problem), Method::Email, &destination(&page.account, Method::Email), digits, sent)
+}
+
+pub async fn send_vouching(visit: Visit) -> Response {
+    let reply = vouching_sent(&visit).await;
+    visit.answer(reply)
+}
+
+async fn vouching_sent(visit: &Visit) -> Result<Reply, Refused> {
+    let page = find(visit).await?;
+    if !visit.services.needs_vouching(&page) {
+        return Ok(Reply::to(visit, "enrol"));
+    }
+    let problem = match visit.services.send_vouching(&page, &visit.client).await {
+        Ok(flow) => return Ok(Reply::to(visit, "enrol/verify").cookie(visit.flow_cookie(flow.id))),
+        Err(Refused::Second(problem)) => note(visit, problem, Method::Email),
+        Err(Refused::CannotSend) => Note::Error(visit.words.note.send_failed.clone()),
+        Err(other) => return Err(other),
+    };
+    Ok(Reply::wrong(verify_page(visit, &page, Some(problem))))
+}
+
+pub async fn vouch(visit: Visit) -> Response {
+    let reply = vouched(&visit).await;
+    visit.answer(reply)
+}
+
+async fn vouched(visit: &Visit) -> Result<Reply, Refused> {
+    let page = find(visit).await?;
+    match visit.services.vouch(&page, &visit.form.secret("code"), &visit.client).await {
+        Ok(()) => Ok(Reply::to(visit, "enrol")),
+        Err(Refused::Second(problem)) => {
+            let page = find(visit).await?;
+            Ok(Reply::wrong(verify_page(visit, &page, Some(note(visit, problem, Method::Email)))))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+pub async fn show(visit: Visit, Path(name): Path<String>) -> Response {
+    let reply = method_page(&visit, &name).await;
+    visit.answer(reply)
+}
+
+async fn method_page(visit: &Visit, name: &str) -> Result<Reply, Refused> {
+    let Ok(method) = name.parse::<Method>() else { return Ok(Reply::problem(visit, view::Problem::NotFound)) };
+    let page = find(visit).await?;
+    match set_up_page(visit, &page, method, None)? {
+        Some(markup) => Ok(Reply::ok(markup)),
+        None => Ok(Reply::to(visit, "enrol")),
+    }
+}
+
+/// The page of the method that is being set up; `None` where it is another one.
+fn set_up_page(visit: &Visit, page: &EnrolPage, method: Method, problem: Option<Note>) -> Result<Option<maud::Markup>, Refused> {
+    let (base, setup) = (visit.page(), setup(visit, page, problem));
+    let Some(flow) = &page.flow else { return Ok(None) };
+    Ok(Some(match (method, &flow.enrolling) {
+        (Method::Totp, Some(Enrolling::Totp { .. })) => {
+            let (secret, uri) = visit.services.totp_setup(page)?;
+            let qr = qr::svg(&uri, &visit.words.enrol.totp_qr).unwrap_or_default();
+            let view = TotpView {
+                qr,
+                secret: secret.to_string(),
+                uri: uri.to_string(),
+                digits: visit.request.config.mfa.totp.digits,
+                name: visit.form.get("name").to_owned(),
+            };
+            view::enrol_totp(&base, &setup, &view)
+        }
+        (Method::Webauthn, Some(Enrolling::Webauthn { options, .. })) => view::enrol_webauthn(&base, &setup, &options.to_string(), visit.form.get("name")),
+        (Method::Email | Method::Sms, Some(Enrolling::Sent { method: chosen })) if *chosen == method => {
+            let sent = clocks(flow.sent.as_ref(), method, visit);
+            view::enrol_sent_code(&base, &setup, method, &destination(&page.account, method), visit.request.config.mfa.otp.digits, sent)
+        }
+        _ => return Ok(None),
+    }))
+}
+
+pub async fn confirm(visit: Visit, Path(name): Path<String>) -> Response {
+    let reply = confirmed(&visit, &name).await;
+    visit.answer(reply)
+}
+
+async fn confirmed(visit: &Visit, name: &str) -> Result<Reply, Refused> {
+    let method: Method = name.parse().map_err(|_| Refused::Gone)?;
+    let page = find(visit).await?;
+    let typed = visit.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
+    let problem = match visit.services.confirm(&page, method, &typed, visit.form.get("name"), &visit.client).await {
+        Ok(Confirmed::ShowCodes) => return Ok(Reply::to(visit, "enrol/recovery").cookie(visit.cookies.expire(CookieKind::Session))),
+        Ok(Confirmed::Done) => {
+            let to = Reply::to(visit, "login");
+            return Ok(to.cookie(visit.cookies.expire(CookieKind::Session)).cookie(visit.cookies.expire(CookieKind::Flow)));
+        }
+        Err(Refused::Second(problem)) => note(visit, problem, method),
+        Err(Refused::Enrol(EnrolProblem::TakenFactor)) if method == Method::Totp => Note::Error(visit.words.note.totp_taken.clone()),
+        Err(Refused::Enrol(EnrolProblem::TakenFactor)) => Note::Error(visit.words.note.webauthn_known.clone()),
+        Err(other) => return Err(other),
+    };
+    let page = find(visit).await?;
+    match set_up_page(visit, &page, method, Some(problem))? {
+        Some(markup) => Ok(Reply::wrong(markup)),
+        None => Ok(Reply::to(visit, "enrol")),
+    }
+}
+
+pub async fn resend(visit: Visit, Path(name): Path<String>) -> Response {
+    let reply = send_again(&visit, &name).await;
+    visit.answer(reply)
+}
+
+async fn send_again(visit: &Visit, name: &str) -> Result<Reply, Refused> {
+    let method: Method = name.parse().map_err(|_| Refused::Gone)?;
+    let page = find(visit).await?;
+    let problem = match visit.services.resend_enrolment(&page, method, &visit.client).await {
+        Ok(_) => return Ok(Reply::to(visit, &format!("enrol/{method}"))),
+        Err(Refused::Second(problem)) => note(visit, problem, method),
+        Err(Refused::CannotSend) => Note::Error(visit.words.note.send_failed.clone()),
+        Err(other) => return Err(other),
+    };
+    match set_up_page(visit, &page, method, Some(problem))? {
+        Some(markup) => Ok(Reply::wrong(markup)),
+        None => Ok(Reply::to(visit, "enrol")),
+    }
+}
+
+pub async fn codes(visit: Visit) -> Response {
+    let reply = show_codes(&visit).await;
+    visit.answer(reply)
+}
+
+async fn show_codes(visit: &Visit) -> Result<Reply, Refused> {
+    let page = find(visit).await?;
+    let codes: Vec<String> = visit.services.codes(&page)?.iter().map(|code| code.expose().to_owned()).collect();
+    let setup = Setup { note: None, steps: None, reason: EnrolReason::Required };
+    Ok(Reply::ok(view::recovery_codes(&visit.page(), &setup, &codes, CodesAt::FirstEnrolment)))
+}
+
+pub async fn codes_saved(visit: Visit) -> Response {
+    let reply = saved(&visit).await;
+    visit.answer(reply)
+}
+
+async fn saved(visit: &Visit) -> Result<Reply, Refused> {
+    let page = find(visit).await?;
+    if visit.form.get("saved") != "1" || !page.has_codes() {
+        return Ok(Reply::to(visit, "enrol/recovery"));
+    }
+    visit.services.codes_saved(&page).await?;
+    Ok(Reply::to(visit, "login").cookie(visit.cookies.expire(CookieKind::Flow)))
+}

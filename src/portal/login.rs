@@ -1,0 +1,98 @@
+//! The first door: the password page, and the passkey that stands for both doors.
+
+use axum::response::Response;
+
+use super::reply::Reply;
+use super::visit::Visit;
+use crate::factor::Method;
+use crate::service::{Entry, Refused, Signed};
+use crate::session::CookieKind;
+use crate::view::{self, LoginView, Note, Steps};
+
+/// The name field takes a name or an address; nothing longer is one.
+const LONGEST_NAME: usize = 512;
+
+pub async fn show(visit: Visit) -> Response {
+    let reply = page_or_pass(&visit).await;
+    visit.answer(reply)
+}
+
+/// Who is signed in already goes on, unless a fresh sign-in was asked for.
+async fn page_or_pass(visit: &Visit) -> Result<Reply, Refused> {
+    match &visit.session {
+        Some(session) if !visit.query.has("fresh") => Ok(Reply::go(visit.rd.as_str())),
+        Some(session) => Ok(Reply::ok(form(visit, &session.identity().person.name, None, true))),
+        None => Ok(Reply::ok(form(visit, "", None, false))),
+    }
+}
+
+fn form(visit: &Visit, username: &str, note: Option<Note>, again: bool) -> maud::Markup {
+    let config = &visit.request.config;
+    let passkey = visit.services.passkey_challenge(&visit.client).map(|(options, challenge)| (options.to_string(), challenge));
+    let view = LoginView {
+        username: username.to_owned(),
+        note,
+        reauthenticate: again,
+        forgot: config.mail.is_some() || visit.services.courier.can_send(Method::Email),
+        passkey,
+        steps: (!again).then_some(Steps { now: 1, of: 2 }),
+    };
+    view::login(&visit.page(), &view)
+}
+
+pub async fn submit(visit: Visit) -> Response {
+    let reply = submitted(&visit).await;
+    visit.answer(reply)
+}
+
+async fn submitted(visit: &Visit) -> Result<Reply, Refused> {
+    let (name, password) = (visit.form.get("username"), visit.form.secret("password"));
+    let again = visit.session.is_some();
+    let refuse = || {
+        let note = Some(Note::Error(visit.words.note.login_wrong.clone()));
+        let name: String = name.chars().take(LONGEST_NAME).collect();
+        Ok(Reply::wrong(form(visit, &name, note, again)))
+    };
+    if name.is_empty() || name.len() > LONGEST_NAME || password.is_empty() {
+        return refuse();
+    }
+    match visit.services.password(name, password, &visit.client).await {
+        Ok(Entry::SignedIn(signed)) => signed_in(visit, &signed).await,
+        Ok(Entry::Second(flow)) => Ok(Reply::to(visit, "mfa").cookie(visit.flow_cookie(flow.id))),
+        Ok(Entry::Enrol(flow)) => Ok(Reply::to(visit, "enrol").cookie(visit.flow_cookie(flow.id))),
+        Err(Refused::WrongPassword) => refuse(),
+        Err(other) => Err(other),
+    }
+}
+
+/// Sets the cookies of a finished sign-in and goes where the user was going. A session that was there before is over.
+pub async fn signed_in(visit: &Visit, signed: &Signed) -> Result<Reply, Refused> {
+    if let Some(old) = visit.session.as_ref().filter(|old| old.id() != signed.session) {
+        visit.services.end_session(old.id(), crate::session::EndReason::SignedOut).await?;
+    }
+    let mut reply = Reply::go(visit.rd.as_str()).cookie(visit.cookies.expire(CookieKind::Flow));
+    for (kind, value) in &signed.cookies {
+        let age = (*kind == CookieKind::Device).then_some(DEVICE_AGE);
+        reply = reply.cookie(visit.cookies.set(*kind, value, age));
+    }
+    Ok(reply)
+}
+
+/// How long a browser is known for: longer than anybody's holidays.
+const DEVICE_AGE: std::time::Duration = std::time::Duration::from_secs(400 * 24 * 3600);
+
+pub async fn passkey(visit: Visit) -> Response {
+    let reply = passkey_answer(&visit).await;
+    visit.answer(reply)
+}
+
+async fn passkey_answer(visit: &Visit) -> Result<Reply, Refused> {
+    match visit.services.passkey(visit.form.get("challenge"), &visit.form.secret("credential"), &visit.client).await {
+        Ok(signed) => signed_in(visit, &signed).await,
+        Err(Refused::WrongPassword) => {
+            let note = Some(Note::Error(visit.words.note.webauthn_wrong.clone()));
+            Ok(Reply::wrong(form(visit, "", note, false)))
+        }
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,245 @@
+//! The second door: the choice of a method, a page for each, and sending codes. All pages work without script, the key's aside.
+
+use axum::extract::Path;
+use axum::response::Response;
+use std::time::Duration;
+
+use super::login::signed_in;
+use super::reply::Reply;
+use super::visit::Visit;
+use crate::factor::otp::{SentCode, mask_email, mask_phone};
+use crate::factor::{Method, MethodSet};
+use crate::service::{Pending, Refused, SecondProblem};
+use crate::view::{self, Choice, Note, Second, Sent, fill};
+
+/// The user at the second door, and what may be asked for there.
+pub struct Door {
+    pub pending: Pending,
+    pub methods: MethodSet,
+    pub recovery: bool,
+}
+
+impl Door {
+    async fn find(visit: &Visit) -> Result<Self, Refused> {
+        let pending = visit.services.pending(visit.flow, visit.session.clone()).await?;
+        let route = visit.wanted_factors();
+        let methods = pending.methods(visit.request.config.mfa.methods, route);
+        let recovery = pending.may_recover(route);
+        Ok(Self { pending, methods, recovery })
+    }
+
+    /// The methods in the order of the choice: the last one used first.
+    fn ordered(&self) -> Vec<Method> {
+        let last = self.pending.account.last_method;
+        let mut methods: Vec<Method> = self.methods.iter().collect();
+        methods.sort_by_key(|method| Some(*method) != last);
+        methods
+    }
+
+    fn second(&self, visit: &Visit, note: Option<Note>) -> Second {
+        let trust = visit.request.config.mfa.trusted_device;
+        Second {
+            user: self.pending.account.display_name.clone(),
+            note,
+            others: self.methods.iter().count() > 1,
+            recovery: self.recovery,
+            trust: (!trust.is_zero()).then_some(trust),
+            signed_in: self.pending.session.is_some(),
+        }
+    }
+
+    /// A session that already has what its destination wants need not be here.
+    fn is_needless(&self, visit: &Visit) -> bool {
+        self.pending.flow.is_none()
+            && self.pending.session.as_ref().is_some_and(|session| {
+                visit.wanted().is_none_or(|wanted| wanted.level < crate::policy::Level::TwoFactor || wanted.is_met_by(session.record().proof(), visit.request.now))
+            })
+    }
+}
+
+/// Where a code for this account goes, as it may be shown.
+pub fn destination(account: &crate::account::Account, method: Method) -> String {
+    match method {
+        Method::Email => mask_email(&account.email),
+        Method::Sms => account.phone.as_deref().map(mask_phone).unwrap_or_default(),
+        Method::Totp | Method::Webauthn | Method::Recovery => String::new(),
+    }
+}
+
+/// A sent code's clocks, as the page shows them. `None`: none is on its way.
+pub fn clocks(sent: Option<&SentCode>, method: Method, visit: &Visit) -> Option<Sent> {
+    let sent = sent.filter(|sent| sent.method == method)?;
+    let (rules, now) = (&visit.request.config.mfa.otp, visit.request.now);
+    let resend_in = (sent.sends < rules.max_sends).then(|| sent.sent_at.plus(rules.resend_after).since(now));
+    Some(Sent { expires_in: sent.remaining(now), resend_in })
+}
+
+/// What was wrong, in words.
+pub fn note(visit: &Visit, problem: SecondProblem, method: Method) -> Note {
+    let words = &visit.words.note;
+    Note::Error(match problem {
+        SecondProblem::Wrong { .. } if method == Method::Recovery => words.recovery_wrong.clone(),
+        SecondProblem::Wrong { left: Some(0) } | SecondProblem::Spent => words.code_void.clone(),
+        SecondProblem::Wrong { left: Some(left) } => fill(&words.code_wrong_left, &[("left", &left.to_string())]),
+        SecondProblem::Wrong { left: None } => words.code_wrong.clone(),
+        SecondProblem::Replayed => words.code_used.clone(),
+        SecondProblem::Expired => words.code_expired.clone(),
+        SecondProblem::Wait(wait) => fill(&words.send_wait, &[("time", &visit.words.span(wait.max(Duration::from_secs(1))))]),
+        SecondProblem::Exhausted => words.sends_used_up.clone(),
+        SecondProblem::Key => words.webauthn_wrong.clone(),
+    })
+}
+
+fn method_of(name: &str) -> Result<Method, Refused> {
+    name.parse().map_err(|_| Refused::Gone)
+}
+
+pub async fn choose(visit: Visit) -> Response {
+    let reply = choice(&visit).await;
+    visit.answer(reply)
+}
+
+async fn choice(visit: &Visit) -> Result<Reply, Refused> {
+    let door = Door::find(visit).await?;
+    if door.is_needless(visit) {
+        return Ok(Reply::go(visit.rd.as_str()));
+    }
+    match door.ordered().as_slice() {
+        [] if door.pending.flow.is_none() => Ok(Reply::to(visit, "enrol")),
+        [only] if !only.is_sent() => Ok(Reply::to(visit, &format!("mfa/{only}"))),
+        // Sent codes are sent by a POST only; with one method its page has the button.
+        [only] => Ok(Reply::to(visit, &format!("mfa/{only}"))),
+        _ => Ok(Reply::ok(choice_page(visit, &door, None))),
+    }
+}
+
+fn choice_page(visit: &Visit, door: &Door, problem: Option<Note>) -> maud::Markup {
+    let account = &door.pending.account;
+    let choice = |method: Method| Choice {
+        method,
+        detail: match method {
+            Method::Webauthn => account.webauthn.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", "),
+            Method::Totp => account.totp.as_ref().map(|totp| totp.name.clone()).unwrap_or_default(),
+            other => destination(account, other),
+        },
+        last_used: account.last_method == Some(method),
+    };
+    let choices: Vec<Choice> = door.ordered().into_iter().map(choice).collect();
+    view::choose_second(&visit.page(), &door.second(visit, problem), &choices)
+}
+
+pub async fn chosen(visit: Visit) -> Response {
+    let reply = choose_method(&visit).await;
+    visit.answer(reply)
+}
+
+async fn choose_method(visit: &Visit) -> Result<Reply, Refused> {
+    let door = Door::find(visit).await?;
+    let method = visit.form.get("method").parse::<Method>().ok().filter(|method| offered(&door, *method));
+    let Some(method) = method else {
+        return Ok(Reply::wrong(choice_page(visit, &door, Some(Note::Error(visit.words.problem.malformed_text.clone())))));
+    };
+    let to = Reply::to(visit, &format!("mfa/{method}"));
+    if !method.is_sent() {
+        return Ok(to);
+    }
+    match visit.services.send_code(&door.pending, method, false, &visit.client).await {
+        Ok(flow) => Ok(to.cookie(visit.flow_cookie(flow.id))),
+        Err(Refused::Second(problem)) => Ok(Reply::wrong(code_page(visit, &door, method, Some(note(visit, problem, method))))),
+        Err(Refused::CannotSend) => Ok(Reply::wrong(choice_page(visit, &door, Some(Note::Error(visit.words.note.send_failed.clone()))))),
+        Err(other) => Err(other),
+    }
+}
+
+fn offered(door: &Door, method: Method) -> bool {
+    door.methods.contains(method) || method == Method::Recovery && door.recovery
+}
+
+pub async fn show(visit: Visit, Path(name): Path<String>) -> Response {
+    let reply = method_page(&visit, &name).await;
+    visit.answer(reply)
+}
+
+async fn method_page(visit: &Visit, name: &str) -> Result<Reply, Refused> {
+    let Ok(method) = name.parse::<Method>() else { return Ok(Reply::problem(visit, view::Problem::NotFound)) };
+    let door = Door::find(visit).await?;
+    if door.is_needless(visit) {
+        return Ok(Reply::go(visit.rd.as_str()));
+    }
+    if !offered(&door, method) {
+        return Ok(Reply::to(visit, "mfa"));
+    }
+    match method {
+        Method::Webauthn => key_page(visit, &door, None).await,
+        _ => Ok(Reply::ok(code_page(visit, &door, method, None))),
+    }
+}
+
+fn code_page(visit: &Visit, door: &Door, method: Method, problem: Option<Note>) -> maud::Markup {
+    let (page, second) = (visit.page(), door.second(visit, problem));
+    let account = &door.pending.account;
+    match method {
+        Method::Recovery => view::recovery(&page, &second),
+        Method::Email | Method::Sms => {
+            let sent = clocks(door.pending.flow.as_ref().and_then(|flow| flow.sent.as_ref()), method, visit);
+            view::sent_code(&page, &second, method, &destination(account, method), visit.request.config.mfa.otp.digits, sent)
+        }
+        Method::Totp | Method::Webauthn => view::totp(&page, &second, account.totp.as_ref().map_or(6, |totp| totp.digits)),
+    }
+}
+
+async fn key_page(visit: &Visit, door: &Door, problem: Option<Note>) -> Result<Reply, Refused> {
+    let wrong = problem.is_some();
+    let (flow, options) = visit.services.key_challenge(&door.pending, &visit.client).await?;
+    let keys: Vec<&str> = door.pending.account.webauthn.iter().map(|key| key.name.as_str()).collect();
+    let page = view::webauthn(&visit.page(), &door.second(visit, problem), &options.to_string(), &keys.join(", "));
+    let reply = if wrong { Reply::wrong(page) } else { Reply::ok(page) };
+    Ok(reply.cookie(visit.flow_cookie(flow.id)))
+}
+
+pub async fn submit(visit: Visit, Path(name): Path<String>) -> Response {
+    let reply = prove(&visit, &name).await;
+    visit.answer(reply)
+}
+
+async fn prove(visit: &Visit, name: &str) -> Result<Reply, Refused> {
+    let method = method_of(name)?;
+    let door = Door::find(visit).await?;
+    if !offered(&door, method) {
+        return Err(Refused::NotOffered(method));
+    }
+    let typed = visit.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
+    match visit.services.second(door.pending.clone(), method, &typed, visit.form.has("trust_device"), &visit.client).await {
+        Ok(signed) => signed_in(visit, &signed).await,
+        Err(Refused::Second(problem)) => {
+            // What the wrong attempt left behind is what the page must show.
+            let door = Door::find(visit).await?;
+            let note = Some(note(visit, problem, method));
+            match method {
+                Method::Webauthn => key_page(visit, &door, note).await,
+                _ => Ok(Reply::wrong(code_page(visit, &door, method, note))),
+            }
+        }
+        Err(other) => Err(other),
+    }
+}
+
+pub async fn resend(visit: Visit, Path(name): Path<String>) -> Response {
+    let reply = send_again(&visit, &name).await;
+    visit.answer(reply)
+}
+
+async fn send_again(visit: &Visit, name: &str) -> Result<Reply, Refused> {
+    let method = method_of(name)?;
+    let door = Door::find(visit).await?;
+    if !method.is_sent() || !offered(&door, method) {
+        return Err(Refused::NotOffered(method));
+    }
+    let problem = match visit.services.send_code(&door.pending, method, true, &visit.client).await {
+        Ok(flow) => return Ok(Reply::to(visit, &format!("mfa/{method}")).cookie(visit.flow_cookie(flow.id))),
+        Err(Refused::Second(problem)) => note(visit, problem, method),
+        Err(Refused::CannotSend) => Note::Error(visit.words.note.send_failed.clone()),
+        Err(other) => return Err(other),
+    };
+    Ok(Reply::wrong(code_page(visit, &door, method, Some(problem))))
+}

@@ -1,0 +1,205 @@
+//! One request for a page, with everything a handler needs; and the checks without which no handler runs.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::FromRequest;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::Response;
+
+use super::Portal;
+use super::csrf::{self, CsrfId, Sender};
+use super::fields::Fields;
+use super::reply::{self, Reply};
+use crate::base::{ClientAddr, FlowId, Host, Time};
+use crate::config::Config;
+use crate::factor::MethodSet;
+use crate::login::{Judge, ReturnTo};
+use crate::path::Path;
+use crate::policy::{Ask, Policy, Wanted};
+use crate::service::live::Found;
+use crate::service::{Client, DeviceId, LiveSession, Services, browser_name};
+use crate::session::{CookieKind, Cookies, Purpose};
+use crate::view::{Page, Words};
+
+/// What the gateway says of a request; it travels in the request's extensions.
+#[derive(Clone)]
+pub struct Request {
+    pub config: Arc<Config>,
+    pub policy: Arc<Policy>,
+    pub host: Host,
+    /// The Host as sent, port and all.
+    pub authority: String,
+    pub secure: bool,
+    pub client: ClientAddr,
+    pub now: Time,
+    /// The one session cookie's value.
+    pub token: Option<String>,
+    pub request_id: String,
+}
+
+/// A checked request.
+pub struct Visit {
+    pub services: Arc<Services>,
+    pub request: Request,
+    pub cookies: Cookies,
+    pub query: Fields,
+    pub form: Fields,
+    pub session: Option<Arc<LiveSession>>,
+    pub flow: Option<FlowId>,
+    pub client: Client,
+    pub rd: ReturnTo,
+    pub words: &'static Words,
+    csrf: CsrfId,
+    /// The browser has no form cookie yet.
+    pub(super) new_csrf: Option<String>,
+    /// What the browser sent for `accept`.
+    pub(super) wants_json: bool,
+}
+
+/// `scheme://authority`.
+pub fn secure_url(secure: bool, authority: &str) -> String {
+    format!("{}://{authority}", if secure { "https" } else { "http" })
+}
+
+impl FromRequest<Arc<Portal>> for Visit {
+    type Rejection = Response;
+
+    async fn from_request(request: axum::extract::Request, portal: &Arc<Portal>) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let Some(known) = parts.extensions.get::<Request>().cloned() else { return Err(reply::plain(StatusCode::INTERNAL_SERVER_ERROR)) };
+        let body = read(body).await?;
+        let visit = Self::assemble(portal, known, &parts.headers, parts.uri.query().unwrap_or_default(), &body)?;
+        visit.check(&parts.method, &parts.headers)?;
+        Ok(visit)
+    }
+}
+
+/// The bridge has put a cap on it already.
+async fn read(body: Body) -> Result<Bytes, Response> {
+    axum::body::to_bytes(body, 1024 * 1024).await.map_err(|_| reply::plain(StatusCode::PAYLOAD_TOO_LARGE))
+}
+
+fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+impl Visit {
+    fn assemble(portal: &Arc<Portal>, request: Request, headers: &HeaderMap, query: &str, body: &[u8]) -> Result<Self, Response> {
+        let services = portal.services.clone();
+        let cookies = Cookies::new(&request.config.session, request.secure);
+        let lines = || headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let keys = services.live.keys();
+        let mut buffer = [0; 256];
+        let flow = cookies.read(CookieKind::Flow, lines()).and_then(|token| keys.verify(Purpose::Flow, token, &mut buffer)?.try_into().ok()).map(FlowId::from_bytes);
+        let mut buffer = [0; 256];
+        let device = cookies.read(CookieKind::Device, lines()).and_then(|token| DeviceId::from_bytes(keys.verify(Purpose::Device, token, &mut buffer)?));
+        let known = cookies.read(CookieKind::Csrf, lines()).and_then(|cookie| CsrfId::read(cookie, &keys));
+        let (csrf, new_csrf) = match known {
+            Some(csrf) => (csrf, None),
+            None => {
+                let fresh = CsrfId::random().map_err(|_| reply::plain(StatusCode::SERVICE_UNAVAILABLE))?;
+                (fresh, Some(fresh.cookie(&keys)))
+            }
+        };
+        let session = match request.token.as_deref().map(|token| services.live.lookup(token, request.now)) {
+            Some(Found::Live(session)) => Some(session),
+            Some(Found::Ended | Found::Forged) | None => None,
+        };
+        let words = Words::choose(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
+        let (query, form) = (Fields::parse(query.as_bytes()), Fields::parse(body));
+        let client = Client {
+            address: request.client,
+            browser: browser_name(header_text(headers, header::USER_AGENT)),
+            device,
+            request_id: request.request_id.clone(),
+            origin: secure_url(request.secure, &request.authority),
+            host: request.host.clone(),
+            language: &words.meta.lang,
+        };
+        let mut visit = Self {
+            services,
+            request,
+            cookies,
+            query,
+            form,
+            session,
+            flow,
+            client,
+            rd: ReturnTo::root(),
+            words,
+            csrf,
+            new_csrf,
+            wants_json: header_text(headers, header::ACCEPT).contains("json"),
+        };
+        visit.rd = visit.read_rd();
+        Ok(visit)
+    }
+
+    fn read_rd(&self) -> ReturnTo {
+        let sent = if self.form.has("rd") { self.form.get("rd") } else { self.query.get("rd") };
+        let names = |host: &Host| self.request.policy.names_host(host);
+        let judge = Judge {
+            authority: &self.request.authority,
+            secure: self.request.secure,
+            names: &names,
+            domain: self.request.config.session.domain.as_deref(),
+        };
+        ReturnTo::read(Some(sent), &judge)
+    }
+
+    /// Pages are for people: a script of the app behind us, which shares our origin, reads none and posts to none.
+    fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), Response> {
+        if !matches!(headers.get("sec-fetch-mode").map(|mode| mode.as_bytes()), None | Some(b"navigate")) {
+            return Err(self.answer(Ok(Reply::problem(self, crate::view::Problem::Csrf))));
+        }
+        if matches!(*method, Method::GET | Method::HEAD) {
+            return Ok(());
+        }
+        let problem = match csrf::sender(headers, &self.request.authority, self.request.secure) {
+            Sender::OtherScheme => {
+                tracing::warn!(client = %self.request.client, "a form came over another scheme than it was made for; is the proxy in front missing in server.trusted_proxies?");
+                Some(crate::view::Problem::CsrfScheme)
+            }
+            Sender::Foreign => Some(crate::view::Problem::Csrf),
+            Sender::Own => (!self.csrf.accepts(self.form.get("csrf"), &self.services.live.keys())).then_some(crate::view::Problem::Csrf),
+        };
+        match problem {
+            Some(problem) => Err(self.answer(Ok(Reply::problem(self, problem)))),
+            None => Ok(()),
+        }
+    }
+
+    /// What every page of this visit shares.
+    pub fn page(&self) -> Page {
+        let rd = self.rd.as_str();
+        let other = self.rd.other_host();
+        Page {
+            words: self.words,
+            prefix: self.request.config.portal.prefix.clone(),
+            title: self.request.config.portal.title.clone(),
+            host: other.as_ref().unwrap_or(&self.request.host).as_str().to_owned(),
+            csrf: self.csrf.token(&self.services.live.keys()),
+            rd: if rd == "/" { String::new() } else { rd.to_owned() },
+            help: None,
+        }
+    }
+
+    /// What the place that the user is going to demands.
+    pub fn wanted(&self) -> Option<Wanted> {
+        let host = self.rd.other_host().unwrap_or_else(|| self.request.host.clone());
+        let path = Path::parse(self.rd.target().as_bytes()).ok()?;
+        let ask = Ask { host: &host, method: &Method::GET, client: self.request.client, path: &path };
+        self.request.policy.requirement_for(&ask)
+    }
+
+    /// Which second factors that place takes; `None`: all.
+    pub fn wanted_factors(&self) -> Option<MethodSet> {
+        self.wanted().and_then(|wanted| wanted.factors)
+    }
+
+    /// The flow cookie's value for a flow.
+    pub fn flow_cookie(&self, id: FlowId) -> String {
+        self.cookies.set(CookieKind::Flow, &self.services.live.keys().sign(Purpose::Flow, id.as_bytes()), None)
+    }
+}
