@@ -1,22 +1,29 @@
 //! E-mail over SMTP: plain, STARTTLS (never fallen back from) or TLS, over a small pool of connections.
 
-use std::time::{Duration, SystemTime};
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
+use lettre::Address;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
-use lettre::transport::smtp::{self, PoolConfig};
-use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
-use tokio::runtime::Handle;
+use lettre::transport::smtp;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
 
 use super::queue::Failure;
 use super::texts::Written;
 use crate::base::Time;
 use crate::config::Mail;
 
-/// For each connect and each command.
-const STEP: Duration = Duration::from_secs(10);
+const CONNECT: Duration = Duration::from_secs(10);
 /// For one try as a whole.
 const WHOLE: Duration = Duration::from_secs(30);
+/// Connections kept for the next letter, and for how long.
+const PARKED: usize = 4;
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Why the mail configuration cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,45 +67,104 @@ impl Writer {
     }
 }
 
-/// The pool spawns tasks when it is made and when it is dropped, and panics where there is no runtime around it: so it carries its own.
-#[derive(Debug)]
-pub(super) struct Transport {
-    smtp: Option<AsyncSmtpTransport<Tokio1Executor>>,
-    runtime: Handle,
+/// How a connection is protected.
+enum Security {
+    None,
+    StartTls(TlsParameters),
+    Tls(TlsParameters),
 }
 
-impl Drop for Transport {
-    fn drop(&mut self) {
-        let _inside = self.runtime.enter();
-        self.smtp = None;
+/// A way to the mail server, with the connections that were used last. The library's own pool takes a connection back when a delivery
+/// is cut short by a timeout, in the middle of a letter; here such a connection is dropped, which closes it.
+pub(super) struct Transport {
+    host: String,
+    port: u16,
+    security: Security,
+    credentials: Option<Credentials>,
+    hello: ClientId,
+    parked: Mutex<Vec<(Instant, AsyncSmtpConnection)>>,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transport({}:{})", self.host, self.port)
     }
 }
 
 impl Transport {
-    pub(super) fn new(config: &Mail, runtime: &Handle) -> Result<Self, MailError> {
-        let _inside = runtime.enter();
-        let mut url = url::Url::parse(config.url.expose()).map_err(|_| MailError::Url)?;
-        url.set_query(None);
-        match url.scheme() {
-            "smtp" | "smtps" => {}
-            "smtp+starttls" => {
-                url.set_scheme("smtp").map_err(|()| MailError::Url)?;
-                url.set_query(Some("tls=required"));
-            }
+    pub(super) fn new(config: &Mail) -> Result<Self, MailError> {
+        let url = url::Url::parse(config.url.expose()).map_err(|_| MailError::Url)?;
+        let host = match url.host() {
+            Some(url::Host::Domain(name)) if !name.is_empty() => name.to_owned(),
+            Some(url::Host::Ipv4(address)) => address.to_string(),
+            Some(url::Host::Ipv6(address)) => address.to_string(),
             _ => return Err(MailError::Url),
-        }
-        let pool = PoolConfig::new().max_size(4).idle_timeout(Duration::from_secs(60));
-        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str()).map_err(|_| MailError::Url)?;
-        Ok(Self { smtp: Some(builder.timeout(Some(STEP)).pool_config(pool).build()), runtime: runtime.clone() })
+        };
+        let tls = || TlsParameters::new(host.clone()).map_err(|_| MailError::Url);
+        let (security, usual) = match url.scheme() {
+            "smtp" => (Security::None, smtp::SMTP_PORT),
+            "smtp+starttls" => (Security::StartTls(tls()?), smtp::SUBMISSION_PORT),
+            "smtps" => (Security::Tls(tls()?), smtp::SUBMISSIONS_PORT),
+            _ => return Err(MailError::Url),
+        };
+        let credentials = credentials(&url)?;
+        let port = url.port().unwrap_or(usual);
+        Ok(Self { host, port, security, credentials, hello: ClientId::default(), parked: Mutex::default() })
     }
 
-    pub(super) async fn deliver(&self, letter: &lettre::Message) -> Result<(), Failure> {
-        let Some(smtp) = &self.smtp else { return Err(Failure { transient: false, reason: "the gateway is stopping".into() }) };
-        match tokio::time::timeout(WHOLE, smtp.send(letter.clone())).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Failure { transient: !error.is_permanent(), reason: reason(&error) }),
+    /// One try, within `limit`.
+    pub(super) async fn deliver(&self, letter: &lettre::Message, limit: Duration) -> Result<(), Failure> {
+        match tokio::time::timeout(limit.min(WHOLE), self.send(letter)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure { transient: !error.is_permanent() && !error.is_client(), reason: reason(&error) }),
             Err(_) => Err(Failure { transient: true, reason: "the mail server did not answer in time".into() }),
         }
+    }
+
+    async fn send(&self, letter: &lettre::Message) -> Result<(), smtp::Error> {
+        let mut connection = match self.parked_connection().await {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        connection.send(letter.envelope(), &letter.formatted()).await?;
+        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        if parked.len() < PARKED {
+            parked.push((Instant::now(), connection));
+        }
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, smtp::Error> {
+        let tls = if let Security::Tls(tls) = &self.security { Some(tls.clone()) } else { None };
+        let server = (self.host.as_str(), self.port);
+        let mut connection = AsyncSmtpConnection::connect_tokio1(server, Some(CONNECT), &self.hello, tls, None).await?;
+        if let Security::StartTls(tls) = &self.security {
+            connection.starttls(tls.clone(), &self.hello).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    /// The connection used last that the server still answers on.
+    async fn parked_connection(&self) -> Option<AsyncSmtpConnection> {
+        loop {
+            let (since, mut connection) = self.parked.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+            let answers = async { since.elapsed() < IDLE && connection.test_connected().await };
+            if tokio::time::timeout(CONNECT, answers).await.unwrap_or(false) {
+                return Some(connection);
+            }
+        }
+    }
+}
+
+fn credentials(url: &url::Url) -> Result<Option<Credentials>, MailError> {
+    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().map(Cow::into_owned).map_err(|_| MailError::Url);
+    match url.password() {
+        Some(password) => Ok(Some(Credentials::new(decode(url.username())?, decode(password)?))),
+        None if url.username().is_empty() => Ok(None),
+        None => Err(MailError::Url),
     }
 }
 
@@ -118,17 +184,22 @@ mod tests {
     use crate::base::Secret;
 
     fn transport(url: &str) -> Result<Transport, MailError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Transport::new(&Mail { url: Secret::new(url), from: String::new() }, runtime.handle())
+        Transport::new(&Mail { url: Secret::new(url), from: String::new() })
     }
 
-    /// Each is dropped after its runtime, as happens when the gateway stops.
     #[test]
     fn the_three_schemes_are_understood_and_no_other() {
-        for url in ["smtp://127.0.0.1:25", "smtp+starttls://user:p%40ss@mail.example", "smtps://user:pw@mail.example:465"] {
+        for url in
+            ["smtp://127.0.0.1:25", "smtp+starttls://user:p%40ss@mail.example", "smtps://user:pw@mail.example:465", "smtp://[::1]:25"]
+        {
             assert!(transport(url).is_ok(), "{url}");
         }
-        for url in ["http://mail.example", "smtp:", "mail.example:25", ""] {
+        let transport_of = |url| transport(url).map(|t: Transport| (t.host.clone(), t.port));
+        assert_eq!(transport_of("smtp://[::1]"), Ok(("::1".to_owned(), 25)));
+        assert_eq!(transport_of("smtp+starttls://mail.example"), Ok(("mail.example".to_owned(), 587)));
+        assert_eq!(transport_of("smtps://mail.example"), Ok(("mail.example".to_owned(), 465)));
+        assert!(!format!("{:?}", transport("smtps://user:hunter2@mail.example").unwrap()).contains("hunter2"));
+        for url in ["http://mail.example", "smtp:", "mail.example:25", "", "smtp://user@mail.example", "smtp://u:%ff@mail.example"] {
             assert_eq!(transport(url).unwrap_err(), MailError::Url, "{url}");
         }
     }

@@ -96,7 +96,7 @@ impl Notifier {
     ) -> Result<Self, StartError> {
         let mail = match mail {
             Some(config) => {
-                let transport = queue::Transport::Mail(mail::Transport::new(config, runtime)?);
+                let transport = queue::Transport::Mail(Box::new(mail::Transport::new(config)?));
                 Some((mail::Writer::new(&config.from)?, Way::Queue(Queue::start("mail", transport, pace, clock.clone(), runtime))))
             }
             None => None,

@@ -71,15 +71,15 @@ pub(super) struct Failure {
 
 #[derive(Debug)]
 pub(super) enum Transport {
-    Mail(mail::Transport),
+    Mail(Box<mail::Transport>),
     Sms(Box<sms::Transport>),
 }
 
 impl Transport {
-    async fn deliver(&self, payload: &Payload) -> Result<(), Failure> {
+    async fn deliver(&self, payload: &Payload, limit: Duration) -> Result<(), Failure> {
         match (self, payload) {
-            (Self::Mail(transport), Payload::Letter(letter)) => transport.deliver(letter).await,
-            (Self::Sms(transport), Payload::Body(body)) => transport.deliver(body).await,
+            (Self::Mail(transport), Payload::Letter(letter)) => transport.deliver(letter, limit).await,
+            (Self::Sms(transport), Payload::Body(body)) => transport.deliver(body, limit).await,
             (Self::Mail(_), Payload::Body(_)) | (Self::Sms(_), Payload::Letter(_)) => {
                 Err(Failure { reason: "the message is for the other channel".into(), transient: false })
             }
@@ -141,10 +141,10 @@ impl State {
     async fn see_through(&self, job: Job) {
         let mut pauses = self.pace.pauses.iter();
         for tries in 1u32.. {
-            let failure = match tokio::time::timeout_at(job.deadline, self.transport.deliver(&job.payload)).await {
-                Ok(Ok(())) => return self.note(|health| (health.sent += 1, health.failing = false)),
-                Ok(Err(failure)) => failure,
-                Err(_) => Failure { reason: "it took longer than the message was of use".into(), transient: false },
+            let limit = job.deadline.saturating_duration_since(Instant::now());
+            let failure = match self.transport.deliver(&job.payload, limit).await {
+                Ok(()) => return self.note(|health| (health.sent += 1, health.failing = false)),
+                Err(failure) => failure,
             };
             self.failed_try(&failure.reason);
             match pauses.next() {

@@ -82,12 +82,13 @@ impl Transport {
         Ok(Self { client, url, headers: headers(config)? })
     }
 
-    pub(super) async fn deliver(&self, body: &str) -> Result<(), Failure> {
+    /// One try, within `limit`.
+    pub(super) async fn deliver(&self, body: &str, limit: Duration) -> Result<(), Failure> {
         let mut request = Request::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.clone();
         *request.headers_mut() = self.headers.clone();
-        match tokio::time::timeout(WHOLE, self.client.request(request)).await {
+        match tokio::time::timeout(limit.min(WHOLE), self.client.request(request)).await {
             Ok(Ok(answer)) => judge(answer.status()),
             Ok(Err(error)) if error.is_connect() => Err(transient("no connection to the SMS gateway")),
             Ok(Err(_)) => Err(transient("the SMS gateway broke off")),

@@ -146,6 +146,48 @@ async fn a_refusal_for_good_is_not_tried_again_and_names_nobody() {
 }
 
 #[tokio::test]
+async fn a_connection_is_used_again_and_a_dead_one_is_not() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let notifier = mailer(&format!("smtp://{}", listener.local_addr().unwrap()), QUICK);
+    let (letters, mut taken) = mpsc::unbounded_channel();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    let (hang_up, mut told) = mpsc::unbounded_channel::<tokio::sync::oneshot::Sender<()>>();
+    let server = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let talk = tokio::spawn(smtp_conversation(stream, letters.clone(), Arc::default(), 0, ""));
+            let done = told.recv().await.unwrap();
+            talk.abort();
+            let _ = talk.await;
+            done.send(()).unwrap();
+        }
+    });
+    for letter in 0..3 {
+        notifier.try_send(&message(alice(), code())).unwrap();
+        assert!(tokio::time::timeout(SOON, taken.recv()).await.unwrap().is_some());
+        assert!(notifier.drain(SOON).await);
+        assert_eq!(connections.load(Ordering::SeqCst), if letter < 2 { 1 } else { 2 });
+        if letter == 1 {
+            let (done, gone) = tokio::sync::oneshot::channel();
+            hang_up.send(done).unwrap();
+            gone.await.unwrap();
+        }
+    }
+    server.abort();
+}
+
+#[tokio::test]
+async fn starttls_is_never_fallen_back_from() {
+    let (url, mut letters, recipients) = smtp_server(0, "").await;
+    let notifier = mailer(&url.replace("smtp:", "smtp+starttls:"), QUICK);
+    notifier.try_send(&message(alice(), code())).unwrap();
+    assert!(notifier.drain(SOON).await);
+    assert_eq!((notifier.health().mail.unwrap().failed, recipients.load(Ordering::SeqCst)), (1, 0));
+    assert!(letters.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn nobody_there_is_given_up_after_three_tries_and_a_full_queue_says_so() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let notifier = mailer(&format!("smtp://{closed}"), QUICK);

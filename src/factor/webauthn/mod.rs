@@ -6,16 +6,20 @@
 //! consumed, and none is read as another's. Always checked: type, challenge, exact origin, RP id, user presence, signature, and a
 //! signature counter that grows. `webauthn-rs` ties a credential's policy to its registration; this takes the layer below it.
 
+mod state;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use webauthn_rs_core::WebauthnCore;
-use webauthn_rs_core::error::WebauthnError;
 use webauthn_rs_core::proto::{
-    AuthenticationResult, AuthenticationState, Credential, PublicKeyCredential, RegisterPublicKeyCredential, RegistrationState,
-    ResidentKeyRequirement, UserVerificationPolicy,
+    AuthenticationResult, AuthenticationState, Credential, PublicKeyCredential, RegisterPublicKeyCredential, ResidentKeyRequirement,
+    UserVerificationPolicy,
 };
+
+pub use state::{Error, Passwordless, Registered, Registration, SecondFactor, Used};
+use state::{PasswordlessMark, RegistrationMark, SecondFactorMark};
 
 use crate::account::WebauthnEnrolment;
 use crate::base::{Host, Time, UserId};
@@ -24,39 +28,6 @@ use crate::base::{Host, Time, UserId};
 const TIMEOUT: Duration = Duration::from_secs(300);
 /// The longest credential that is parsed, in bytes of JSON.
 const LONGEST: usize = 64 * 1024;
-
-/// Why a ceremony failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    #[error("security keys and passkeys need a host name; an IP address cannot be a WebAuthn RP id")]
-    Address,
-    #[error("the host is not “{0}” nor below it, which is the WebAuthn RP id")]
-    NotCovered(String),
-    #[error("not a WebAuthn credential in JSON")]
-    Malformed,
-    #[error("this key is set up already")]
-    AlreadyRegistered,
-    #[error("this key is not set up here")]
-    Unknown,
-    #[error("the key did not verify its user with a PIN or biometrics")]
-    NotVerified,
-    #[error("the signature counter went back: there may be a copy of this key")]
-    Cloned,
-    /// The reason is for the log, not for the user.
-    #[error("the key's answer was refused: {0}")]
-    Refused(String),
-}
-
-impl From<WebauthnError> for Error {
-    fn from(error: WebauthnError) -> Self {
-        match error {
-            WebauthnError::UserNotVerified => Self::NotVerified,
-            WebauthnError::CredentialPossibleCompromise => Self::Cloned,
-            WebauthnError::CredentialNotFound => Self::Unknown,
-            other => Self::Refused(format!("{other:?}")),
-        }
-    }
-}
 
 /// The RP id for a host: what is configured, else the session's domain, else the host itself.
 ///
@@ -68,61 +39,6 @@ pub fn rp_id(configured: Option<&str>, session_domain: Option<&str>, host: &Host
     }
     let id = configured.or(session_domain).unwrap_or(host.as_str()).to_ascii_lowercase();
     if !id.is_empty() && host.is_within(&id) { Ok(id) } else { Err(Error::NotCovered(id)) }
-}
-
-/// A registration under way. Kept on the server, used once.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Registration {
-    ceremony: RegistrationMark,
-    inner: RegistrationState,
-}
-
-/// A second factor under way. Kept on the server, used once.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SecondFactor {
-    ceremony: SecondFactorMark,
-    user: UserId,
-    allowed: Vec<String>,
-    inner: AuthenticationState,
-}
-
-/// A passwordless sign-in under way. Kept on the server, used once.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Passwordless {
-    ceremony: PasswordlessMark,
-    inner: AuthenticationState,
-}
-
-// What keeps one ceremony's stored state from being read as another's.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-enum RegistrationMark {
-    Registration,
-}
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-enum SecondFactorMark {
-    SecondFactor,
-}
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-enum PasswordlessMark {
-    Passwordless,
-}
-
-/// A key that has just been set up: the `id` and `passkey` of a [`WebauthnEnrolment`]. The caller makes sure that no other account
-/// has this id.
-#[derive(Clone, Debug)]
-pub struct Registered {
-    pub id: String,
-    pub passkey: Value,
-    /// Whether it verified its user, so that it may do for a passwordless sign-in.
-    pub user_verified: bool,
-}
-
-/// A key that was used.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Used {
-    pub id: String,
-    /// Whether it verified its user, not only found one present.
-    pub user_verified: bool,
 }
 
 /// This gateway as WebAuthn sees it from one origin.
@@ -328,5 +244,4 @@ fn decode(id: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-#[path = "webauthn_tests.rs"]
 mod tests;
