@@ -27,6 +27,11 @@ impl ReturnTo {
         Self("/".to_owned())
     }
 
+    /// A page of the gateway's own.
+    pub fn own(prefix: &str, path: &str) -> Self {
+        Self(format!("{prefix}/{path}"))
+    }
+
     /// Reads `rd`; anything doubtful becomes the root.
     pub fn read(rd: Option<&str>, judge: &Judge) -> Self {
         rd.and_then(|rd| Self::parse(rd, judge)).unwrap_or_else(Self::root)

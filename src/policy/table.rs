@@ -76,6 +76,12 @@ impl Policy {
         self.written.classes(host.as_str()).any(|table| !table.entries.is_empty())
     }
 
+    /// Whether a route names this host in so many words, itself or by a wildcard; a route without hosts names none here. What a
+    /// return address may lead to.
+    pub fn names_host(&self, host: &Host) -> bool {
+        self.written.classes(host.as_str()).any(|table| !table.entries.is_empty() && !std::ptr::eq(table, &self.written.any))
+    }
+
     /// Whether a request is for the gateway's own pages. Compares what was sent; nothing that only looks like the prefix is served.
     pub fn under_prefix<'a>(&self, path: &Path<'a>) -> PortalMatch<'a> {
         if self.prefix.is_empty() {

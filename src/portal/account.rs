@@ -16,7 +16,9 @@ use crate::account::{Account, MfaPolicy};
 use crate::base::SessionId;
 use crate::factor::{Method, recovery};
 use crate::service::{EnrolPage, LiveSession, Refused, Removal};
-use crate::view::{self, AccountView, BrowserRow, CodesAt, EnrolReason, Enrolled, Note, SessionRow, Setup};
+use crate::view::Note;
+use crate::view::account::{self, AccountView, BrowserRow, Enrolled, SessionRow};
+use crate::view::enrol::{self, CodesAt, Reason, Setup};
 
 pub fn routes() -> Router<Arc<Portal>> {
     Router::new()
@@ -57,7 +59,7 @@ pub async fn show(visit: Visit) -> Response {
 async fn account_page(visit: &Visit, session: &LiveSession, note: Option<Note>) -> Result<Reply, Refused> {
     let account = visit.services.store.account(session.user()).await?.ok_or(Refused::Gone)?;
     let wrong = matches!(note, Some(Note::Error(_)));
-    let page = view::account(&visit.page(), &account_view(visit, session, account, note));
+    let page = account::account(&visit.page(), &account_view(visit, session, account, note));
     Ok(if wrong { Reply::wrong(page) } else { Reply::ok(page) })
 }
 
@@ -124,7 +126,7 @@ fn enrolled(visit: &Visit, account: &Account) -> Vec<Enrolled> {
 async fn password_page(visit: Visit) -> Response {
     with_session(visit, async |visit, session| {
         let account = visit.services.own_account(session).await?;
-        Ok(Reply::ok(view::change_password(&visit.page(), &account.name, visit.request.config.password.min_length, None)))
+        Ok(Reply::ok(account::change_password(&visit.page(), &account.name, visit.request.config.password.min_length, None)))
     })
     .await
 }
@@ -139,7 +141,7 @@ async fn change_password(visit: Visit) -> Response {
             Err(other) => return Err(other),
         };
         let name = session.identity().person.name.clone();
-        Ok(Reply::wrong(view::change_password(&visit.page(), &name, visit.request.config.password.min_length, Some(&note))))
+        Ok(Reply::wrong(account::change_password(&visit.page(), &name, visit.request.config.password.min_length, Some(&note))))
     })
     .await
 }
@@ -150,7 +152,7 @@ async fn ask_removal(visit: Visit) -> Response {
         let rows = enrolled(visit, &account);
         let (method, id) = (visit.query.get("method"), visit.query.get("id"));
         match rows.iter().find(|row| row.method.name() == method && row.id == id) {
-            Some(row) => Ok(Reply::ok(view::confirm_removal(&visit.page(), row, rows.len() == 1))),
+            Some(row) => Ok(Reply::ok(account::confirm_removal(&visit.page(), row, rows.len() == 1))),
             None => Ok(Reply::to(visit, "account")),
         }
     })
@@ -186,8 +188,8 @@ async fn renew_codes(visit: Visit) -> Response {
     with_session(visit, async |visit, session| {
         let codes = visit.services.renew_codes(session, &visit.client).await?;
         let codes: Vec<String> = codes.iter().map(|code| code.expose().to_owned()).collect();
-        let setup = Setup { note: None, steps: None, reason: EnrolReason::Wish };
-        Ok(Reply::ok(view::recovery_codes(&visit.page(), &setup, &codes, CodesAt::Account)))
+        let setup = Setup { note: None, steps: None, reason: Reason::Wish };
+        Ok(Reply::ok(enrol::recovery_codes(&visit.page(), &setup, &codes, CodesAt::Account)))
     })
     .await
 }

@@ -10,7 +10,9 @@ use crate::factor::{Method, qr};
 use crate::login::Enrolling;
 use crate::service::{Confirmed, EnrolPage, EnrolProblem, Refused};
 use crate::session::CookieKind;
-use crate::view::{self, CodesAt, EnrolReason, Note, Offer, Setup, Steps, TotpView};
+use crate::view::enrol::{self, CodesAt, Offer, Reason, Setup, TotpView};
+use crate::view::message::{self, Problem};
+use crate::view::{Note, Steps};
 
 async fn find(visit: &Visit) -> Result<EnrolPage, Refused> {
     visit.services.enrolment(visit.flow, visit.session.clone()).await
@@ -19,11 +21,11 @@ async fn find(visit: &Visit) -> Result<EnrolPage, Refused> {
 fn setup(visit: &Visit, page: &EnrolPage, problem: Option<Note>) -> Setup {
     let own = visit.rd.target().starts_with(&format!("{}/account", visit.request.config.portal.prefix));
     let reason = match (&page.session, own) {
-        (None, _) => EnrolReason::Required,
-        (Some(_), true) => EnrolReason::Wish,
-        (Some(_), false) => EnrolReason::Route,
+        (None, _) => Reason::Required,
+        (Some(_), true) => Reason::Wish,
+        (Some(_), false) => Reason::Route,
     };
-    Setup { note: problem, steps: (reason != EnrolReason::Wish).then_some(Steps { now: 2, of: 2 }), reason }
+    Setup { note: problem, steps: (reason != Reason::Wish).then_some(Steps { now: 2, of: 2 }), reason }
 }
 
 pub async fn choose(visit: Visit) -> Response {
@@ -53,7 +55,7 @@ fn choice_page(visit: &Visit, page: &EnrolPage, problem: Option<Note>) -> maud::
         .filter(|method| *method != Method::Webauthn || !visit.request.host.is_address())
         .map(|method| Offer { method, destination: destination(&page.account, method), set_up: page.account.has(method) })
         .collect();
-    view::choose_enrolment(&visit.page(), &setup(visit, page, problem), &offers)
+    enrol::choose(&visit.page(), &setup(visit, page, problem), &offers)
 }
 
 pub async fn chosen(visit: Visit) -> Response {
@@ -85,7 +87,7 @@ async fn verification(visit: &Visit) -> Result<Reply, Refused> {
     }
     if !visit.services.courier.can_send(Method::Email) {
         let heading = &visit.words.enrol.verify_heading;
-        return Ok(Reply::ok(view::message(&visit.page(), 200, heading, &visit.words.enrol.ask_for_link, &[], None)));
+        return Ok(Reply::ok(message::message(&visit.page(), 200, heading, &visit.words.enrol.ask_for_link, &[], None)));
     }
     Ok(Reply::ok(verify_page(visit, &page, None)))
 }
@@ -93,7 +95,7 @@ async fn verification(visit: &Visit) -> Result<Reply, Refused> {
 fn verify_page(visit: &Visit, page: &EnrolPage, problem: Option<Note>) -> maud::Markup {
     let sent = clocks(page.flow.as_ref().and_then(|flow| flow.sent.as_ref()), Method::Email, visit);
     let digits = visit.request.config.mfa.otp.digits;
-    view::verify_first(&visit.page(), &setup(visit, page, problem), Method::Email, &destination(&page.account, Method::Email), digits, sent)
+    enrol::verify(&visit.page(), &setup(visit, page, problem), Method::Email, &destination(&page.account, Method::Email), digits, sent)
 }
 
 pub async fn send_vouching(visit: Visit) -> Response {
@@ -132,13 +134,13 @@ async fn vouched(visit: &Visit) -> Result<Reply, Refused> {
     }
 }
 
-pub async fn show(visit: Visit, Path(name): Path<String>) -> Response {
+pub async fn show(Path(name): Path<String>, visit: Visit) -> Response {
     let reply = method_page(&visit, &name).await;
     visit.answer(reply)
 }
 
 async fn method_page(visit: &Visit, name: &str) -> Result<Reply, Refused> {
-    let Ok(method) = name.parse::<Method>() else { return Ok(Reply::problem(visit, view::Problem::NotFound)) };
+    let Ok(method) = name.parse::<Method>() else { return Ok(Reply::problem(visit, Problem::NotFound)) };
     let page = find(visit).await?;
     match set_up_page(visit, &page, method, None)? {
         Some(markup) => Ok(Reply::ok(markup)),
@@ -161,18 +163,18 @@ fn set_up_page(visit: &Visit, page: &EnrolPage, method: Method, problem: Option<
                 digits: visit.request.config.mfa.totp.digits,
                 name: visit.form.get("name").to_owned(),
             };
-            view::enrol_totp(&base, &setup, &view)
+            enrol::totp(&base, &setup, &view)
         }
-        (Method::Webauthn, Some(Enrolling::Webauthn { options, .. })) => view::enrol_webauthn(&base, &setup, &options.to_string(), visit.form.get("name")),
+        (Method::Webauthn, Some(Enrolling::Webauthn { options, .. })) => enrol::webauthn(&base, &setup, &options.to_string(), visit.form.get("name")),
         (Method::Email | Method::Sms, Some(Enrolling::Sent { method: chosen })) if *chosen == method => {
             let sent = clocks(flow.sent.as_ref(), method, visit);
-            view::enrol_sent_code(&base, &setup, method, &destination(&page.account, method), visit.request.config.mfa.otp.digits, sent)
+            enrol::sent_code(&base, &setup, method, &destination(&page.account, method), visit.request.config.mfa.otp.digits, sent)
         }
         _ => return Ok(None),
     }))
 }
 
-pub async fn confirm(visit: Visit, Path(name): Path<String>) -> Response {
+pub async fn confirm(Path(name): Path<String>, visit: Visit) -> Response {
     let reply = confirmed(&visit, &name).await;
     visit.answer(reply)
 }
@@ -199,7 +201,7 @@ async fn confirmed(visit: &Visit, name: &str) -> Result<Reply, Refused> {
     }
 }
 
-pub async fn resend(visit: Visit, Path(name): Path<String>) -> Response {
+pub async fn resend(Path(name): Path<String>, visit: Visit) -> Response {
     let reply = send_again(&visit, &name).await;
     visit.answer(reply)
 }
@@ -227,8 +229,8 @@ pub async fn codes(visit: Visit) -> Response {
 async fn show_codes(visit: &Visit) -> Result<Reply, Refused> {
     let page = find(visit).await?;
     let codes: Vec<String> = visit.services.codes(&page)?.iter().map(|code| code.expose().to_owned()).collect();
-    let setup = Setup { note: None, steps: None, reason: EnrolReason::Required };
-    Ok(Reply::ok(view::recovery_codes(&visit.page(), &setup, &codes, CodesAt::FirstEnrolment)))
+    let setup = Setup { note: None, steps: None, reason: Reason::Required };
+    Ok(Reply::ok(enrol::recovery_codes(&visit.page(), &setup, &codes, CodesAt::FirstEnrolment)))
 }
 
 pub async fn codes_saved(visit: Visit) -> Response {

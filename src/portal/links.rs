@@ -8,7 +8,9 @@ use crate::factor::Method;
 use crate::service::Refused;
 use crate::session::CookieKind;
 use crate::store::LinkKind;
-use crate::view::{self, LinkView, Note, fill};
+use crate::view::message::{self, Problem, Way};
+use crate::view::password::{self, LinkView};
+use crate::view::{Note, fill};
 
 pub async fn setup(visit: Visit) -> Response {
     let reply = link_page(&visit, LinkKind::Setup).await;
@@ -22,9 +24,9 @@ pub async fn reset(visit: Visit) -> Response {
 
 fn ask_page(visit: &Visit) -> Result<Reply, Refused> {
     if !visit.services.courier.can_send(Method::Email) {
-        return Ok(Reply::problem(visit, view::Problem::NotFound));
+        return Ok(Reply::problem(visit, Problem::NotFound));
     }
-    Ok(Reply::ok(view::reset_request(&visit.page(), "", None)))
+    Ok(Reply::ok(password::reset_request(&visit.page(), "", None)))
 }
 
 async fn link_page(visit: &Visit, kind: LinkKind) -> Result<Reply, Refused> {
@@ -39,8 +41,8 @@ async fn link_page(visit: &Visit, kind: LinkKind) -> Result<Reply, Refused> {
 /// 410 would tell no more than that: used, expired, or never there.
 fn gone(visit: &Visit) -> Reply {
     let words = visit.words;
-    let way = view::Way { label: words.password.to_login.clone(), href: visit.page().link("login") };
-    Reply::wrong(view::message(&visit.page(), 422, &words.problem.not_found_heading, &words.note.link_gone, &[way], None))
+    let way = Way { label: words.password.to_login.clone(), href: visit.page().link("login") };
+    Reply::wrong(message::message(&visit.page(), 422, &words.problem.not_found_heading, &words.note.link_gone, &[way], None))
 }
 
 fn form(visit: &Visit, kind: LinkKind, token: &str, account: &crate::account::Account, note: Option<Note>) -> maud::Markup {
@@ -52,8 +54,8 @@ fn form(visit: &Visit, kind: LinkKind, token: &str, account: &crate::account::Ac
         note,
     };
     match kind {
-        LinkKind::Setup => view::setup(&visit.page(), &view),
-        LinkKind::Reset => view::reset_set(&visit.page(), &view),
+        LinkKind::Setup => password::setup(&visit.page(), &view),
+        LinkKind::Reset => password::reset_set(&visit.page(), &view),
     }
 }
 
@@ -88,7 +90,7 @@ pub fn weak_note(visit: &Visit, weak: crate::factor::blocklist::Weak) -> Note {
     Note::Error(match weak {
         Weak::TooShort { .. } => fill(&words.password_short, &[("min", &least)]),
         Weak::TooLong => words.password_long.clone(),
-        _ => words.password_common.clone(),
+        Weak::Common | Weak::Pattern | Weak::Personal => words.password_common.clone(),
     })
 }
 
@@ -100,9 +102,9 @@ pub async fn ask(visit: Visit) -> Response {
 /// The same words and the same work at once, whoever's name it was.
 fn asked(visit: &Visit) -> Result<Reply, Refused> {
     if !visit.services.courier.can_send(Method::Email) {
-        return Ok(Reply::problem(visit, view::Problem::NotFound));
+        return Ok(Reply::problem(visit, Problem::NotFound));
     }
     let name: String = visit.form.get("username").chars().take(512).collect();
     visit.services.ask_for_reset(name, visit.client.clone())?;
-    Ok(Reply::ok(view::reset_sent(&visit.page())))
+    Ok(Reply::ok(password::reset_sent(&visit.page())))
 }

@@ -7,7 +7,8 @@ use super::visit::Visit;
 use crate::factor::Method;
 use crate::service::{Entry, Refused, Signed};
 use crate::session::CookieKind;
-use crate::view::{self, LoginView, Note, Steps};
+use crate::view::login::{self, LoginView};
+use crate::view::{Note, Steps};
 
 /// The name field takes a name or an address; nothing longer is one.
 const LONGEST_NAME: usize = 512;
@@ -37,7 +38,7 @@ fn form(visit: &Visit, username: &str, note: Option<Note>, again: bool) -> maud:
         passkey,
         steps: (!again).then_some(Steps { now: 1, of: 2 }),
     };
-    view::login(&visit.page(), &view)
+    login::login(&visit.page(), &view)
 }
 
 pub async fn submit(visit: Visit) -> Response {

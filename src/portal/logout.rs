@@ -7,12 +7,12 @@ use super::visit::Visit;
 use crate::service::Refused;
 use crate::service::audit::{Actor, Event};
 use crate::session::{CookieKind, EndReason};
-use crate::view;
+use crate::view::message;
 
 pub async fn ask(visit: Visit) -> Response {
     let reply = match &visit.session {
-        Some(session) => Reply::ok(view::logout(&visit.page(), &session.identity().person.name)),
-        None => Reply::ok(view::signed_out(&visit.page())).cookie(visit.cookies.expire(CookieKind::Flow)),
+        Some(session) => Reply::ok(message::logout(&visit.page(), &session.identity().person.name)),
+        None => Reply::ok(message::signed_out(&visit.page())).cookie(visit.cookies.expire(CookieKind::Flow)),
     };
     visit.answer(Ok(reply))
 }
@@ -28,6 +28,6 @@ async fn end_now(visit: &Visit) -> Result<Reply, Refused> {
         let name = session.identity().person.name.clone();
         visit.services.audit(Event::SignedOut, Some(&name), Actor::User(&visit.client), "").await?;
     }
-    let reply = Reply::ok(view::signed_out(&visit.page()));
+    let reply = Reply::ok(message::signed_out(&visit.page()));
     Ok(reply.cookie(visit.cookies.expire(CookieKind::Session)).cookie(visit.cookies.expire(CookieKind::Flow)))
 }

@@ -10,7 +10,9 @@ use super::visit::Visit;
 use crate::factor::otp::{SentCode, mask_email, mask_phone};
 use crate::factor::{Method, MethodSet};
 use crate::service::{Pending, Refused, SecondProblem};
-use crate::view::{self, Choice, Note, Second, Sent, fill};
+use crate::view::message::Problem;
+use crate::view::mfa::{self, Choice, Second, Sent};
+use crate::view::{Note, fill};
 
 /// The user at the second door, and what may be asked for there.
 pub struct Door {
@@ -125,7 +127,7 @@ fn choice_page(visit: &Visit, door: &Door, problem: Option<Note>) -> maud::Marku
         last_used: account.last_method == Some(method),
     };
     let choices: Vec<Choice> = door.ordered().into_iter().map(choice).collect();
-    view::choose_second(&visit.page(), &door.second(visit, problem), &choices)
+    mfa::choose(&visit.page(), &door.second(visit, problem), &choices)
 }
 
 pub async fn chosen(visit: Visit) -> Response {
@@ -155,13 +157,13 @@ fn offered(door: &Door, method: Method) -> bool {
     door.methods.contains(method) || method == Method::Recovery && door.recovery
 }
 
-pub async fn show(visit: Visit, Path(name): Path<String>) -> Response {
+pub async fn show(Path(name): Path<String>, visit: Visit) -> Response {
     let reply = method_page(&visit, &name).await;
     visit.answer(reply)
 }
 
 async fn method_page(visit: &Visit, name: &str) -> Result<Reply, Refused> {
-    let Ok(method) = name.parse::<Method>() else { return Ok(Reply::problem(visit, view::Problem::NotFound)) };
+    let Ok(method) = name.parse::<Method>() else { return Ok(Reply::problem(visit, Problem::NotFound)) };
     let door = Door::find(visit).await?;
     if door.is_needless(visit) {
         return Ok(Reply::go(visit.rd.as_str()));
@@ -179,12 +181,12 @@ fn code_page(visit: &Visit, door: &Door, method: Method, problem: Option<Note>) 
     let (page, second) = (visit.page(), door.second(visit, problem));
     let account = &door.pending.account;
     match method {
-        Method::Recovery => view::recovery(&page, &second),
+        Method::Recovery => mfa::recovery(&page, &second),
         Method::Email | Method::Sms => {
             let sent = clocks(door.pending.flow.as_ref().and_then(|flow| flow.sent.as_ref()), method, visit);
-            view::sent_code(&page, &second, method, &destination(account, method), visit.request.config.mfa.otp.digits, sent)
+            mfa::sent_code(&page, &second, method, &destination(account, method), visit.request.config.mfa.otp.digits, sent)
         }
-        Method::Totp | Method::Webauthn => view::totp(&page, &second, account.totp.as_ref().map_or(6, |totp| totp.digits)),
+        Method::Totp | Method::Webauthn => mfa::totp(&page, &second, account.totp.as_ref().map_or(6, |totp| totp.digits)),
     }
 }
 
@@ -192,12 +194,12 @@ async fn key_page(visit: &Visit, door: &Door, problem: Option<Note>) -> Result<R
     let wrong = problem.is_some();
     let (flow, options) = visit.services.key_challenge(&door.pending, &visit.client).await?;
     let keys: Vec<&str> = door.pending.account.webauthn.iter().map(|key| key.name.as_str()).collect();
-    let page = view::webauthn(&visit.page(), &door.second(visit, problem), &options.to_string(), &keys.join(", "));
+    let page = mfa::webauthn(&visit.page(), &door.second(visit, problem), &options.to_string(), &keys.join(", "));
     let reply = if wrong { Reply::wrong(page) } else { Reply::ok(page) };
     Ok(reply.cookie(visit.flow_cookie(flow.id)))
 }
 
-pub async fn submit(visit: Visit, Path(name): Path<String>) -> Response {
+pub async fn submit(Path(name): Path<String>, visit: Visit) -> Response {
     let reply = prove(&visit, &name).await;
     visit.answer(reply)
 }
@@ -224,7 +226,7 @@ async fn prove(visit: &Visit, name: &str) -> Result<Reply, Refused> {
     }
 }
 
-pub async fn resend(visit: Visit, Path(name): Path<String>) -> Response {
+pub async fn resend(Path(name): Path<String>, visit: Visit) -> Response {
     let reply = send_again(&visit, &name).await;
     visit.answer(reply)
 }

@@ -10,7 +10,7 @@ use maud::Markup;
 use super::visit::Visit;
 use crate::service::{EnrolProblem, Refused};
 use crate::session::CookieKind;
-use crate::view::{self, Problem};
+use crate::view::message::{self, Problem};
 
 /// Scripts and styles are files of our own; nothing is loaded from, sent to or framed by anybody else. (OWASP ASVS 3.4.)
 pub const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -50,7 +50,7 @@ impl Reply {
 
     pub fn problem(visit: &Visit, problem: Problem) -> Self {
         let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut reply = Self::page(status, view::problem(&visit.page(), problem, Some(&visit.request.request_id)));
+        let mut reply = Self::page(status, message::problem(&visit.page(), problem, Some(&visit.request.request_id)));
         reply.retry_after = match problem {
             Problem::Throttled(wait) => Some(wait),
             Problem::Unavailable => Some(Duration::from_secs(5)),

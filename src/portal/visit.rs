@@ -151,7 +151,7 @@ impl Visit {
     /// Pages are for people: a script of the app behind us, which shares our origin, reads none and posts to none.
     fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), Response> {
         if !matches!(headers.get("sec-fetch-mode").map(|mode| mode.as_bytes()), None | Some(b"navigate")) {
-            return Err(self.answer(Ok(Reply::problem(self, crate::view::Problem::Csrf))));
+            return Err(self.answer(Ok(Reply::problem(self, crate::view::message::Problem::Csrf))));
         }
         if matches!(*method, Method::GET | Method::HEAD) {
             return Ok(());
@@ -159,10 +159,10 @@ impl Visit {
         let problem = match csrf::sender(headers, &self.request.authority, self.request.secure) {
             Sender::OtherScheme => {
                 tracing::warn!(client = %self.request.client, "a form came over another scheme than it was made for; is the proxy in front missing in server.trusted_proxies?");
-                Some(crate::view::Problem::CsrfScheme)
+                Some(crate::view::message::Problem::CsrfScheme)
             }
-            Sender::Foreign => Some(crate::view::Problem::Csrf),
-            Sender::Own => (!self.csrf.accepts(self.form.get("csrf"), &self.services.live.keys())).then_some(crate::view::Problem::Csrf),
+            Sender::Foreign => Some(crate::view::message::Problem::Csrf),
+            Sender::Own => (!self.csrf.accepts(self.form.get("csrf"), &self.services.live.keys())).then_some(crate::view::message::Problem::Csrf),
         };
         match problem {
             Some(problem) => Err(self.answer(Ok(Reply::problem(self, problem)))),
@@ -183,6 +183,11 @@ impl Visit {
             rd: if rd == "/" { String::new() } else { rd.to_owned() },
             help: None,
         }
+    }
+
+    /// What is answered from here on leads back to a page of ours.
+    pub fn come_back_to(&mut self, path: &str) {
+        self.rd = ReturnTo::own(&self.request.config.portal.prefix, path);
     }
 
     /// What the place that the user is going to demands.

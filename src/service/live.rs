@@ -144,6 +144,11 @@ impl Live {
         Some(session)
     }
 
+    /// The keys in force.
+    pub fn keys(&self) -> Arc<KeyRing> {
+        self.keys.load_full()
+    }
+
     /// The cookie's value for a session.
     pub fn token(&self, id: SessionId) -> String {
         self.keys.load().sign(Purpose::Session, id.as_bytes())

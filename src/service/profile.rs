@@ -148,10 +148,10 @@ impl Services {
         Ok(others.len())
     }
 
-    /// Forgets a browser: it is no longer trusted, nor known.
-    pub async fn forget_browser(&self, session: &LiveSession, browser: &str, client: &Client) -> Result<(), Refused> {
+    /// Forgets a browser, or all: no longer trusted, nor known.
+    pub async fn forget_browser(&self, session: &LiveSession, browser: Option<&str>, client: &Client) -> Result<(), Refused> {
         let outcome = self.store.update_account(session.user(), |account| {
-            account.browsers.retain(|known| known.id != browser);
+            account.browsers.retain(|known| browser.is_some_and(|id| known.id != id));
             Edit::Write(account.name.clone())
         });
         let Some(Ok(name)) = outcome.await? else { return Err(Refused::Gone) };

@@ -51,7 +51,7 @@ pub fn pages(words: &'static Words) -> Vec<(&'static str, Markup)> {
 
 fn sign_in(p: &Page) -> Vec<(&'static str, Markup)> {
     let n = &p.words.note;
-    let first = LoginView { forgot: true, passkey: Some(OPTIONS.into()), steps: Some(Steps { now: 1, of: 2 }), ..LoginView::default() };
+    let first = LoginView { forgot: true, passkey: Some((OPTIONS.into(), "sealed".into())), steps: Some(Steps { now: 1, of: 2 }), ..LoginView::default() };
     let wrong = LoginView { username: "alice".into(), note: Some(Note::Error(n.login_wrong.clone())), ..first.clone() };
     let again = LoginView { username: "alice".into(), reauthenticate: true, ..LoginView::default() };
     vec![("login", login(p, &first)), ("login-wrong", login(p, &wrong)), ("login-again", login(p, &again))]
@@ -91,8 +91,7 @@ fn second_step(p: &Page) -> Vec<(&'static str, Markup)> {
 
 /// A QR code as the gateway draws it; an empty square where that failed.
 fn qr(text: &str) -> String {
-    let code = qrcode::QrCode::new(text.as_bytes());
-    code.map(|code| code.render::<qrcode::render::svg::Color<'_>>().build()).unwrap_or_else(|_| "<svg/>".into())
+    crate::factor::qr::svg(text, "QR code").unwrap_or_else(|_| "<svg/>".into())
 }
 
 fn set_up(p: &Page) -> Vec<(&'static str, Markup)> {

@@ -17,8 +17,9 @@ pub struct LoginView {
     pub reauthenticate: bool,
     /// Whether `reset` is offered.
     pub forgot: bool,
-    /// Options of a discoverable WebAuthn sign-in as JSON; absent: no passkey is offered.
-    pub passkey: Option<String>,
+    /// Options of a discoverable WebAuthn sign-in as JSON, and the sealed challenge that goes back with the answer; absent: no
+    /// passkey is offered.
+    pub passkey: Option<(String, String)>,
     pub steps: Option<Steps>,
 }
 
@@ -45,7 +46,7 @@ pub fn login(page: &Page, view: &LoginView) -> Markup {
         &head,
         html! {
             (form(page, "login", credentials(page, view)))
-            @if let Some(options) = &view.passkey { (passkey(page, options)) }
+            @if let Some((options, challenge)) = &view.passkey { (passkey(page, options, challenge)) }
             @if view.forgot && !view.reauthenticate {
                 p.row.middle { a href=(page.link("reset")) { (words.forgot) } }
             }
@@ -83,13 +84,14 @@ fn credentials(page: &Page, view: &LoginView) -> Markup {
     }
 }
 
-fn passkey(page: &Page, options: &str) -> Markup {
+fn passkey(page: &Page, options: &str, challenge: &str) -> Markup {
     let words = &page.words.login;
     let c = Ceremony { path: "login/passkey", kind: "get", options, hidden: true, conditional: true };
     ceremony(
         page,
         &c,
         html! {
+            input type="hidden" name="challenge" value=(challenge);
             p.or { span { (words.or) } }
             button.second #passkey { (super::icon::method(crate::factor::Method::Webauthn)) (words.passkey) }
         },

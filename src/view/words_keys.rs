@@ -58,7 +58,8 @@ words! {
         webauthn_start, webauthn_no_script, webauthn_unsupported, webauthn_failed, trust, trust_hint,
     }
     enrol: Enrol {
-        heading, lead, lead_required, lead_route, nothing, set_up, verify_heading, verify_lead_email, verify_lead_sms, totp_heading,
+        heading, lead, lead_required, lead_route, nothing, set_up, verify_heading, verify_lead_email, verify_lead_sms, ask_for_link,
+        totp_heading,
         totp_scan, totp_qr, totp_key, totp_open, totp_confirm, totp_name, totp_name_example, confirm, webauthn_heading, webauthn_lead,
         webauthn_name, webauthn_name_example, webauthn_start, email_heading, sms_heading, codes_heading, codes_lead, codes_again,
         codes_list, copy, copied, download, print, codes_saved, codes_after, grace_heading, grace_lead, grace_now, grace_later,
