@@ -73,6 +73,53 @@ async fn malformed_requests_and_hidden_places_are_refused() {
 }
 
 #[tokio::test]
+async fn an_answer_of_ours_leaves_the_connection_usable_unless_a_body_is_unread() {
+    let (_house, running) = gateway(vec![route("app", "", Level::OneFactor, &[nobody()])]);
+    let mut client = connect(&running).await;
+    for method in ["HEAD", "GET", "HEAD"] {
+        client.write_all(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await.unwrap();
+        let head = soon(read_head(&mut client)).await.unwrap();
+        assert!(head.starts_with("HTTP/1.1 401") && head.contains("keep-alive"), "{head}");
+        let length: usize = head.to_lowercase().split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
+        if method == "GET" {
+            soon(client.read_exact(&mut vec![0; length])).await.unwrap();
+        }
+    }
+    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut rest = String::new();
+    soon(client.read_to_string(&mut rest)).await.unwrap();
+    assert!(rest.starts_with("HTTP/1.1 401") && rest.contains("close") && rest.matches("HTTP/1.1").count() == 1, "{rest}");
+}
+
+#[tokio::test]
+async fn a_trailer_of_a_clients_does_not_arrive() {
+    let app = upstream(|mut stream| async move {
+        let mut all = Vec::new();
+        while !String::from_utf8_lossy(&all).contains("body") || !all.ends_with(b"0\r\n\r\n") {
+            all.push(stream.read_u8().await.unwrap());
+        }
+        let all = String::from_utf8_lossy(&all);
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{all}", all.len());
+        let _ = stream.write_all(answer.as_bytes()).await;
+    })
+    .await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTrailer: Remote-User\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answer = ask(&running, &format!("{head}4\r\nbody\r\n0\r\nRemote-User: root\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("body") && !answer.contains("Remote-User"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_panic_ends_in_a_refusal_and_one_record() {
+    let app = mirror().await;
+    let (house, running) = gateway(vec![route("app", "", Level::OneFactor, &[app])]);
+    let answer = get(&running, "/", "Cookie: vestibule=panic\r\n").await;
+    assert_eq!(answer, "");
+    assert_eq!(house.records(1).await, ["GET / 0 cut"]);
+    assert!(get(&running, "/", SIGNED_IN).await.starts_with("HTTP/1.1 200"), "the shard goes on");
+}
+
+#[tokio::test]
 async fn a_dead_upstream_is_passed_over() {
     let app = mirror().await;
     let (house, running) =
@@ -243,20 +290,29 @@ async fn connections_over_the_limit_are_closed_at_once() {
     let mut config = Config::default();
     config.limits.connections_per_ip = 2;
     let (_house, running) = gateway_with(config);
-    while running.connections() > 0 {
-        tokio::task::yield_now().await;
-    }
-    let (mut a, mut b) = (connect(&running).await, connect(&running).await);
-    while running.connections() < 2 {
-        tokio::task::yield_now().await;
-    }
+    let (mut first, mut second) = (seated(&running).await, seated(&running).await);
     let mut third = connect(&running).await;
     assert_eq!(soon(third.read(&mut [0; 16])).await.unwrap_or(0), 0);
-    let (mut one, mut other) = ([0; 1], [0; 1]);
-    let closed = async {
-        tokio::select! { _ = a.read(&mut one) => (), _ = b.read(&mut other) => () }
-    };
-    assert!(tokio::time::timeout(Duration::from_millis(50), closed).await.is_err(), "those who have a seat keep it");
+    for client in [&mut first, &mut second] {
+        assert!(talks(client).await, "those who have a seat keep it");
+    }
+}
+
+/// A connection that is served. The gateway's own look at its address may still have a seat for a moment.
+async fn seated(running: &Running) -> TcpStream {
+    loop {
+        let mut client = connect(running).await;
+        if talks(&mut client).await {
+            return client;
+        }
+    }
+}
+
+async fn talks(client: &mut TcpStream) -> bool {
+    if client.write_all(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await.is_err() {
+        return false;
+    }
+    soon(read_head(client)).await.is_some_and(|head| head.starts_with("HTTP/1.1 404"))
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ mod upstream;
 mod live_support;
 #[cfg(test)]
 mod live_tests;
+#[cfg(test)]
+mod tls_tests;
 
 pub use cookies::OwnCookies;
 pub use front::{AccessRecord, ErrorPage, Front, Lookup, Outcome, PortalAnswer, PortalContext, Snapshot, Visitor};
