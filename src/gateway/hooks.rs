@@ -1,4 +1,4 @@
-//! The gateway as pingora sees it. Guarantees that nothing is forwarded without an [`super::judge::Admission`], that identity
+//! The gateway as pingora sees it. Guarantees that nothing is forwarded without an `Admission`, that identity
 //! headers are written last, and that each request makes one access record.
 
 use std::sync::Arc;

@@ -218,6 +218,17 @@ async fn no_websocket_is_lost_under_load() {
 }
 
 #[tokio::test]
+async fn what_a_client_sends_ahead_of_the_101_arrives_first() {
+    let app = sockets().await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let mut client = connect(&running).await;
+    client.write_all(format!("{UPGRADE}\r\nearly").as_bytes()).await.unwrap();
+    soon(read_until(&mut client, "hello")).await;
+    client.write_all(b" bird").await.unwrap();
+    soon(read_until(&mut client, "early bird")).await;
+}
+
+#[tokio::test]
 async fn a_websocket_from_elsewhere_or_without_a_session_opens_nothing() {
     let app = sockets().await;
     let (_house, running) = gateway(vec![route("app", "", Level::OneFactor, &[app])]);
@@ -318,10 +329,12 @@ async fn talks(client: &mut TcpStream) -> bool {
 #[tokio::test]
 async fn a_stop_waits_for_what_is_under_way_and_for_nothing_else() {
     let (go, gone) = tokio::sync::watch::channel(false);
+    let (arrive, mut arrived) = tokio::sync::watch::channel(false);
     let app = upstream(move |mut stream| {
-        let mut gone = gone.clone();
+        let (mut gone, arrive) = (gone.clone(), arrive.clone());
         async move {
             read_head(&mut stream).await;
+            arrive.send_replace(true);
             gone.wait_for(|g| *g).await.unwrap();
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").await;
         }
@@ -331,9 +344,7 @@ async fn a_stop_waits_for_what_is_under_way_and_for_nothing_else() {
     let idle = connect(&running).await;
     let mut busy = connect(&running).await;
     busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-    while running.connections() < 2 {
-        tokio::task::yield_now().await;
-    }
+    soon(arrived.wait_for(|a| *a)).await.unwrap();
     running.stop();
     go.send_replace(true);
     soon(read_until(&mut busy, "done")).await;

@@ -87,6 +87,26 @@ async fn over_tls_the_cookie_has_its_prefix_and_the_upstream_hears_https() {
     }
 }
 
+#[tokio::test]
+async fn a_silent_http_2_client_is_cut_and_a_quiet_one_is_kept() {
+    let mut config = Config::default();
+    config.limits.header_timeout = std::time::Duration::from_millis(200);
+    let certificates = Certificates::load(&files(&["first"])).unwrap();
+    let front: Arc<dyn Front> = House::new(config) as _;
+    let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: Some(certificates) };
+    let running = start(&front, &[listener], &Settings { shards: 1, ..Settings::default() }).unwrap();
+    let mut silent = secure_connect(&running, "first.example", &[b"h2"]).await;
+    let mut quiet = secure_connect(&running, "first.example", &[b"h2"]).await;
+    // The connection preface and an empty SETTINGS frame (RFC 9113 section 3.4).
+    quiet.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let ended = async |stream: &mut TlsStream<TcpStream>| {
+        let mut all = Vec::new();
+        tokio::time::timeout(std::time::Duration::from_secs(1), stream.read_to_end(&mut all)).await.is_ok()
+    };
+    assert!(ended(&mut silent).await);
+    assert!(!ended(&mut quiet).await);
+}
+
 /// An upstream that speaks TLS: it answers an upgrade with 101 and a word, anything else with 200.
 async fn secure_upstream() -> std::net::SocketAddr {
     let key = PrivateKeyDer::from_pem_file(data("first.key")).unwrap();
