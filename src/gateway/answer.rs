@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn navigations_are_told_from_the_rest() {
-        let cases: [(&str, &[(&str, &str)], bool); 11] = [
+        type Headers = &'static [(&'static str, &'static str)];
+        let cases: [(&str, Headers, bool); 11] = [
             ("GET", &[("sec-fetch-mode", "navigate")], true),
             ("HEAD", &[("sec-fetch-mode", "navigate"), ("accept", "*/*")], true),
             ("POST", &[("sec-fetch-mode", "navigate")], false),

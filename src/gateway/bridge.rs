@@ -17,6 +17,8 @@ use super::respond;
 const MAX_BODY: usize = 64 * 1024;
 /// How long that may take, in all.
 const BODY_DEADLINE: Duration = Duration::from_secs(15);
+/// How long the portal may take; it queues for password hashes.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Has the portal answer a request.
 ///
@@ -33,7 +35,10 @@ pub async fn cross(session: &mut Session, context: &mut Context, token: Option<S
     let Some((request, about)) = request(session, context, body, token) else {
         return respond::refuse(session, context, StatusCode::BAD_REQUEST, Outcome::Refused, "malformed").await;
     };
-    let (parts, body) = context.front().portal(request, about).await.into_parts();
+    let Ok(answer) = tokio::time::timeout(ANSWER_DEADLINE, context.front().portal(request, about)).await else {
+        return respond::refuse(session, context, StatusCode::SERVICE_UNAVAILABLE, Outcome::Failed, "portal_timeout").await;
+    };
+    let (parts, body) = answer.into_parts();
     context.ends(Outcome::Portal, "");
     let headers = parts.headers.iter().filter(|(name, _)| **name != header::CONTENT_LENGTH && **name != header::TRANSFER_ENCODING);
     let headers = headers.map(|(name, value)| (name.clone(), value.clone())).collect();

@@ -77,7 +77,7 @@ impl Context {
         &self.front
     }
 
-    /// Says how the request ends, for the record. The first word counts, except that an error may follow a success.
+    /// Says how the request ends, for the record. The last word counts.
     pub fn ends(&mut self, outcome: Outcome, reason: &'static str) {
         self.story.outcome = outcome;
         self.story.reason = reason;

@@ -32,15 +32,18 @@ impl Crowd {
 
     /// A seat, where there is one. `exempt`: the peer is a trusted proxy that brings many clients, only the total counts.
     pub fn enter(self: &Arc<Self>, peer: IpAddr, exempt: bool) -> Option<Seat> {
-        let client = ClientAddr::new(peer).group();
         if self.total.fetch_add(1, Ordering::AcqRel) >= self.limit {
             self.total.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        *self.clients.entry(client).or_insert(0) += 1;
+        let client = ClientAddr::new(peer).group();
+        // From here on dropping the seat gives both counts back.
         let seat = Seat { crowd: Arc::clone(self), client };
-        let count = self.clients.get(&client).map_or(0, |c| *c);
-        (exempt || count <= self.per_client).then_some(seat)
+        let mut count = self.clients.entry(client).or_insert(0);
+        *count += 1;
+        let fits = exempt || *count <= self.per_client;
+        drop(count);
+        fits.then_some(seat)
     }
 
     /// Connections just now.

@@ -3,7 +3,8 @@
 //! letters and digits read as `-`, as CGI, WSGI and PHP servers do when they make variables of them.
 //!
 //! Beyond the contract's names, what says the same (`Forwarded`, `X-Real-IP`, ...) is dropped, and so is what makes a
-//! framework serve another path than the one that was judged (`X-Original-URL`, `X-Rewrite-URL`). A method override is
+//! framework serve another path than the one that was judged (`X-Original-URL`, `X-Rewrite-URL`), and `Proxy`, which CGI
+//! programs take for their own configuration (CVE-2016-5385 and its kin). A method override is
 //! dropped unless it comes with POST, the one method on which frameworks are meant to heed it.
 
 use http::header::{COOKIE, HOST, HeaderName};
@@ -14,7 +15,7 @@ use super::cookies::OwnCookies;
 use super::request::{self, Asked};
 use crate::policy::{HostHeader, Person, Route, Upstream};
 
-const OWNED: [&str; 19] = [
+const OWNED: [&str; 20] = [
     "remote-user",
     "remote-name",
     "remote-email",
@@ -34,6 +35,7 @@ const OWNED: [&str; 19] = [
     "x-original-uri",
     "x-rewrite-url",
     "x-request-id",
+    "proxy",
 ];
 
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];

@@ -1,8 +1,9 @@
-//! The gateway as pingora sees it. Guarantees that nothing is forwarded without an [`super::judge::Admission`], that identity
+//! The gateway as pingora sees it. Guarantees that nothing is forwarded without an `Admission`, that identity
 //! headers are written last, and that each request makes one access record.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{HeaderMap, StatusCode, header};
@@ -20,6 +21,9 @@ use super::{answer, bridge, edge, failure, judge, respond, tunnel};
 
 /// How long an idle connection is kept, in seconds; pingora's own reading of HTTP/1.1 would keep it for ever.
 const KEEPALIVE: u64 = edge::IDLE.as_secs();
+
+/// How long a client may leave a piece of an answer unread before it counts as gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The hooks of one shard.
 pub struct Gate {
@@ -71,6 +75,7 @@ impl ProxyHttp for Gate {
 
     async fn early_request_filter(&self, session: &mut Session, _context: &mut Context) -> Result<()> {
         edge::header_is_read();
+        session.set_write_timeout(Some(WRITE_TIMEOUT));
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(KEEPALIVE));
         }
@@ -159,6 +164,7 @@ impl ProxyHttp for Gate {
     }
 
     async fn response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        context.story.status = response.status.as_u16();
         if context.expire_cookie && !response.status.is_informational() {
             let secure = context.asked.as_ref().is_some_and(|a| a.secure);
             for value in context.snapshot.cookies.expiries(secure) {

@@ -1,9 +1,9 @@
 //! The pingora front: everything between a client's connection and the upstream's.
 //!
-//! A request comes over a [`shard`]'s listener and a [`socket`], through the [`edge`] into pingora's proxy, whose [`hooks`]
-//! have the [`course`] plotted: [`request`] reads it, [`cookies`] find the session, [`judge`] asks the policy core. Then it is
-//! answered ([`answer`], [`respond`]), taken to the portal ([`bridge`]), carried as a WebSocket ([`tunnel`]), or forwarded by
-//! pingora to an [`upstream`] with the gateway's [`headers`]. [`front`] is all that this room asks of the rest.
+//! A request comes over a `shard`'s listener and a `socket`, through the `edge` into pingora's proxy, whose `hooks`
+//! have the `course` plotted: `request` reads it, `cookies` find the session, `judge` asks the policy core. Then it is
+//! answered (`answer`, `respond`), taken to the portal (`bridge`), carried as a WebSocket (`tunnel`), or forwarded by
+//! pingora to an `upstream` with the gateway's `headers`. `front` is all that this room asks of the rest.
 
 mod answer;
 mod bridge;
@@ -33,6 +33,8 @@ mod upstream;
 mod live_support;
 #[cfg(test)]
 mod live_tests;
+#[cfg(test)]
+mod tls_tests;
 
 pub use cookies::OwnCookies;
 pub use front::{AccessRecord, ErrorPage, Front, Lookup, Outcome, PortalAnswer, PortalContext, Snapshot, Visitor};

@@ -40,7 +40,12 @@ impl Shard {
     pub async fn run(self: Arc<Self>, listeners: Vec<(TcpListener, Option<Arc<Certificates>>)>) {
         let mut loops = JoinSet::new();
         for (listener, certificates) in listeners {
-            let acceptor = certificates.and_then(acceptor).map(Arc::new);
+            let acceptor = match certificates.map(acceptor) {
+                None => None,
+                Some(Some(acceptor)) => Some(Arc::new(acceptor)),
+                // Never in plain text what was meant for TLS.
+                Some(None) => continue,
+            };
             loops.spawn(Arc::clone(&self).accept(listener, acceptor));
         }
         while loops.join_next().await.is_some() {}

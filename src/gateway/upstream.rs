@@ -54,7 +54,7 @@ pub struct Trust {
 pub struct Endpoint {
     pub upstream: Upstream,
     pub label: String,
-    /// Milliseconds after [`epoch`]; zero: never failed.
+    /// As [`millis`] counts; zero: never failed.
     resting_until: AtomicU64,
     addresses: Mutex<Option<(Instant, Arc<[SocketAddr]>)>>,
     turn: AtomicUsize,
