@@ -1,1 +1,262 @@
-//! (room app)
+//! Everything that lives as long as the process, assembled once; and what the gateway asks of it, request by request.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tower::ServiceExt;
+
+use crate::base::{Clock, SessionId, Time};
+use crate::config::Config;
+use crate::gateway::{AccessRecord, ErrorPage, Front, Lookup, PortalAnswer, PortalContext, Snapshot, Visitor};
+use crate::notify::{Notifier, Outbox, Texts};
+use crate::policy::{Identity, Policy};
+use crate::portal::{self, Portal};
+use crate::service::live::{Found, Live, LiveSession};
+use crate::service::{Courier, Services};
+use crate::session::{KeyRing, SessionRecord};
+use crate::store::{Store, keyfile};
+use crate::telemetry::Telemetry;
+use crate::view::message::{self, Problem};
+use crate::view::{Page, Words};
+
+/// How often sessions are swept and their last use is written down.
+const SWEEP: Duration = Duration::from_secs(20);
+
+/// The assembled program.
+pub struct App {
+    pub services: Arc<Services>,
+    pub telemetry: Arc<Telemetry>,
+    snapshot: ArcSwap<Snapshot>,
+    router: Router,
+    /// Where everything runs that is not a forwarded request.
+    work: Handle,
+}
+
+/// Where messages go.
+pub enum Post {
+    /// As the configuration says.
+    Configured,
+    /// Kept in memory: the demo and the tests.
+    Outbox(Arc<Outbox>),
+}
+
+impl App {
+    /// Opens the store below the data folder and puts the program together. Call on the runtime that will do the work.
+    ///
+    /// # Errors
+    /// Whatever stands in the way, with what to do about it.
+    pub async fn open(config: Arc<Config>, clock: Clock, post: Post) -> anyhow::Result<Arc<Self>> {
+        let work = Handle::current();
+        let keys = keyfile::load_or_create(&config.server.data_dir, clock.now())?;
+        let keys = Arc::new(KeyRing::new(&keys)?);
+        let store = Arc::new(Store::open(&config.store, keys.clone()).await?);
+        let (live, ended) = Live::new(keys, config.session.clone(), config.mfa.clone());
+        let live = Arc::new(live);
+        restore(&store, &live, clock.now()).await?;
+        let watched = live.clone();
+        store.observe(Box::new(move |id, account| watched.account_changed(id, account)));
+        let courier = Courier::new(Arc::new(notifier(&config, post, &clock, &work)?), &clock);
+        let services = Arc::new(Services::new(config.clone(), clock, store, live, courier)?);
+        let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
+        let router = portal::router(Arc::new(Portal { services: services.clone() }), &config.portal.prefix);
+        let snapshot = ArcSwap::from_pointee(Snapshot::new(config, policy)?);
+        let app = Arc::new(Self { services, telemetry: Arc::new(Telemetry::new()?), snapshot, router, work });
+        app.work.spawn(delete_ended(app.services.clone(), ended));
+        app.work.spawn(sweep(Arc::downgrade(&app)));
+        Ok(app)
+    }
+
+    /// Puts another checked configuration in force: routes and policy, limits of sessions, what users may enrol.
+    ///
+    /// # Errors
+    /// Where an upstream's certificates cannot be used; then nothing has changed.
+    pub async fn reconfigure(&self, config: Arc<Config>) -> anyhow::Result<()> {
+        let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
+        let snapshot = Snapshot::new(config.clone(), policy)?;
+        self.services.live.reconfigure(config.session.clone(), config.mfa.clone());
+        self.services.reconfigure(config);
+        self.snapshot.store(Arc::new(snapshot));
+        for user in self.services.live.users() {
+            let account = self.services.store.account(user).await?;
+            self.services.live.account_changed(user, account.as_ref());
+        }
+        Ok(())
+    }
+
+    pub fn config(&self) -> Arc<Config> {
+        self.snapshot.load().config.clone()
+    }
+
+    pub fn policy(&self) -> Arc<Policy> {
+        self.snapshot.load().policy.clone()
+    }
+
+    /// Writes down what memory alone knows: when sessions were last used.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn flush(&self) -> anyhow::Result<()> {
+        let used = self.services.live.sweep(self.services.now());
+        Ok(self.services.store.touch_sessions(&used).await?)
+    }
+}
+
+fn notifier(config: &Config, post: Post, clock: &Clock, work: &Handle) -> anyhow::Result<Notifier> {
+    let texts = Arc::new(Texts::load(None::<&Path>)?);
+    Ok(match post {
+        Post::Configured => Notifier::start(config.mail.as_ref(), config.sms.as_ref(), texts, clock.clone(), work)?,
+        Post::Outbox(outbox) => Notifier::with_outbox(outbox, texts, clock.clone())?,
+    })
+}
+
+/// Takes the stored sessions in. One whose account is gone, disabled or changed since is void.
+async fn restore(store: &Store, live: &Live, now: Time) -> anyhow::Result<()> {
+    let accounts: std::collections::HashMap<_, _> = store.all_accounts().await?.into_iter().map(|account| (account.id, account)).collect();
+    let mut void: Vec<SessionId> = Vec::new();
+    for record in store.all_sessions().await.context("the sessions in the store cannot be read")? {
+        match accounts.get(&record.user).filter(|account| !account.disabled && account.epoch == record.epoch) {
+            Some(account) => drop(live.insert(record, account)),
+            None => void.push(record.id),
+        }
+    }
+    store.delete_sessions(&void).await?;
+    live.sweep(now);
+    tracing::info!(sessions = live.count(), "sessions restored");
+    Ok(())
+}
+
+/// Deletes the records of sessions that ended in memory.
+async fn delete_ended(services: Arc<Services>, mut ended: mpsc::UnboundedReceiver<SessionId>) {
+    let mut batch = Vec::new();
+    while ended.recv_many(&mut batch, 256).await > 0 {
+        if let Err(e) = services.store.delete_sessions(&batch).await {
+            tracing::error!(error = %e, "ended sessions stay in the store until the next start, where they are void");
+        }
+        batch.clear();
+    }
+}
+
+async fn sweep(app: std::sync::Weak<App>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    loop {
+        tick.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        let used: Vec<SessionRecord> = app.services.live.sweep(app.services.now());
+        let swept = async {
+            app.services.store.touch_sessions(&used).await?;
+            app.services.store.sweep(app.services.now()).await
+        };
+        if let Err(e) = swept.await {
+            tracing::error!(error = %e, "the store could not be swept");
+        }
+    }
+}
+
+impl Visitor for LiveSession {
+    fn identity(&self) -> Identity {
+        Self::identity(self)
+    }
+
+    fn is_ended(&self) -> bool {
+        Self::is_ended(self)
+    }
+}
+
+impl Front for App {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    fn now(&self) -> Time {
+        self.services.clock.now()
+    }
+
+    fn session(&self, token: &str, _secure: bool, now: Time) -> Lookup {
+        match self.services.live.lookup(token, now) {
+            Found::Live(session) => Lookup::Live(session),
+            Found::Ended => Lookup::Ended,
+            Found::Forged => Lookup::Forged,
+        }
+    }
+
+    fn revocations(&self) -> watch::Receiver<u64> {
+        self.services.live.revocations()
+    }
+
+    fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer {
+        let answer = self.work.spawn(answer(self.router.clone(), request, context));
+        Box::pin(async move { answer.await.unwrap_or_else(|_| unavailable()) })
+    }
+
+    fn error_page(&self, page: &ErrorPage<'_>) -> String {
+        static ENGLISH: OnceLock<&'static Words> = OnceLock::new();
+        let words = page.language.map_or_else(|| *ENGLISH.get_or_init(Words::english), |header| Words::choose(Some(header)));
+        let config = self.config();
+        let base = Page {
+            words,
+            prefix: config.portal.prefix.clone(),
+            title: config.portal.title.clone(),
+            host: String::new(),
+            csrf: String::new(),
+            rd: String::new(),
+            help: None,
+        };
+        message::problem(&base, problem(page.status.as_u16(), page.reason), Some(page.request_id)).into_string()
+    }
+
+    fn record(&self, record: &AccessRecord<'_>) {
+        self.telemetry.record(record);
+    }
+}
+
+async fn answer(router: Router, request: http::Request<Bytes>, context: PortalContext) -> http::Response<Bytes> {
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(portal::Request {
+        config: context.snapshot.config.clone(),
+        policy: context.snapshot.policy.clone(),
+        host: context.host,
+        authority: context.authority,
+        secure: context.secure,
+        client: context.client,
+        now: context.now,
+        token: context.token,
+        request_id: context.request_id,
+    });
+    let Ok(response) = router.oneshot(http::Request::from_parts(parts, Body::from(body))).await;
+    let (parts, body) = response.into_parts();
+    match axum::body::to_bytes(body, 16 * 1024 * 1024).await {
+        Ok(body) => http::Response::from_parts(parts, body),
+        Err(_) => unavailable(),
+    }
+}
+
+/// A page that died is a refusal.
+fn unavailable() -> http::Response<Bytes> {
+    let mut response = http::Response::new(Bytes::new());
+    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+fn problem(status: u16, reason: &str) -> Problem {
+    match (status, reason) {
+        (403, "group") => Problem::WrongGroup,
+        (403, "mfa_off") => Problem::MfaOff,
+        (403, _) => Problem::Denied,
+        (404, _) => Problem::NotFound,
+        (413, _) => Problem::TooLarge,
+        (421, _) => Problem::Misdirected,
+        (502, _) => Problem::BadGateway,
+        (503, _) => Problem::Unavailable,
+        (504, _) => Problem::Timeout,
+        (400..=499, _) => Problem::Malformed,
+        _ => Problem::Internal,
+    }
+}

@@ -10,7 +10,7 @@ use pingora::proxy::Session;
 use super::context::Context;
 use super::cookies::Presented;
 use super::front::{Lookup, Outcome, Visitor};
-use super::judge::{self, Portal, Reason, Verdict};
+use super::judge::{self, Path, Portal, Reason, Verdict};
 use super::request::{self, Asked, Origin};
 use super::{answer, edge, tunnel};
 use crate::policy::Identity;
@@ -46,11 +46,15 @@ pub fn plot(session: &Session, context: &mut Context) -> Course {
         Ok(asked) => asked,
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
     };
+    let path = match judge::path(header.raw_path()) {
+        Ok(path) => path,
+        Err(reason) => return stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
+    };
     let (token, visitor) = recognise(session, context, &asked);
-    let course = match judge::portal(&context.snapshot, &asked) {
+    let course = match judge::portal(&context.snapshot, &asked, &path) {
         Portal::Yes => Course::Portal { token },
         Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
-        Portal::No => decide(session, context, &asked, visitor),
+        Portal::No => decide(session, context, &asked, &path, visitor),
     };
     context.asked = Some(asked);
     course
@@ -85,10 +89,10 @@ fn recognise(session: &Session, context: &mut Context, asked: &Asked) -> (Option
     }
 }
 
-fn decide(session: &Session, context: &mut Context, asked: &Asked, visitor: Option<Arc<dyn Visitor>>) -> Course {
+fn decide(session: &Session, context: &mut Context, asked: &Asked, path: &Path<'_>, visitor: Option<Arc<dyn Visitor>>) -> Course {
     let identity: Option<Identity> = visitor.as_ref().map(|v| v.identity());
     context.story.user = identity.as_ref().map(|i| i.person.name.clone());
-    match judge::judge(&context.snapshot, asked, identity.as_ref(), context.at) {
+    match judge::judge(&context.snapshot, asked, path, identity.as_ref(), context.at) {
         Verdict::Admit(admission) => {
             let route = judge::route(&admission);
             context.story.route = Some(Arc::clone(&route.name));

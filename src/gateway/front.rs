@@ -38,7 +38,7 @@ pub enum Lookup {
 /// The configuration and policy of one moment, kept by a request to its end.
 pub struct Snapshot {
     pub config: Arc<Config>,
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// Round robin and failover state of this configuration's upstreams.
     pub upstreams: Upstreams,
     pub cookies: OwnCookies,
@@ -47,7 +47,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// # Errors
     /// Where a route's CA file holds no certificate that can be used.
-    pub fn new(config: Arc<Config>, policy: Policy) -> Result<Self, BadUpstream> {
+    pub fn new(config: Arc<Config>, policy: Arc<Policy>) -> Result<Self, BadUpstream> {
         let upstreams = Upstreams::new(&config.routes)?;
         let cookies = OwnCookies::new(&config.session.cookie, config.session.domain.as_deref());
         Ok(Self { config, policy, upstreams, cookies })

@@ -6,7 +6,6 @@ use super::*;
 use crate::account::MfaPolicy;
 use crate::base::{ClientAddr, Host};
 use crate::factor::MethodSet;
-use crate::gateway::judge::path;
 use crate::policy::{Level, ProxyOptions, Requirement};
 
 fn person() -> Person {
@@ -44,7 +43,6 @@ fn asked(trusted: bool) -> Asked {
         host: Host::parse(b"a.example").unwrap(),
         authority: "a.example:8080".into(),
         method: Method::GET,
-        path: path(b"/").ok().unwrap(),
         client: ClientAddr::new(peer),
         peer,
         trusted,

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use super::front::Snapshot;
 use super::request::Asked;
 use crate::base::Time;
-use crate::policy::{Identity, Person, Route};
-
-// To be replaced by `crate::policy::{Admission, Challenge, Decision, Policy, ...}` and `crate::path::Path` when they stand.
-pub use super::stub::{Admission, Ask, Decision, Path, Policy, PortalMatch, Reason};
+pub use crate::path::Path;
+pub use crate::policy::{Admission, ChallengeReason as Reason, Policy};
+use crate::policy::{Ask, Decision, Identity, Person, PortalMatch, Route};
 
 /// What is to be done with a request.
 pub enum Verdict {
@@ -33,29 +32,38 @@ pub enum Portal {
 /// Reads a raw request target.
 ///
 /// # Errors
-/// A word that says which form was refused.
-pub fn path(raw: &[u8]) -> Result<Path, &'static str> {
-    Path::parse(raw).map_err(|refusal| refusal.reason())
+/// A word for a form that no honest client sends.
+pub fn path(raw: &[u8]) -> Result<Path<'_>, &'static str> {
+    Path::parse(raw).map_err(|refusal| {
+        tracing::debug!(%refusal, "a request target was refused");
+        MALFORMED
+    })
 }
 
+/// One word for every form; the log has the exact one.
+const MALFORMED: &str = "malformed_path";
+
 /// Decides a request.
-pub fn judge(snapshot: &Snapshot, asked: &Asked, who: Option<&Identity>, now: Time) -> Verdict {
-    let ask = Ask { host: &asked.host, method: &asked.method, path: &asked.path, client: asked.client };
-    match super::stub::decide(&snapshot.policy, &ask, who, now) {
+pub fn judge(snapshot: &Snapshot, asked: &Asked, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
+    let ask = Ask { host: &asked.host, method: &asked.method, path, client: asked.client };
+    match crate::policy::decide(&snapshot.policy, &ask, who, now) {
         Decision::Allow(admission) => Verdict::Admit(admission),
-        Decision::Challenge { route, reason } => Verdict::Challenge { route, reason },
-        Decision::Forbid { route, reason } => Verdict::Forbid { route, reason },
+        Decision::Challenge { route, reason, .. } => Verdict::Challenge { route, reason },
+        Decision::Forbid { route, reason } => Verdict::Forbid { route, reason: reason.name() },
         Decision::NoRoute => Verdict::NoRoute,
-        Decision::Refuse(refusal) => Verdict::Refuse(refusal.reason()),
+        Decision::Refuse(refusal) => {
+            tracing::debug!(%refusal, "a request target was refused");
+            Verdict::Refuse(MALFORMED)
+        }
     }
 }
 
 /// Whether a request is the portal's.
-pub fn portal(snapshot: &Snapshot, asked: &Asked) -> Portal {
-    match snapshot.policy.under_prefix(&asked.path) {
+pub fn portal(snapshot: &Snapshot, asked: &Asked, path: &Path<'_>) -> Portal {
+    match snapshot.policy.under_prefix(path) {
         PortalMatch::No => Portal::No,
-        PortalMatch::Exactly if snapshot.policy.knows_host(&asked.host) => Portal::Yes,
-        PortalMatch::Exactly | PortalMatch::Disguised => Portal::Hidden,
+        PortalMatch::Exactly(_) if snapshot.policy.knows_host(&asked.host) => Portal::Yes,
+        PortalMatch::Exactly(_) | PortalMatch::Disguised => Portal::Hidden,
     }
 }
 
@@ -71,5 +79,5 @@ pub fn person(admission: &Admission) -> Option<&Arc<Person>> {
 
 /// What would have stopped the request, had the route been enforced.
 pub fn observed(admission: &Admission) -> Option<&'static str> {
-    admission.observed()
+    admission.observed().map(crate::policy::Reason::name)
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::stub::Policy;
+use super::judge::Policy;
 use super::*;
 use crate::account::MfaPolicy;
 use crate::base::{Clock, Time};
@@ -52,7 +52,7 @@ pub struct House {
 
 impl House {
     pub fn new(config: Config) -> Arc<Self> {
-        let policy = Policy::new(&config.routes, &config.portal.prefix);
+        let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let snapshot = Snapshot::new(Arc::new(config), policy).unwrap();
         Arc::new(Self {
             snapshot: Mutex::new(Arc::new(snapshot)),

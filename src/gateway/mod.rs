@@ -24,7 +24,6 @@ mod respond;
 mod serve;
 mod shard;
 mod socket;
-pub mod stub;
 mod tls;
 mod tunnel;
 mod upstream;

@@ -7,7 +7,6 @@ use http::{HeaderMap, Method, StatusCode, Version, header};
 use ipnet::IpNet;
 use pingora::http::RequestHeader;
 
-use super::judge::{self, Path};
 use crate::base::{ClientAddr, Host};
 
 /// Header lines, at most; pingora itself stops at 256.
@@ -23,7 +22,6 @@ pub struct Asked {
     /// The Host as sent, port and all.
     pub authority: String,
     pub method: Method,
-    pub path: Path,
     pub client: ClientAddr,
     /// Who is connected to us.
     pub peer: IpAddr,
@@ -40,7 +38,7 @@ pub struct Refusal {
     pub reason: &'static str,
 }
 
-const fn bad(reason: &'static str) -> Refusal {
+pub const fn bad(reason: &'static str) -> Refusal {
     Refusal { status: StatusCode::BAD_REQUEST, reason }
 }
 
@@ -70,12 +68,11 @@ pub fn read(header: &RequestHeader, raw: &[u8], origin: Origin<'_>) -> Result<As
     }
     let authority = authority(header)?;
     let host = Host::parse(authority.as_bytes()).map_err(|_| bad("host"))?;
-    let path = judge::path(target).map_err(bad)?;
     let trusted = ClientAddr::new(origin.peer).is_in(origin.trusted_proxies);
     let chain = trusted.then(|| forwarded_for(&header.headers)).flatten();
     let client = ClientAddr::resolve(origin.peer, chain.as_deref(), origin.trusted_proxies);
     let secure = if trusted { forwarded_proto(&header.headers).unwrap_or(origin.tls) } else { origin.tls };
-    Ok(Asked { host, authority, method: header.method.clone(), path, client, peer: origin.peer, trusted, secure })
+    Ok(Asked { host, authority, method: header.method.clone(), client, peer: origin.peer, trusted, secure })
 }
 
 fn bounded(header: &RequestHeader) -> Result<(), Refusal> {

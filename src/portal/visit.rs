@@ -53,8 +53,6 @@ pub struct Visit {
     csrf: CsrfId,
     /// The browser has no form cookie yet.
     pub(super) new_csrf: Option<String>,
-    /// What the browser sent for `accept`.
-    pub(super) wants_json: bool,
 }
 
 /// `scheme://authority`.
@@ -130,7 +128,6 @@ impl Visit {
             words,
             csrf,
             new_csrf,
-            wants_json: header_text(headers, header::ACCEPT).contains("json"),
         };
         visit.rd = visit.read_rd();
         Ok(visit)

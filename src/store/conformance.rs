@@ -59,7 +59,7 @@ async fn race<R: Send + 'static, F: Future<Output = R> + Send + 'static>(times: 
 
 macro_rules! backends {
     ($($backend:ident: $make:path),*) => { $( mod $backend {
-        use super::*;
+
         every_backend!($make; name_and_address_are_one_identity, a_taken_name_is_refused_and_changes_nothing, of_fifty_uses_of_a_code_one_wins,
             an_import_is_all_or_nothing, a_flow_is_finished_once, a_link_is_used_once, a_step_up_replaces_the_session_once,
             a_touch_does_not_bring_back_a_session, the_audit_chain_holds_under_parallel_writes, scans_stay_within_their_prefix,

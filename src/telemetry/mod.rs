@@ -1,1 +1,55 @@
-//! (room telemetry)
+//! What the gateway tells about itself: the log, the access log, metrics.
+
+mod metrics;
+
+use crate::gateway::AccessRecord;
+
+pub use metrics::Metrics;
+
+/// The log and the metrics of one gateway.
+pub struct Telemetry {
+    pub metrics: Metrics,
+}
+
+impl Telemetry {
+    /// # Errors
+    /// Where two metrics have the same name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        Ok(Self { metrics: Metrics::new()? })
+    }
+
+    /// One event and one count for each request.
+    pub fn record(&self, record: &AccessRecord<'_>) {
+        self.metrics.request(record);
+        if tracing::enabled!(target: "access", tracing::Level::INFO) {
+            tracing::info!(
+                target: "access",
+                request = record.request_id,
+                client = record.client.map(tracing::field::display),
+                method = %record.method,
+                host = record.host.map(tracing::field::display),
+                path = record.path,
+                route = record.route,
+                user = record.user,
+                status = record.status,
+                outcome = record.outcome.name(),
+                reason = record.reason,
+                observed = record.observed,
+                upstream = record.upstream,
+                micros = u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
+                bytes_in = record.bytes_in,
+                bytes_out = record.bytes_out,
+            );
+        }
+    }
+}
+
+/// Where the log goes: standard error; `VESTIBULE_LOG` filters (`info` by default, `access=off` silences requests), JSON where
+/// `VESTIBULE_LOG_FORMAT=json`.
+pub fn start_log(default: &str) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("VESTIBULE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let json = std::env::var("VESTIBULE_LOG_FORMAT").is_ok_and(|format| format == "json");
+    let _ = if json { builder.json().flatten_event(true).try_init() } else { builder.with_ansi(false).try_init() };
+}
