@@ -208,3 +208,17 @@ pub async fn ask(running: &Running, request: &str) -> String {
 pub async fn get(running: &Running, path: &str, headers: &str) -> String {
     ask(running, &format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n{headers}\r\n")).await
 }
+
+/// What a signed-in client sends.
+pub const SIGNED_IN: &str = "Cookie: a=1; vestibule=good; b=2\r\n";
+
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.unwrap()
+}
+
+pub async fn read_until(stream: &mut TcpStream, what: &str) {
+    let mut seen = String::new();
+    while !seen.contains(what) {
+        seen.push(char::from(stream.read_u8().await.unwrap()));
+    }
+}

@@ -33,6 +33,8 @@ mod live_support;
 #[cfg(test)]
 mod live_tests;
 #[cfg(test)]
+mod live_tunnel_tests;
+#[cfg(test)]
 mod tls_tests;
 
 pub use cookies::OwnCookies;
