@@ -87,9 +87,9 @@ pub fn account(page: &Page, view: &AccountView) -> Markup {
         html! {
             (note(view.note.as_ref()))
             div.panels {
-                (profile(page, view))
                 (methods(page, view))
                 (recovery(page, view))
+                (profile(page, view))
                 (password(page, view))
                 (sessions(page, view))
                 @if view.trust_offered || !view.browsers.is_empty() { (browsers(page, view)) }
