@@ -6,7 +6,8 @@
 
 use maud::{Markup, html};
 
-use super::layout::{Card, Field, Note, Page, button_form, card, field, form, note};
+use super::field::{Field, field};
+use super::layout::{Card, Note, Page, button_form, card, form, note};
 use super::words::fill;
 use super::{icon, time};
 use crate::base::Time;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::layout::{Card, Ceremony, Note, Page, Refresh, Steps, card, ceremony, code_field, form};
+use super::field::{Ceremony, ceremony, code_field};
+use super::layout::{Card, Note, Page, Refresh, Steps, card, form};
 use super::words::fill;
 use super::{icon, time};
 use crate::factor::Method;
