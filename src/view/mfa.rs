@@ -84,8 +84,11 @@ pub(super) fn way(page: &Page, method: Method, detail: &str, tag: Option<&String
     html! {
         button.way name="method" value=(method) {
             (icon::method(method))
-            span.what { (page.words.method(method)) @if !about.is_empty() { small dir="auto" { (about) } } }
-            @if let Some(tag) = tag { span.tag { (tag) } }
+            span.what {
+                (page.words.method(method))
+                @if let Some(tag) = tag { " " span.tag { (tag) } }
+                @if !about.is_empty() { small dir="auto" { (about) } }
+            }
             (icon::chevron())
         }
     }
