@@ -86,6 +86,12 @@ impl ReturnTo {
         Host::parse(rest.split('/').next()?.as_bytes()).ok()
     }
 
+    /// That host's `scheme://host[:port]`.
+    pub fn other_origin(&self) -> Option<String> {
+        let (scheme, rest) = self.0.split_once("://").filter(|_| !self.0.starts_with('/'))?;
+        Some(format!("{scheme}://{}", rest.split(['/', '?']).next()?))
+    }
+
     /// Path and query.
     pub fn target(&self) -> &str {
         match self.0.split_once("://") {

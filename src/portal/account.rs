@@ -174,11 +174,12 @@ async fn remove(visit: Visit) -> Response {
 async fn rename(visit: Visit) -> Response {
     with_session(visit, async |visit, session| {
         let Ok(method) = visit.form.get("method").parse::<Method>() else { return Ok(Reply::to(visit, "account")) };
-        let note = match visit.services.rename_method(session, method, Some(visit.form.get("id")), visit.form.get("name"), &visit.client).await {
-            Ok(()) => Note::Done(visit.words.note.renamed.clone()),
-            Err(Refused::NotOffered(_)) => Note::Error(visit.words.note.name_missing.clone()),
-            Err(other) => return Err(other),
-        };
+        let note =
+            match visit.services.rename_method(session, method, Some(visit.form.get("id")), visit.form.get("name"), &visit.client).await {
+                Ok(()) => Note::Done(visit.words.note.renamed.clone()),
+                Err(Refused::NotOffered(_)) => Note::Error(visit.words.note.name_missing.clone()),
+                Err(other) => return Err(other),
+            };
         account_page(visit, session, Some(note)).await
     })
     .await

@@ -80,7 +80,9 @@ mod tests {
     fn the_origin_must_be_our_own() {
         assert_eq!(from("https://wiki.example:8443"), Sender::Own);
         assert_eq!(from("http://wiki.example:8443"), Sender::OtherScheme);
-        for foreign in ["null", "https://wiki.example", "https://evil.example", "https://wiki.example:8443.evil.example", "wiki.example:8443"] {
+        for foreign in
+            ["null", "https://wiki.example", "https://evil.example", "https://wiki.example:8443.evil.example", "wiki.example:8443"]
+        {
             assert_eq!(from(foreign), Sender::Foreign, "{foreign}");
         }
     }

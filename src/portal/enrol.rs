@@ -165,7 +165,9 @@ fn set_up_page(visit: &Visit, page: &EnrolPage, method: Method, problem: Option<
             };
             enrol::totp(&base, &setup, &view)
         }
-        (Method::Webauthn, Some(Enrolling::Webauthn { options, .. })) => enrol::webauthn(&base, &setup, &options.to_string(), visit.form.get("name")),
+        (Method::Webauthn, Some(Enrolling::Webauthn { options, .. })) => {
+            enrol::webauthn(&base, &setup, &options.to_string(), visit.form.get("name"))
+        }
         (Method::Email | Method::Sms, Some(Enrolling::Sent { method: chosen })) if *chosen == method => {
             let sent = clocks(flow.sent.as_ref(), method, visit);
             enrol::sent_code(&base, &setup, method, &destination(&page.account, method), visit.request.config.mfa.otp.digits, sent)

@@ -36,6 +36,8 @@ fn form(visit: &Visit, username: &str, note: Option<Note>, again: bool) -> maud:
         reauthenticate: again,
         forgot: config.mail.is_some() || visit.services.courier.can_send(Method::Email),
         passkey,
+        // A page that starts a ceremony by itself takes the keyboard from who types a password.
+        autofill: false,
         steps: (!again).then_some(Steps { now: 1, of: 2 }),
     };
     login::login(&visit.page(), &view)

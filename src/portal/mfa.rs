@@ -54,7 +54,9 @@ impl Door {
     fn is_needless(&self, visit: &Visit) -> bool {
         self.pending.flow.is_none()
             && self.pending.session.as_ref().is_some_and(|session| {
-                visit.wanted().is_none_or(|wanted| wanted.level < crate::policy::Level::TwoFactor || wanted.is_met_by(session.record().proof(), visit.request.now))
+                visit.wanted().is_none_or(|wanted| {
+                    wanted.level < crate::policy::Level::TwoFactor || wanted.is_met_by(session.record().proof(), visit.request.now)
+                })
             })
     }
 }

@@ -89,9 +89,14 @@ impl Visit {
         let lines = || headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let keys = services.live.keys();
         let mut buffer = [0; 256];
-        let flow = cookies.read(CookieKind::Flow, lines()).and_then(|token| keys.verify(Purpose::Flow, token, &mut buffer)?.try_into().ok()).map(FlowId::from_bytes);
+        let flow = cookies
+            .read(CookieKind::Flow, lines())
+            .and_then(|token| keys.verify(Purpose::Flow, token, &mut buffer)?.try_into().ok())
+            .map(FlowId::from_bytes);
         let mut buffer = [0; 256];
-        let device = cookies.read(CookieKind::Device, lines()).and_then(|token| DeviceId::from_bytes(keys.verify(Purpose::Device, token, &mut buffer)?));
+        let device = cookies
+            .read(CookieKind::Device, lines())
+            .and_then(|token| DeviceId::from_bytes(keys.verify(Purpose::Device, token, &mut buffer)?));
         let known = cookies.read(CookieKind::Csrf, lines()).and_then(|cookie| CsrfId::read(cookie, &keys));
         let (csrf, new_csrf) = match known {
             Some(csrf) => (csrf, None),
@@ -115,20 +120,8 @@ impl Visit {
             host: request.host.clone(),
             language: &words.meta.lang,
         };
-        let mut visit = Self {
-            services,
-            request,
-            cookies,
-            query,
-            form,
-            session,
-            flow,
-            client,
-            rd: ReturnTo::root(),
-            words,
-            csrf,
-            new_csrf,
-        };
+        let mut visit =
+            Self { services, request, cookies, query, form, session, flow, client, rd: ReturnTo::root(), words, csrf, new_csrf };
         visit.rd = visit.read_rd();
         Ok(visit)
     }
@@ -159,7 +152,9 @@ impl Visit {
                 Some(crate::view::message::Problem::CsrfScheme)
             }
             Sender::Foreign => Some(crate::view::message::Problem::Csrf),
-            Sender::Own => (!self.csrf.accepts(self.form.get("csrf"), &self.services.live.keys())).then_some(crate::view::message::Problem::Csrf),
+            Sender::Own => {
+                (!self.csrf.accepts(self.form.get("csrf"), &self.services.live.keys())).then_some(crate::view::message::Problem::Csrf)
+            }
         };
         match problem {
             Some(problem) => Err(self.answer(Ok(Reply::problem(self, problem)))),

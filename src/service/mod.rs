@@ -23,8 +23,8 @@ pub use enrol::{Confirmed, EnrolPage, EnrolProblem};
 pub use hasher::{Busy, Hasher};
 pub use live::{Live, LiveSession};
 pub use notices::Courier;
-pub use second::{Pending, SecondProblem};
 pub use profile::Removal;
+pub use second::{Pending, SecondProblem};
 pub use sign_in::{Entry, Signed};
 
 use crate::base::{Clock, Time};

@@ -27,7 +27,10 @@ impl Metrics {
             &["route"],
         )?;
         let observed = IntCounterVec::new(
-            Opts::new("vestibule_observed_total", "Requests that a route with enforce = false let through, by what would have stopped them."),
+            Opts::new(
+                "vestibule_observed_total",
+                "Requests that a route with enforce = false let through, by what would have stopped them.",
+            ),
             &["route", "reason"],
         )?;
         registry.register(Box::new(requests.clone()))?;

@@ -6,7 +6,8 @@
 
 use maud::{Markup, html};
 
-use super::layout::{Card, Field, Note, Page, button_form, card, field, form, note};
+use super::field::{Field, field};
+use super::layout::{Card, Note, Page, button_form, card, form, note};
 use super::words::fill;
 use super::{icon, time};
 use crate::base::Time;
@@ -87,9 +88,9 @@ pub fn account(page: &Page, view: &AccountView) -> Markup {
         html! {
             (note(view.note.as_ref()))
             div.panels {
-                (profile(page, view))
                 (methods(page, view))
                 (recovery(page, view))
+                (profile(page, view))
                 (password(page, view))
                 (sessions(page, view))
                 @if view.trust_offered || !view.browsers.is_empty() { (browsers(page, view)) }

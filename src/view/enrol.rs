@@ -2,7 +2,8 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::layout::{Card, Ceremony, Field, Note, Page, Steps, button_form, card, ceremony, code_field, field, form};
+use super::field::{Ceremony, Field, ceremony, code_field, field};
+use super::layout::{Card, Note, Page, Steps, button_form, card, form};
 use super::mfa::{Sent, addressed, destination_lead, refresh, resend, way};
 use super::words::fill;
 use super::{icon, time};

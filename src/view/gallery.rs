@@ -1,11 +1,12 @@
 //! Every page with sample values: what the tests look at, and what `cargo run --example gallery` writes for people to look at.
 
+mod administration;
+
 use std::time::Duration;
 
 use maud::Markup;
 
 use super::account::{AccountView, BrowserRow, Enrolled, SessionRow};
-use super::admin::{self, AuditRow, AuditView, MethodRow, OverviewView, Paging, PolicyChoice, RouteProgress, State, UserRow, UserView};
 use super::enrol::{self, CodesAt, Offer, Reason, Setup, TotpView};
 use super::layout::{Note, Page, Steps};
 use super::login::{LoginView, login};
@@ -13,7 +14,6 @@ use super::message::{self, Kept, Problem, ResumeView};
 use super::mfa::{self, Choice, Second, Sent};
 use super::password::{self, LinkView};
 use super::words_keys::Words;
-use crate::account::{MfaPolicy, UserMfaPolicy};
 use crate::base::Time;
 use crate::factor::Method;
 
@@ -43,7 +43,7 @@ fn ago(minutes: i64) -> Time {
 /// Every page: a name for its file, and its markup.
 pub fn pages(words: &'static Words) -> Vec<(&'static str, Markup)> {
     let p = page(words);
-    [sign_in(&p), second_step(&p), set_up(&p), own(&p), links(&p), messages(&p), problems(&p), administration(&p)]
+    [sign_in(&p), second_step(&p), set_up(&p), own(&p), links(&p), messages(&p), problems(&p), administration::pages(&p)]
         .into_iter()
         .flatten()
         .collect()
@@ -51,7 +51,12 @@ pub fn pages(words: &'static Words) -> Vec<(&'static str, Markup)> {
 
 fn sign_in(p: &Page) -> Vec<(&'static str, Markup)> {
     let n = &p.words.note;
-    let first = LoginView { forgot: true, passkey: Some((OPTIONS.into(), "sealed".into())), steps: Some(Steps { now: 1, of: 2 }), ..LoginView::default() };
+    let first = LoginView {
+        forgot: true,
+        passkey: Some((OPTIONS.into(), "sealed".into())),
+        steps: Some(Steps { now: 1, of: 2 }),
+        ..LoginView::default()
+    };
     let wrong = LoginView { username: "alice".into(), note: Some(Note::Error(n.login_wrong.clone())), ..first.clone() };
     let again = LoginView { username: "alice".into(), reauthenticate: true, ..LoginView::default() };
     vec![("login", login(p, &first)), ("login-wrong", login(p, &wrong)), ("login-again", login(p, &again))]
@@ -231,101 +236,4 @@ fn problems(p: &Page) -> Vec<(&'static str, Markup)> {
         ("problem-503", of(Problem::Unavailable)),
         ("problem-504", of(Problem::Timeout)),
     ]
-}
-
-fn administration(p: &Page) -> Vec<(&'static str, Markup)> {
-    let everything = crate::factor::Method::ENROLLABLE.into_iter().collect();
-    let states = [State::Active, State::Active, State::Locked(ago(-10)), State::Disabled];
-    let row = |n: usize| UserRow {
-        name: format!("user{n}.of-the-house"),
-        display_name: if n == 0 { HOSTILE.into() } else { format!("Person Number {n}") },
-        email: format!("user{n}.of-the-house@internal.example"),
-        state: states.get(n % 4).copied().unwrap_or_default(),
-        policy: UserMfaPolicy::Inherit,
-        methods: Method::ENROLLABLE.into_iter().take(n % 5).collect(),
-        last_sign_in: (n % 3 > 0).then(|| ago(n as i64 * 90)),
-    };
-    let view = UserView {
-        name: "alice".into(),
-        display_name: HOSTILE.into(),
-        email: "alice@internal.example".into(),
-        phone: "+491700000042".into(),
-        groups: vec!["staff".into(), "admins".into()],
-        note: None,
-        state: State::Locked(ago(-10)),
-        created: ago(600_000),
-        last_sign_in: Some(ago(30)),
-        sessions: 2,
-        policy: PolicyChoice { own: UserMfaPolicy::Required, server: MfaPolicy::Optional },
-        methods: vec![MethodRow { method: Method::Webauthn, detail: "YubiKey blue".into(), added: ago(40_000), last_used: Some(ago(30)) }],
-        recovery: Some((10, 10)),
-        allowed: None,
-        server_methods: everything,
-    };
-    let paging = Paging { page: 2, total: 273 };
-    let users = admin::UsersView { query: String::new(), rows: (0..admin::PAGE_ROWS).map(row).collect(), paging };
-    let empty = admin::UsersView { query: "nobody".into(), ..Default::default() };
-    vec![
-        ("admin", admin::overview(p, &overview())),
-        ("admin-users", admin::users(p, &users)),
-        ("admin-users-none", admin::users(p, &empty)),
-        ("admin-user", admin::user(p, &view)),
-        ("admin-user-new", admin::new_user(p, &UserView::default())),
-        ("admin-user-link", admin::setup_link(p, "alice", "https://payroll.internal.example/.vestibule/setup?token=t0ken")),
-        ("admin-user-delete", admin::confirm_delete(p, "alice", None)),
-        ("admin-sessions", admin::sessions(p, &sessions(paging))),
-        ("admin-audit", admin::audit(p, &audit(paging))),
-    ]
-}
-
-fn events(count: usize) -> Vec<AuditRow> {
-    let row = |n: usize| AuditRow {
-        at: ago(n as i64 * 7),
-        event: ["sign_in", "totp_wrong", "recovery_used", "method_added"].get(n % 4).copied().unwrap_or_default().into(),
-        user: format!("user{n}.of-the-house"),
-        address: format!("192.0.2.{n}"),
-        ok: n % 4 != 1,
-        detail: "route payroll, second factor totp, Firefox 145 on Linux".into(),
-    };
-    (0..count).map(row).collect()
-}
-
-fn overview() -> OverviewView {
-    OverviewView {
-        active_sessions: 184,
-        users: 273,
-        enrolled: 201,
-        locked: 2,
-        over_time: (1..=30u64).map(|n| (format!("11-{n:02}"), 120 + n * 37 % 83, n * 13 % 29)).collect(),
-        in_use: vec![(Method::Totp, 142), (Method::Webauthn, 77), (Method::Email, 61), (Method::Sms, 12)],
-        routes: vec![
-            RouteProgress { route: "payroll".into(), ready: 24, of: 31 },
-            RouteProgress { route: "wiki".into(), ready: 201, of: 273 },
-        ],
-        recent: events(6),
-    }
-}
-
-fn sessions(paging: Paging) -> admin::SessionsView {
-    let row = |n: usize| admin::SessionRow {
-        id: "abcdefghijklmnopqrstuvwxyz".into(),
-        user: format!("user{n}.of-the-house"),
-        browser: "Firefox 145 · Linux".into(),
-        address: format!("192.0.2.{n}"),
-        started: ago(n as i64 * 10 + 300),
-        last_seen: ago(n as i64),
-        method: (n % 3 > 0).then_some(Method::Totp),
-        current: n == 0,
-    };
-    admin::SessionsView { rows: (0..admin::PAGE_ROWS).map(row).collect(), paging, ..Default::default() }
-}
-
-fn audit(paging: Paging) -> AuditView {
-    AuditView {
-        events: ["sign_in", "totp_wrong", "recovery_used", "method_added"].map(str::to_owned).to_vec(),
-        rows: events(admin::PAGE_ROWS),
-        paging,
-        chain: Some(Ok(())),
-        ..Default::default()
-    }
 }

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::layout::{Card, Ceremony, Field, Note, Page, Steps, card, ceremony, field, form};
+use super::field::{Ceremony, Field, ceremony, field};
+use super::layout::{Card, Note, Page, Steps, card, form};
 
 /// `portal.title` as it is where nobody set it; then the heading is in the reader's language.
 const DEFAULT_TITLE: &str = "Sign in";
@@ -20,6 +21,8 @@ pub struct LoginView {
     /// Options of a discoverable WebAuthn sign-in as JSON, and the sealed challenge that goes back with the answer; absent: no
     /// passkey is offered.
     pub passkey: Option<(String, String)>,
+    /// Whether passkeys also stand in the user name field's own list of suggestions (conditional mediation).
+    pub autofill: bool,
     pub steps: Option<Steps>,
 }
 
@@ -46,7 +49,7 @@ pub fn login(page: &Page, view: &LoginView) -> Markup {
         &head,
         html! {
             (form(page, "login", credentials(page, view)))
-            @if let Some((options, challenge)) = &view.passkey { (passkey(page, options, challenge)) }
+            @if let Some((options, challenge)) = &view.passkey { (passkey(page, options, challenge, view.autofill)) }
             @if view.forgot && !view.reauthenticate {
                 p.row.middle { a href=(page.link("reset")) { (words.forgot) } }
             }
@@ -84,9 +87,9 @@ fn credentials(page: &Page, view: &LoginView) -> Markup {
     }
 }
 
-fn passkey(page: &Page, options: &str, challenge: &str) -> Markup {
+fn passkey(page: &Page, options: &str, challenge: &str, conditional: bool) -> Markup {
     let words = &page.words.login;
-    let c = Ceremony { path: "login/passkey", kind: "get", options, hidden: true, conditional: true };
+    let c = Ceremony { path: "login/passkey", kind: "get", options, hidden: true, conditional };
     ceremony(
         page,
         &c,

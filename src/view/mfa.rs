@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::layout::{Card, Ceremony, Note, Page, Refresh, Steps, card, ceremony, code_field, form};
+use super::field::{Ceremony, ceremony, code_field};
+use super::layout::{Card, Note, Page, Refresh, Steps, card, form};
 use super::words::fill;
 use super::{icon, time};
 use crate::factor::Method;
@@ -83,8 +84,11 @@ pub(super) fn way(page: &Page, method: Method, detail: &str, tag: Option<&String
     html! {
         button.way name="method" value=(method) {
             (icon::method(method))
-            span.what { (page.words.method(method)) @if !about.is_empty() { small dir="auto" { (about) } } }
-            @if let Some(tag) = tag { span.tag { (tag) } }
+            span.what {
+                (page.words.method(method))
+                @if let Some(tag) = tag { " " span.tag { (tag) } }
+                @if !about.is_empty() { small dir="auto" { (about) } }
+            }
             (icon::chevron())
         }
     }

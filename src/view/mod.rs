@@ -10,6 +10,7 @@ pub mod admin;
 mod assets;
 mod chart;
 pub mod enrol;
+mod field;
 #[doc(hidden)]
 pub mod gallery;
 mod icon;

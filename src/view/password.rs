@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::layout::{Card, Field, Note, Page, card, field, form};
+use super::field::{Field, field};
+use super::layout::{Card, Note, Page, card, form};
 use super::words::fill;
 
 /// The field for a new password: one, which can be shown, rather than two to compare (NIST SP 800-63B-4 section 3.1.1.2).

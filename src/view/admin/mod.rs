@@ -2,6 +2,7 @@
 
 mod logs;
 mod overview;
+mod steps;
 mod user;
 mod users;
 
@@ -9,7 +10,8 @@ use maud::{Markup, html};
 
 pub use logs::{AuditFilter, AuditRow, AuditView, SessionRow, SessionsView, audit, sessions};
 pub use overview::{OverviewView, RouteProgress, overview};
-pub use user::{MethodRow, PolicyChoice, UserView, confirm_delete, new_user, setup_link, user};
+pub use steps::{confirm_delete, new_user, setup_link};
+pub use user::{MethodRow, PolicyChoice, UserView, user};
 pub use users::{State, UserRow, UsersView, users};
 
 use super::layout::Page;

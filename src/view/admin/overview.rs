@@ -75,7 +75,7 @@ fn over_time(page: &Page, view: &OverviewView) -> Markup {
     let pairs: Vec<Pair<'_>> = view.over_time.iter().map(|(label, a, b)| Pair { label, first: *a, second: *b }).collect();
     html! {
         ul.legend { li.series-a { (words.sign_ins) } li.series-b { (words.failures) } }
-        div.plot tabindex="0" role="region" aria-label=(words.over_time) { (chart::columns(&words.over_time, &pairs)) }
+        div.plot tabindex="0" role="group" aria-label=(words.over_time) { (chart::columns(&words.over_time, &pairs)) }
         details.data {
             summary.act { (words.as_table) }
             table {

@@ -10,7 +10,8 @@ use crate::account::{MfaPolicy, UserMfaPolicy};
 use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 use crate::view::account::fact;
-use crate::view::layout::{Card, Field, Note, Page, button_form, card, field, form, note, segment};
+use crate::view::field::{Field, field};
+use crate::view::layout::{Note, Page, button_form, form, note, segment};
 use crate::view::words::fill;
 use crate::view::{icon, time};
 
@@ -54,7 +55,7 @@ pub struct UserView {
     pub server_methods: MethodSet,
 }
 
-fn path(name: &str) -> String {
+pub(super) fn path(name: &str) -> String {
     format!("admin/users/{}", segment(name))
 }
 
@@ -110,7 +111,7 @@ fn summary(page: &Page, view: &UserView) -> Markup {
 }
 
 /// The fields of a person, of a new user and of one that is changed.
-fn person(page: &Page, view: &UserView) -> Markup {
+pub(super) fn person(page: &Page, view: &UserView) -> Markup {
     let words = &page.words.admin;
     let groups = view.groups.join(", ");
     let text = |name, label, kind, value, optional| Field { name, label, kind, value, optional, ..Field::default() };
@@ -252,58 +253,6 @@ fn access(page: &Page, view: &UserView) -> Markup {
                 @else { (act(page, view, "disable", "second danger", &words.disable)) }
                 a.button.second.danger href=(page.action(&format!("{}/delete", path(&view.name)))) { (words.delete) }
             }
-        },
-    )
-}
-
-/// `admin/users/new`: posts `username` and the profile's fields to `admin/users`.
-pub fn new_user(page: &Page, view: &UserView) -> Markup {
-    let words = &page.words.admin;
-    let invalid = Note::is_error(view.note.as_ref());
-    let name =
-        Field { name: "username", label: &page.words.account.username, value: &view.name, autofocus: true, invalid, ..Field::default() };
-    admin(
-        page,
-        Place::Users,
-        &words.new_user,
-        html! {
-            (note(view.note.as_ref()))
-            section.narrow { (form(page, "admin/users", html! { (field(page, &name)) (person(page, view)) button.go { (words.create) } })) }
-        },
-    )
-}
-
-/// A set-up link, shown this once.
-pub fn setup_link(page: &Page, name: &str, url: &str) -> Markup {
-    let words = &page.words.admin;
-    admin(
-        page,
-        Place::Users,
-        name,
-        html! {
-            section.narrow {
-                p { (words.setup_link_lead) }
-                p.key { code #setup-link { (url) } }
-                div.tools hidden data-codes="setup-link" { button.second type="button" data-do="copy" data-done=(page.words.enrol.copied) { (page.words.enrol.copy) } }
-                a.button.go href=(page.action(&path(name))) { (page.words.common.back) }
-            }
-        },
-    )
-}
-
-/// `admin/users/NAME/delete`: asks, and wants the name typed.
-pub fn confirm_delete(page: &Page, name: &str, said: Option<&Note>) -> Markup {
-    let words = &page.words.admin;
-    let lead = fill(&words.delete_lead, &[("user", name)]);
-    let head = Card { heading: &words.delete, lead: Some(html! { (lead) }), note: said, ..Card::default() };
-    let confirm =
-        Field { name: "confirm", label: &words.delete_confirm, autofocus: true, invalid: Note::is_error(said), ..Field::default() };
-    card(
-        page,
-        &head,
-        html! {
-            (form(page, &path(name), html! { (action("delete")) (field(page, &confirm)) button.go.danger { (words.delete) } }))
-            p.row.links { a href=(page.action(&path(name))) { (page.words.common.cancel) } }
         },
     )
 }

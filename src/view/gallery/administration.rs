@@ -1,0 +1,109 @@
+//! The pages of the administration with sample values, lists as long as they get.
+
+use maud::Markup;
+
+use super::{HOSTILE, ago};
+use crate::account::{MfaPolicy, UserMfaPolicy};
+use crate::factor::Method;
+use crate::view::admin::{
+    self, AuditRow, AuditView, MethodRow, OverviewView, Paging, PolicyChoice, RouteProgress, State, UserRow, UserView,
+};
+use crate::view::layout::Page;
+
+/// The pages of the administration.
+pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
+    let everything = Method::ENROLLABLE.into_iter().collect();
+    let states = [State::Active, State::Active, State::Locked(ago(-10)), State::Disabled];
+    let row = |n: usize| UserRow {
+        name: format!("user{n}.of-the-house"),
+        display_name: if n == 0 { HOSTILE.into() } else { format!("Person Number {n}") },
+        email: format!("user{n}.of-the-house@internal.example"),
+        state: states.get(n % 4).copied().unwrap_or_default(),
+        policy: UserMfaPolicy::Inherit,
+        methods: Method::ENROLLABLE.into_iter().take(n % 5).collect(),
+        last_sign_in: (!n.is_multiple_of(3)).then(|| ago(n as i64 * 90)),
+    };
+    let view = UserView {
+        name: "alice".into(),
+        display_name: HOSTILE.into(),
+        email: "alice@internal.example".into(),
+        phone: "+491700000042".into(),
+        groups: vec!["staff".into(), "admins".into()],
+        note: None,
+        state: State::Locked(ago(-10)),
+        created: ago(600_000),
+        last_sign_in: Some(ago(30)),
+        sessions: 2,
+        policy: PolicyChoice { own: UserMfaPolicy::Required, server: MfaPolicy::Optional },
+        methods: vec![MethodRow { method: Method::Webauthn, detail: "YubiKey blue".into(), added: ago(40_000), last_used: Some(ago(30)) }],
+        recovery: Some((10, 10)),
+        allowed: None,
+        server_methods: everything,
+    };
+    let paging = Paging { page: 2, total: 273 };
+    let users = admin::UsersView { query: String::new(), rows: (0..admin::PAGE_ROWS).map(row).collect(), paging };
+    let empty = admin::UsersView { query: "nobody".into(), ..Default::default() };
+    vec![
+        ("admin", admin::overview(p, &overview())),
+        ("admin-users", admin::users(p, &users)),
+        ("admin-users-none", admin::users(p, &empty)),
+        ("admin-user", admin::user(p, &view)),
+        ("admin-user-new", admin::new_user(p, &UserView::default())),
+        ("admin-user-link", admin::setup_link(p, "alice", "https://payroll.internal.example/.vestibule/setup?token=t0ken")),
+        ("admin-user-delete", admin::confirm_delete(p, "alice", None)),
+        ("admin-sessions", admin::sessions(p, &sessions(paging))),
+        ("admin-audit", admin::audit(p, &audit(paging))),
+    ]
+}
+
+fn events(count: usize) -> Vec<AuditRow> {
+    let row = |n: usize| AuditRow {
+        at: ago(n as i64 * 7),
+        event: ["sign_in", "totp_wrong", "recovery_used", "method_added"].get(n % 4).copied().unwrap_or_default().into(),
+        user: format!("user{n}.of-the-house"),
+        address: format!("192.0.2.{n}"),
+        ok: n % 4 != 1,
+        detail: "route payroll, second factor totp, Firefox 145 on Linux".into(),
+    };
+    (0..count).map(row).collect()
+}
+
+fn overview() -> OverviewView {
+    OverviewView {
+        active_sessions: 184,
+        users: 273,
+        enrolled: 201,
+        locked: 2,
+        over_time: (1..=30u64).map(|n| (format!("11-{n:02}"), 120 + n * 37 % 83, n * 13 % 29)).collect(),
+        in_use: vec![(Method::Totp, 142), (Method::Webauthn, 77), (Method::Email, 61), (Method::Sms, 12)],
+        routes: vec![
+            RouteProgress { route: "payroll".into(), ready: 24, of: 31 },
+            RouteProgress { route: "wiki".into(), ready: 201, of: 273 },
+        ],
+        recent: events(6),
+    }
+}
+
+fn sessions(paging: Paging) -> admin::SessionsView {
+    let row = |n: usize| admin::SessionRow {
+        id: "abcdefghijklmnopqrstuvwxyz".into(),
+        user: format!("user{n}.of-the-house"),
+        browser: "Firefox 145 · Linux".into(),
+        address: format!("192.0.2.{n}"),
+        started: ago(n as i64 * 10 + 300),
+        last_seen: ago(n as i64),
+        method: (!n.is_multiple_of(3)).then_some(Method::Totp),
+        current: n == 0,
+    };
+    admin::SessionsView { rows: (0..admin::PAGE_ROWS).map(row).collect(), paging, ..Default::default() }
+}
+
+fn audit(paging: Paging) -> AuditView {
+    AuditView {
+        events: ["sign_in", "totp_wrong", "recovery_used", "method_added"].map(str::to_owned).to_vec(),
+        rows: events(admin::PAGE_ROWS),
+        paging,
+        chain: Some(Ok(())),
+        ..Default::default()
+    }
+}
