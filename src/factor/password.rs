@@ -106,7 +106,10 @@ pub fn is_readable(stored: &str) -> bool {
     }
     let Ok(parsed) = PasswordHash::new(stored) else { return false };
     let bounded = |params: Params| params.m_cost() <= MAX_MEMORY_KIB && params.t_cost() <= MAX_ITERATIONS;
-    parsed.algorithm.as_str() == "argon2id" && parsed.hash.is_some() && parsed.salt.is_some() && Params::try_from(&parsed).is_ok_and(bounded)
+    parsed.algorithm.as_str() == "argon2id"
+        && parsed.hash.is_some()
+        && parsed.salt.is_some()
+        && Params::try_from(&parsed).is_ok_and(bounded)
 }
 
 /// A hash of nothing anybody knows, to verify against where there is no account, so that the answer takes as long

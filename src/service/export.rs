@@ -52,7 +52,9 @@ pub enum ImportError {
     Version(u32),
     #[error("the store is not empty; say --replace to put the file in its place")]
     NotEmpty,
-    #[error("the secret of “{0}” does not open under the keys in DATA_DIR/keys.json; restore the keys.json that belongs to this file first")]
+    #[error(
+        "the secret of “{0}” does not open under the keys in DATA_DIR/keys.json; restore the keys.json that belongs to this file first"
+    )]
     OtherKeys(String),
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -92,7 +94,8 @@ pub fn read(text: &str) -> Result<Vec<Pair>, ImportError> {
     if header.version != VERSION {
         return Err(ImportError::Version(header.version));
     }
-    let pairs = lines.map(|(at, line)| pair(line).ok_or(ImportError::Malformed(at + 1, "a key and a value"))).collect::<Result<Vec<_>, _>>()?;
+    let pairs =
+        lines.map(|(at, line)| pair(line).ok_or(ImportError::Malformed(at + 1, "a key and a value"))).collect::<Result<Vec<_>, _>>()?;
     if pairs.len() != header.records { Err(ImportError::Checksum) } else { Ok(pairs) }
 }
 

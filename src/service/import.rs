@@ -133,7 +133,9 @@ impl Services {
             } else {
                 match self.store.account_by_login(login).await {
                     Ok(None) => {}
-                    Ok(Some(_)) => found.push(format!("another account already signs in as “{login}”; leave it out, or delete that account")),
+                    Ok(Some(_)) => {
+                        found.push(format!("another account already signs in as “{login}”; leave it out, or delete that account"))
+                    }
                     Err(e) => found.push(e.to_string()),
                 }
                 taken.insert(folded, entry.line);

@@ -71,7 +71,11 @@ impl Walk {
         let wanted = self.report.seq.saturating_add(1);
         if place != wanted {
             let last = place.saturating_sub(1);
-            self.fault(if last == wanted { format!("record {wanted} is missing") } else { format!("records {wanted} to {last} are missing") });
+            self.fault(if last == wanted {
+                format!("record {wanted} is missing")
+            } else {
+                format!("records {wanted} to {last} are missing")
+            });
         }
         self.report.seq = place;
         self.report.records += 1;
