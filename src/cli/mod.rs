@@ -1,25 +1,174 @@
-//! (temporary until the command line is merged)
+//! The command line: reads arguments, asks, prints. What is done is done by `control::execute`, in the gateway that runs or on the store.
+//!
+//! Exit status: 0 done, 1 refused or failed (one line on standard error: what, and what to do), 2 wrong usage.
+
+mod access;
+mod audit;
+mod check;
+pub mod control;
 pub mod demo;
+mod explain;
+mod extras;
+mod key;
+mod output;
+mod prompt;
 pub mod serve;
-pub mod control {
-    use crate::app::App;
-    use std::sync::Arc;
-    pub type Reload = Arc<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Result<String, String>> + Send>> + Send + Sync>;
-    pub fn serve(_: Arc<App>, _: Reload, _: &std::path::Path) -> anyhow::Result<()> {
-        Ok(())
-    }
+mod session;
+mod source;
+mod store;
+#[cfg(test)]
+mod tests;
+mod user;
+mod user_mfa;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use source::ConfigSource;
+
+/// A reverse-proxy authentication gateway: password and second factor in front of applications that know neither
+#[derive(Parser, Debug)]
+#[command(
+    name = "vestibule",
+    version,
+    max_term_width = 100,
+    after_help = "Example:\n  vestibule demo\n  vestibule --config config/vestibule.toml serve"
+)]
+pub struct Cli {
+    /// The configuration
+    #[arg(long, global = true, value_name = "FILE", env = "VESTIBULE_CONFIG", default_value = "config/vestibule.toml")]
+    config: PathBuf,
+    /// The data folder, instead of the configuration's `server.data_dir`
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Print JSON: an array for a listing, else one object
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
 }
-pub mod source {
-    pub struct ConfigSource;
-    impl ConfigSource {
-        pub fn load(&self) -> Result<crate::config::Loaded, crate::config::Problems> {
-            Err(crate::config::Problems(vec![]))
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the gateway; prints `listening URL` for each listener once it accepts
+    #[command(after_help = "Example:\n  vestibule --config /etc/vestibule/vestibule.toml serve")]
+    Serve,
+    /// A complete gateway with a small application behind it, seeded users and an outbox
+    #[command(after_help = "Example:\n  vestibule demo --listen 127.0.0.1:8080")]
+    Demo {
+        /// Where to listen
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<String>,
+    },
+    /// Validate the configuration and run its policy tests: every problem at once
+    #[command(after_help = "Example:\n  vestibule --config vestibule.toml check")]
+    Check,
+    /// Have the running gateway read its configuration again; where it is wrong nothing changes
+    #[command(after_help = "Example:\n  vestibule check && vestibule reload")]
+    Reload,
+    /// Which route and rule decide, what they require and why; nothing is sent
+    #[command(after_help = "Example:\n  vestibule explain --user alice --from 10.1.2.3 http://wiki.internal.example/admin/users")]
+    Explain(explain::Args),
+    /// Manage accounts and their second factors
+    #[command(subcommand, after_help = "Example:\n  vestibule user add alice --email alice@internal.example --group staff")]
+    User(user::Command),
+    /// See and end sessions
+    #[command(subcommand, after_help = "Example:\n  vestibule session list --user alice")]
+    Session(session::Command),
+    /// Signing and encryption keys
+    #[command(subcommand, after_help = "Example:\n  vestibule key rotate")]
+    Key(key::Command),
+    /// Read the audit log, or prove it whole
+    #[command(after_help = "Example:\n  vestibule audit --user alice --since 2h\n  vestibule audit --follow\n  vestibule audit verify")]
+    Audit(audit::Args),
+    /// Back up, restore, move between stores
+    #[command(subcommand, after_help = "Example:\n  vestibule store export backup.jsonl")]
+    Store(store::Command),
+    /// Print shell completions
+    #[command(after_help = "Example:\n  vestibule completions bash > /etc/bash_completion.d/vestibule")]
+    Completions {
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each command
+    #[command(after_help = "Example:\n  vestibule man | man -l -\n  vestibule man --out /usr/local/share/man/man1")]
+    Man {
+        /// Write all pages into this folder
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// What every command is told.
+struct Context {
+    source: ConfigSource,
+    json: bool,
+}
+
+/// Reads the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(e) => {
+            let text = format!("{e:#}");
+            eprintln!("vestibule: {}", text.trim_end());
+            ExitCode::FAILURE
         }
     }
 }
-pub async fn until_interrupted() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    Ok(())
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let context = Context { source: ConfigSource::new(cli.config, cli.data_dir)?, json: cli.json };
+    match cli.command {
+        Command::Serve => {
+            let loaded = context.source.load().map_err(|problems| access::one_line(&problems))?;
+            serve::run(loaded, context.source)?;
+        }
+        Command::Demo { listen } => demo::run(listen, context.json, context.source.data_dir)?,
+        Command::Check => return check::run(&context),
+        Command::Reload => check::reload(&context)?,
+        Command::Explain(args) => explain::run(&context, args)?,
+        Command::User(command) => user::run(&context, command)?,
+        Command::Session(command) => session::run(&context, command)?,
+        Command::Key(command) => key::run(&context, command)?,
+        Command::Audit(args) => audit::run(&context, args)?,
+        Command::Store(command) => store::run(&context, command)?,
+        Command::Completions { shell } => extras::completions(shell),
+        Command::Man { out } => extras::man(out.as_deref())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Context {
+    fn open(&self) -> anyhow::Result<access::Access> {
+        access::Access::open(&self.source)
+    }
+
+    /// Does one command.
+    fn ask(&self, command: control::Command) -> anyhow::Result<serde_json::Value> {
+        self.open()?.run(command)
+    }
+
+    /// Prints a listing.
+    fn list(&self, columns: &[(&str, &str)], value: &serde_json::Value) -> anyhow::Result<()> {
+        match value.as_array() {
+            _ if self.json => output::json(value),
+            Some(rows) => output::line(&output::table(columns, rows)),
+            None => output::json(value),
+        }
+    }
+
+    /// Prints one thing: its JSON, or these words.
+    fn say(&self, value: &serde_json::Value, words: &str) -> anyhow::Result<()> {
+        if self.json { output::json(value) } else { output::line(words) }
+    }
 }

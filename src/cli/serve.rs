@@ -157,6 +157,16 @@ async fn until_stopped(app: &Arc<App>, source: ConfigSource, tls: Tls, config: &
     }
 }
 
+/// Ends at SIGTERM or SIGINT.
+pub async fn until_interrupted() -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
 /// When any of these files was written last; `None` where one cannot be read just now.
 fn written(files: &[config::Certificate]) -> Option<Vec<SystemTime>> {
     let all = files.iter().flat_map(|pair| [&pair.cert, &pair.key]);

@@ -18,6 +18,8 @@ pub const MAX_BYTES: usize = 1024;
 /// What a stored hash may ask for; more is refused, so that an imported string cannot take the machine down.
 const MAX_MEMORY_KIB: u32 = 1 << 20;
 const MAX_ITERATIONS: u32 = 1000;
+/// About a second of work.
+const MAX_BCRYPT_COST: u32 = 14;
 
 /// What became of a password.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,11 +55,14 @@ pub fn hash(password: &Secret, parameters: &config::Password) -> Result<String, 
     Ok(phc.to_string())
 }
 
-/// Compares a password with a PHC string, at the cost that the string names. A string that is unreadable, not Argon2id, or
-/// asks for more than 1 GiB is `Wrong`.
+/// Compares a password with a PHC string or an imported bcrypt hash, at the cost that the string names. A string that is
+/// unreadable, of another kind, or asks for more than 1 GiB or a bcrypt cost of 14 is `Wrong`.
 pub fn verify(phc: &str, password: &Secret, parameters: &config::Password) -> Verdict {
     if password.expose().len() > MAX_BYTES {
         return Verdict::Wrong;
+    }
+    if let Some(cost) = bcrypt_cost(phc) {
+        return verify_bcrypt(phc, cost, password);
     }
     let Ok(parsed) = PasswordHash::new(phc) else { return Verdict::Wrong };
     if parsed.algorithm.as_str() != "argon2id" {
@@ -73,6 +78,38 @@ pub fn verify(phc: &str, password: &Secret, parameters: &config::Password) -> Ve
     let same =
         (stored.m_cost(), stored.t_cost(), stored.p_cost()) == (parameters.memory_kib, parameters.iterations, parameters.parallelism);
     if same { Verdict::Right } else { Verdict::RightButRehash }
+}
+
+/// The cost of a bcrypt hash that this program reads (`$2a$`, `$2b$`, `$2y$`, 60 characters); `None` for anything else.
+pub fn bcrypt_cost(hash: &str) -> Option<u32> {
+    let rest = ["$2a$", "$2b$", "$2y$"].iter().find_map(|prefix| hash.strip_prefix(prefix))?;
+    let (cost, tail) = rest.split_once('$')?;
+    let good = cost.len() == 2 && tail.len() == 53 && tail.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'/');
+    good.then(|| cost.parse().ok()).flatten()
+}
+
+/// An imported hash: right once, then replaced by Argon2id. bcrypt reads 72 bytes; a longer password is refused rather than cut off.
+fn verify_bcrypt(hash: &str, cost: u32, password: &Secret) -> Verdict {
+    if cost > MAX_BCRYPT_COST {
+        return Verdict::Wrong;
+    }
+    match bcrypt::non_truncating_verify(password.expose(), hash) {
+        Ok(true) => Verdict::RightButRehash,
+        _ => Verdict::Wrong,
+    }
+}
+
+/// Whether a stored string is one that [`verify`] can ever accept: Argon2id or bcrypt, at a cost that is allowed.
+pub fn is_readable(stored: &str) -> bool {
+    if let Some(cost) = bcrypt_cost(stored) {
+        return cost <= MAX_BCRYPT_COST;
+    }
+    let Ok(parsed) = PasswordHash::new(stored) else { return false };
+    let bounded = |params: Params| params.m_cost() <= MAX_MEMORY_KIB && params.t_cost() <= MAX_ITERATIONS;
+    parsed.algorithm.as_str() == "argon2id"
+        && parsed.hash.is_some()
+        && parsed.salt.is_some()
+        && Params::try_from(&parsed).is_ok_and(bounded)
 }
 
 /// A hash of nothing anybody knows, to verify against where there is no account, so that the answer takes as long
@@ -151,6 +188,27 @@ mod tests {
             "$argon2id$v=19$m=4294967295,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
         ] {
             assert_eq!(verify(phc, &secret(""), &CHEAP), Verdict::Wrong, "{phc}");
+        }
+    }
+
+    #[test]
+    fn an_imported_bcrypt_hash_is_right_once_and_then_replaced() {
+        let long = "x".repeat(72);
+        for (password, cost) in [("a right old battery", 4), (long.as_str(), 4)] {
+            let parts = bcrypt::non_truncating_hash_with_salt(password, cost, [7; 16]);
+            let hash = parts.map(|parts| parts.format_for_version(bcrypt::Version::TwoY)).unwrap_or_default();
+            if hash.is_empty() {
+                continue;
+            }
+            assert!(is_readable(&hash), "{hash}");
+            assert_eq!(verify(&hash, &secret(password), &CHEAP), Verdict::RightButRehash);
+            assert_eq!(verify(&hash, &secret(&format!("{password}y")), &CHEAP), Verdict::Wrong, "nothing is cut off");
+            let dear = hash.replacen("$04$", "$31$", 1);
+            assert!(!is_readable(&dear));
+            assert_eq!(verify(&dear, &secret(password), &CHEAP), Verdict::Wrong);
+        }
+        for bad in ["$2y$", "$2y$10$short", "$2x$04$abcdefghijklmnopqrstuvabcdefghijklmnopqrstuvabcdefghi"] {
+            assert_eq!(bcrypt_cost(bad), None);
         }
     }
 

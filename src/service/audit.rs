@@ -29,6 +29,8 @@ pub enum Event {
     AccountChanged,
     AccountDeleted,
     KeysRotated,
+    StoreExported,
+    StoreImported,
     PolicyReloaded,
     PolicyRefused,
 }
@@ -59,6 +61,8 @@ impl Event {
             Self::AccountChanged => "account.changed",
             Self::AccountDeleted => "account.deleted",
             Self::KeysRotated => "keys.rotated",
+            Self::StoreExported => "store.exported",
+            Self::StoreImported => "store.imported",
             Self::PolicyReloaded => "policy.reloaded",
             Self::PolicyRefused => "policy.refused",
         }

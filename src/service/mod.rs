@@ -4,7 +4,10 @@ pub mod accounts;
 pub mod audit;
 mod client;
 mod enrol;
+pub mod export;
 mod hasher;
+pub mod import;
+pub mod keys;
 mod links;
 pub mod live;
 mod notices;
@@ -12,6 +15,7 @@ mod passkey;
 mod profile;
 mod second;
 mod sign_in;
+pub mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;

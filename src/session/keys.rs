@@ -189,6 +189,11 @@ impl KeyRing {
         Ok(zeroize::Zeroizing::new(plain))
     }
 
+    /// The id of the key that a sealed value was made under; `None` where it is no sealed value.
+    pub fn sealed_under(sealed: &str) -> Option<u8> {
+        BASE64URL_NOPAD.decode(sealed.as_bytes()).ok()?.first().copied()
+    }
+
     /// Whether a sealed value was made under the newest key.
     pub fn is_fresh(&self, sealed: &str) -> bool {
         BASE64URL_NOPAD.decode(sealed.as_bytes()).is_ok_and(|bytes| bytes.first() == Some(&self.newest.id))

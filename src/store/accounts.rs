@@ -228,11 +228,11 @@ impl Store {
 
     /// Seals a secret of this account.
     pub fn seal(&self, owner: UserId, plain: &[u8]) -> Result<String, StoreError> {
-        Ok(self.keys.seal(owner.as_bytes(), plain)?)
+        Ok(self.keys.load().seal(owner.as_bytes(), plain)?)
     }
 
     /// Opens a sealed secret of this account.
     pub fn open_sealed(&self, owner: UserId, sealed: &str) -> Result<zeroize::Zeroizing<Vec<u8>>, StoreError> {
-        Ok(self.keys.open(owner.as_bytes(), sealed)?)
+        Ok(self.keys.load().open(owner.as_bytes(), sealed)?)
     }
 }

@@ -20,6 +20,13 @@ pub trait Kv: Send + Sync + 'static {
 
     /// Applies the batch if every expectation holds; `false` and no change where one does not.
     async fn commit(&self, batch: Batch) -> Result<bool, StoreError>;
+
+    /// Every pair, in order, as they stood at one moment: no commit happens while they are read.
+    async fn snapshot(&self) -> Result<Vec<Pair>, StoreError>;
+
+    /// Puts these pairs in the place of everything that is there, as one step, durable; `false` and no change where `only_empty` and
+    /// something is there.
+    async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError>;
 }
 
 /// A change of several keys at once, with what must hold for it.

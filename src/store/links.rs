@@ -74,12 +74,12 @@ impl Store {
     }
 
     fn link_key(&self, token: &str) -> Vec<u8> {
-        key("link", data_encoding::BASE64URL_NOPAD.encode(&self.keys.digest(Purpose::Link, &[token.as_bytes()])))
+        key("link", data_encoding::BASE64URL_NOPAD.encode(&self.keys.load().digest(Purpose::Link, &[token.as_bytes()])))
     }
 
     fn link_keys(&self, token: &str) -> Vec<Vec<u8>> {
         let parts: [&[u8]; 1] = [token.as_bytes()];
-        self.keys.digests(Purpose::Link, &parts).map(|digest| key("link", data_encoding::BASE64URL_NOPAD.encode(&digest))).collect()
+        self.keys.load().digests(Purpose::Link, &parts).map(|digest| key("link", data_encoding::BASE64URL_NOPAD.encode(&digest))).collect()
     }
 
     pub(super) async fn sweep_links(&self, now: Time) -> Result<usize, StoreError> {

@@ -17,6 +17,8 @@ mod sled;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
+
 pub use self::accounts::{Conflict, Edit, fold};
 pub use self::audit::{AuditHead, AuditRecord, GENESIS};
 pub use self::error::StoreError;
@@ -35,13 +37,13 @@ pub type Observer = Box<dyn Fn(UserId, Option<&Account>) + Send + Sync>;
 /// The verbs over a backend.
 pub struct Store {
     kv: Arc<dyn Kv>,
-    keys: Arc<KeyRing>,
+    keys: ArcSwap<KeyRing>,
     observer: OnceLock<Observer>,
 }
 
 impl Store {
     pub fn new(kv: Arc<dyn Kv>, keys: Arc<KeyRing>) -> Self {
-        Self { kv, keys, observer: OnceLock::new() }
+        Self { kv, keys: ArcSwap::new(keys), observer: OnceLock::new() }
     }
 
     /// Opens the backend that the configuration names.
@@ -61,8 +63,14 @@ impl Store {
         let _ = self.observer.set(observer);
     }
 
-    pub fn keys(&self) -> &Arc<KeyRing> {
-        &self.keys
+    /// The keys in force.
+    pub fn keys(&self) -> Arc<KeyRing> {
+        self.keys.load_full()
+    }
+
+    /// Other keys from now on.
+    pub fn rekey(&self, keys: Arc<KeyRing>) {
+        self.keys.store(keys);
     }
 
     pub fn kv(&self) -> &Arc<dyn Kv> {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
@@ -17,6 +17,8 @@ struct Inner {
     db: sled::Db,
     /// sled's own data file: syncing it through any descriptor syncs it.
     file: File,
+    /// Commits share it; a snapshot or a replacement has it alone.
+    gate: RwLock<()>,
 }
 
 /// sled's default is a gigabyte.
@@ -43,7 +45,7 @@ impl SledKv {
         };
         let path = folder.join("db");
         let file = File::open(&path).map_err(|e| StoreError::file(&path, &e))?;
-        Ok(Self(Arc::new(Inner { db, file })))
+        Ok(Self(Arc::new(Inner { db, file, gate: RwLock::new(()) })))
     }
 }
 
@@ -62,6 +64,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError
 
 impl Inner {
     fn commit(&self, batch: &Batch) -> Result<bool, StoreError> {
+        let _shared = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let outcome = self.db.transaction(|tx| {
             for (key, expected) in &batch.expect {
                 if tx.get(key)?.as_deref() != expected.as_deref() {
@@ -85,6 +88,29 @@ impl Inner {
         if batch.durable {
             self.file.sync_data().map_err(failed)?;
         }
+        Ok(true)
+    }
+
+    fn snapshot(&self) -> Result<Vec<Pair>, StoreError> {
+        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        self.db.iter().map(|entry| entry.map(|(k, v)| (k.to_vec(), v.to_vec())).map_err(failed)).collect()
+    }
+
+    fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {
+        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        if only_empty && !self.db.is_empty() {
+            return Ok(false);
+        }
+        let mut batch = sled::Batch::default();
+        for key in self.db.iter().keys() {
+            batch.remove(key.map_err(failed)?);
+        }
+        for (key, value) in pairs {
+            batch.insert(key, value);
+        }
+        self.db.apply_batch(batch).map_err(failed)?;
+        self.db.flush().map_err(failed)?;
+        self.file.sync_data().map_err(failed)?;
         Ok(true)
     }
 
@@ -133,5 +159,15 @@ impl Kv for SledKv {
     async fn commit(&self, batch: Batch) -> Result<bool, StoreError> {
         let inner = self.0.clone();
         blocking(move || inner.commit(&batch)).await
+    }
+
+    async fn snapshot(&self) -> Result<Vec<Pair>, StoreError> {
+        let inner = self.0.clone();
+        blocking(move || inner.snapshot()).await
+    }
+
+    async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {
+        let inner = self.0.clone();
+        blocking(move || inner.replace(pairs, only_empty)).await
     }
 }

@@ -44,7 +44,7 @@ pub fn run(listen: Option<String>, json: bool, data_dir: Option<PathBuf>) -> any
         let reload: control::Reload =
             Arc::new(|| Box::pin(async { Err("the demo's configuration is built in; use `vestibule serve` to reload a file".to_owned()) }));
         let _control = control::serve(app.clone(), reload, &config.server.data_dir)?;
-        super::until_interrupted().await
+        serve::until_interrupted().await
     })?;
     running.stop();
     running.join();

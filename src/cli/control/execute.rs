@@ -1,0 +1,55 @@
+//! Carries a command out on an assembled program: the running gateway's, or one that was opened for this command alone.
+
+mod account;
+mod explain;
+mod rest;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Command;
+use crate::app::App;
+
+/// Does what is asked. The answer is JSON: an array for what lists, an object for what shows.
+///
+/// # Errors
+/// What is wrong and what to do, in one line.
+pub async fn execute(app: &Arc<App>, command: Command) -> Result<Value, String> {
+    let services = &app.services;
+    match command {
+        Command::UserAdd { new, password } => account::add(services, new, password).await,
+        Command::UserList => account::list(services).await,
+        Command::UserShow { name } => account::show(services, &name).await,
+        Command::UserDelete { name } => account::delete(services, &name).await,
+        Command::UserUnlock { name } => account::unlock(services, &name).await,
+        Command::UserPasswd { name, password } => account::passwd(services, &name, &password).await,
+        Command::UserSet { name, change } => account::set(services, &name, &change).await,
+        Command::UserLink { name } => account::link(services, &name).await,
+        Command::UserImport { entries, links } => account::import(services, &entries, links).await,
+        Command::UserMfa { name, change, recovery_codes } => account::mfa(services, &name, &change, recovery_codes).await,
+        Command::UserGroups { names } => account::groups(services, &names).await,
+        Command::SessionList { user } => rest::sessions(services, user.as_deref()).await,
+        Command::SessionRevoke { which } => rest::revoke(services, which).await,
+        Command::KeyList => json(services.list_keys().await.map_err(said)?),
+        Command::KeyRotate { wait } => rest::rotate(services, wait).await,
+        Command::AuditRead { user, since, after, limit } => rest::audit(services, user.as_deref(), since, after, limit).await,
+        Command::AuditVerify => json(services.verify_audit().await.map_err(said)?),
+        Command::StoreExport => rest::export(services).await,
+        Command::StoreImport { text, replace } => rest::import(services, &text, replace).await,
+        Command::Explain(question) => explain::explain(app, question).await,
+        Command::Reload => {
+            Err("no gateway runs with this data folder, so there is nothing to reload; start one with `vestibule serve`".to_owned())
+        }
+    }
+}
+
+fn json(value: impl Serialize) -> Result<Value, String> {
+    serde_json::to_value(value).map_err(said)
+}
+
+#[allow(clippy::needless_pass_by_value)]
+fn said(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

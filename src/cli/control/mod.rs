@@ -1,0 +1,148 @@
+//! How the command line does its work: one set of commands, carried out by one function, either by the gateway that runs (over
+//! `DATA_DIR/control.sock`) or, where none does, on the store directly.
+//!
+//! Over the socket: a command is one line of JSON. The answer is any number of `{"item": …}` lines, where it is a list, and then one
+//! line `{"done": …}`, or `{"failed": "what, and what to do"}`. A connection may carry one command after another.
+
+mod client;
+mod execute;
+mod serve;
+mod url;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use client::{Connection, Unreached};
+pub use execute::execute;
+pub use serve::{ControlGuard, Reload, serve};
+pub use url::portal_url;
+
+use crate::base::{Secret, Time};
+use crate::service::accounts::{AccountChange, MfaChange, NewAccount};
+use crate::service::import::Entry;
+
+/// The longest command, in bytes: a whole store may be in it.
+const MAX_COMMAND: u64 = 512 * 1024 * 1024;
+
+/// What can be asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    UserAdd {
+        new: NewAccount,
+        password: Option<Secret>,
+    },
+    UserList,
+    UserShow {
+        name: String,
+    },
+    UserDelete {
+        name: String,
+    },
+    UserUnlock {
+        name: String,
+    },
+    UserPasswd {
+        name: String,
+        password: Secret,
+    },
+    UserSet {
+        name: String,
+        change: AccountChange,
+    },
+    UserLink {
+        name: String,
+    },
+    UserImport {
+        entries: Vec<Entry>,
+        links: bool,
+    },
+    UserMfa {
+        name: String,
+        change: MfaChange,
+        recovery_codes: bool,
+    },
+    /// The groups of these users; those who are not there are left out.
+    UserGroups {
+        names: Vec<String>,
+    },
+    SessionList {
+        user: Option<String>,
+    },
+    SessionRevoke {
+        which: Which,
+    },
+    KeyList,
+    /// `wait`: secrets are sealed anew before the answer, not after it.
+    KeyRotate {
+        wait: bool,
+    },
+    /// Records after a number, no more than `limit` looked at.
+    AuditRead {
+        user: Option<String>,
+        since: Option<Time>,
+        after: u64,
+        limit: usize,
+    },
+    AuditVerify,
+    StoreExport,
+    StoreImport {
+        text: String,
+        replace: bool,
+    },
+    Explain(Question),
+    Reload,
+}
+
+/// Which sessions end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Which {
+    One(String),
+    OfUser(String),
+    All,
+}
+
+/// A request that is explained and never sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Question {
+    pub user: Option<String>,
+    pub from: Option<std::net::IpAddr>,
+    pub method: String,
+    pub url: String,
+    /// What the session has shown: `password` or a method. Absent: whatever a finished sign-in of this user shows.
+    pub proof: Option<String>,
+}
+
+/// A line of an answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Frame {
+    Item(Value),
+    Done(Value),
+    Failed(String),
+}
+
+/// The way to a socket. An address may have 107 bytes, and a data folder lies where it lies: a longer path goes over the open folder.
+struct SocketPath {
+    path: PathBuf,
+    /// Held open as long as the path is used.
+    _folder: Option<File>,
+}
+
+impl SocketPath {
+    fn new(data_dir: &Path) -> std::io::Result<Self> {
+        use std::os::fd::AsRawFd;
+        use std::os::unix::ffi::OsStrExt;
+        let path = data_dir.join("control.sock");
+        if path.as_os_str().as_bytes().len() <= 100 {
+            return Ok(Self { path, _folder: None });
+        }
+        let folder = File::open(data_dir)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}/control.sock", folder.as_raw_fd()));
+        Ok(Self { path, _folder: Some(folder) })
+    }
+}

@@ -1,0 +1,143 @@
+//! The gateway's end of the control socket. Mode 0600 in a folder of mode 0700, and the peer's user id is asked of the kernel besides.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use super::{Command, Frame, MAX_COMMAND, SocketPath, execute};
+use crate::app::App;
+
+/// Loads the configuration again and puts it in force: what to say of it, or everything that is wrong.
+pub type Reload = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>> + Send + Sync>;
+
+/// How many may be connected at once.
+const CONNECTIONS: usize = 16;
+
+/// The open socket: closed and removed when dropped.
+pub struct ControlGuard {
+    socket: SocketPath,
+    inode: u64,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for ControlGuard {
+    fn drop(&mut self) {
+        self.task.abort();
+        // Only the socket that is ours: a successor may have put its own there.
+        if std::fs::symlink_metadata(&self.socket.path).is_ok_and(|meta| meta.ino() == self.inode) {
+            let _ = std::fs::remove_file(&self.socket.path);
+        }
+    }
+}
+
+/// Opens the socket in the data folder and answers on it. Call on the runtime that will do the work.
+///
+/// # Errors
+/// Where another gateway answers there, or the folder cannot be written.
+pub fn serve(app: Arc<App>, reload: Reload, data_dir: &Path) -> anyhow::Result<ControlGuard> {
+    crate::store::private_folder(data_dir)?;
+    let shown = data_dir.join("control.sock");
+    let socket = SocketPath::new(data_dir).with_context(|| format!("{} cannot be opened", data_dir.display()))?;
+    remove_stale(&socket.path).with_context(|| format!("{} is in the way", shown.display()))?;
+    let listener = UnixListener::bind(&socket.path).with_context(|| format!("{} cannot be made", shown.display()))?;
+    std::fs::set_permissions(&socket.path, PermissionsExt::from_mode(0o600))?;
+    let inode = std::fs::symlink_metadata(&socket.path)?.ino();
+    let task = tokio::spawn(accept(listener, app, reload));
+    Ok(ControlGuard { socket, inode, task })
+}
+
+/// A socket that nobody listens on is what a killed gateway left behind.
+fn remove_stale(path: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::FileTypeExt;
+    match std::fs::symlink_metadata(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e.into()),
+        Ok(meta) if !meta.file_type().is_socket() => anyhow::bail!("it is no socket; move it aside"),
+        Ok(_) => {}
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => anyhow::bail!("another gateway runs with this data folder; stop it first"),
+        Err(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => Ok(std::fs::remove_file(path)?),
+        Err(e) => Err(e.into()),
+    }
+}
+
+async fn accept(listener: UnixListener, app: Arc<App>, reload: Reload) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (app, reload) = (app.clone(), reload.clone());
+                tokio::spawn(async move {
+                    if let Err(e) = converse(stream, &app, &reload).await {
+                        tracing::debug!(error = %e, "a control connection broke");
+                    }
+                    drop(place);
+                });
+            }
+            Err(e) => {
+                tracing::warn!(error = %e, "a control connection could not be taken");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: UnixStream, app: &Arc<App>, reload: &Reload) -> anyhow::Result<()> {
+    let (peer, own) = (stream.peer_cred()?.uid(), rustix::process::geteuid().as_raw());
+    if peer != own && peer != 0 {
+        tracing::warn!(peer, "a command from another user was refused");
+        return Ok(());
+    }
+    let (input, output) = stream.into_split();
+    let (mut input, mut output) = (BufReader::new(input), BufWriter::new(output));
+    while let Some(line) = next_line(&mut input).await? {
+        let answer = match serde_json::from_slice(&line) {
+            Ok(Command::Reload) => reload().await.map(Value::String),
+            Ok(command) => execute(app, command).await,
+            Err(_) => Err("the gateway does not know this command; is it of the same version?".to_owned()),
+        };
+        write(&mut output, answer).await?;
+    }
+    Ok(())
+}
+
+async fn next_line(input: &mut BufReader<OwnedReadHalf>) -> anyhow::Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
+    let mut line = zeroize::Zeroizing::new(Vec::new());
+    (&mut *input).take(MAX_COMMAND).read_until(b'\n', &mut line).await?;
+    match line.last() {
+        None => Ok(None),
+        Some(b'\n') => Ok(Some(line)),
+        Some(_) => anyhow::bail!("a command that was cut off or too long"),
+    }
+}
+
+async fn write(output: &mut BufWriter<OwnedWriteHalf>, answer: Result<Value, String>) -> anyhow::Result<()> {
+    let last = match answer {
+        Ok(Value::Array(items)) => {
+            for item in items {
+                frame(output, &Frame::Item(item)).await?;
+            }
+            Frame::Done(Value::Array(Vec::new()))
+        }
+        Ok(value) => Frame::Done(value),
+        Err(what) => Frame::Failed(what),
+    };
+    frame(output, &last).await?;
+    Ok(output.flush().await?)
+}
+
+async fn frame(output: &mut BufWriter<OwnedWriteHalf>, frame: &Frame) -> anyhow::Result<()> {
+    let mut line = zeroize::Zeroizing::new(serde_json::to_vec(frame)?);
+    line.push(b'\n');
+    Ok(output.write_all(&line).await?)
+}
