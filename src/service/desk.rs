@@ -4,12 +4,13 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::accounts::AccountError;
 use super::audit::{Actor, Event};
 use super::directory::{Directory, page_of};
 use super::links::SETUP_LIFETIME;
 use super::{Client, LiveSession, Refused, Services};
+use crate::account::Account;
 use crate::base::{Secret, SessionId};
+use crate::factor::Method;
 use crate::session::EndReason;
 use crate::store::LinkKind;
 
@@ -77,21 +78,29 @@ impl Services {
         Secret::new(format!("{}{}/setup?token={}", client.origin, self.config().portal.prefix, token.expose()))
     }
 
-    /// Makes a set-up link and mails it to its user, unseen by the administrator.
+    /// Mails a set-up link that was made for this account.
     ///
     /// # Errors
-    /// [`Refused::CannotSend`], or [`Refused::Throttled`] where too much was sent lately; then no link was made.
-    pub async fn mail_setup_link(&self, name: &str, client: &Client, actor: Actor<'_>) -> Result<String, Refused> {
-        let account = self.named(name).await.map_err(|e| match e {
-            AccountError::Unknown(_) => Refused::Gone,
-            other => Refused::Store(crate::store::StoreError::Backend(other.to_string())),
-        })?;
-        if account.email.is_empty() || !self.courier.notifier.has_mail() {
+    /// [`Refused::CannotSend`], or [`Refused::Throttled`] where too much was sent lately.
+    pub fn mail_link(&self, account: &Account, token: &Secret, client: &Client) -> Result<(), Refused> {
+        self.may_mail(account, client)?;
+        self.deliver_link(account, LinkKind::Setup, self.setup_url(token, client), SETUP_LIFETIME, client)
+    }
+
+    fn may_mail(&self, account: &Account, client: &Client) -> Result<(), Refused> {
+        if account.email.is_empty() || !self.courier.can_send(Method::Email) {
             return Err(Refused::CannotSend);
         }
-        self.send_allowed(&account, client)?;
-        let token = self.make_link(&account, LinkKind::Setup, actor).await?;
-        self.deliver_link(&account, LinkKind::Setup, self.setup_url(&token, client), SETUP_LIFETIME, client)?;
-        Ok(account.email)
+        self.send_allowed(account, client)
+    }
+
+    /// Makes a set-up link and mails it, unseen by the administrator.
+    ///
+    /// # Errors
+    /// As [`Services::mail_link`]; then no link was made.
+    pub async fn mail_new_link(&self, account: &Account, client: &Client, actor: Actor<'_>) -> Result<(), Refused> {
+        self.may_mail(account, client)?;
+        let token = self.make_link(account, LinkKind::Setup, actor).await?;
+        self.deliver_link(account, LinkKind::Setup, self.setup_url(&token, client), SETUP_LIFETIME, client)
     }
 }

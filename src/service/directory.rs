@@ -310,3 +310,6 @@ fn words(query: &str) -> Vec<String> {
 fn matches(row: &Row, words: &[String]) -> bool {
     words.iter().all(|word| row.folded.contains(word.as_str()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,7 +109,11 @@ impl Services {
             walk.ended = batch.len() < want;
             looked += batch.len();
             for record in batch {
-                let out = if back { filter.since.is_some_and(|since| record.at < since) } else { filter.until.is_some_and(|until| record.at >= until) };
+                let out = if back {
+                    filter.since.is_some_and(|since| record.at < since)
+                } else {
+                    filter.until.is_some_and(|until| record.at >= until)
+                };
                 if out {
                     walk.ended = true;
                     return Ok(walk);

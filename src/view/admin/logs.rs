@@ -202,7 +202,7 @@ pub(super) fn audit_table(page: &Page, rows: &[AuditRow]) -> Markup {
                     tr {
                         td { (time::moment(row.at)) }
                         td { code { (row.event) } " " @if row.ok { span.tag.good { (words.ok) } } @else { span.tag.bad { (words.failed) } } }
-                        td { 
+                        td {
                             @if !row.user.is_empty() { (user_link(page, &row.user)) }
                             @if !row.by.is_empty() { small { "← " bdi { (row.by) } } }
                         }

@@ -102,7 +102,8 @@ fn over_time(page: &Page, view: &OverviewView) -> Markup {
 }
 
 fn in_use(page: &Page, view: &OverviewView) -> Markup {
-    let bars: Vec<Bar<'_>> = view.in_use.iter().map(|(m, n)| Bar { label: page.words.method(*m), value: *n, of: view.users, href: None }).collect();
+    let bars: Vec<Bar<'_>> =
+        view.in_use.iter().map(|(m, n)| Bar { label: page.words.method(*m), value: *n, of: view.users, href: None }).collect();
     chart::bars(page, &bars)
 }
 

@@ -20,7 +20,7 @@ pub fn new_user(page: &Page, view: &UserView) -> Markup {
         &words.new_user,
         html! {
             (note(view.note.as_ref()))
-            section.narrow { (form(page, "admin/users", html! { (field(page, &name)) 
+            section.narrow { (form(page, "admin/users", html! { (field(page, &name))
                 (person(page, view))
                 button.go { (words.create) }
                 @if view.can_mail { button.second name="mail" value="1" { (words.create_mail) } }
