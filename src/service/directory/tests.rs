@@ -34,7 +34,7 @@ fn every_word_must_occur_in_name_display_name_or_address() {
     for hit in ["", "LIC", "ünger", "ÜNGER álice", "internal.example", "ａｌｉｃｅ"] {
         assert_eq!(directory.find(hit, 1, 40, None).total, 1, "{hit}");
     }
-    for miss in ["bob", "alice bob", "ünger\nx"] {
+    for miss in ["bob", "alice bob", "alicea.unger"] {
         assert_eq!(directory.find(miss, 1, 40, None).total, 0, "{miss}");
     }
     let row = directory.find("", 1, 40, None).rows.remove(0);

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::house::{House, NOW};
 use crate::account::UserMfaPolicy;
-use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 use crate::policy::Proof;
 
@@ -181,5 +180,4 @@ async fn whom_nobody_knows_is_not_found() {
         assert_eq!(root.get(page).await.status, 404, "{page}");
     }
     assert_eq!(root.post("admin/users/nobody", &[("action", "delete"), ("confirm", "nobody")]).await.status, 404);
-    assert_eq!(house.clock.now(), Time::from_secs(1_700_000_000));
 }
