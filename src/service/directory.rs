@@ -2,128 +2,26 @@
 //! milliseconds at 100,000 users. The store scans by id only.
 //!
 //! Filled once, in the background of the start or at the first use, and kept current by the store's observer. A row is about 200
-//! bytes: one text, its folded form where that differs, and a few words. Groups are shared by all who are in the same ones.
+//! bytes: one text, its folded form, and a few words. Groups are shared by all who are in the same ones.
 //! Several gateways on one store each see the others' writes at their next start only.
+
+mod row;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::OnceCell;
 
-use crate::account::{Account, MfaPolicy, UserMfaPolicy};
-use crate::base::{Time, UserId};
-use crate::config;
-use crate::factor::MethodSet;
-use crate::limit;
+pub use row::{Groups, Locked, Row, last_sign_in};
+
+use crate::account::Account;
+use crate::base::UserId;
 use crate::store::{Store, StoreError, fold};
 
 /// How many accounts are read at a time.
 const BATCH: usize = 1000;
 /// What is looked at of a search.
 const LONGEST_QUERY: usize = 256;
-
-/// The groups of a user, shared with everybody in the same ones.
-pub type Groups = Arc<[Box<str>]>;
-
-/// An account in the list.
-#[derive(Debug)]
-pub struct Row {
-    pub id: UserId,
-    /// Name, display name and address, one after the other.
-    text: Box<str>,
-    display_at: u32,
-    email_at: u32,
-    /// The three folded, with a line's end between; where it begins with the name, which the list is sorted by.
-    folded: Box<str>,
-    pub disabled: bool,
-    pub locked: Option<Locked>,
-    pub policy: UserMfaPolicy,
-    /// What is set up, recovery codes not counted.
-    pub enrolled: MethodSet,
-    allowed: Option<MethodSet>,
-    pub last_sign_in: Option<Time>,
-    pub groups: Groups,
-}
-
-/// How long an account is locked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Locked {
-    Until(Time),
-    /// Until an administrator unlocks it.
-    ForGood,
-}
-
-impl Locked {
-    /// The lock of an account, over or not.
-    pub fn of(account: &Account) -> Option<Self> {
-        if account.failures.count >= limit::HARD_LIMIT { Some(Self::ForGood) } else { account.failures.locked_until.map(Self::Until) }
-    }
-
-    pub fn holds(self, now: Time) -> bool {
-        match self {
-            Self::Until(until) => now < until,
-            Self::ForGood => true,
-        }
-    }
-}
-
-/// When a user last signed in, as far as the browsers that are remembered tell.
-pub fn last_sign_in(account: &Account) -> Option<Time> {
-    account.browsers.iter().map(|browser| browser.last_seen).max()
-}
-
-impl Row {
-    fn new(account: &Account, groups: Groups) -> Self {
-        let at = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let parts = [account.name.as_str(), &account.display_name, &account.email];
-        Self {
-            id: account.id,
-            text: parts.concat().into(),
-            display_at: at(account.name.len()),
-            email_at: at(account.name.len().saturating_add(account.display_name.len())),
-            folded: parts.map(fold).join("\n").into(),
-            disabled: account.disabled,
-            locked: Locked::of(account),
-            policy: account.mfa_policy,
-            enrolled: account.enrolled(),
-            allowed: account.allowed.as_ref().map(|allowed| allowed.iter().copied().collect()),
-            last_sign_in: last_sign_in(account),
-            groups,
-        }
-    }
-
-    fn part(&self, from: u32, to: usize) -> &str {
-        usize::try_from(from).ok().and_then(|from| self.text.get(from..to)).unwrap_or_default()
-    }
-
-    pub fn name(&self) -> &str {
-        self.part(0, self.display_at as usize)
-    }
-
-    pub fn display_name(&self) -> &str {
-        self.part(self.display_at, self.email_at as usize)
-    }
-
-    pub fn email(&self) -> &str {
-        self.part(self.email_at, self.text.len())
-    }
-
-    pub fn is_locked(&self, now: Time) -> bool {
-        self.locked.is_some_and(|locked| locked.holds(now))
-    }
-
-    /// The methods that count under this configuration; none where the policy in force is `off`.
-    pub fn usable(&self, mfa: &config::Mfa) -> MethodSet {
-        if self.policy.resolve(mfa.policy) == MfaPolicy::Off {
-            return MethodSet::EMPTY;
-        }
-        self.enrolled.and(mfa.methods).and(self.allowed.unwrap_or(mfa.methods))
-    }
-
-    fn key(&self) -> (&str, UserId) {
-        (self.folded.split('\n').next().unwrap_or_default(), self.id)
-    }
-}
 
 #[derive(Default)]
 struct Rows {
@@ -285,7 +183,7 @@ impl Directory {
             let (shown, page) = page_of(&rows.sorted, page, size);
             return Found { rows: shown, page, total: rows.sorted.len() };
         }
-        let hits: Vec<&Arc<Row>> = rows.sorted.iter().filter(|row| matches(row, &words) && also.is_none_or(|also| also(row))).collect();
+        let hits: Vec<&Arc<Row>> = rows.sorted.iter().filter(|row| row.matches(&words) && also.is_none_or(|also| also(row))).collect();
         let (shown, page) = page_of(&hits, page, size);
         Found { rows: shown.into_iter().cloned().collect(), page, total: hits.len() }
     }
@@ -293,7 +191,7 @@ impl Directory {
     /// The ids of all whom a search finds.
     pub fn ids(&self, query: &str) -> Vec<UserId> {
         let words = words(query);
-        self.read().sorted.iter().filter(|row| matches(row, &words)).map(|row| row.id).collect()
+        self.read().sorted.iter().filter(|row| row.matches(&words)).map(|row| row.id).collect()
     }
 
     /// Shows `see` every row.
@@ -305,10 +203,6 @@ impl Directory {
 fn words(query: &str) -> Vec<String> {
     let query: String = query.chars().take(LONGEST_QUERY).collect();
     fold(&query).split_whitespace().map(str::to_owned).collect()
-}
-
-fn matches(row: &Row, words: &[String]) -> bool {
-    words.iter().all(|word| row.folded.contains(word.as_str()))
 }
 
 #[cfg(test)]

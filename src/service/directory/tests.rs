@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::account::Failures;
+use crate::base::Time;
 
 fn account(name: &str, display_name: &str, email: &str) -> Account {
     let mut account: Account = serde_json::from_value(serde_json::json!({
@@ -104,4 +105,26 @@ fn a_hundred_thousand_users_are_listed_and_searched() {
     let many = directory.find("user0001", 3, 40, None);
     assert_eq!((many.total, names(&many)[0]), (100, "user000180"));
     assert_eq!(directory.read().groups.len(), 1, "groups are shared");
+}
+
+/// `cargo test --release --lib time_of_a_search -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::disallowed_methods)]
+fn time_of_a_search() {
+    let directory = Directory::default();
+    directory.write().written.get_or_insert_default();
+    let one = account("x", "Some Person", "");
+    for n in 0..100_000u32 {
+        let id = UserId::from_bytes(u128::from(n).to_be_bytes());
+        let (name, email) = (format!("user{n:06}"), format!("user{n:06}@internal.example"));
+        directory.take_in(&[Account { id, name, email, ..one.clone() }]);
+    }
+    directory.write().settle();
+    let start = std::time::Instant::now();
+    assert_eq!(directory.find("nobody-has-this", 1, 40, None).total, 0);
+    println!("search: {:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    assert_eq!(directory.find("", 1250, 40, None).total, 100_000);
+    println!("page: {:?}", start.elapsed());
 }
