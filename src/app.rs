@@ -62,10 +62,10 @@ impl App {
         let (live, ended) = Live::new(keys, config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
         restore(&store, &live, clock.now()).await?;
-        let watched = live.clone();
-        store.observe(Box::new(move |id, account| watched.account_changed(id, account)));
         let courier = Courier::new(Arc::new(notifier(&config, post, &clock, &work)?), &clock);
         let services = Arc::new(Services::new(config.clone(), clock, store, live, courier)?);
+        services.watch_accounts();
+        work.spawn(services.clone().read_directory());
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let router = portal::router(Arc::new(Portal { services: services.clone() }), &config.portal.prefix);
         let snapshot = ArcSwap::from_pointee(Snapshot::new(config, policy)?);
@@ -215,6 +215,9 @@ impl Front for App {
 
     fn record(&self, record: &AccessRecord<'_>) {
         self.telemetry.record(record);
+        if let Some(reason) = record.observed {
+            self.services.observed.note(record.route.unwrap_or_default(), record.user, reason);
+        }
     }
 }
 

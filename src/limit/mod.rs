@@ -4,6 +4,6 @@ mod lockout;
 mod rate;
 mod sends;
 
-pub use lockout::{is_locked, record_failure};
+pub use lockout::{HARD_LIMIT, is_locked, record_failure};
 pub use rate::{RateLimiter, Throttled};
 pub use sends::SendLimits;

@@ -4,6 +4,7 @@
 //! POST the form token and the Origin. What a use case refuses is mapped to a page in one place, [`reply`].
 
 mod account;
+mod admin;
 mod assets;
 mod csrf;
 mod enrol;
@@ -50,6 +51,7 @@ pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
         .route("/logout", get(logout::ask).post(logout::end))
         .route("/assets/{name}", get(assets::serve))
         .merge(account::routes())
+        .merge(admin::routes())
         .fallback(reply::not_found)
         .method_not_allowed_fallback(reply::not_allowed)
         .with_state(portal);

@@ -13,10 +13,10 @@ use super::fields::Fields;
 use super::reply::{self, Reply};
 use crate::base::{ClientAddr, FlowId, Host, Time};
 use crate::config::Config;
-use crate::factor::MethodSet;
+use crate::factor::{Method as Factor, MethodSet};
 use crate::login::{Judge, ReturnTo};
 use crate::path::Path;
-use crate::policy::{Ask, Policy, Wanted};
+use crate::policy::{Ask, Level, Policy, PortalMatch, Wanted};
 use crate::service::live::Found;
 use crate::service::{Client, DeviceId, LiveSession, Services, browser_name};
 use crate::session::{CookieKind, Cookies, Purpose};
@@ -48,6 +48,8 @@ pub struct Visit {
     pub session: Option<Arc<LiveSession>>,
     pub flow: Option<FlowId>,
     pub client: Client,
+    /// Path and query of this request, as sent.
+    pub target: String,
     pub rd: ReturnTo,
     pub words: &'static Words,
     csrf: CsrfId,
@@ -67,7 +69,8 @@ impl FromRequest<Arc<Portal>> for Visit {
         let (parts, body) = request.into_parts();
         let Some(known) = parts.extensions.get::<Request>().cloned() else { return Err(reply::plain(StatusCode::INTERNAL_SERVER_ERROR)) };
         let body = read(body).await?;
-        let visit = Self::assemble(portal, known, &parts.headers, parts.uri.query().unwrap_or_default(), &body)?;
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let visit = Self::assemble(portal, known, &parts.headers, target, &body)?;
         visit.check(&parts.method, &parts.headers)?;
         Ok(visit)
     }
@@ -83,7 +86,7 @@ fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {
 }
 
 impl Visit {
-    fn assemble(portal: &Arc<Portal>, request: Request, headers: &HeaderMap, query: &str, body: &[u8]) -> Result<Self, Response> {
+    fn assemble(portal: &Arc<Portal>, request: Request, headers: &HeaderMap, target: &str, body: &[u8]) -> Result<Self, Response> {
         let services = portal.services.clone();
         let cookies = Cookies::new(&request.config.session, request.secure);
         let lines = || headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
@@ -110,7 +113,7 @@ impl Visit {
             Some(Found::Ended | Found::Forged) | None => None,
         };
         let words = Words::choose(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
-        let (query, form) = (Fields::parse(query.as_bytes()), Fields::parse(body));
+        let (query, form) = (Fields::parse(target.split_once('?').map_or("", |(_, query)| query).as_bytes()), Fields::parse(body));
         let client = Client {
             address: request.client,
             browser: browser_name(header_text(headers, header::USER_AGENT)),
@@ -120,8 +123,10 @@ impl Visit {
             host: request.host.clone(),
             language: &words.meta.lang,
         };
+        // The router has taken the prefix off.
+        let target = format!("{}{target}", request.config.portal.prefix);
         let mut visit =
-            Self { services, request, cookies, query, form, session, flow, client, rd: ReturnTo::root(), words, csrf, new_csrf };
+            Self { services, request, cookies, query, form, session, flow, client, target, rd: ReturnTo::root(), words, csrf, new_csrf };
         visit.rd = visit.read_rd();
         Ok(visit)
     }
@@ -186,8 +191,19 @@ impl Visit {
     pub fn wanted(&self) -> Option<Wanted> {
         let host = self.rd.other_host().unwrap_or_else(|| self.request.host.clone());
         let path = Path::parse(self.rd.target().as_bytes()).ok()?;
+        if let PortalMatch::Exactly(rest) = self.request.policy.under_prefix(&path)
+            && rest.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        {
+            return Some(self.wanted_of_admins());
+        }
         let ask = Ask { host: &host, method: &Method::GET, client: self.request.client, path: &path };
         self.request.policy.requirement_for(&ask)
+    }
+
+    /// What the administration demands: a second factor no older than `admin.max_age`, never a trusted browser or a recovery code.
+    pub fn wanted_of_admins(&self) -> Wanted {
+        let factors = Some(Factor::ENROLLABLE.into_iter().collect());
+        Wanted { level: Level::TwoFactor, factors, max_age: Some(self.request.config.admin.max_age) }
     }
 
     /// Which second factors that place takes; `None`: all.

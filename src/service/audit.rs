@@ -36,6 +36,35 @@ pub enum Event {
 }
 
 impl Event {
+    /// Every event, for a choice.
+    pub const ALL: [Self; 25] = [
+        Self::PasswordRight,
+        Self::PasswordWrong,
+        Self::SecondWrong,
+        Self::SignedIn,
+        Self::SteppedUp,
+        Self::SignedOut,
+        Self::Locked,
+        Self::CodeSent,
+        Self::EnrolmentVouched,
+        Self::FactorAdded,
+        Self::FactorRemoved,
+        Self::FactorRenamed,
+        Self::RecoveryUsed,
+        Self::RecoveryRenewed,
+        Self::PasswordChanged,
+        Self::LinkMade,
+        Self::LinkUsed,
+        Self::SessionRevoked,
+        Self::BrowserForgotten,
+        Self::AccountAdded,
+        Self::AccountChanged,
+        Self::AccountDeleted,
+        Self::KeysRotated,
+        Self::PolicyReloaded,
+        Self::PolicyRefused,
+    ];
+
     pub const fn name(self) -> &'static str {
         match self {
             Self::PasswordRight => "password.right",
@@ -66,6 +95,11 @@ impl Event {
             Self::PolicyReloaded => "policy.reloaded",
             Self::PolicyRefused => "policy.refused",
         }
+    }
+
+    /// Whether this is somebody or something being refused.
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::PasswordWrong | Self::SecondWrong | Self::Locked | Self::PolicyRefused)
     }
 }
 

@@ -85,7 +85,8 @@ impl LiveSession {
         SessionRecord { last_seen: self.last_seen(), ..self.record.clone() }
     }
 
-    fn last_seen(&self) -> Time {
+    /// When it was last used.
+    pub fn last_seen(&self) -> Time {
         Time::from_millis(self.last_seen.load(Ordering::Relaxed))
     }
 }

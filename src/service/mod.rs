@@ -3,6 +3,8 @@
 pub mod accounts;
 pub mod audit;
 mod client;
+pub mod desk;
+pub mod directory;
 mod enrol;
 pub mod export;
 mod hasher;
@@ -11,11 +13,13 @@ pub mod keys;
 mod links;
 pub mod live;
 mod notices;
+pub mod overview;
 mod passkey;
 mod profile;
 mod second;
 mod sign_in;
 pub mod verify;
+pub mod trail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +47,9 @@ pub struct Services {
     pub store: Arc<Store>,
     pub live: Arc<Live>,
     pub courier: Courier,
+    pub observed: overview::Observed,
+    directory: Arc<directory::Directory>,
+    activity: overview::Activity,
     config: ArcSwap<Config>,
     hasher: Hasher,
     per_address: RateLimiter,
@@ -110,6 +117,9 @@ impl Services {
             store,
             live,
             courier,
+            observed: overview::Observed::default(),
+            directory: Arc::default(),
+            activity: overview::Activity::default(),
         })
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Bar<'a> {
     pub(super) label: &'a str,
     pub(super) value: u64,
     pub(super) of: u64,
+    /// Where those are who are not in the share.
+    pub(super) href: Option<String>,
 }
 
 /// The drawing's height without its labels, and the width of one period, in its own units.
@@ -80,7 +82,7 @@ pub(super) fn bars(page: &Page, bars: &[Bar<'_>]) -> Markup {
         ul.bars { @for bar in bars {
             @let share = if bar.of == 0 { 0.0 } else { (bar.value as f64 / bar.of as f64).min(1.0) * 100.0 };
             li {
-                span { bdi { (bar.label) } }
+                span { @if let Some(href) = &bar.href { a href=(href) { bdi { (bar.label) } } } @else { bdi { (bar.label) } } }
                 span.soft { (fill(&page.words.admin.of, &[("n", &bar.value.to_string()), ("of", &bar.of.to_string())])) }
                 svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true" {
                     rect.grid width="100" height="4" {}

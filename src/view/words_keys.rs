@@ -101,5 +101,7 @@ words! {
         delete_lead, delete_confirm, display_name, groups_hint, create, created_note, address, browser, started, last_seen, method,
         password_only, time, event, outcome, detail, since, until, any, ok, failed, chain_whole, chain_broken, sign_ins, failures,
         active_sessions, enrolled_users, locked_users, over_time, in_use, progress, progress_lead, route, of, as_table, period, recent,
+        older, newer, bounded, verify, missing, observed, observed_lead, reason, count,
+        not_yourself, mail_link, create_mail, link_mailed, confirm_wrong, codes_lead, name_reserved, form_unread,
     }
 }

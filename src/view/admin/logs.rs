@@ -63,7 +63,7 @@ pub fn sessions(page: &Page, view: &SessionsView) -> Markup {
     )
 }
 
-fn user_link(page: &Page, user: &str) -> Markup {
+pub(super) fn user_link(page: &Page, user: &str) -> Markup {
     html! { a href=(page.action(&format!("admin/users/{}", segment(user)))) { bdi { (user) } } }
 }
 
@@ -87,6 +87,8 @@ pub struct AuditRow {
     /// The event's name in the log, the same in every language: `sign_in`, `totp_wrong` …
     pub event: String,
     pub user: String,
+    /// Who did it, where that is somebody else; else empty.
+    pub by: String,
     pub address: String,
     pub ok: bool,
     pub detail: String,
@@ -102,6 +104,17 @@ pub struct AuditFilter {
     pub until: String,
 }
 
+/// Where one is in the log, by record numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trail {
+    /// `?after=`: where the next newer page starts.
+    pub newer: Option<u64>,
+    /// `?before=`: where the next older page starts.
+    pub older: Option<u64>,
+    /// So many records were looked through without filling the page.
+    pub bounded: Option<usize>,
+}
+
 /// The audit log.
 #[derive(Clone, Debug, Default)]
 pub struct AuditView {
@@ -110,16 +123,14 @@ pub struct AuditView {
     pub events: Vec<String>,
     /// At most [`super::PAGE_ROWS`], the newest first.
     pub rows: Vec<AuditRow>,
-    pub paging: Paging,
+    pub trail: Trail,
     /// `None`: not verified now. `Some(Err(where))`: it was tampered with.
     pub chain: Option<Result<(), String>>,
 }
 
-/// `admin/audit?user=…&event=…&since=…&until=…&page=…`.
+/// `admin/audit?user=…&event=…&since=…&until=…&before=…` or `&after=…`; `?verify=1` proves the log whole.
 pub fn audit(page: &Page, view: &AuditView) -> Markup {
     let words = &page.words.admin;
-    let f = &view.filter;
-    let query = [("user", f.user.as_str()), ("event", &f.event), ("since", &f.since), ("until", &f.until)];
     admin(
         page,
         Place::Audit,
@@ -132,9 +143,27 @@ pub fn audit(page: &Page, view: &AuditView) -> Markup {
             }
             (filters(page, view))
             @if view.rows.is_empty() { (none_found(page)) } @else { (audit_table(page, &view.rows)) }
-            (pager(page, "admin/audit", &query, view.paging))
+            (trail_pager(page, view))
+            p { a href={ (page.action("admin/audit")) "?verify=1" } { (words.verify) } }
         },
     )
+}
+
+fn trail_pager(page: &Page, view: &AuditView) -> Markup {
+    let words = &page.words.admin;
+    let f = &view.filter;
+    let to = |name: &str, seq: u64| {
+        let seq = seq.to_string();
+        let query = [("user", f.user.as_str()), ("event", &f.event), ("since", &f.since), ("until", &f.until), (name, &seq)];
+        page.link_with("admin/audit", &query)
+    };
+    html! {
+        nav.pager aria-label=(words.audit) {
+            @if let Some(n) = view.trail.bounded { span { (fill(&words.bounded, &[("n", &n.to_string())])) } }
+            @if let Some(seq) = view.trail.newer { a.act rel="prev" href=(to("after", seq)) { (words.newer) } }
+            @if let Some(seq) = view.trail.older { a.act rel="next" href=(to("before", seq)) { (words.older) } }
+        }
+    }
 }
 
 fn filters(page: &Page, view: &AuditView) -> Markup {
@@ -173,7 +202,10 @@ pub(super) fn audit_table(page: &Page, rows: &[AuditRow]) -> Markup {
                     tr {
                         td { (time::moment(row.at)) }
                         td { code { (row.event) } " " @if row.ok { span.tag.good { (words.ok) } } @else { span.tag.bad { (words.failed) } } }
-                        td { @if !row.user.is_empty() { (user_link(page, &row.user)) } }
+                        td {
+                            @if !row.user.is_empty() { (user_link(page, &row.user)) }
+                            @if !row.by.is_empty() { small { "← " bdi { (row.by) } } }
+                        }
                         td { bdi { (row.address) } }
                         td.detail dir="auto" { (row.detail) }
                     }

@@ -8,9 +8,9 @@ mod users;
 
 use maud::{Markup, html};
 
-pub use logs::{AuditFilter, AuditRow, AuditView, SessionRow, SessionsView, audit, sessions};
-pub use overview::{OverviewView, RouteProgress, overview};
-pub use steps::{confirm_delete, new_user, setup_link};
+pub use logs::{AuditFilter, AuditRow, AuditView, SessionRow, SessionsView, Trail, audit, sessions};
+pub use overview::{ObservedRow, OverviewView, RouteProgress, overview};
+pub use steps::{confirm_delete, new_user, recovery_codes, setup_link};
 pub use user::{MethodRow, PolicyChoice, UserView, user};
 pub use users::{State, UserRow, UsersView, users};
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::logs::{AuditRow, audit_table};
+use super::logs::{AuditRow, audit_table, user_link};
 use super::{Place, admin};
 use crate::factor::Method;
 use crate::view::chart::{self, Bar, Pair};
@@ -14,6 +14,16 @@ pub struct RouteProgress {
     pub route: String,
     pub ready: u64,
     pub of: u64,
+}
+
+/// Requests that a route which only observes would have stopped.
+#[derive(Clone, Debug)]
+pub struct ObservedRow {
+    pub route: String,
+    /// Empty: nobody was signed in.
+    pub user: String,
+    pub reason: String,
+    pub count: u64,
 }
 
 /// The overview.
@@ -28,6 +38,8 @@ pub struct OverviewView {
     pub over_time: Vec<(String, u64, u64)>,
     pub in_use: Vec<(Method, u64)>,
     pub routes: Vec<RouteProgress>,
+    /// The most frequent of them.
+    pub observed: Vec<ObservedRow>,
     /// The newest few.
     pub recent: Vec<AuditRow>,
 }
@@ -46,6 +58,9 @@ pub fn overview(page: &Page, view: &OverviewView) -> Markup {
                 section aria-labelledby="s-use" { h2 #s-use { (words.in_use) } (in_use(page, view)) }
                 @if !view.routes.is_empty() {
                     section aria-labelledby="s-routes" { h2 #s-routes { (words.progress) } p.lead { (words.progress_lead) } (routes(page, view)) }
+                }
+                @if !view.observed.is_empty() {
+                    section.whole aria-labelledby="s-observed" { h2 #s-observed { (words.observed) } p.lead { (words.observed_lead) } (observed(page, view)) }
                 }
                 @if !view.recent.is_empty() {
                     section.whole aria-labelledby="s-recent" { h2 #s-recent { (words.recent) } (audit_table(page, &view.recent)) }
@@ -87,11 +102,37 @@ fn over_time(page: &Page, view: &OverviewView) -> Markup {
 }
 
 fn in_use(page: &Page, view: &OverviewView) -> Markup {
-    let bars: Vec<Bar<'_>> = view.in_use.iter().map(|(m, n)| Bar { label: page.words.method(*m), value: *n, of: view.users }).collect();
+    let bars: Vec<Bar<'_>> =
+        view.in_use.iter().map(|(m, n)| Bar { label: page.words.method(*m), value: *n, of: view.users, href: None }).collect();
     chart::bars(page, &bars)
 }
 
 fn routes(page: &Page, view: &OverviewView) -> Markup {
-    let bars: Vec<Bar<'_>> = view.routes.iter().map(|r| Bar { label: &r.route, value: r.ready, of: r.of }).collect();
+    let missing = |r: &RouteProgress| (r.ready < r.of).then(|| page.link_with("admin/users", &[("missing", &r.route)]));
+    let bars: Vec<Bar<'_>> = view.routes.iter().map(|r| Bar { label: &r.route, value: r.ready, of: r.of, href: missing(r) }).collect();
     chart::bars(page, &bars)
+}
+
+fn observed(page: &Page, view: &OverviewView) -> Markup {
+    let words = &page.words.admin;
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(words.observed) {
+            table {
+                thead { tr {
+                    th scope="col" { (words.route) }
+                    th scope="col" { (words.user) }
+                    th scope="col" { (words.reason) }
+                    th scope="col" { (words.count) }
+                } }
+                tbody { @for row in &view.observed {
+                    tr {
+                        td { bdi { (row.route) } }
+                        td { @if row.user.is_empty() { span.soft { "–" } } @else { (user_link(page, &row.user)) } }
+                        td { code { (row.reason) } }
+                        td { (row.count) }
+                    }
+                } }
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! One user: who it is, the say over the second factors, and access. Every form posts to `admin/users/NAME` with a field `action`:
 //! `profile` (`email`, `phone`, `display_name`, `groups`), `policy` (`policy`), `allow` (`server=1`, or `method` once for each),
-//! `enrol` (`method`: email or sms), `provision` (`uri`), `reset` (`method`, or `all`), `recovery_codes`, `setup_link`, `unlock`,
+//! `enrol` (`method`: email or sms), `provision` (`uri`), `reset` (`method`, or `all`), `recovery_codes`, `setup_link`, `mail_link`, `unlock`,
 //! `disable`, `enable`, `end_sessions`, `delete` (`confirm`: the name).
 
 use maud::{Markup, html};
@@ -53,6 +53,8 @@ pub struct UserView {
     pub allowed: Option<MethodSet>,
     /// What the server allows.
     pub server_methods: MethodSet,
+    /// A set-up link can be mailed.
+    pub can_mail: bool,
 }
 
 pub(super) fn path(name: &str) -> String {
@@ -249,6 +251,7 @@ fn access(page: &Page, view: &UserView) -> Markup {
                 @if matches!(view.state, State::Locked(_)) { (act(page, view, "unlock", "second", &words.unlock)) }
                 @if view.sessions > 0 { (act(page, view, "end_sessions", "second", &words.end_sessions)) }
                 (act(page, view, "setup_link", "second", &words.setup_link))
+                @if view.can_mail { (act(page, view, "mail_link", "second", &words.mail_link)) }
                 @if view.state == State::Disabled { (act(page, view, "enable", "second", &words.enable)) }
                 @else { (act(page, view, "disable", "second danger", &words.disable)) }
                 a.button.second.danger href=(page.action(&format!("{}/delete", path(&view.name)))) { (words.delete) }

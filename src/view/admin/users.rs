@@ -8,6 +8,7 @@ use crate::base::Time;
 use crate::factor::MethodSet;
 use crate::view::layout::{Page, segment};
 use crate::view::time;
+use crate::view::words::fill;
 
 /// Whether an account can be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -48,12 +49,14 @@ pub struct UserRow {
 #[derive(Clone, Debug, Default)]
 pub struct UsersView {
     pub query: String,
+    /// Only who may open this route and is not ready for it.
+    pub missing: Option<String>,
     /// At most [`super::PAGE_ROWS`].
     pub rows: Vec<UserRow>,
     pub paging: Paging,
 }
 
-/// `admin/users?q=…&page=…`.
+/// `admin/users?q=…&missing=…&page=…`.
 pub fn users(page: &Page, view: &UsersView) -> Markup {
     let words = &page.words.admin;
     admin(
@@ -61,12 +64,15 @@ pub fn users(page: &Page, view: &UsersView) -> Markup {
         Place::Users,
         &words.users,
         html! {
+            @if let Some(route) = &view.missing {
+                p.lead { (fill(&words.missing, &[("route", route)])) " " a href=(page.action("admin/users")) { (words.clear) } }
+            }
             div.toolbar {
                 (search(page, "admin/users", &words.find_user, &view.query))
                 a.button.second href=(page.action("admin/users/new")) { (words.new_user) }
             }
             @if view.rows.is_empty() { (none_found(page)) } @else { (table(page, &view.rows)) }
-            (pager(page, "admin/users", &[("q", &view.query)], view.paging))
+            (pager(page, "admin/users", &[("q", &view.query), ("missing", view.missing.as_deref().unwrap_or_default())], view.paging))
         },
     )
 }

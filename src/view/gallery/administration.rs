@@ -6,7 +6,7 @@ use super::{HOSTILE, ago};
 use crate::account::{MfaPolicy, UserMfaPolicy};
 use crate::factor::Method;
 use crate::view::admin::{
-    self, AuditRow, AuditView, MethodRow, OverviewView, Paging, PolicyChoice, RouteProgress, State, UserRow, UserView,
+    self, AuditRow, AuditView, MethodRow, ObservedRow, OverviewView, Paging, PolicyChoice, RouteProgress, State, Trail, UserRow, UserView,
 };
 use crate::view::layout::Page;
 
@@ -39,9 +39,10 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
         recovery: Some((10, 10)),
         allowed: None,
         server_methods: everything,
+        can_mail: true,
     };
     let paging = Paging { page: 2, total: 273 };
-    let users = admin::UsersView { query: String::new(), rows: (0..admin::PAGE_ROWS).map(row).collect(), paging };
+    let users = admin::UsersView { query: String::new(), rows: (0..admin::PAGE_ROWS).map(row).collect(), paging, missing: None };
     let empty = admin::UsersView { query: "nobody".into(), ..Default::default() };
     vec![
         ("admin", admin::overview(p, &overview())),
@@ -50,9 +51,10 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
         ("admin-user", admin::user(p, &view)),
         ("admin-user-new", admin::new_user(p, &UserView::default())),
         ("admin-user-link", admin::setup_link(p, "alice", "https://payroll.internal.example/.vestibule/setup?token=t0ken")),
+        ("admin-user-codes", admin::recovery_codes(p, "alice", &["abcd-efgh-ijkl-mnop".to_owned()])),
         ("admin-user-delete", admin::confirm_delete(p, "alice", None)),
         ("admin-sessions", admin::sessions(p, &sessions(paging))),
-        ("admin-audit", admin::audit(p, &audit(paging))),
+        ("admin-audit", admin::audit(p, &audit())),
     ]
 }
 
@@ -61,6 +63,7 @@ fn events(count: usize) -> Vec<AuditRow> {
         at: ago(n as i64 * 7),
         event: ["sign_in", "totp_wrong", "recovery_used", "method_added"].get(n % 4).copied().unwrap_or_default().into(),
         user: format!("user{n}.of-the-house"),
+        by: if n % 4 == 3 { "admin".into() } else { String::new() },
         address: format!("192.0.2.{n}"),
         ok: n % 4 != 1,
         detail: "route payroll, second factor totp, Firefox 145 on Linux".into(),
@@ -80,6 +83,7 @@ fn overview() -> OverviewView {
             RouteProgress { route: "payroll".into(), ready: 24, of: 31 },
             RouteProgress { route: "wiki".into(), ready: 201, of: 273 },
         ],
+        observed: vec![ObservedRow { route: "wiki".into(), user: "user4".into(), reason: "second_factor".into(), count: 31 }],
         recent: events(6),
     }
 }
@@ -98,11 +102,11 @@ fn sessions(paging: Paging) -> admin::SessionsView {
     admin::SessionsView { rows: (0..admin::PAGE_ROWS).map(row).collect(), paging, ..Default::default() }
 }
 
-fn audit(paging: Paging) -> AuditView {
+fn audit() -> AuditView {
     AuditView {
         events: ["sign_in", "totp_wrong", "recovery_used", "method_added"].map(str::to_owned).to_vec(),
         rows: events(admin::PAGE_ROWS),
-        paging,
+        trail: Trail { newer: Some(9_000), older: Some(8_000), bounded: None },
         chain: Some(Ok(())),
         ..Default::default()
     }

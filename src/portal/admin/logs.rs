@@ -1,0 +1,120 @@
+//! Who is signed in, and what happened.
+
+use axum::response::Response;
+use tokio::sync::Semaphore;
+
+use super::super::reply::Reply;
+use super::gate::Desk;
+use super::page_number;
+use crate::base::{SessionId, Time};
+use crate::service::audit::Event;
+use crate::service::trail::{Chain, From, LOOKED_THROUGH, TrailFilter};
+use crate::service::{LiveSession, Refused};
+use crate::store::AuditRecord;
+use crate::view::Note;
+use crate::view::admin::{self, AuditFilter, AuditRow, AuditView, PAGE_ROWS, Paging, SessionRow, SessionsView, Trail};
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// Proving the log reads all of it: one at a time.
+static PROOF: Semaphore = Semaphore::const_new(1);
+
+pub async fn sessions(desk: Desk) -> Response {
+    let reply = session_page(&desk, None).await;
+    desk.visit.answer(reply)
+}
+
+async fn session_page(desk: &Desk, note: Option<Note>) -> Result<Reply, Refused> {
+    let (visit, query) = (&desk.visit, desk.visit.query.get("q"));
+    let found = visit.services.find_sessions(query, page_number(visit.query.get("page")), PAGE_ROWS).await?;
+    let row = |session: &LiveSession| {
+        let record = session.record();
+        SessionRow {
+            id: record.id.to_string(),
+            user: session.identity().person.name.clone(),
+            browser: record.browser,
+            address: record.address.to_string(),
+            started: record.created,
+            last_seen: record.last_seen,
+            method: record.second.map(|(method, _)| method),
+            current: record.id == desk.admin.session().id(),
+        }
+    };
+    let view = SessionsView {
+        query: query.to_owned(),
+        note,
+        rows: found.rows.iter().map(|session| row(session)).collect(),
+        paging: Paging { page: found.page, total: found.total },
+    };
+    Ok(Reply::ok(admin::sessions(&visit.page(), &view)))
+}
+
+pub async fn end_session(desk: Desk) -> Response {
+    let reply = session_ended(&desk).await;
+    desk.visit.answer(reply)
+}
+
+async fn session_ended(desk: &Desk) -> Result<Reply, Refused> {
+    if let Ok(id) = desk.visit.form.get("id").parse::<SessionId>() {
+        desk.visit.services.end_anyones(id, desk.actor()).await?;
+    }
+    session_page(desk, Some(Note::Done(desk.visit.words.note.sessions_ended.clone()))).await
+}
+
+/// The beginning of a day, in UTC.
+fn day(text: &str) -> Option<Time> {
+    if text.len() == 10 { Time::parse(&format!("{text}T00:00:00Z")) } else { None }
+}
+
+pub async fn audit(desk: Desk) -> Response {
+    let reply = audit_page(&desk).await;
+    desk.visit.answer(reply)
+}
+
+async fn audit_page(desk: &Desk) -> Result<Reply, Refused> {
+    let (services, query) = (&desk.visit.services, &desk.visit.query);
+    let text = |name| query.get(name).trim().to_owned();
+    let filter = AuditFilter { user: text("user"), event: text("event"), since: text("since"), until: text("until") };
+    let wanted = TrailFilter {
+        user: filter.user.clone(),
+        event: filter.event.clone(),
+        since: day(&filter.since),
+        until: day(&filter.until).map(|day| day.plus(DAY)),
+    };
+    let from = match (query.get("before").parse(), query.get("after").parse()) {
+        (Ok(seq), _) => From::Before(seq),
+        (Err(_), Ok(seq)) => From::After(seq),
+        (Err(_), Err(_)) => From::End,
+    };
+    let found = services.trail(&wanted, from, PAGE_ROWS).await?;
+    let view = AuditView {
+        filter,
+        events: Event::ALL.map(|event| event.name().to_owned()).to_vec(),
+        rows: found.records.into_iter().map(audit_row).collect(),
+        trail: Trail { newer: found.newer, older: found.older, bounded: found.bounded.then_some(LOOKED_THROUGH) },
+        chain: if query.has("verify") { Some(proof(desk).await?) } else { None },
+    };
+    Ok(Reply::ok(admin::audit(&desk.visit.page(), &view)))
+}
+
+async fn proof(desk: &Desk) -> Result<Result<(), String>, Refused> {
+    let _one = PROOF.try_acquire().map_err(|_| Refused::Busy)?;
+    Ok(match desk.visit.services.prove_trail().await? {
+        Chain::Whole(_) => Ok(()),
+        Chain::Broken(at) => Err(format!("#{at}")),
+    })
+}
+
+/// A record as the pages show it.
+pub fn audit_row(record: AuditRecord) -> AuditRow {
+    let failed = Event::ALL.into_iter().any(|event| event.is_failure() && event.name() == record.event);
+    AuditRow {
+        at: record.at,
+        event: record.event,
+        user: record.user.unwrap_or_default(),
+        by: record.by.unwrap_or_default(),
+        address: record.address.unwrap_or_default(),
+        ok: !failed,
+        detail: record.detail,
+    }
+}

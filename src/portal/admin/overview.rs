@@ -1,0 +1,52 @@
+//! The overview: the house in numbers.
+
+use axum::response::Response;
+
+use super::super::reply::Reply;
+use super::gate::Desk;
+use super::logs::audit_row;
+use crate::base::Time;
+use crate::service::Refused;
+use crate::view::admin::{self, ObservedRow, OverviewView, RouteProgress};
+
+/// How many of the newest records are shown.
+const RECENT: usize = 8;
+/// How many sightings are shown.
+const SIGHTINGS: usize = 20;
+
+pub async fn show(desk: Desk) -> Response {
+    let reply = overview(&desk).await;
+    desk.visit.answer(reply)
+}
+
+async fn overview(desk: &Desk) -> Result<Reply, Refused> {
+    let (visit, services) = (&desk.visit, &desk.visit.services);
+    let census = services.census(visit.request.policy.routes()).await?;
+    let day = services.last_day().await?;
+    let recent = services.store.audit_before(None, RECENT).await?;
+    let (observed, _) = services.observed.top(SIGHTINGS);
+    let view = OverviewView {
+        active_sessions: count(services.live.count()),
+        users: census.users,
+        enrolled: census.enrolled,
+        locked: census.locked,
+        over_time: day.into_iter().map(|(hour, tally)| (clock(hour), tally.sign_ins, tally.failures)).collect(),
+        in_use: census.in_use,
+        routes: census.routes.iter().map(|(route, ready, of)| RouteProgress { route: route.to_string(), ready: *ready, of: *of }).collect(),
+        observed: observed
+            .into_iter()
+            .map(|(seen, count)| ObservedRow { route: seen.route, user: seen.user, reason: seen.reason, count })
+            .collect(),
+        recent: recent.into_iter().map(audit_row).collect(),
+    };
+    Ok(Reply::ok(admin::overview(&visit.page(), &view)))
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// "14:00", in UTC.
+fn clock(hour: Time) -> String {
+    hour.rfc3339().get(11..16).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,160 @@
+//! One user: the page, and what an administrator does there.
+
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::super::mfa::destination;
+use super::super::reply::Reply;
+use super::gate::Desk;
+use super::orders::Order;
+use super::{fault, state};
+use crate::account::Account;
+use crate::factor::{Method, recovery};
+use crate::service::Refused;
+use crate::service::accounts::AccountError;
+use crate::service::directory::{Locked, last_sign_in};
+use crate::view::admin::{self, MethodRow, PolicyChoice, UserView};
+use crate::view::message::Problem;
+use crate::view::{Note, fill};
+
+async fn find(desk: &Desk, name: &str) -> Result<Option<Account>, Refused> {
+    Ok(desk.visit.services.store.account_by_login(name).await?)
+}
+
+fn unknown(desk: &Desk) -> Reply {
+    Reply::problem(&desk.visit, Problem::NotFound)
+}
+
+pub async fn show(Path(name): Path<String>, desk: Desk) -> Response {
+    let reply = find(&desk, &name).await.map(|found| match found {
+        Some(account) => user_page(&desk, &account, None),
+        None => unknown(&desk),
+    });
+    desk.visit.answer(reply)
+}
+
+/// The user's page; 422 with an error on it.
+pub fn user_page(desk: &Desk, account: &Account, note: Option<Note>) -> Reply {
+    let wrong = matches!(note, Some(Note::Error(_)));
+    let page = admin::user(&desk.visit.page(), &view(desk, account, note));
+    Reply::page(if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, page)
+}
+
+fn view(desk: &Desk, account: &Account, note: Option<Note>) -> UserView {
+    let (services, config) = (&desk.visit.services, &desk.visit.request.config);
+    UserView {
+        name: account.name.clone(),
+        display_name: account.display_name.clone(),
+        email: account.email.clone(),
+        phone: account.phone.clone().unwrap_or_default(),
+        groups: account.groups.clone(),
+        note,
+        state: state(account.disabled, Locked::of(account), desk.visit.request.now),
+        created: account.created,
+        last_sign_in: last_sign_in(account),
+        sessions: services.live.of(account.id).len(),
+        policy: PolicyChoice { own: account.mfa_policy, server: config.mfa.policy },
+        methods: methods(account),
+        recovery: (!account.recovery.is_empty()).then(|| (account.recovery_left(), account.recovery.len().max(recovery::COUNT))),
+        allowed: account.allowed.as_ref().map(|allowed| allowed.iter().copied().collect()),
+        server_methods: config.mfa.methods,
+        can_mail: !account.email.is_empty() && services.courier.can_send(Method::Email),
+    }
+}
+
+/// A row each; security keys share one, since they are removed together here.
+fn methods(account: &Account) -> Vec<MethodRow> {
+    let row = |method, detail, added, last_used| MethodRow { method, detail, added, last_used };
+    let totp = account.totp.iter().map(|totp| row(Method::Totp, totp.name.clone(), totp.added, totp.last_used));
+    let keys = account.webauthn.first().map(|first| {
+        let names: Vec<&str> = account.webauthn.iter().map(|key| key.name.as_str()).collect();
+        let last_used = account.webauthn.iter().filter_map(|key| key.last_used).max();
+        row(Method::Webauthn, names.join(", "), first.added, last_used)
+    });
+    let sent = [(Method::Email, &account.email_otp), (Method::Sms, &account.sms_otp)];
+    let sent = sent
+        .into_iter()
+        .filter_map(|(method, otp)| otp.as_ref().map(|otp| row(method, destination(account, method), otp.added, otp.last_used)));
+    totp.chain(keys).chain(sent).collect()
+}
+
+pub async fn act(Path(name): Path<String>, desk: Desk) -> Response {
+    let reply = acted(&desk, &name).await;
+    desk.visit.answer(reply)
+}
+
+async fn acted(desk: &Desk, name: &str) -> Result<Reply, Refused> {
+    let words = &desk.visit.words.admin;
+    let Some(account) = find(desk, name).await? else { return Ok(unknown(desk)) };
+    let refuse = |text: &str| Ok(user_page(desk, &account, Some(Note::Error(text.to_owned()))));
+    let Some(order) = Order::read(&desk.visit.form, &account) else { return refuse(&words.form_unread) };
+    if desk.admin.is(&account) && order.locks_out(&account, &desk.visit.request.config) {
+        return refuse(&words.not_yourself);
+    }
+    match carry_out(desk, &account, order).await {
+        Ok(reply) => Ok(reply),
+        Err(AccountError::Unknown(_)) => Ok(unknown(desk)),
+        Err(e) => Ok(user_page(desk, &account, Some(fault(e)?))),
+    }
+}
+
+async fn carry_out(desk: &Desk, account: &Account, order: Order) -> Result<Reply, AccountError> {
+    let (visit, name, actor) = (&desk.visit, account.name.as_str(), desk.actor());
+    let (services, words) = (&visit.services, visit.words);
+    let done = |account: &Account, text: &str| user_page(desk, account, Some(Note::Done(text.to_owned())));
+    Ok(match order {
+        Order::Change(change) => done(&services.change_account(name, &change, actor).await?, &words.note.saved),
+        Order::Mfa(change) => done(&services.change_mfa(name, &change, actor).await?, &words.note.saved),
+        Order::Unlock => {
+            services.unlock(name, actor).await?;
+            done(&services.named(name).await?, &words.note.saved)
+        }
+        Order::EndSessions => {
+            services.revoke_sessions(Some(name), actor).await?;
+            done(account, &words.note.sessions_ended)
+        }
+        Order::RecoveryCodes => {
+            let codes = services.recovery_codes_for(name, actor).await?;
+            let codes: Vec<String> = codes.iter().map(|code| code.expose().to_owned()).collect();
+            Reply::ok(admin::recovery_codes(&visit.page(), name, &codes))
+        }
+        Order::SetupLink => {
+            let url = services.setup_url(&services.setup_link(name, actor).await?, &visit.client);
+            Reply::ok(admin::setup_link(&visit.page(), name, url.expose()))
+        }
+        Order::MailLink => mailed(desk, account).await?,
+        Order::Delete(typed) if typed != name => {
+            let note = Note::Error(words.admin.confirm_wrong.clone());
+            Reply::wrong(admin::confirm_delete(&visit.page(), name, Some(&note)))
+        }
+        Order::Delete(_) => {
+            services.remove_account(name, actor).await?;
+            Reply::to(visit, "admin/users")
+        }
+    })
+}
+
+async fn mailed(desk: &Desk, account: &Account) -> Result<Reply, AccountError> {
+    let visit = &desk.visit;
+    match visit.services.mail_new_link(account, &visit.client, desk.actor()).await {
+        Ok(()) => {
+            let text = fill(&visit.words.admin.link_mailed, &[("address", &account.email)]);
+            Ok(user_page(desk, account, Some(Note::Done(text))))
+        }
+        Err(Refused::CannotSend) => Ok(Reply::problem(visit, Problem::Unavailable)),
+        Err(Refused::Throttled(wait)) => Ok(Reply::problem(visit, Problem::Throttled(wait))),
+        Err(other) => Err(other.into()),
+    }
+}
+
+pub async fn ask_delete(Path(name): Path<String>, desk: Desk) -> Response {
+    let reply = find(&desk, &name).await.map(|found| match found {
+        Some(account) if desk.admin.is(&account) => {
+            user_page(&desk, &account, Some(Note::Error(desk.visit.words.admin.not_yourself.clone())))
+        }
+        Some(account) => Reply::ok(admin::confirm_delete(&desk.visit.page(), &account.name, None)),
+        None => unknown(&desk),
+    });
+    desk.visit.answer(reply)
+}

@@ -1,0 +1,194 @@
+//! Reading the audit log: pages by sequence number that cost the same at a million records, and the proof that it is whole.
+//!
+//! A filter looks through a bounded number of records for a page and says where it stopped. Days are found by halving, since records
+//! are in the order of time.
+
+use super::Services;
+use crate::base::Time;
+use crate::store::{AuditRecord, GENESIS, StoreError, fold};
+
+/// How many records a page looks through at most.
+pub const LOOKED_THROUGH: usize = 20_000;
+/// How many are read at a time.
+const BATCH: usize = 500;
+
+/// What a list is narrowed to. Empty: everything.
+#[derive(Clone, Debug, Default)]
+pub struct TrailFilter {
+    /// To whom it happened or who did it, as a whole name.
+    pub user: String,
+    pub event: String,
+    pub since: Option<Time>,
+    /// Not counted in.
+    pub until: Option<Time>,
+}
+
+/// Where a page starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum From {
+    /// With the newest.
+    End,
+    /// Older than this record.
+    Before(u64),
+    /// Newer than this record.
+    After(u64),
+}
+
+/// A page, the newest first.
+#[derive(Debug, Default)]
+pub struct TrailPage {
+    pub records: Vec<AuditRecord>,
+    /// Where the next older page starts: [`From::Before`] it.
+    pub older: Option<u64>,
+    /// Where the next newer page starts: [`From::After`] it.
+    pub newer: Option<u64>,
+    /// The bound was met before the page was full.
+    pub bounded: bool,
+}
+
+/// What became of the proof.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Chain {
+    /// So many records, each of which follows from the one before.
+    Whole(u64),
+    /// Where it breaks.
+    Broken(String),
+}
+
+/// What one walk through the log found.
+#[derive(Default)]
+struct Walk {
+    hits: Vec<AuditRecord>,
+    /// The last record that was looked at.
+    last: Option<u64>,
+    ended: bool,
+}
+
+struct Sieve<'a> {
+    filter: &'a TrailFilter,
+    user: String,
+}
+
+impl Sieve<'_> {
+    fn lets_through(&self, record: &AuditRecord) -> bool {
+        let names = [&record.user, &record.by];
+        (self.filter.event.is_empty() || self.filter.event == record.event)
+            && (self.user.is_empty() || names.into_iter().flatten().any(|name| fold(name) == self.user))
+    }
+}
+
+impl Services {
+    /// A page of `size` records.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn trail(&self, filter: &TrailFilter, from: From, size: usize) -> Result<TrailPage, StoreError> {
+        if let From::After(seq) = from {
+            let walk = self.walk(filter, seq, size + 1, false).await?;
+            // At the newest end a short page is shown full, from the end.
+            if walk.hits.len() > size || !walk.ended {
+                return Ok(newer_page(walk, size));
+            }
+        }
+        let end = match filter.until {
+            Some(until) => self.first_at(until).await?,
+            None => u64::MAX,
+        };
+        let start = if let From::Before(seq) = from { seq.min(end) } else { end };
+        let walk = self.walk(filter, start, size + 1, true).await?;
+        Ok(older_page(walk, size, start < end))
+    }
+
+    /// Looks at records below `seq` (`back`) or above it until `most` were found, the bound is met or nothing is left.
+    async fn walk(&self, filter: &TrailFilter, seq: u64, most: usize, back: bool) -> Result<Walk, StoreError> {
+        let sieve = Sieve { filter, user: fold(&filter.user) };
+        let (mut walk, mut at, mut looked) = (Walk::default(), seq, 0);
+        while looked < LOOKED_THROUGH {
+            let want = if looked == 0 { most } else { BATCH };
+            let batch = if back { self.store.audit_before(Some(at), want).await? } else { self.store.audit_after(at, want).await? };
+            walk.ended = batch.len() < want;
+            looked += batch.len();
+            for record in batch {
+                let out = if back {
+                    filter.since.is_some_and(|since| record.at < since)
+                } else {
+                    filter.until.is_some_and(|until| record.at >= until)
+                };
+                if out {
+                    walk.ended = true;
+                    return Ok(walk);
+                }
+                at = record.seq;
+                walk.last = Some(at);
+                if sieve.lets_through(&record) {
+                    walk.hits.push(record);
+                    if walk.hits.len() == most {
+                        walk.ended = false;
+                        return Ok(walk);
+                    }
+                }
+            }
+            if walk.ended {
+                return Ok(walk);
+            }
+        }
+        Ok(walk)
+    }
+
+    /// The number of the first record at `time` or later; one past the last where there is none.
+    async fn first_at(&self, time: Time) -> Result<u64, StoreError> {
+        let (mut low, mut high) = (1, self.store.audit_head().await?.map_or(1, |head| head.seq.saturating_add(1)));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found = self.store.audit_after(middle.saturating_sub(1), 1).await?;
+            if found.first().is_some_and(|record| record.at < time) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
+    /// Proves that every record follows from the one before. Reads the whole log: minutes at many millions.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn prove_trail(&self) -> Result<Chain, StoreError> {
+        // Records that come meanwhile are not looked for.
+        let Some(head) = self.store.audit_head().await? else { return Ok(Chain::Whole(0)) };
+        let (mut at, mut previous) = (0, GENESIS.to_owned());
+        while at < head.seq {
+            let batch = self.store.audit_after(at, 1000).await?;
+            if batch.is_empty() {
+                return Ok(Chain::Broken(format!("{} … {}", at.saturating_add(1), head.seq)));
+            }
+            for record in batch.into_iter().take_while(|record| record.seq <= head.seq) {
+                if record.seq != at.saturating_add(1) || record.previous != previous || record.digest()? != record.hash {
+                    return Ok(Chain::Broken(at.saturating_add(1).to_string()));
+                }
+                (at, previous) = (record.seq, record.hash);
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(if previous == head.hash { Chain::Whole(at) } else { Chain::Broken(at.to_string()) })
+    }
+}
+
+fn older_page(mut walk: Walk, size: usize, has_newer: bool) -> TrailPage {
+    let more = walk.hits.len() > size;
+    walk.hits.truncate(size);
+    let older = if more { walk.hits.last().map(|record| record.seq) } else { walk.last.filter(|_| !walk.ended) };
+    let newest = walk.hits.first().map(|record| record.seq).or(walk.last);
+    let newer = newest.filter(|_| has_newer);
+    TrailPage { older, newer, bounded: !more && !walk.ended, records: walk.hits }
+}
+
+fn newer_page(mut walk: Walk, size: usize) -> TrailPage {
+    let more = walk.hits.len() > size;
+    walk.hits.truncate(size);
+    let newer = if more { walk.hits.last().map(|record| record.seq) } else { walk.last };
+    let older = walk.hits.first().map(|record| record.seq).or(walk.last);
+    walk.hits.reverse();
+    TrailPage { older, newer, bounded: !more, records: walk.hits }
+}
