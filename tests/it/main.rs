@@ -3,5 +3,12 @@
 
 mod harness;
 
+mod csrf;
+mod failures;
 mod forwarding;
+mod headers;
+mod parallel;
+mod paths;
+mod redirects;
+mod sessions;
 mod sign_in;

@@ -123,6 +123,12 @@ impl Wire {
         std::mem::take(&mut self.buffer)
     }
 
+    /// What comes within a moment; where nothing does, that is what was hoped for.
+    pub async fn rest_within_reason(&mut self) -> Vec<u8> {
+        let _ = tokio::time::timeout(Duration::from_millis(300), async { while self.more().await {} }).await;
+        std::mem::take(&mut self.buffer)
+    }
+
     /// Status and headers; `None` where the connection ended without an answer.
     pub async fn head(&mut self) -> Option<Answer> {
         let head = String::from_utf8_lossy(&self.until(b"\r\n\r\n").await?).into_owned();
