@@ -6,7 +6,7 @@ const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
 /// The sign-in form's body as the page has it.
 async fn login_body(person: &mut Person) -> String {
-    person.visits("/.vestibule/login").await;
+    person.visits("/.vestibule/login?fresh=1").await;
     person::fill(&person.form("login"), &[("username", "alice"), ("password", PASSWORD)])
 }
 
@@ -28,7 +28,8 @@ async fn a_form_without_its_token_is_refused() {
     alice.asks("POST", "/.vestibule/login", FORM, b"username=alice&password=violet-harbour-tuning-41").await.is(403);
     assert!(alice.jar.get("vestibule").is_none());
     // A token in the query is none.
-    let answer = alice.asks("POST", &format!("/.vestibule/login?csrf={own}"), FORM, b"username=alice&password=violet-harbour-tuning-41").await;
+    let answer =
+        alice.asks("POST", &format!("/.vestibule/login?csrf={own}"), FORM, b"username=alice&password=violet-harbour-tuning-41").await;
     answer.is(403);
     // Nor is one whose cookie is missing.
     let mut without = alice.clone();

@@ -51,7 +51,12 @@ async fn no_spelling_of_an_identity_header_arrives() {
             format!("Connection: {upper}\r\nConnection: close, {name}\r\n{name}:mallory\r\n"),
             format!("{name}:\r\n"),
         ] {
-            alice.asks("GET", "/x", &lines, b"").await.is(200);
+            let answer = alice.asks("GET", "/x", &lines, b"").await;
+            // To nominate what is the gateway's own is refused, or comes to nothing.
+            if answer.status == 400 && lines.contains("Connection:") {
+                continue;
+            }
+            assert_eq!(answer.status, 200, "{lines}");
             is_told(&world.upstream.last(), &NAMES);
             alice.clone().asks("GET", "/public/x", &lines, b"").await.is(200);
             is_told(&world.upstream.last(), &NAMES[4..]);

@@ -80,7 +80,8 @@ const DISGUISES: [&str; 72] = [
 ];
 
 /// What is another name than `/admin` to everybody.
-const FORWARDED_ALL_THE_SAME: [&str; 8] = ["/admin%20", "/admin%09", "/admin.", "/admin%2e", "/adm%c4%b1n", "/adm%c4%b0n", "/admin%3fx", "/admin%23x"];
+const FORWARDED_ALL_THE_SAME: [&str; 8] =
+    ["/admin%20", "/admin%09", "/admin.", "/admin%2e", "/adm%c4%b1n", "/adm%c4%b0n", "/admin%3fx", "/admin%23x"];
 
 #[tokio::test]
 async fn no_disguise_gets_past_the_door() {
@@ -153,7 +154,7 @@ async fn what_no_honest_client_sends_is_refused() {
         "*",
         "legacy.example:80",
     ] {
-        stranger.asks("GET", target, "", b"").await.is(400);
+        assert_eq!(stranger.asks("GET", target, "", b"").await.status, 400, "{target}");
     }
     assert_eq!(world.upstream.count(), 0);
 }
@@ -177,13 +178,13 @@ async fn honest_bytes_go_out_as_they_came() {
         "/A/B.c",
         "/~a/$b&'(c)*,:@!=",
         "/a%25b",
-        "/...",
         "/a/..b",
+        "/.well-known/x",
         "/administrator",
         "/admins/x",
         "/x/admin",
     ] {
-        stranger.asks("GET", target, "", b"").await.is(200);
+        assert_eq!(stranger.asks("GET", target, "", b"").await.status, 200, "{target}");
         assert_eq!(world.upstream.last().target(), target);
     }
 }

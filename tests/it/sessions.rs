@@ -51,7 +51,8 @@ async fn over_https_the_cookie_is_bound_to_the_host() {
 
 #[tokio::test]
 async fn over_https_with_a_domain_the_cookie_says_so() {
-    let sections = "[server]\ndata_dir = \"data\"\ntrusted_proxies = [\"127.0.0.0/8\"]\n[session]\ndomain = \"app.example\"\ncookie = \"door\"";
+    let sections =
+        "[server]\ndata_dir = \"data\"\ntrusted_proxies = [\"127.0.0.0/8\"]\n[session]\ndomain = \"app.example\"\ncookie = \"door\"";
     let world = World::builder().with(sections).build().await;
     let mut alice = world.person("alice", &[]).await;
     alice.https = true;

@@ -93,8 +93,7 @@ impl Person {
         self.asks(method, target, "Accept: application/json\r\n", b"").await
     }
 
-    const NAVIGATES: &str =
-        "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Language: en\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n";
+    const NAVIGATES: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Language: en\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n";
 
     /// Types an address; redirects are not followed.
     pub async fn opens(&mut self, target: &str) -> Answer {
@@ -252,7 +251,8 @@ impl Person {
     pub async fn opens_socket(&self, target: &str, origin: &str) -> (Wire, Answer) {
         let mut wire = Wire::open(self.gateway, self.from).await;
         let origin = if origin.is_empty() { String::new() } else { format!("Origin: {origin}\r\n") };
-        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let upgrade =
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
         wire.send(format!("GET {target} HTTP/1.1\r\n{}{upgrade}{origin}\r\n", self.lines(target)).as_bytes()).await;
         let answer = wire.answer("GET").await.expect("an answer");
         (wire, answer)
