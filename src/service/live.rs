@@ -187,7 +187,7 @@ impl Live {
         locked(&session.standing.sessions).retain(|other| *other != id);
         self.users.remove_if(&user, |_, standing| locked(&standing.sessions).is_empty());
         let _ = self.ended.send(id);
-        self.revocations.send_modify(|count| *count = count.wrapping_add(1));
+        self.recheck();
         tracing::debug!(reason = reason.name(), "session ended");
         true
     }
@@ -216,7 +216,11 @@ impl Live {
         let Some(standing) = self.users.get(&id).map(|entry| entry.value().clone()) else { return };
         let current = match account {
             Some(account) if !account.disabled => {
-                standing.person.store(Arc::new(person(account, &self.settings.load().1)));
+                let now = Arc::new(person(account, &self.settings.load().1));
+                let before = standing.person.swap(now.clone());
+                if before.groups != now.groups || before.mfa != now.mfa {
+                    self.recheck();
+                }
                 standing.epoch.store(account.epoch, Ordering::Release);
                 Some(account.epoch)
             }
@@ -244,7 +248,12 @@ impl Live {
         self.keys.store(keys);
     }
 
-    /// Changes whenever a session ends.
+    /// Wakes whoever watches a connection, to ask whether it may go on.
+    pub fn recheck(&self) {
+        self.revocations.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Changes whenever a session ends, a person's groups or policy change, or the routes do.
     pub fn revocations(&self) -> watch::Receiver<u64> {
         self.revocations.subscribe()
     }
