@@ -3,12 +3,17 @@
 
 mod harness;
 
+mod account;
 mod csrf;
+mod enrolment;
 mod failures;
 mod forwarding;
 mod headers;
 mod parallel;
 mod paths;
 mod redirects;
+mod sent_codes;
 mod sessions;
 mod sign_in;
+mod step_up;
+mod trusted;

@@ -261,6 +261,20 @@ async fn a_group_taken_away_cuts_the_tunnel_that_it_opened() {
 }
 
 #[tokio::test]
+async fn a_route_that_is_closed_cuts_its_tunnels_and_no_others() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &["staff"]).await;
+    alice.signs_in().await;
+    let (mut closed, _) = alice.opens_socket("/staff/ws", "http://app.example").await;
+    let (mut open, _) = alice.opens_socket("/ws", "http://app.example").await;
+    world.reload(|text| text.replace("groups = [\"staff\"]", "groups = [\"board\"]")).await;
+    assert_eq!(closed.hear().await, None, "the tunnel is cut");
+    open.say("still here").await;
+    assert_eq!(open.hear().await.as_deref(), Some("still here"));
+    alice.calls("GET", "/staff").await.is(403);
+}
+
+#[tokio::test]
 async fn a_restart_signs_nobody_out_and_nobody_in() {
     let mut world = World::new().await;
     let mut alice = world.person_with_app("alice", &["staff"]).await;

@@ -10,7 +10,6 @@ pub mod upstream;
 pub mod wire;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -203,6 +202,13 @@ impl World {
         self.open().await;
     }
 
+    /// Puts another configuration in force, as a reload does.
+    pub async fn reload(&self, edit: impl FnOnce(String) -> String) {
+        let file = self.folder.path().join("vestibule.toml");
+        let loaded = vestibule::config::parse(&edit(self.text.clone()), &file, []).unwrap_or_else(|e| panic!("{e:?}"));
+        self.app().reconfigure(Arc::new(loaded.config)).await.unwrap();
+    }
+
     fn standing(&self) -> &Standing {
         self.standing.as_ref().unwrap()
     }
@@ -213,10 +219,6 @@ impl World {
 
     pub fn address(&self) -> SocketAddr {
         self.standing().running.addresses[0]
-    }
-
-    pub fn data(&self) -> &Path {
-        self.folder.path()
     }
 
     pub fn now(&self) -> u64 {

@@ -196,6 +196,26 @@ impl Person {
         self.follows().await
     }
 
+    /// Sets up the authenticator app that the page on the screen offers, saves the codes, and stands at the sign-in page again.
+    pub async fn enrols_an_app(&mut self, called: &str) -> Vec<String> {
+        self.picks("enrol", "totp").await;
+        self.is_at("enrol/totp");
+        let key = html::text_of(&self.page.text(), "totp-secret").expect("#totp-secret");
+        self.phone = Some(Authenticator::from_key(&key));
+        let code = self.code();
+        self.sends("enrol/totp", &[("code", &code), ("name", called)]).await.leads_to(&format!("{PREFIX}/enrol/recovery"));
+        self.follows().await;
+        let codes = html::codes_in(&self.page.text(), "recovery-codes");
+        self.sends("enrol/recovery", &[]).await.leads_to(&format!("{PREFIX}/login"));
+        self.follows().await;
+        codes
+    }
+
+    /// The values of the buttons of the form that goes to this page.
+    pub fn choices(&self, page: &str) -> Vec<String> {
+        self.form(page).buttons.into_iter().filter(|(name, ..)| name == "method").map(|(_, value, _)| value).collect()
+    }
+
     /// The authenticator app's code of this moment.
     pub fn code(&self) -> String {
         self.phone.as_ref().expect("a phone with an app").code_at(self.clock.now().unix())

@@ -51,6 +51,7 @@ impl Upstream {
         let application = it.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
                 tokio::spawn(application.clone().serve(stream));
             }
         });
@@ -99,10 +100,8 @@ impl Upstream {
                 ("", format!("application at {}", seen.target()).into_bytes())
             };
             let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n{extra}Content-Length: {}\r\n\r\n", body.len());
-            incoming.send(head.as_bytes()).await;
-            if method != "HEAD" {
-                incoming.send(&body).await;
-            }
+            let body = if method == "HEAD" { Vec::new() } else { body };
+            incoming.send(&[head.into_bytes(), body].concat()).await;
         }
     }
 

@@ -78,6 +78,7 @@ impl Wire {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::new(from, 0)).unwrap();
         let stream = soon(socket.connect(to)).await.unwrap();
+        stream.set_nodelay(true).unwrap();
         Self { stream, buffer: Vec::new() }
     }
 
