@@ -89,6 +89,7 @@ impl App {
             let account = self.services.store.account(user).await?;
             self.services.live.account_changed(user, account.as_ref());
         }
+        self.services.live.recheck();
         Ok(())
     }
 

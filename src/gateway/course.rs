@@ -12,6 +12,7 @@ use super::cookies::Presented;
 use super::front::{Lookup, Outcome, Visitor};
 use super::judge::{self, Path, Portal, Reason, Verdict};
 use super::request::{self, Asked, Origin};
+use super::tenure::Tenure;
 use super::{answer, edge, tunnel};
 use crate::policy::Identity;
 
@@ -98,6 +99,11 @@ fn decide(session: &Session, context: &mut Context, asked: &Asked, path: &Path<'
             context.story.route = Some(Arc::clone(&route.name));
             context.pool = context.snapshot.upstreams.of(route).cloned();
             if let Some(visitor) = visitor.filter(|_| judge::person(&admission).is_some()) {
+                let header = session.req_header();
+                let visitor: Arc<dyn Visitor> = match tunnel::is_wanted(header) {
+                    true => Tenure::new(visitor, context.front(), asked, header.raw_path()),
+                    false => visitor,
+                };
                 edge::depends_on(visitor, context.front().revocations());
             }
             context.admission = Some(admission);

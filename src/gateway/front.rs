@@ -151,7 +151,7 @@ pub trait Front: Send + Sync + 'static {
     /// whether the cookie came over HTTPS.
     fn session(&self, token: &str, secure: bool, now: Time) -> Lookup;
 
-    /// Changes whenever any session ends.
+    /// Changes whenever any session ends, and whenever somebody may do less than before.
     fn revocations(&self) -> watch::Receiver<u64>;
 
     /// Answers a request below the portal's prefix. The future only waits; the work is done on another runtime.

@@ -24,6 +24,7 @@ mod respond;
 mod serve;
 mod shard;
 mod socket;
+mod tenure;
 mod tls;
 mod tunnel;
 mod upstream;

@@ -17,6 +17,7 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 const MAX_TARGET: usize = 16 * 1024;
 
 /// A request as the gateway understands it.
+#[derive(Clone)]
 pub struct Asked {
     pub host: Host,
     /// The Host as sent, port and all.

@@ -42,14 +42,17 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Takes a state of the account in, unless a later one is here already.
-    fn update(&self, account: &Account, mfa: &config::Mfa) {
+    /// Takes a state of the account in, unless a later one is here already. Says whether what is open may no longer be admitted.
+    fn update(&self, account: &Account, mfa: &config::Mfa) -> bool {
         let mut revision = locked(&self.revision);
-        if account.revision >= *revision {
-            *revision = account.revision;
-            self.person.store(Arc::new(person(account, mfa)));
-            self.epoch.store(account.epoch, Ordering::Release);
+        if account.revision < *revision {
+            return false;
         }
+        *revision = account.revision;
+        let now = Arc::new(person(account, mfa));
+        let before = self.person.swap(now.clone());
+        self.epoch.store(account.epoch, Ordering::Release);
+        before.groups != now.groups || before.mfa != now.mfa
     }
 }
 
@@ -203,7 +206,7 @@ impl Live {
         locked(&session.standing.sessions).retain(|other| *other != id);
         self.users.remove_if(&user, |_, standing| locked(&standing.sessions).is_empty());
         let _ = self.ended.send(id);
-        self.revocations.send_modify(|count| *count = count.wrapping_add(1));
+        self.recheck();
         tracing::debug!(reason = reason.name(), "session ended");
         true
     }
@@ -231,8 +234,8 @@ impl Live {
     pub fn account_changed(&self, id: UserId, account: Option<&Account>) {
         let Some(standing) = self.users.get(&id).map(|entry| entry.value().clone()) else { return };
         let alive = account.filter(|account| !account.disabled);
-        if let Some(account) = alive {
-            standing.update(account, &self.settings.load().1);
+        if alive.is_some_and(|account| standing.update(account, &self.settings.load().1)) {
+            self.recheck();
         }
         let current = alive.map(|_| standing.epoch.load(Ordering::Acquire));
         for session in self.of(id) {
@@ -257,7 +260,12 @@ impl Live {
         self.keys.store(keys);
     }
 
-    /// Changes whenever a session ends.
+    /// Wakes whoever watches a connection, to ask whether it may go on.
+    pub fn recheck(&self) {
+        self.revocations.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Changes whenever a session ends, a person's groups or policy change, or the routes do.
     pub fn revocations(&self) -> watch::Receiver<u64> {
         self.revocations.subscribe()
     }

@@ -1,0 +1,281 @@
+//! Setting up a second factor: required, wanted by a route, vouched for; and the sign-in with it that follows.
+
+use vestibule::account::UserMfaPolicy;
+use vestibule::base::Secret;
+use vestibule::factor::Method;
+use vestibule::service::accounts::MfaChange;
+use vestibule::service::audit::Actor;
+
+use crate::harness::*;
+
+const TARGET: &str = "/payroll/2026?month=11&who=%C3%A9";
+
+#[tokio::test]
+async fn who_must_enrol_does_so_after_the_password_and_lands_where_they_wanted() {
+    let world = World::builder().mfa("policy = \"required\"\nfirst_enrolment = \"password\"").build().await;
+    let mut alice = world.person("alice", &[]).await;
+    // Whatever the route.
+    let target = "/reports?a=b%20c";
+    alice.visits(target).await;
+    alice.types_password().await.leads_to("/.vestibule/enrol");
+    assert!(alice.jar.get("vestibule").is_none());
+    alice.follows().await;
+    alice.is_at("enrol");
+    assert_eq!(alice.clone().calls("GET", "/").await.status, 401);
+    alice.picks("enrol", "totp").await;
+    alice.is_at("enrol/totp");
+    let page = alice.page.text();
+    let key = html::text_of(&page, "totp-secret").unwrap();
+    assert!(page.contains("<svg") && page.contains("href=\"otpauth://totp/"), "{page}");
+    let plain: String = key.chars().filter(|c| !c.is_whitespace()).collect();
+    assert!(page.contains(&format!("secret={plain}")), "the link has the same key");
+    assert!(plain.len() >= 32, "160 bits");
+    alice.phone = Some(Authenticator::from_key(&key));
+    let wrong = alice.phone.as_ref().unwrap().code_at(world.now() + 3600);
+    assert!(alice.types_code(&wrong).await.is(422).alert().is_some());
+    assert_eq!(html::text_of(&alice.page.text(), "totp-secret").as_deref(), Some(key.as_str()), "the key stays the same");
+    let confirming = alice.code();
+    alice.types_code(&confirming).await.leads_to("/.vestibule/enrol/recovery");
+    alice.follows().await;
+    let codes = html::codes_in(&alice.page.text(), "recovery-codes");
+    assert_eq!(codes.len(), 10);
+    assert!(codes.iter().all(|code| code.chars().filter(char::is_ascii_alphanumeric).count() >= 12), "{codes:?}");
+    // Readable until they are saved.
+    let url = alice.url.clone();
+    alice.visits(&url).await;
+    assert_eq!(html::codes_in(&alice.page.text(), "recovery-codes"), codes);
+    assert!(!alice.clone().is_signed_in().await);
+    alice.sends("enrol/recovery", &[]).await.leads_to("/.vestibule/login?rd=");
+    alice.clone().opens("/.vestibule/enrol/recovery").await.leads_to("/.vestibule/login");
+    alice.follows().await;
+    alice.types_password().await.leads_to("/.vestibule/mfa");
+    alice.follows().await;
+    alice.types_code(&confirming).await.is(422);
+    alice.waits_for_the_next_code();
+    let code = alice.code();
+    alice.types_code(&code).await.is(303);
+    alice.follows().await;
+    alice.sees(target);
+    assert_eq!(world.mail_to("alice").len(), 1, "the owner is told: {:?}", world.mail_to("alice"));
+    // The codes are good.
+    let mut elsewhere = alice.elsewhere(5);
+    elsewhere.visits("/").await;
+    elsewhere.types_password().await;
+    elsewhere.visits("/.vestibule/mfa/recovery").await;
+    elsewhere.types_code(&codes[9]).await.leads_to("/");
+}
+
+#[tokio::test]
+async fn a_route_for_two_factors_sends_to_enrol_and_gets_its_visitor_back() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in().await;
+    let before = alice.clone();
+    alice.visits(TARGET).await;
+    alice.is_at("enrol");
+    assert_eq!(alice.enrols_an_app("Pixel").await.len(), 10);
+    // Signed out, here and everywhere.
+    assert!(alice.jar.get("vestibule").is_none());
+    assert!(!before.clone().is_signed_in().await);
+    alice.types_password().await;
+    alice.follows().await;
+    alice.waits_for_the_next_code();
+    let code = alice.code();
+    alice.types_code(&code).await;
+    alice.follows().await;
+    alice.sees(TARGET);
+}
+
+#[tokio::test]
+async fn without_a_second_factor_a_password_goes_on_being_enough_elsewhere() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in().await;
+    alice.visits(TARGET).await;
+    alice.is_at("enrol");
+    alice.visits("/reports").await;
+    alice.sees("/reports");
+}
+
+#[tokio::test]
+async fn the_confirmed_method_has_a_name_and_can_be_seen() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in_at(TARGET).await;
+    alice.enrols_an_app("Pixel of mine").await;
+    let view = world.app().services.view(&world.app().services.named("alice").await.unwrap());
+    assert_eq!((view.methods, view.recovery_codes_left), (vec![Method::Totp], 10));
+    alice.signs_in_at("/.vestibule/account").await;
+    assert!(alice.page.text().contains("Pixel of mine"));
+}
+
+#[tokio::test]
+async fn a_secret_that_somebody_has_is_refused() {
+    let world = World::new().await;
+    let alice = world.person_with_app("alice", &[]).await;
+    world.person("bob", &[]).await;
+    let uri = format!("otpauth://totp/x:bob?secret={}", alice.phone.unwrap().key());
+    let change = MfaChange { totp_uri: Some(Secret::new(uri)), ..MfaChange::default() };
+    assert!(world.app().services.change_mfa("bob", &change, Actor::CommandLine).await.is_err());
+    assert!(world.app().services.named("bob").await.unwrap().totp.is_none());
+}
+
+#[tokio::test]
+async fn a_stolen_password_is_not_enough_to_enrol() {
+    let world = World::builder().mfa("policy = \"required\"").build().await;
+    let alice = world.person("alice", &[]).await;
+    let mut thief = alice.elsewhere(66);
+    thief.visits("/").await;
+    thief.types_password().await.leads_to("/.vestibule/enrol");
+    let csrf = {
+        let mut tab = thief.clone();
+        tab.follows().await;
+        tab.is_at("enrol/verify");
+        tab.form("enrol/verify/send").fields
+    };
+    // Nor by posting past the page.
+    let form = html::Form { action: "/.vestibule/enrol".into(), method: "post".into(), fields: csrf.clone(), ..html::Form::default() };
+    thief.submits(&form, &[("method", "totp")]).await.leads_to("/.vestibule/enrol/verify");
+    thief.clone().opens("/.vestibule/enrol/totp").await.is(303);
+    let form = html::Form { action: "/.vestibule/enrol/totp".into(), ..form };
+    let answer = thief.submits(&form, &[("code", "123456")]).await;
+    assert!(matches!(answer.status, 303 | 422), "{}", answer.status);
+    assert!(world.app().services.named("alice").await.unwrap().enrolled().is_empty());
+    // Guessing the mailed code has an end.
+    thief.visits("/.vestibule/enrol/verify").await;
+    thief.sends("enrol/verify/send", &[]).await;
+    thief.follows().await;
+    for _ in 0..5 {
+        thief.sends("enrol/verify", &[("code", "000000")]).await.is(422);
+    }
+    let right = alice.mailed_code();
+    let form = thief.form("enrol/verify");
+    thief.submits(&form, &[("code", &right)]).await.is(422);
+}
+
+#[tokio::test]
+async fn a_code_to_the_registered_address_vouches_and_does_no_more() {
+    let world = World::builder().build().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in().await;
+    alice.visits(TARGET).await;
+    alice.is_at("enrol/verify");
+    assert!(world.outbox.newest_first().is_empty(), "a GET sends nothing");
+    alice.sends("enrol/verify/send", &[]).await;
+    alice.follows().await;
+    assert!(alice.page.text().contains("a•••@post.example"), "{}", alice.page.text());
+    alice.sends("enrol/verify", &[("code", "000000")]).await.is(422);
+    let code = alice.mailed_code();
+    alice.sends("enrol/verify", &[("code", &code)]).await.leads_to("/.vestibule/enrol");
+    assert_eq!(alice.calls("GET", "/payroll").await.is(401).json()["reason"], "enrol");
+    alice.follows().await;
+    alice.is_at("enrol");
+    alice.enrols_an_app("").await;
+    alice.types_password().await;
+    alice.follows().await;
+    alice.is_at("mfa/totp");
+    // It is no second factor.
+    alice.types_code(&code).await.is(422);
+    alice.waits_for_the_next_code();
+    let code = alice.code();
+    alice.types_code(&code).await;
+    alice.follows().await;
+    alice.sees(TARGET);
+}
+
+#[tokio::test]
+async fn a_set_up_link_vouches_once() {
+    let world = World::builder().build().await;
+    let (mut newcomer, token) = world.newcomer("newcomer").await;
+    let link = format!("/.vestibule/setup?token={token}");
+    // Mail scanners follow links.
+    for _ in 0..3 {
+        world.at_a_browser("scanner").visits(&link).await.is(200);
+    }
+    newcomer.visits(&link).await;
+    for weak in ["short", "password1234", "newcomer-newcomer"] {
+        assert!(newcomer.sends("setup", &[("password", weak)]).await.is(422).alert().is_some(), "{weak}");
+    }
+    newcomer.password = "quiet-mountain-lantern-7".to_owned();
+    let password = newcomer.password.clone();
+    newcomer.sends("setup", &[("password", &password)]).await.leads_to("/.vestibule/enrol");
+    newcomer.follows().await;
+    newcomer.is_at("enrol");
+    assert!(!newcomer.clone().is_signed_in().await);
+    newcomer.enrols_an_app("").await;
+    newcomer.signs_in().await;
+    let mut late = world.at_a_browser("late");
+    late.visits(&link).await.is(422);
+    late.visits("/.vestibule/setup?token=AAAA").await.is(422);
+    late.visits("/.vestibule/setup").await.is(422);
+}
+
+#[tokio::test]
+async fn a_set_up_link_is_good_for_a_day() {
+    let world = World::builder().build().await;
+    let (mut one, token) = world.newcomer("one").await;
+    world.advance(minutes(24 * 60) - seconds(1));
+    let link = format!("/.vestibule/setup?token={token}");
+    one.visits(&link).await.is(200);
+    let form = one.form("setup");
+    world.advance(seconds(1));
+    one.visits(&link).await.is(422);
+    one.submits(&form, &[("password", "quiet-mountain-lantern-7")]).await.is(422);
+}
+
+#[tokio::test]
+async fn who_is_never_asked_cannot_go_where_two_factors_are_wanted() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    world.mfa("alice", MfaChange { policy: Some(UserMfaPolicy::Off), ..MfaChange::default() }).await;
+    alice.signs_in().await;
+    alice.opens("/payroll").await.is(403);
+    assert_eq!(alice.calls("GET", "/payroll").await.is(403).json()["reason"], "mfa_off");
+    alice.opens_socket("/payroll/ws", "http://app.example").await.1.is(403);
+}
+
+#[tokio::test]
+async fn only_what_an_administrator_allows_is_offered() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    world.mfa("alice", MfaChange { allow: Some(vec![Method::Email, Method::Totp]), ..MfaChange::default() }).await;
+    alice.signs_in_at(TARGET).await;
+    let mut offered = alice.choices("enrol");
+    offered.sort();
+    assert_eq!(offered, ["email", "totp"]);
+    let answer = alice.sends("enrol", &[("method", "sms")]).await;
+    assert_eq!(answer.status, 422);
+    assert!(world.outbox.newest_first().is_empty());
+}
+
+#[tokio::test]
+async fn a_method_by_mail_is_confirmed_by_its_code() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in_at(TARGET).await;
+    alice.picks("enrol", "email").await;
+    alice.is_at("enrol/email");
+    assert_eq!(html::attribute(&alice.page.text(), "countdown", "data-seconds").as_deref(), Some("300"));
+    alice.sends("enrol/email", &[("code", "000000")]).await.is(422);
+    let code = alice.mailed_code();
+    alice.sends("enrol/email", &[("code", &code)]).await.leads_to("/.vestibule/enrol/recovery");
+    alice.follows().await;
+    alice.sends("enrol/recovery", &[]).await;
+    alice.follows().await;
+    alice.types_password().await;
+    alice.follows().await;
+    alice.is_at("mfa/email");
+}
+
+#[tokio::test]
+async fn an_enrolment_outlives_a_restart() {
+    let mut world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in_at(TARGET).await;
+    alice.enrols_an_app("Pixel").await;
+    world.restart().await;
+    let mut again = world.at_a_browser("alice");
+    again.phone = alice.phone;
+    again.signs_in_at(TARGET).await;
+    again.sees(TARGET);
+}

@@ -1,0 +1,304 @@
+//! Somebody at a browser without script: follows links and redirects, fills in forms, keeps cookies, reads mail.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vestibule::base::Clock;
+use vestibule::notify::Outbox;
+
+use super::html::{self, Form};
+use super::jar::Jar;
+use super::{Answer, Authenticator, HOST, PASSWORD, PREFIX, Wire};
+
+/// A person at one browser. A clone is a second tab that shares nothing from then on.
+#[derive(Clone)]
+pub struct Person {
+    pub name: String,
+    pub password: String,
+    pub phone: Option<Authenticator>,
+    pub jar: Jar,
+    pub host: String,
+    /// As a trusted proxy in front would say.
+    pub https: bool,
+    pub from: IpAddr,
+    pub agent: String,
+    /// What is on the screen.
+    pub page: Answer,
+    /// Its address on this host, as the address bar shows it.
+    pub url: String,
+    gateway: SocketAddr,
+    clock: Clock,
+    outbox: Arc<Outbox>,
+}
+
+impl Person {
+    pub fn new(name: &str, gateway: SocketAddr, clock: Clock, outbox: Arc<Outbox>) -> Self {
+        Self {
+            name: name.to_owned(),
+            password: PASSWORD.to_owned(),
+            phone: None,
+            jar: Jar::default(),
+            host: HOST.to_owned(),
+            https: false,
+            from: IpAddr::from([127, 0, 0, 1]),
+            agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0".to_owned(),
+            page: Answer::default(),
+            url: "/".to_owned(),
+            gateway,
+            clock,
+            outbox,
+        }
+    }
+
+    /// The same person at another browser, elsewhere.
+    pub fn elsewhere(&self, last_byte: u8) -> Self {
+        let mut other = Self { jar: Jar::default(), from: IpAddr::from([127, 0, 0, last_byte]), ..self.clone() };
+        other.agent = "Mozilla/5.0 (Windows NT 10.0) Chrome/140.0".to_owned();
+        other
+    }
+
+    pub fn origin(&self) -> String {
+        format!("{}://{}", if self.https { "https" } else { "http" }, self.host)
+    }
+
+    /// The header lines that this browser always sends.
+    pub fn lines(&self, path: &str) -> String {
+        let mut lines = format!("Host: {}\r\nUser-Agent: {}\r\n", self.host, self.agent);
+        if self.https {
+            lines.push_str("X-Forwarded-Proto: https\r\n");
+        }
+        let cookies = self.jar.header(&self.host, path, self.https);
+        if !cookies.is_empty() {
+            lines.push_str(&format!("Cookie: {cookies}\r\n"));
+        }
+        lines
+    }
+
+    /// A request with exactly these further header lines; cookies that come back are kept.
+    pub async fn asks(&mut self, method: &str, target: &str, lines: &str, body: &[u8]) -> Answer {
+        let mut wire = Wire::open(self.gateway, self.from).await;
+        let length = if body.is_empty() && method != "POST" { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        let head = format!("{method} {target} HTTP/1.1\r\n{}Connection: close\r\n{length}{lines}\r\n", self.lines(target));
+        wire.send(&[head.as_bytes(), body].concat()).await;
+        let answer = wire.answer(method).await.unwrap_or_else(|| panic!("no answer to {head}"));
+        for line in answer.all("set-cookie") {
+            self.jar.set(line, &self.host, self.https);
+        }
+        answer
+    }
+
+    /// A script's request.
+    pub async fn calls(&mut self, method: &str, target: &str) -> Answer {
+        self.asks(method, target, "Accept: application/json\r\n", b"").await
+    }
+
+    const NAVIGATES: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Language: en\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n";
+
+    /// Types an address; redirects are not followed.
+    pub async fn opens(&mut self, target: &str) -> Answer {
+        let lines = format!("{}Sec-Fetch-Site: none\r\n", Self::NAVIGATES);
+        let answer = self.asks("GET", target, &lines, b"").await;
+        self.shows(target, &answer);
+        answer
+    }
+
+    fn shows(&mut self, target: &str, answer: &Answer) {
+        self.url = target.to_owned();
+        self.page = answer.clone();
+    }
+
+    /// Types an address and follows wherever that leads.
+    pub async fn visits(&mut self, target: &str) -> Answer {
+        self.opens(target).await;
+        self.follows().await
+    }
+
+    /// Follows the redirects of what was answered last.
+    pub async fn follows(&mut self) -> Answer {
+        for _ in 0..10 {
+            if self.page.status != 303 {
+                return self.page.clone();
+            }
+            let to = self.page.location().to_owned();
+            let target = to.strip_prefix(&self.origin()).unwrap_or(&to).to_owned();
+            assert!(target.starts_with('/'), "{to} leads away");
+            self.opens(&target).await;
+        }
+        panic!("redirected in circles at {}", self.url);
+    }
+
+    /// Whether a page of the gateway's is on the screen.
+    #[track_caller]
+    pub fn is_at(&self, page: &str) {
+        let path = self.url.split('?').next().unwrap_or_default();
+        assert_eq!(path, format!("{PREFIX}/{page}"), "{}", self.page.text());
+        assert!(self.page.status < 300 || self.page.status >= 400, "{}", self.page.status);
+    }
+
+    /// Whether the application's own page is on the screen, at exactly this address.
+    #[track_caller]
+    pub fn sees(&self, target: &str) {
+        assert_eq!(self.url, target, "{}", self.page.text());
+        assert_eq!((self.page.status, self.page.text().as_str()), (200, format!("application at {target}").as_str()));
+    }
+
+    /// The form on the screen that goes to this page.
+    #[track_caller]
+    pub fn form(&self, page: &str) -> Form {
+        let action = format!("{PREFIX}/{page}");
+        let forms = html::forms(&self.page.text());
+        let names: Vec<String> = forms.iter().map(|form| form.action.clone()).collect();
+        let found = forms.into_iter().find(|form| form.action.split('?').next() == Some(&action));
+        found.unwrap_or_else(|| panic!("no form to {page} at {} but {names:?}\n{}", self.url, self.page.text()))
+    }
+
+    /// Whether there is such a form.
+    pub fn has_form(&self, page: &str) -> bool {
+        html::forms(&self.page.text()).iter().any(|form| form.action.split('?').next() == Some(&format!("{PREFIX}/{page}")))
+    }
+
+    /// Fills in that form and sends it. Redirects are not followed.
+    pub async fn sends(&mut self, page: &str, typed: &[(&str, &str)]) -> Answer {
+        let form = self.form(page);
+        self.submits(&form, typed).await
+    }
+
+    pub async fn submits(&mut self, form: &Form, typed: &[(&str, &str)]) -> Answer {
+        assert_eq!(form.method, "post");
+        let body = fill(form, typed);
+        let lines = format!(
+            "{}Sec-Fetch-Site: same-origin\r\nOrigin: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n",
+            Self::NAVIGATES,
+            self.origin()
+        );
+        let answer = self.asks("POST", &form.action, &lines, body.as_bytes()).await;
+        self.shows(&form.action, &answer);
+        answer
+    }
+
+    /// Name and password into the sign-in page on the screen.
+    pub async fn types_password(&mut self) -> Answer {
+        let (name, password) = (self.name.clone(), self.password.clone());
+        self.sends("login", &[("username", &name), ("password", &password)]).await
+    }
+
+    /// A code into the page on the screen.
+    pub async fn types_code(&mut self, code: &str) -> Answer {
+        let path = self.url.split('?').next().unwrap_or_default();
+        let page = path.strip_prefix(&format!("{PREFIX}/")).expect("a page of the gateway").trim_end_matches("/resend").to_owned();
+        self.sends(&page, &[("code", code)]).await
+    }
+
+    /// Chooses a method on the page on the screen, and follows.
+    pub async fn picks(&mut self, page: &str, method: &str) -> Answer {
+        self.sends(page, &[("method", method)]).await;
+        self.follows().await
+    }
+
+    /// Sets up the authenticator app that the page on the screen offers, saves the codes, and stands at the sign-in page again.
+    pub async fn enrols_an_app(&mut self, called: &str) -> Vec<String> {
+        self.picks("enrol", "totp").await;
+        self.is_at("enrol/totp");
+        let key = html::text_of(&self.page.text(), "totp-secret").expect("#totp-secret");
+        self.phone = Some(Authenticator::from_key(&key));
+        let code = self.code();
+        self.sends("enrol/totp", &[("code", &code), ("name", called)]).await.leads_to(&format!("{PREFIX}/enrol/recovery"));
+        self.follows().await;
+        let codes = html::codes_in(&self.page.text(), "recovery-codes");
+        self.sends("enrol/recovery", &[]).await.leads_to(&format!("{PREFIX}/login"));
+        self.follows().await;
+        codes
+    }
+
+    /// The values of the buttons of the form that goes to this page.
+    pub fn choices(&self, page: &str) -> Vec<String> {
+        self.form(page).buttons.into_iter().filter(|(name, ..)| name == "method").map(|(_, value, _)| value).collect()
+    }
+
+    /// The authenticator app's code of this moment.
+    pub fn code(&self) -> String {
+        self.phone.as_ref().expect("a phone with an app").code_at(self.clock.now().unix())
+    }
+
+    /// Waits until the app shows the next code.
+    pub fn waits_for_the_next_code(&self) {
+        self.clock.advance(Duration::from_secs(30));
+    }
+
+    /// The code in the newest message to this person's mailbox.
+    #[track_caller]
+    pub fn mailed_code(&self) -> String {
+        code_in(&self.outbox.last_to(&format!("{}@post.example", self.name)).expect("a mail").text)
+    }
+
+    #[track_caller]
+    pub fn texted_code(&self) -> String {
+        code_in(&self.outbox.last_to("+491701234567").expect("an SMS").text)
+    }
+
+    /// From wherever it leads: the password, a code of the app where one is asked for, and on to where it ends.
+    pub async fn signs_in_at(&mut self, target: &str) -> Answer {
+        self.visits(target).await;
+        self.is_at("login");
+        self.types_password().await.is(303);
+        self.follows().await;
+        if self.url.starts_with(&format!("{PREFIX}/mfa/totp")) {
+            self.waits_for_the_next_code();
+            let code = self.code();
+            self.types_code(&code).await.is(303);
+            self.follows().await;
+        }
+        self.page.clone()
+    }
+
+    pub async fn signs_in(&mut self) -> Answer {
+        self.signs_in_at("/").await;
+        self.sees("/");
+        self.page.clone()
+    }
+
+    /// Whether this browser is signed in just now.
+    pub async fn is_signed_in(&mut self) -> bool {
+        match self.calls("GET", "/").await.status {
+            200 => true,
+            401 => false,
+            other => panic!("{other}"),
+        }
+    }
+
+    /// Asks for a WebSocket.
+    pub async fn opens_socket(&self, target: &str, origin: &str) -> (Wire, Answer) {
+        let mut wire = Wire::open(self.gateway, self.from).await;
+        let origin = if origin.is_empty() { String::new() } else { format!("Origin: {origin}\r\n") };
+        let upgrade =
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        wire.send(format!("GET {target} HTTP/1.1\r\n{}{upgrade}{origin}\r\n", self.lines(target)).as_bytes()).await;
+        let answer = wire.answer("GET").await.expect("an answer");
+        (wire, answer)
+    }
+
+    /// A connection of this person's, to send bytes over.
+    pub async fn wire(&self) -> Wire {
+        Wire::open(self.gateway, self.from).await
+    }
+}
+
+/// The form's body: its own values, with what was typed in their place or after them.
+pub fn fill(form: &Form, typed: &[(&str, &str)]) -> String {
+    let mut body = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in &form.fields {
+        if !typed.iter().any(|(n, _)| n == name) {
+            body.append_pair(name, value);
+        }
+    }
+    body.extend_pairs(typed);
+    body.finish()
+}
+
+/// The six digits in a message.
+#[track_caller]
+fn code_in(text: &str) -> String {
+    let mut words = text.split(|c: char| !c.is_ascii_digit());
+    words.find(|word| word.len() == 6).unwrap_or_else(|| panic!("no code in {text}")).to_owned()
+}

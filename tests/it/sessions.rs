@@ -1,0 +1,305 @@
+//! Sessions: their cookie, their limits, and what ends them.
+
+use vestibule::base::Secret;
+use vestibule::service::accounts::{AccountChange, MfaChange};
+use vestibule::service::audit::Actor;
+
+use crate::harness::*;
+
+fn session_line(answer: &Answer, name: &str) -> String {
+    let start = format!("{name}=");
+    answer.all("set-cookie").find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no {name} in {:?}", answer.headers)).to_owned()
+}
+
+#[tokio::test]
+async fn the_cookie_is_strict() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.visits("/").await;
+    let line = session_line(&alice.types_password().await, "vestibule");
+    let attributes: Vec<String> = line.split(';').skip(1).map(|part| part.trim().to_ascii_lowercase()).collect();
+    for wanted in ["httponly", "samesite=lax", "path=/"] {
+        assert!(attributes.iter().any(|a| a == wanted), "{wanted}: {line}");
+    }
+    assert!(!line.to_ascii_lowercase().contains("domain"), "{line}");
+    assert!(line.len() < 4096);
+}
+
+#[tokio::test]
+async fn over_https_the_cookie_is_bound_to_the_host() {
+    let world = World::builder().with("[server]\ndata_dir = \"data\"\ntrusted_proxies = [\"127.0.0.0/8\"]").build().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.https = true;
+    alice.visits("/").await;
+    let answer = alice.types_password().await;
+    let line = session_line(&answer, "__Host-vestibule");
+    assert!(line.contains("; Secure") && !line.contains("Domain"), "{line}");
+    assert!(answer.header("strict-transport-security").is_some());
+    for line in answer.all("set-cookie") {
+        assert!(line.contains("Secure"), "{line}");
+    }
+    alice.follows().await;
+    alice.sees("/");
+    assert_eq!(world.upstream.last().values("x-forwarded-proto"), ["https"]);
+    // The bare name is not ours there.
+    let value = alice.jar.get("__Host-vestibule").unwrap().to_owned();
+    let mut thief = world.at_a_browser("alice");
+    thief.https = true;
+    thief.jar.put("vestibule", &value, HOST);
+    thief.calls("GET", "/").await.is(401);
+}
+
+#[tokio::test]
+async fn over_https_with_a_domain_the_cookie_says_so() {
+    let sections =
+        "[server]\ndata_dir = \"data\"\ntrusted_proxies = [\"127.0.0.0/8\"]\n[session]\ndomain = \"app.example\"\ncookie = \"door\"";
+    let world = World::builder().with(sections).build().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.https = true;
+    alice.visits("/").await;
+    let line = session_line(&alice.types_password().await, "__Secure-door");
+    assert!(line.contains("; Secure") && line.contains("Domain=app.example"), "{line}");
+}
+
+#[tokio::test]
+async fn a_tampered_cookie_is_no_cookie_and_is_expired() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in().await;
+    let good = alice.jar.get("vestibule").unwrap().to_owned();
+    let flipped = |at: usize| {
+        let mut bytes = good.clone().into_bytes();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        String::from_utf8(bytes).unwrap()
+    };
+    let device = alice.jar.get("vestibule_device").unwrap().to_owned();
+    let form = alice.jar.get("vestibule_csrf").unwrap().to_owned();
+    let mut bad: Vec<String> = (0..good.len()).step_by(7).map(flipped).collect();
+    bad.extend([String::new(), "x".into(), good[..good.len() - 1].into(), format!("{good}A"), format!("{good}="), format!("\"{good}\"")]);
+    bad.extend([device, form, "A".repeat(3000), "%00".into(), "null".into()]);
+    for value in bad {
+        let mut thief = world.at_a_browser("thief");
+        thief.jar.put("vestibule", &value, HOST);
+        let answer = thief.calls("GET", "/").await;
+        answer.is(401);
+        assert!(answer.all("set-cookie").any(|line| line.starts_with("vestibule=;") && line.contains("Max-Age=0")), "{value}");
+        thief.jar.put("vestibule", &value, HOST);
+        thief.opens("/x").await.leads_to("/.vestibule/login");
+        thief.jar.put("vestibule", &value, HOST);
+        thief.opens("/.vestibule/account").await.leads_to("/.vestibule/login");
+    }
+    assert!(alice.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn two_cookies_of_the_name_are_none() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in().await;
+    let good = alice.jar.get("vestibule").unwrap().to_owned();
+    for line in [
+        format!("Cookie: vestibule={good}; vestibule={good}\r\n"),
+        format!("Cookie: vestibule={good}\r\nCookie: vestibule=x\r\n"),
+        format!("Cookie: vestibule=x; a=b; vestibule={good}\r\n"),
+        format!("Cookie: vestibule={good}; vestibule=\r\n"),
+    ] {
+        let answer = world.at_a_browser("thief").asks("GET", "/", &line, b"").await;
+        answer.is(401);
+        assert!(answer.all("set-cookie").any(|line| line.starts_with("vestibule=;")), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_session_ends() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in().await;
+    for _ in 0..5 {
+        world.advance(minutes(59));
+        assert!(alice.is_signed_in().await);
+    }
+    world.advance(minutes(60));
+    assert!(!alice.is_signed_in().await);
+    alice.signs_in().await;
+}
+
+#[tokio::test]
+async fn no_session_outlives_its_lifetime() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in().await;
+    for _ in 0..23 {
+        world.advance(minutes(30));
+        assert!(alice.is_signed_in().await);
+    }
+    world.advance(minutes(30) - seconds(1));
+    assert!(alice.is_signed_in().await);
+    world.advance(seconds(1));
+    assert!(!alice.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn each_sign_in_has_an_id_of_its_own_and_the_old_one_is_dead() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in().await;
+    let mut old = alice.clone();
+    alice.visits("/.vestibule/login?fresh=1").await;
+    alice.types_password().await.is(303);
+    assert_ne!(alice.jar.get("vestibule"), old.jar.get("vestibule"));
+    assert!(alice.is_signed_in().await);
+    assert!(!old.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_planted_session_is_not_taken_over() {
+    let world = World::new().await;
+    let mut mallory = world.person("mallory", &[]).await;
+    mallory.signs_in().await;
+    let planted = mallory.jar.get("vestibule").unwrap().to_owned();
+    let mut alice = world.person("alice", &[]).await;
+    alice.jar.put("vestibule", &planted, HOST);
+    alice.visits("/.vestibule/login?fresh=1").await;
+    alice.types_password().await.is(303);
+    assert_ne!(alice.jar.get("vestibule"), Some(planted.as_str()));
+    alice.visits("/").await;
+    assert_eq!(world.upstream.last().values("remote-user"), ["alice"]);
+}
+
+#[tokio::test]
+async fn signing_out_kills_the_session_on_the_server() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    alice.signs_in().await;
+    let mut thief = alice.clone();
+    let (mut socket, _) = alice.opens_socket("/ws", "http://app.example").await;
+    alice.visits("/.vestibule/logout").await.is(200);
+    assert!(thief.is_signed_in().await, "a GET signs nobody out");
+    alice.sends("logout", &[]).await.is(200);
+    assert!(alice.jar.get("vestibule").is_none());
+    assert!(!thief.is_signed_in().await);
+    assert_eq!(socket.hear().await, None, "the tunnel is cut");
+}
+
+/// What happens to somebody's account ends their sessions at once, open tunnels included.
+async fn ends_everything(world: &World, mut alice: Person, what: impl AsyncFnOnce(&World)) {
+    alice.signs_in().await;
+    let (mut socket, answer) = alice.opens_socket("/ws", "http://app.example").await;
+    answer.is(101);
+    socket.say("hello").await;
+    assert_eq!(socket.hear().await.as_deref(), Some("hello"));
+    what(world).await;
+    assert!(!alice.is_signed_in().await);
+    assert_eq!(socket.hear().await, None, "the tunnel is cut");
+}
+
+#[tokio::test]
+async fn who_is_disabled_is_out() {
+    let world = World::new().await;
+    let alice = world.person("alice", &[]).await;
+    ends_everything(&world, alice, async |world| world.disable("alice").await).await;
+}
+
+#[tokio::test]
+async fn who_is_deleted_is_out() {
+    let world = World::new().await;
+    let alice = world.person("alice", &[]).await;
+    ends_everything(&world, alice, async |world| world.app().services.remove_account("alice", Actor::CommandLine).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_new_password_ends_every_session() {
+    let world = World::new().await;
+    let alice = world.person("alice", &[]).await;
+    ends_everything(&world, alice, async |world| {
+        let password = Secret::new("quiet-mountain-lantern-7");
+        world.app().services.set_password_for("alice", &password, Actor::CommandLine).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_factor_given_or_taken_ends_every_session() {
+    let world = World::new().await;
+    let alice = world.person_with_app("alice", &[]).await;
+    ends_everything(&world, alice, async |world| {
+        world.mfa("alice", MfaChange { reset: vec![vestibule::factor::Method::Totp], ..MfaChange::default() }).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn revoking_ends_every_session() {
+    let world = World::new().await;
+    let alice = world.person("alice", &[]).await;
+    ends_everything(&world, alice, async |world| {
+        assert_eq!(world.app().services.revoke_sessions(Some("alice"), Actor::CommandLine).await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_group_taken_away_counts_on_the_next_request() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &["staff"]).await;
+    alice.signs_in().await;
+    alice.calls("GET", "/staff").await.is(200);
+    world.change("alice", AccountChange { groups: Some(vec![]), ..AccountChange::default() }).await;
+    alice.calls("GET", "/staff").await.is(403);
+    assert!(alice.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_group_taken_away_cuts_the_tunnel_that_it_opened() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &["staff"]).await;
+    alice.signs_in().await;
+    let (mut socket, answer) = alice.opens_socket("/staff/ws", "http://app.example").await;
+    answer.is(101);
+    world.change("alice", AccountChange { groups: Some(vec![]), ..AccountChange::default() }).await;
+    assert_eq!(socket.hear().await, None, "the tunnel is cut");
+}
+
+#[tokio::test]
+async fn a_route_that_is_closed_cuts_its_tunnels_and_no_others() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &["staff"]).await;
+    alice.signs_in().await;
+    let (mut closed, _) = alice.opens_socket("/staff/ws", "http://app.example").await;
+    let (mut open, _) = alice.opens_socket("/ws", "http://app.example").await;
+    world.reload(|text| text.replace("groups = [\"staff\"]", "groups = [\"board\"]")).await;
+    assert_eq!(closed.hear().await, None, "the tunnel is cut");
+    open.say("still here").await;
+    assert_eq!(open.hear().await.as_deref(), Some("still here"));
+    alice.calls("GET", "/staff").await.is(403);
+}
+
+#[tokio::test]
+async fn a_restart_signs_nobody_out_and_nobody_in() {
+    let mut world = World::new().await;
+    let mut alice = world.person_with_app("alice", &["staff"]).await;
+    let mut bob = world.person("bob", &[]).await;
+    alice.signs_in_at("/payroll").await;
+    alice.sees("/payroll");
+    bob.signs_in().await;
+    bob.visits("/.vestibule/logout").await;
+    let gone = bob.jar.clone();
+    bob.sends("logout", &[]).await;
+    let (alice_jar, used) = (alice.jar.clone(), alice.code());
+    world.restart().await;
+    let mut again = world.at_a_browser("alice");
+    again.jar = alice_jar;
+    again.phone = alice.phone.clone();
+    again.visits("/payroll").await;
+    again.sees("/payroll");
+    assert_eq!(world.upstream.last().values("remote-groups"), ["staff"]);
+    let mut bob = world.at_a_browser("bob");
+    bob.jar = gone;
+    assert!(!bob.is_signed_in().await, "what was signed out stays so");
+    // A code that was used is used.
+    let mut thief = again.elsewhere(7);
+    thief.visits("/").await;
+    thief.types_password().await;
+    thief.follows().await;
+    thief.types_code(&used).await.is(422);
+}
