@@ -60,7 +60,6 @@ fn examples_warn_of_nothing_that_they_do_not_mean() {
     let meant = |file: &Path, key: &str| {
         file.ends_with("compose/vestibule.toml") && matches!(key, "server.listen" | "mfa.first_enrolment")
             || file.ends_with("systemd/vestibule.toml") && key == "mfa.first_enrolment"
-            || file.ends_with("two-factor-payroll.toml") && key.ends_with(".policy")
     };
     for file in all() {
         let warnings = parse(&text(&file), &file, []).unwrap().warnings;
