@@ -33,7 +33,7 @@ demo *arguments:
 
 # The crate's documentation, private items too.
 docs:
-    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
 
 # docs/images, made anew from the pages with sample values.
 screenshots:

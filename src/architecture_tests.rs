@@ -165,3 +165,19 @@ fn every_file_opens_with_what_it_guarantees() {
         assert!(source.text.starts_with("//! "), "src/{} does not begin with `//! `", source.path);
     }
 }
+
+/// A promise whose test was renamed is a promise without a test.
+#[test]
+fn the_security_page_names_tests_that_exist() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/security.md")).unwrap();
+    let (_, table) = page.split_once("## Promises").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let all: String = sources().into_iter().map(|source| source.text).collect();
+    // The odd parts between backticks; a test's name has at least three words.
+    let names = table.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() >= 2 && !name.contains([' ', '.', '/']));
+    let names: Vec<_> = names.collect();
+    assert!(names.len() > 40, "{}", names.len());
+    for name in names {
+        assert!(all.contains(&format!("fn {name}(")), "docs/security.md names {name}, which is no test");
+    }
+}
