@@ -68,3 +68,14 @@ fn examples_warn_of_nothing_that_they_do_not_mean() {
         assert_eq!(unmeant, Vec::<String>::new());
     }
 }
+
+#[test]
+fn the_configuration_in_the_readme_is_right() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, block) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = block.split_once("```").unwrap();
+    let loaded = parse(text, Path::new("README.md"), []).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(loaded.warnings, []);
+    let policy = Policy::new(loaded.config.routes.clone(), &loaded.config.portal.prefix);
+    assert_eq!(run_expectations(&policy, &loaded.config.expect, |_| None).failures, []);
+}
