@@ -32,7 +32,7 @@ const CONFINED: [(&str, &[&str]); 7] = [
     ("axum", &["portal", "app.rs"]),
     ("sled", &["store"]),
     ("clap", &["cli", "main.rs"]),
-    ("maud", &["view", "portal"]),
+    ("maud", &["view", "portal", "cli"]),
     ("prometheus", &["telemetry"]),
     ("webauthn_rs_core", &["factor"]),
 ];
