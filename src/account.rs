@@ -160,6 +160,9 @@ pub struct Account {
     /// Grows whenever the password or a factor changes: sessions, flows and trusted browsers of an earlier epoch are void.
     #[serde(default)]
     pub epoch: u32,
+    /// Grows with every write, so that who is told of two writes in the wrong order can tell.
+    #[serde(default)]
+    pub revision: u64,
     pub created: Time,
     #[serde(default)]
     pub password_changed: Option<Time>,

@@ -24,6 +24,7 @@ use crate::service::{Courier, Services};
 use crate::session::{KeyRing, SessionRecord};
 use crate::store::{Store, keyfile};
 use crate::telemetry::Telemetry;
+use crate::telemetry::server::Health;
 use crate::view::message::{self, Problem};
 use crate::view::{Page, Words};
 
@@ -258,5 +259,27 @@ fn problem(status: u16, reason: &str) -> Problem {
         (504, _) => Problem::Timeout,
         (400..=499, _) => Problem::Malformed,
         _ => Problem::Internal,
+    }
+}
+
+#[async_trait::async_trait]
+impl Health for App {
+    async fn ready(&self) -> Result<(), String> {
+        let looked = tokio::time::timeout(Duration::from_secs(2), self.services.store.audit_head());
+        match looked.await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(e)) => Err(e.to_string()),
+            Err(_) => Err("the store does not answer".to_owned()),
+        }
+    }
+
+    fn measure(&self, telemetry: &Telemetry) {
+        telemetry.metrics.set_sessions(self.services.live.count());
+        let health = self.services.courier.notifier.health();
+        for (channel, state) in [("mail", health.mail), ("sms", health.sms)] {
+            if let Some(state) = state {
+                telemetry.metrics.set_pending(channel, state.pending);
+            }
+        }
     }
 }

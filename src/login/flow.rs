@@ -48,6 +48,8 @@ pub struct Flow {
     pub purpose: Purpose,
     /// Somebody vouched for a first enrolment: a set-up link, a code to the registered address, or an enrolled second factor.
     pub vouched: bool,
+    /// It began with a right password, as opposed to a link.
+    pub by_password: bool,
     /// The code that was sent last, for whatever step is due.
     pub sent: Option<SentCode>,
     /// The library's authentication state of the WebAuthn page shown last.
@@ -68,6 +70,7 @@ impl Flow {
             expires: now.plus(Self::LIFETIME),
             purpose,
             vouched,
+            by_password: !vouched,
             sent: None,
             webauthn: None,
             enrolling: None,

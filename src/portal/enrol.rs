@@ -3,6 +3,7 @@
 use axum::extract::Path;
 use axum::response::Response;
 
+use super::login::signed_in;
 use super::mfa::{clocks, destination, note};
 use super::reply::Reply;
 use super::visit::Visit;
@@ -37,6 +38,11 @@ async fn choice(visit: &Visit) -> Result<Reply, Refused> {
     let page = find(visit).await?;
     if page.has_codes() {
         return Ok(Reply::to(visit, "enrol/recovery"));
+    }
+    if !visit.query.has("now") {
+        if let Some(until) = visit.services.grace(&page).await? {
+            return Ok(Reply::ok(enrol::grace(&visit.page(), until)));
+        }
     }
     if visit.services.needs_vouching(&page) {
         return Ok(Reply::to(visit, "enrol/verify"));
@@ -73,6 +79,18 @@ async fn choose_method(visit: &Visit) -> Result<Reply, Refused> {
         Err(other) => return Err(other),
     };
     Ok(Reply::wrong(choice_page(visit, &page, Some(problem))))
+}
+
+/// Not now: until the date that the page named.
+pub async fn later(visit: Visit) -> Response {
+    let reply = put_off(&visit).await;
+    visit.answer(reply)
+}
+
+async fn put_off(visit: &Visit) -> Result<Reply, Refused> {
+    let page = find(visit).await?;
+    let signed = visit.services.put_off(&page, &visit.client).await?;
+    signed_in(visit, &signed).await
 }
 
 pub async fn verify(visit: Visit) -> Response {

@@ -4,6 +4,7 @@ use axum::response::Response;
 
 use super::reply::Reply;
 use super::visit::Visit;
+use crate::base::FlowId;
 use crate::factor::Method;
 use crate::service::{Entry, Refused, Signed};
 use crate::session::CookieKind;
@@ -61,11 +62,26 @@ async fn submitted(visit: &Visit) -> Result<Reply, Refused> {
     }
     match visit.services.password(name, password, &visit.client).await {
         Ok(Entry::SignedIn(signed)) => signed_in(visit, &signed).await,
-        Ok(Entry::Second(flow)) => Ok(Reply::to(visit, "mfa").cookie(visit.flow_cookie(flow.id))),
+        Ok(Entry::Second(flow)) => second(visit, flow.id).await,
         Ok(Entry::Enrol(flow)) => Ok(Reply::to(visit, "enrol").cookie(visit.flow_cookie(flow.id))),
         Err(Refused::WrongPassword) => refuse(),
         Err(other) => Err(other),
     }
+}
+
+/// On to the second door. Where a sent code is all that can be asked for, the password's POST sends it.
+async fn second(visit: &Visit, flow: FlowId) -> Result<Reply, Refused> {
+    let pending = visit.services.pending(Some(flow), None).await?;
+    let methods: Vec<Method> = pending.methods(visit.request.config.mfa.methods, visit.wanted_factors()).iter().collect();
+    let to = match methods.as_slice() {
+        [only] if only.is_sent() => match visit.services.send_code(&pending, *only, false, &visit.client).await {
+            // Its page says that nothing was sent yet, and has the button.
+            Ok(_) | Err(Refused::CannotSend | Refused::Second(_) | Refused::Throttled(_)) => format!("mfa/{only}"),
+            Err(other) => return Err(other),
+        },
+        _ => "mfa".to_owned(),
+    };
+    Ok(Reply::to(visit, &to).cookie(visit.flow_cookie(flow)))
 }
 
 /// Sets the cookies of a finished sign-in and goes where the user was going. A session that was there before is over.

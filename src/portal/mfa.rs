@@ -110,8 +110,7 @@ async fn choice(visit: &Visit) -> Result<Reply, Refused> {
     }
     match door.ordered().as_slice() {
         [] if door.pending.flow.is_none() => Ok(Reply::to(visit, "enrol")),
-        [only] if !only.is_sent() => Ok(Reply::to(visit, &format!("mfa/{only}"))),
-        // Sent codes are sent by a POST only; with one method its page has the button.
+        // A GET sends no code: where none is on its way, the page of the one method has a button for it.
         [only] => Ok(Reply::to(visit, &format!("mfa/{only}"))),
         _ => Ok(Reply::ok(choice_page(visit, &door, None))),
     }

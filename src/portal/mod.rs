@@ -38,6 +38,7 @@ pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
         .route("/mfa/{method}", get(mfa::show).post(mfa::submit))
         .route("/mfa/{method}/resend", post(mfa::resend))
         .route("/enrol", get(enrol::choose).post(enrol::chosen))
+        .route("/enrol/later", post(enrol::later))
         .route("/enrol/verify", get(enrol::verify).post(enrol::vouch))
         .route("/enrol/verify/send", post(enrol::send_vouching))
         .route("/enrol/recovery", get(enrol::codes).post(enrol::codes_saved))

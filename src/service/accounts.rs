@@ -206,6 +206,7 @@ impl Services {
             failures: Failures::default(),
             browsers: Vec::new(),
             epoch: 0,
+            revision: 0,
             created: self.now(),
             password_changed: None,
             grace_started: None,

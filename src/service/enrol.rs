@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::audit::{Actor, Event};
 use super::second::{judge_sent, next_code};
 use super::sign_in::usable;
-use super::{Client, LiveSession, Refused, SecondProblem, Services};
+use super::{Client, LiveSession, Refused, SecondProblem, Services, Signed};
 use crate::account::{Account, OtpEnrolment, RecoveryCode, TotpAlgorithm, TotpEnrolment, WebauthnEnrolment};
-use crate::base::{FlowId, Secret};
+use crate::base::{FlowId, Secret, Time};
 use crate::config::FirstEnrolment;
 use crate::factor::{Method, MethodSet, recovery, totp};
 use crate::login::{Enrolling, Flow, Purpose};
+use crate::policy::Proof;
 use crate::store::{Conflict, Edit, Store};
 
 /// Why a method was not set up.
@@ -93,6 +94,39 @@ impl Services {
         page.is_first()
             && self.config().mfa.first_enrolment == FirstEnrolment::Verified
             && !page.flow.as_ref().is_some_and(|flow| flow.vouched)
+    }
+
+    /// Until when a required enrolment may still be put off (`mfa.grace`), for a user whose sign-in is stopped by it. The time
+    /// runs from the first sign-in that was.
+    pub async fn grace(&self, page: &EnrolPage) -> Result<Option<Time>, Refused> {
+        let (Some(grace), now) = (self.config().mfa.grace, self.now()) else { return Ok(None) };
+        let stopped = page.flow.as_ref().is_some_and(|flow| {
+            flow.purpose == Purpose::Enrol { session: None } && flow.enrolling.is_none() && flow.by_password && !flow.vouched
+        });
+        if !stopped || !page.is_first() {
+            return Ok(None);
+        }
+        let started = self.store.update_account(page.account.id, |account| match account.grace_started {
+            Some(started) => Edit::Leave(started),
+            None => {
+                account.grace_started = Some(now);
+                Edit::Write(now)
+            }
+        });
+        let Some(Ok(started)) = started.await? else { return Err(Refused::Gone) };
+        Ok(Some(started.plus(grace)).filter(|until| now < *until))
+    }
+
+    /// Puts a required enrolment off: the sign-in is finished with the password alone.
+    pub async fn put_off(&self, page: &EnrolPage, client: &Client) -> Result<Signed, Refused> {
+        if self.grace(page).await?.is_none() {
+            return Err(Refused::Gone);
+        }
+        let flow = page.flow.as_ref().ok_or(Refused::Gone)?;
+        if !self.store.take_flow(flow).await? {
+            return Err(Refused::Gone);
+        }
+        self.finish(page.account.clone(), Proof::Password, client, None, false).await
     }
 
     /// Whether a session may change how its user signs in: signed in lately, with everything that the user has.

@@ -37,6 +37,20 @@ pub struct Standing {
     person: ArcSwap<Person>,
     epoch: AtomicU32,
     sessions: Mutex<Vec<SessionId>>,
+    /// The account's revision that `person` and `epoch` are of.
+    revision: Mutex<u64>,
+}
+
+impl Standing {
+    /// Takes a state of the account in, unless a later one is here already.
+    fn update(&self, account: &Account, mfa: &config::Mfa) {
+        let mut revision = locked(&self.revision);
+        if account.revision >= *revision {
+            *revision = account.revision;
+            self.person.store(Arc::new(person(account, mfa)));
+            self.epoch.store(account.epoch, Ordering::Release);
+        }
+    }
 }
 
 /// A session in use.
@@ -162,6 +176,7 @@ impl Live {
                 person: ArcSwap::from_pointee(person(account, &settings.1)),
                 epoch: AtomicU32::new(account.epoch),
                 sessions: Mutex::new(Vec::new()),
+                revision: Mutex::new(account.revision),
             })
         });
         let standing = entry.value().clone();
@@ -214,14 +229,11 @@ impl Live {
     /// An account was written or deleted: its sessions follow.
     pub fn account_changed(&self, id: UserId, account: Option<&Account>) {
         let Some(standing) = self.users.get(&id).map(|entry| entry.value().clone()) else { return };
-        let current = match account {
-            Some(account) if !account.disabled => {
-                standing.person.store(Arc::new(person(account, &self.settings.load().1)));
-                standing.epoch.store(account.epoch, Ordering::Release);
-                Some(account.epoch)
-            }
-            _ => None,
-        };
+        let alive = account.filter(|account| !account.disabled);
+        if let Some(account) = alive {
+            standing.update(account, &self.settings.load().1);
+        }
+        let current = alive.map(|_| standing.epoch.load(Ordering::Acquire));
         for session in self.of(id) {
             if current != Some(session.record.epoch) {
                 self.end(session.id(), EndReason::AccountChanged);
@@ -274,4 +286,88 @@ impl Live {
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::keys::MasterKey;
+
+    fn registry() -> Live {
+        let keys = Arc::new(KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap());
+        let config = config::Config::default();
+        Live::new(keys, config.session, config.mfa).0
+    }
+
+    fn account(groups: &[&str], revision: u64) -> Account {
+        serde_json::from_value(serde_json::json!({
+            "id": UserId::from_bytes([1; 16]), "name": "alice", "email": "", "display_name": "Alice", "groups": groups, "created": 0, "revision": revision,
+        }))
+        .unwrap()
+    }
+
+    fn record(account: &Account) -> SessionRecord {
+        let now = Time::from_secs(1000);
+        SessionRecord {
+            id: SessionId::random().unwrap(),
+            user: account.id,
+            epoch: account.epoch,
+            created: now,
+            last_seen: now,
+            second: None,
+            trusted_browser: false,
+            full_auth: now,
+            address: [127, 0, 0, 1].into(),
+            browser: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_removed_group_stays_removed_whatever_the_order_of_the_news() {
+        let live = registry();
+        let before = account(&["staff"], 1);
+        let session = live.insert(record(&before), &before);
+        live.account_changed(before.id, Some(&account(&[], 3)));
+        live.account_changed(before.id, Some(&account(&["staff"], 2)));
+        assert!(session.identity().person.groups.is_empty());
+    }
+
+    #[test]
+    fn another_epoch_a_disabled_or_a_deleted_account_ends_the_session_and_says_so() {
+        type Change = fn(&mut Account);
+        let changes: [Option<Change>; 3] = [Some(|a| a.epoch = 1), Some(|a| a.disabled = true), None];
+        for change in changes {
+            let live = registry();
+            let before = account(&[], 1);
+            let (session, watch) = (live.insert(record(&before), &before), live.revocations());
+            let token = live.token(session.id());
+            assert!(matches!(live.lookup(&token, Time::from_secs(1001)), Found::Live(_)));
+            let after = change.map(|change| {
+                let mut after = account(&[], 2);
+                change(&mut after);
+                after
+            });
+            live.account_changed(before.id, after.as_ref());
+            assert!(session.is_ended() && watch.has_changed().unwrap());
+            assert!(matches!(live.lookup(&token, Time::from_secs(1001)), Found::Ended));
+            assert_eq!((live.count(), live.users().len()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn both_limits_end_a_session_and_use_keeps_it_alive() {
+        let live = registry();
+        let (owner, mut now) = (account(&[], 1), Time::from_secs(1000));
+        let session = live.insert(record(&owner), &owner);
+        let token = live.token(session.id());
+        for _ in 0..12 {
+            now = now.plus(std::time::Duration::from_secs(3599));
+            assert!(matches!(live.lookup(&token, now), Found::Live(_)));
+        }
+        now = now.plus(std::time::Duration::from_secs(60));
+        assert!(matches!(live.lookup(&token, now), Found::Ended), "twelve hours are over");
+        let idle = live.insert(record(&owner), &owner);
+        assert!(matches!(live.lookup(&live.token(idle.id()), Time::from_secs(1000 + 3600)), Found::Ended));
+        assert!(matches!(live.lookup("nonsense", now), Found::Forged));
+    }
 }

@@ -258,7 +258,8 @@ impl Services {
         self.live.insert(record, account);
         // A change of the account between the write and here was not told to a session that was not there yet.
         let current = self.store.account(account.id).await?;
-        if !current.is_some_and(|current| !current.disabled && current.epoch == account.epoch) {
+        self.live.account_changed(account.id, current.as_ref());
+        if self.live.get(id).is_none_or(|session| session.is_ended()) {
             self.end_session(id, EndReason::AccountChanged).await?;
             return Err(Refused::Gone);
         }

@@ -129,6 +129,7 @@ impl Store {
                 Edit::Leave(result) => return Ok(Some(Ok(result))),
                 Edit::Write(result) => result,
             };
+            after.revision = before.revision.saturating_add(1);
             match self.write(Some((&before, bytes)), &after).await {
                 Ok(Ok(())) => return Ok(Some(Ok(result))),
                 Ok(Err(conflict)) => return Ok(Some(Err(conflict))),

@@ -1,7 +1,8 @@
 //! Prometheus metrics, named in the field's style (base units, `_total` for counters).
 
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::base::Time;
 use crate::gateway::AccessRecord;
 
 /// The registry and what is counted in it. Labels have bounded values: route names, status classes, outcomes.
@@ -10,6 +11,11 @@ pub struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     observed: IntCounterVec,
+    audited: IntCounterVec,
+    sessions: IntGauge,
+    messages: IntGaugeVec,
+    reload_ok: IntGauge,
+    reload_at: IntGauge,
 }
 
 impl Metrics {
@@ -33,10 +39,23 @@ impl Metrics {
             ),
             &["route", "reason"],
         )?;
+        let audited =
+            IntCounterVec::new(Opts::new("vestibule_events_total", "Security events by kind, as the audit log names them."), &["event"])?;
+        let sessions = IntGauge::new("vestibule_sessions", "Live sessions.")?;
+        let messages = IntGaugeVec::new(Opts::new("vestibule_messages_pending", "Messages waiting to be sent."), &["channel"])?;
+        let reload_ok = IntGauge::new("vestibule_config_last_reload_successful", "Whether the last reload was taken (1) or refused (0).")?;
+        let reload_at =
+            IntGauge::new("vestibule_config_last_reload_timestamp_seconds", "When the configuration was last asked to reload.")?;
+        reload_ok.set(1);
+        registry.register(Box::new(audited.clone()))?;
+        registry.register(Box::new(sessions.clone()))?;
+        registry.register(Box::new(messages.clone()))?;
+        registry.register(Box::new(reload_ok.clone()))?;
+        registry.register(Box::new(reload_at.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(observed.clone()))?;
-        Ok(Self { registry, requests, durations, observed })
+        Ok(Self { registry, requests, durations, observed, audited, sessions, messages, reload_ok, reload_at })
     }
 
     /// Counts one request.
@@ -55,6 +74,25 @@ impl Metrics {
         if let Some(reason) = record.observed {
             self.observed.with_label_values(&[route, reason]).inc();
         }
+    }
+
+    /// A reload was taken or refused.
+    pub fn reloaded(&self, taken: bool, at: Time) {
+        self.reload_ok.set(i64::from(taken));
+        self.reload_at.set(i64::try_from(at.unix()).unwrap_or(i64::MAX));
+    }
+
+    /// An event of the audit log.
+    pub fn event(&self, name: &str) {
+        self.audited.with_label_values(&[name]).inc();
+    }
+
+    pub fn set_sessions(&self, count: usize) {
+        self.sessions.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub fn set_pending(&self, channel: &str, count: usize) {
+        self.messages.with_label_values(&[channel]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// The text that Prometheus reads.

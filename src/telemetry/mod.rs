@@ -1,6 +1,7 @@
 //! What the gateway tells about itself: the log, the access log, metrics.
 
 mod metrics;
+pub mod server;
 
 use crate::gateway::AccessRecord;
 

@@ -277,7 +277,7 @@ pub fn grace(page: &Page, until: Time) -> Markup {
         page,
         &head,
         html! {
-            a.button.go href=(page.link("enrol")) { (words.grace_now) }
+            a.button.go href=(page.link_with("enrol", &[("now", "1")])) { (words.grace_now) }
             (button_form(page, "enrol/later", &[], "second", &words.grace_later))
         },
     )

@@ -1,0 +1,184 @@
+//! `vestibule serve`: the gateway until it is told to stop.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::control;
+use super::source::ConfigSource;
+use crate::app::{App, Post};
+use crate::base::Clock;
+use crate::config::{self, Config, Loaded};
+use crate::gateway::{self, Certificates, Front, Listener, Running, Settings};
+use crate::policy::run_expectations;
+use crate::service::audit::{Actor, Event};
+use crate::service::live::person;
+use crate::telemetry;
+
+/// How often certificate files are looked at.
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(5);
+
+/// How long what is queued for sending may take at a stop.
+const LAST_MESSAGES: Duration = Duration::from_secs(5);
+
+/// The TLS listeners' certificates, with the files that they came from.
+type Tls = Vec<(Arc<Certificates>, Vec<config::Certificate>)>;
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Whatever keeps the gateway from starting.
+pub fn run(loaded: Loaded, source: ConfigSource) -> anyhow::Result<()> {
+    telemetry::start_log("info");
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = work_runtime()?;
+    let config = Arc::new(loaded.config);
+    let app = runtime.block_on(App::open(config.clone(), Clock::system(), Post::Configured))?;
+    runtime.block_on(prove(&app, &config))?;
+    let (listeners, tls) = listeners(&config)?;
+    let running = start(&app, &config, &listeners)?;
+    announce(&running, &listeners);
+    runtime.block_on(until_stopped(&app, source, tls, &config))?;
+    tracing::info!("stopping: no new connections; what is under way may end");
+    running.stop();
+    running.join();
+    runtime.block_on(async {
+        app.services.courier.notifier.drain(LAST_MESSAGES).await;
+        app.flush().await
+    })?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The threads for everything but forwarded requests.
+pub fn work_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("work").enable_all().build()?)
+}
+
+fn listeners(config: &Config) -> anyhow::Result<(Vec<Listener>, Tls)> {
+    let mut listeners: Vec<Listener> =
+        config.server.listen.iter().map(|address| Listener { address: *address, certificates: None }).collect();
+    let mut tls = Tls::new();
+    for listener in &config.server.tls {
+        let certificates = Certificates::load(&listener.certificates)?;
+        tls.push((certificates.clone(), listener.certificates.clone()));
+        listeners.push(Listener { address: listener.listen, certificates: Some(certificates) });
+    }
+    Ok((listeners, tls))
+}
+
+/// Starts the gateway's threads.
+pub fn start(app: &Arc<App>, config: &Config, listeners: &[Listener]) -> anyhow::Result<Running> {
+    let front: Arc<dyn Front> = app.clone();
+    let mut settings = Settings::default();
+    if let Some(threads) = config.server.threads {
+        settings.shards = threads;
+    }
+    Ok(gateway::start(&front, listeners, &settings)?)
+}
+
+/// What scripts wait for: `listening URL` on standard output, for each listener that accepts.
+fn announce(running: &Running, listeners: &[Listener]) {
+    for (address, listener) in running.addresses.iter().zip(listeners) {
+        let scheme = if listener.certificates.is_some() { "https" } else { "http" };
+        println!("listening {scheme}://{address}");
+    }
+}
+
+/// Runs the policy tests on a configuration; a user that cannot be looked up is a warning.
+async fn prove(app: &App, config: &Config) -> anyhow::Result<()> {
+    let policy = crate::policy::Policy::new(config.routes.clone(), &config.portal.prefix);
+    let mut people = std::collections::HashMap::new();
+    for name in config.expect.iter().filter_map(|test| test.user.as_deref()) {
+        if let Some(account) = app.services.store.account_by_login(name).await? {
+            people.insert(name.to_owned(), person(&account, &config.mfa));
+        }
+    }
+    let results = run_expectations(&policy, &config.expect, |name| people.get(name).cloned());
+    for warning in &results.warnings {
+        tracing::warn!("{warning}");
+    }
+    match results.failures.as_slice() {
+        [] => Ok(()),
+        failures => Err(anyhow::anyhow!("policy tests fail: {}", failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
+    }
+}
+
+/// Reads the file again, proves it, and swaps it in. Where anything is wrong with it, nothing changes.
+async fn reload(app: &App, source: &ConfigSource) -> anyhow::Result<String> {
+    let swapped = async {
+        let loaded = source.load().map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        prove(app, &loaded.config).await?;
+        let routes = loaded.config.routes.len();
+        app.reconfigure(Arc::new(loaded.config)).await?;
+        Ok::<_, anyhow::Error>(format!("reloaded: {routes} routes"))
+    };
+    let outcome = swapped.await;
+    app.telemetry.metrics.reloaded(outcome.is_ok(), app.services.now());
+    let (event, detail) = match &outcome {
+        Ok(said) => (Event::PolicyReloaded, said.clone()),
+        Err(e) => (Event::PolicyRefused, e.to_string()),
+    };
+    match &outcome {
+        Ok(said) => tracing::info!("{said}"),
+        Err(e) => tracing::error!("not reloaded, the old configuration stays: {e}"),
+    }
+    app.services.audit(event, None, Actor::Gateway, detail).await?;
+    outcome
+}
+
+async fn until_stopped(app: &Arc<App>, source: ConfigSource, tls: Tls, config: &Config) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    let source = Arc::new(source);
+    let reloader: control::Reload = {
+        let (app, source) = (app.clone(), source.clone());
+        Arc::new(move || {
+            let (app, source) = (app.clone(), source.clone());
+            Box::pin(async move { reload(&app, &source).await.map_err(|e| e.to_string()) })
+        })
+    };
+    let _control = control::serve(app.clone(), reloader, &config.server.data_dir).context("the control socket")?;
+    if let Some(address) = config.server.admin_listen {
+        let listening = telemetry::server::start(address, app.telemetry.clone(), app.clone()).await?;
+        println!("listening http://{listening} (admin)");
+    }
+    tokio::spawn(watch_certificates(tls));
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => drop(reload(app, &source).await),
+        }
+    }
+}
+
+/// When any of these files was written last; `None` where one cannot be read just now.
+fn written(files: &[config::Certificate]) -> Option<Vec<SystemTime>> {
+    let all = files.iter().flat_map(|pair| [&pair.cert, &pair.key]);
+    all.map(|file| std::fs::metadata(file).ok()?.modified().ok()).collect()
+}
+
+/// Takes new certificates in when their files change; broken ones leave the old in place.
+async fn watch_certificates(tls: Tls) {
+    let mut seen: Vec<_> = tls.iter().map(|(_, files)| written(files)).collect();
+    let mut tick = tokio::time::interval(CERTIFICATE_LOOK);
+    loop {
+        tick.tick().await;
+        for ((certificates, files), seen) in tls.iter().zip(&mut seen) {
+            let now = written(files);
+            if now.is_none() || now == *seen {
+                continue;
+            }
+            *seen = now;
+            match certificates.reload(files) {
+                Ok(()) => tracing::info!("certificates reloaded"),
+                Err(e) => tracing::error!(error = %e, "new certificates cannot be used; the old ones stay"),
+            }
+        }
+    }
+}
