@@ -8,6 +8,8 @@
 
 pub mod account;
 pub mod app;
+#[cfg(test)]
+mod architecture_tests;
 pub mod base;
 pub mod cli;
 pub mod config;

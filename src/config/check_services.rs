@@ -123,7 +123,9 @@ fn template(entry: &Entry) -> Result<String, Fault> {
         if !["phone", "text"].contains(&name) {
             return Err(Fault::new(format!("“{}” is no value here", name.escape_default()), form));
         }
-        if let Some(filter) = parts.find(|filter| !["tojson", "urlencode"].contains(filter)) {
+        // `replace("+", "")` is for gateways that want numbers in another form.
+        let known = |filter: &str| ["tojson", "urlencode", "replace"].contains(&filter.split('(').next().unwrap_or_default());
+        if let Some(filter) = parts.find(|filter| !known(filter)) {
             return Err(Fault::new(format!("“{}” is no filter", filter.escape_default()), form));
         }
         used.push(name);

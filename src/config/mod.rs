@@ -10,6 +10,8 @@ mod check_routes;
 mod check_server;
 mod check_services;
 mod env;
+#[cfg(test)]
+mod examples_tests;
 mod path;
 mod pem;
 mod problem;

@@ -77,7 +77,7 @@ pub(super) enum PasswordlessMark {
     Passwordless,
 }
 
-/// A key that has just been set up: the `id` and `passkey` of a [`WebauthnEnrolment`]. The caller makes sure that no other account
+/// A key that has just been set up: the `id` and `passkey` of a [`crate::account::WebauthnEnrolment`]. The caller makes sure that no other account
 /// has this id.
 #[derive(Clone, Debug)]
 pub struct Registered {

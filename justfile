@@ -1,0 +1,40 @@
+# The same recipes as CI. `just` lists them.
+
+default:
+    @just --list
+
+# Formats everything.
+fmt:
+    cargo fmt --all
+
+# Lints, warnings being errors.
+lint:
+    cargo clippy --locked --all-targets -- -D warnings
+
+# Everything that must hold before a change lands.
+check:
+    scripts/test
+
+# The tests alone; `just test NAME` for some of them.
+test *names:
+    cargo test --locked -- {{ names }}
+
+# Licences, bans, sources and advisories of the dependencies.
+deny:
+    cargo deny --locked check
+
+# Measurements, where there are any; see benches/.
+bench:
+    cargo bench --locked
+
+# A gateway with a small application behind it, to look at.
+demo *arguments:
+    cargo run --locked -- demo {{ arguments }}
+
+# The crate's documentation, private items too.
+docs:
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
+
+# docs/images, made anew from the pages with sample values.
+screenshots:
+    scripts/screenshots
