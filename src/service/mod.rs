@@ -5,6 +5,7 @@ pub mod audit;
 mod client;
 mod enrol;
 mod hasher;
+pub mod kept;
 mod links;
 pub mod live;
 mod notices;
