@@ -2,6 +2,8 @@
 //! host's own, with a session cookie of this gateway's: what a stranger can make a browser send is never kept, and so never sent
 //! under the name of who signs in next.
 
+use std::time::Duration;
+
 use http::{HeaderMap, Method, header};
 use pingora::Result;
 use pingora::http::RequestHeader;
@@ -17,6 +19,9 @@ use crate::session::origin;
 
 /// What is kept of a form's body, at most, in bytes.
 const MAX_FORM: usize = 256 * 1024;
+
+/// How long the store may take; then it is not kept.
+const KEEP_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What forms are sent as (HTML, `enctype`).
 const FORM_TYPES: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
@@ -42,7 +47,7 @@ pub async fn interrupted(session: &mut Session, context: &mut Context, route: &R
 pub async fn keep(context: &mut Context, token: Option<String>, form: Form) -> Option<String> {
     let owner = context.front().owner(&token?)?;
     let keeping = context.front().keep(owner, form);
-    let id = keeping.await?;
+    let id = tokio::time::timeout(KEEP_DEADLINE, keeping).await.ok().flatten()?;
     context.navigation = true;
     Some(format!("{}/resume?id={id}", context.snapshot.config.portal.prefix))
 }
@@ -59,9 +64,9 @@ fn read(session: &Session, context: &Context, route: &Route) -> Option<Form> {
 /// The content type of a request that a browser made from a form on a page of the same host.
 fn keepable(header: &RequestHeader, asked: &Asked) -> Option<String> {
     let headers = &header.headers;
-    let fits = headers.get(header::CONTENT_LENGTH).is_none_or(|length| {
-        length.to_str().ok().and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length <= MAX_FORM)
-    });
+    let fits = headers
+        .get(header::CONTENT_LENGTH)
+        .is_none_or(|length| length.to_str().ok().and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length <= MAX_FORM));
     let good = asked.method == Method::POST
         && fits
         && answer::loads_a_page(headers)

@@ -11,12 +11,14 @@ use super::Portal;
 use super::csrf::{self, CsrfId, Sender};
 use super::fields::Fields;
 use super::reply::{self, Reply};
+use super::resume;
 use crate::base::{ClientAddr, FlowId, Host, Time};
 use crate::config::Config;
 use crate::factor::MethodSet;
 use crate::login::{Judge, ReturnTo};
 use crate::path::Path;
 use crate::policy::{Ask, Policy, Wanted};
+use crate::service::kept::Form;
 use crate::service::live::Found;
 use crate::service::{Client, DeviceId, LiveSession, Services, browser_name};
 use crate::session::{CookieKind, Cookies, Purpose};
@@ -49,6 +51,8 @@ pub struct Visit {
     pub flow: Option<FlowId>,
     pub client: Client,
     pub rd: ReturnTo,
+    /// The form that is sent again in the end, where that is where the user is going.
+    pub bound_for: Option<Form>,
     pub words: &'static Words,
     csrf: CsrfId,
     /// The browser has no form cookie yet.
@@ -67,8 +71,9 @@ impl FromRequest<Arc<Portal>> for Visit {
         let (parts, body) = request.into_parts();
         let Some(known) = parts.extensions.get::<Request>().cloned() else { return Err(reply::plain(StatusCode::INTERNAL_SERVER_ERROR)) };
         let body = read(body).await?;
-        let visit = Self::assemble(portal, known, &parts.headers, parts.uri.query().unwrap_or_default(), &body)?;
+        let mut visit = Self::assemble(portal, known, &parts.headers, parts.uri.query().unwrap_or_default(), &body)?;
         visit.check(&parts.method, &parts.headers)?;
+        visit.bound_for = resume::bound_for(&visit).await;
         Ok(visit)
     }
 }
@@ -120,8 +125,21 @@ impl Visit {
             host: request.host.clone(),
             language: &words.meta.lang,
         };
-        let mut visit =
-            Self { services, request, cookies, query, form, session, flow, client, rd: ReturnTo::root(), words, csrf, new_csrf };
+        let mut visit = Self {
+            services,
+            request,
+            cookies,
+            query,
+            form,
+            session,
+            flow,
+            client,
+            rd: ReturnTo::root(),
+            bound_for: None,
+            words,
+            csrf,
+            new_csrf,
+        };
         visit.rd = visit.read_rd();
         Ok(visit)
     }
@@ -184,9 +202,16 @@ impl Visit {
 
     /// What the place that the user is going to demands.
     pub fn wanted(&self) -> Option<Wanted> {
+        if let Some(form) = &self.bound_for {
+            return self.wanted_by(&form.host()?, &Method::POST, &form.target);
+        }
         let host = self.rd.other_host().unwrap_or_else(|| self.request.host.clone());
-        let path = Path::parse(self.rd.target().as_bytes()).ok()?;
-        let ask = Ask { host: &host, method: &Method::GET, client: self.request.client, path: &path };
+        self.wanted_by(&host, &Method::GET, self.rd.target())
+    }
+
+    fn wanted_by(&self, host: &Host, method: &Method, target: &str) -> Option<Wanted> {
+        let path = Path::parse(target.as_bytes()).ok()?;
+        let ask = Ask { host, method, client: self.request.client, path: &path };
         self.request.policy.requirement_for(&ask)
     }
 
