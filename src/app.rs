@@ -13,12 +13,13 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
-use crate::base::{Clock, SessionId, Time};
+use crate::base::{Clock, SessionId, Time, UserId};
 use crate::config::Config;
-use crate::gateway::{AccessRecord, ErrorPage, Front, Lookup, PortalAnswer, PortalContext, Snapshot, Visitor};
+use crate::gateway::{AccessRecord, ErrorPage, Front, Keeping, Lookup, PortalAnswer, PortalContext, Snapshot, Visitor};
 use crate::notify::{Notifier, Outbox, Texts};
 use crate::policy::{Identity, Policy};
 use crate::portal::{self, Portal};
+use crate::service::kept::Form;
 use crate::service::live::{Found, Live, LiveSession};
 use crate::service::{Courier, Services};
 use crate::session::{KeyRing, SessionRecord};
@@ -193,6 +194,25 @@ impl Front for App {
         self.services.live.revocations()
     }
 
+    fn owner(&self, token: &str) -> Option<UserId> {
+        self.services.live.owner(token)
+    }
+
+    fn keep(&self, owner: UserId, form: Form) -> Keeping {
+        let services = self.services.clone();
+        let kept = self.work.spawn(async move { services.keep_form(owner, &form).await });
+        Box::pin(async move {
+            match kept.await {
+                Ok(Ok(kept)) => kept,
+                Ok(Err(e)) => {
+                    tracing::error!(error = %e, "an interrupted form could not be kept");
+                    None
+                }
+                Err(_) => None,
+            }
+        })
+    }
+
     fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer {
         let answer = self.work.spawn(answer(self.router.clone(), request, context));
         Box::pin(async move { answer.await.unwrap_or_else(|_| unavailable()) })
@@ -287,3 +307,7 @@ impl Health for App {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "app_keep_tests.rs"]
+mod keep_tests;

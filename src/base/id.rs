@@ -80,3 +80,7 @@ id!(
     /// A sign-in under way. It opens nothing.
     FlowId
 );
+id!(
+    /// A form that is kept over a sign-in.
+    KeptId
+);

@@ -10,5 +10,5 @@ pub mod secret;
 pub use address::ClientAddr;
 pub use clock::{Clock, Time};
 pub use host::Host;
-pub use id::{FlowId, SessionId, UserId};
+pub use id::{FlowId, KeptId, SessionId, UserId};
 pub use secret::Secret;

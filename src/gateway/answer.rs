@@ -34,9 +34,11 @@ pub struct Asker<'a> {
 /// Whether a person is waiting for a page (the contract's section 3): GET or HEAD with `Sec-Fetch-Mode: navigate`; from a
 /// client without `Sec-Fetch-*`: with `text/html` in Accept, no `X-Requested-With` and no `Upgrade`.
 pub fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
-    if *method != Method::GET && *method != Method::HEAD {
-        return false;
-    }
+    (*method == Method::GET || *method == Method::HEAD) && loads_a_page(headers)
+}
+
+/// Whether a browser is to show the answer as a page, whatever the method.
+pub fn loads_a_page(headers: &HeaderMap) -> bool {
     if headers.keys().any(|name| name.as_str().starts_with("sec-fetch-")) {
         return headers.get("sec-fetch-mode").is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"navigate"));
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use pingora::Result;
 use pingora::proxy::Session;
 
@@ -12,47 +12,57 @@ use super::answer::Answer;
 use super::context::Context;
 use super::front::{Outcome, PortalContext};
 use super::respond;
+use crate::service::kept::{Form, Replay};
 
 /// What a page of the gateway's may be sent, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 /// How long that may take, in all.
-const BODY_DEADLINE: Duration = Duration::from_secs(15);
+pub const BODY_DEADLINE: Duration = Duration::from_secs(15);
 /// How long the portal may take; it queues for password hashes.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Has the portal answer a request.
+/// Has the portal answer a request. A kept form that its owner confirmed is handed back instead, to be sent.
 ///
 /// # Errors
 /// Where the client is gone.
-pub async fn cross(session: &mut Session, context: &mut Context, token: Option<String>) -> Result<()> {
-    let body = match tokio::time::timeout(BODY_DEADLINE, read_body(session)).await {
-        Ok(Ok(Some(body))) => body,
-        Ok(Ok(None)) => return respond::refuse(session, context, StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused, "body_too_large").await,
-        Ok(Err(error)) => return Err(error),
-        Err(_) => return respond::refuse(session, context, StatusCode::REQUEST_TIMEOUT, Outcome::Refused, "body_timeout").await,
+pub async fn cross(session: &mut Session, context: &mut Context, token: Option<String>) -> Result<Option<Form>> {
+    let (mut parts, body) = match ask(session, context, token).await? {
+        Ok(answer) => answer.into_parts(),
+        Err((status, outcome, reason)) => return respond::refuse(session, context, status, outcome, reason).await.map(|()| None),
     };
-    context.story.bytes_in = body.len() as u64;
-    let Some((request, about)) = request(session, context, body, token) else {
-        return respond::refuse(session, context, StatusCode::BAD_REQUEST, Outcome::Refused, "malformed").await;
-    };
-    let Ok(answer) = tokio::time::timeout(ANSWER_DEADLINE, context.front().portal(request, about)).await else {
-        return respond::refuse(session, context, StatusCode::SERVICE_UNAVAILABLE, Outcome::Failed, "portal_timeout").await;
-    };
-    let (parts, body) = answer.into_parts();
+    if let Some(Replay(form)) = parts.extensions.remove().filter(|_| session.req_header().method == Method::POST) {
+        return Ok(Some(form));
+    }
     context.ends(Outcome::Portal, "");
     let headers = parts.headers.iter().filter(|(name, _)| **name != header::CONTENT_LENGTH && **name != header::TRANSFER_ENCODING);
     let headers = headers.map(|(name, value)| (name.clone(), value.clone())).collect();
-    respond::write(session, context, Answer { status: parts.status, headers, body }).await
+    respond::write(session, context, Answer { status: parts.status, headers, body }).await.map(|()| None)
 }
 
-/// The whole body; `None` where it is too large.
-async fn read_body(session: &mut Session) -> Result<Option<Bytes>> {
+type Refused = (StatusCode, Outcome, &'static str);
+
+async fn ask(session: &mut Session, context: &mut Context, token: Option<String>) -> Result<Result<http::Response<Bytes>, Refused>> {
+    let body = match tokio::time::timeout(BODY_DEADLINE, read_body(session, MAX_BODY)).await {
+        Ok(body) => body?,
+        Err(_) => return Ok(Err((StatusCode::REQUEST_TIMEOUT, Outcome::Refused, "body_timeout"))),
+    };
+    let Some(body) = body else { return Ok(Err((StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused, "body_too_large"))) };
+    context.story.bytes_in = body.len() as u64;
+    let Some((request, about)) = request(session, context, body, token) else {
+        return Ok(Err((StatusCode::BAD_REQUEST, Outcome::Refused, "malformed")));
+    };
+    let answer = tokio::time::timeout(ANSWER_DEADLINE, context.front().portal(request, about)).await;
+    Ok(answer.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, Outcome::Failed, "portal_timeout")))
+}
+
+/// The whole body; `None` where it is larger than `most` bytes. The caller sets the deadline.
+pub async fn read_body(session: &mut Session, most: usize) -> Result<Option<Bytes>> {
     if session.req_header().headers.contains_key(header::EXPECT) {
         session.downstream_session.write_continue_response().await?;
     }
     let mut body = BytesMut::new();
     while let Some(chunk) = session.downstream_session.read_request_body().await? {
-        if body.len() + chunk.len() > MAX_BODY {
+        if body.len() + chunk.len() > most {
             return Ok(None);
         }
         body.extend_from_slice(&chunk);

@@ -10,7 +10,7 @@ use pingora::proxy::Session;
 use super::context::Context;
 use super::cookies::Presented;
 use super::front::{Lookup, Outcome, Visitor};
-use super::judge::{self, Path, Portal, Reason, Verdict};
+use super::judge::{self, Path, Portal, Reason, Route, Verdict};
 use super::request::{self, Asked, Origin};
 use super::tenure::Tenure;
 use super::{answer, edge, tunnel};
@@ -25,7 +25,12 @@ pub enum Course {
     Portal {
         token: Option<String>,
     },
-    Challenge(Reason),
+    /// Somebody must sign in, or show more; `token` is the well-signed session cookie's value that came.
+    Challenge {
+        reason: Reason,
+        route: Arc<Route>,
+        token: Option<String>,
+    },
     Stop {
         status: StatusCode,
         outcome: Outcome,
@@ -51,11 +56,31 @@ pub fn plot(session: &Session, context: &mut Context) -> Course {
         Ok(path) => path,
         Err(reason) => return stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
     };
-    let (token, visitor) = recognise(session, context, &asked);
+    let came = recognise(session, context, &asked);
     let course = match judge::portal(&context.snapshot, &asked, &path) {
-        Portal::Yes => Course::Portal { token },
+        Portal::Yes => Course::Portal { token: came.0 },
         Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
-        Portal::No => decide(session, context, &asked, &path, visitor),
+        Portal::No => decide(session, context, &asked, &path, came),
+    };
+    context.asked = Some(asked);
+    course
+}
+
+/// Decides again for another target of the same host, with the same cookie and whoever is behind it now: a form that is sent after
+/// all. Never leads to the portal.
+pub fn plot_for(target: &[u8], session: &Session, context: &mut Context) -> Course {
+    let Some(asked) = context.asked.take() else {
+        return stop(StatusCode::INTERNAL_SERVER_ERROR, Outcome::Failed, "internal");
+    };
+    let course = match judge::path(target) {
+        Err(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
+        Ok(path) => match judge::portal(&context.snapshot, &asked, &path) {
+            Portal::Yes | Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
+            Portal::No => {
+                let came = recognise(session, context, &asked);
+                decide(session, context, &asked, &path, came)
+            }
+        },
     };
     context.asked = Some(asked);
     course
@@ -71,7 +96,9 @@ fn read(session: &Session, context: &Context) -> Result<Asked, request::Refusal>
 }
 
 /// Who asks: the one session cookie's value, and the live session behind it.
-fn recognise(session: &Session, context: &mut Context, asked: &Asked) -> (Option<String>, Option<Arc<dyn Visitor>>) {
+type Came = (Option<String>, Option<Arc<dyn Visitor>>);
+
+fn recognise(session: &Session, context: &mut Context, asked: &Asked) -> Came {
     let lines = session.req_header().headers.get_all(header::COOKIE);
     match context.snapshot.cookies.presented(lines.iter(), asked.secure) {
         Presented::None => (None, None),
@@ -90,7 +117,7 @@ fn recognise(session: &Session, context: &mut Context, asked: &Asked) -> (Option
     }
 }
 
-fn decide(session: &Session, context: &mut Context, asked: &Asked, path: &Path<'_>, visitor: Option<Arc<dyn Visitor>>) -> Course {
+fn decide(session: &Session, context: &mut Context, asked: &Asked, path: &Path<'_>, (token, visitor): Came) -> Course {
     let identity: Option<Identity> = visitor.as_ref().map(|v| v.identity());
     context.story.user = identity.as_ref().map(|i| i.person.name.clone());
     match judge::judge(&context.snapshot, asked, path, identity.as_ref(), context.at) {
@@ -111,7 +138,7 @@ fn decide(session: &Session, context: &mut Context, asked: &Asked, path: &Path<'
         }
         Verdict::Challenge { route, reason } => {
             context.story.route = Some(Arc::clone(&route.name));
-            Course::Challenge(reason)
+            Course::Challenge { reason, route, token }
         }
         Verdict::Forbid { route, reason } => {
             context.story.route = Some(Arc::clone(&route.name));

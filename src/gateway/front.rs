@@ -15,9 +15,10 @@ use tokio::sync::watch;
 use super::cookies::OwnCookies;
 use super::judge::Policy;
 use super::upstream::{BadUpstream, Upstreams};
-use crate::base::{ClientAddr, Host, Time};
+use crate::base::{ClientAddr, Host, KeptId, Time, UserId};
 use crate::config::Config;
 use crate::policy::Identity;
+use crate::service::kept::Form;
 
 /// A live session, as far as the gateway needs it.
 pub trait Visitor: Send + Sync + 'static {
@@ -140,6 +141,9 @@ pub struct AccessRecord<'a> {
 /// What comes from the portal, when it comes.
 pub type PortalAnswer = Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>;
 
+/// The name of a form that was kept; `None` where it was not.
+pub type Keeping = Pin<Box<dyn Future<Output = Option<KeptId>> + Send>>;
+
 /// What the gateway asks of the rest, for each request.
 pub trait Front: Send + Sync + 'static {
     /// Policy and configuration of this moment.
@@ -154,7 +158,18 @@ pub trait Front: Send + Sync + 'static {
     /// Changes whenever any session ends, and whenever somebody may do less than before.
     fn revocations(&self) -> watch::Receiver<u64>;
 
-    /// Answers a request below the portal's prefix. The future only waits; the work is done on another runtime.
+    /// Whose session a well-signed cookie's value names or, until recently, named. From memory.
+    fn owner(&self, _token: &str) -> Option<UserId> {
+        None
+    }
+
+    /// Keeps an interrupted form for its owner. The future only waits.
+    fn keep(&self, _owner: UserId, _form: Form) -> Keeping {
+        Box::pin(async { None })
+    }
+
+    /// Answers a request below the portal's prefix. An answer to a POST that is marked [`crate::service::kept::Replay`] stands for a form to be
+    /// sent instead. The future only waits; the work is done on another runtime.
     fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer;
 
     /// The HTML of an error page.

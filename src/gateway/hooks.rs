@@ -17,7 +17,7 @@ use super::context::Context;
 use super::course::{self, Course};
 use super::front::{Front, Outcome};
 use super::headers::{self, Outgoing};
-use super::{answer, bridge, edge, failure, judge, respond, tunnel};
+use super::{bridge, edge, failure, judge, keep, replay, respond, tunnel};
 
 /// How long an idle connection is kept, in seconds; pingora's own reading of HTTP/1.1 would keep it for ever.
 const KEEPALIVE: u64 = edge::IDLE.as_secs();
@@ -46,14 +46,17 @@ impl Gate {
                 return Ok(false);
             }
             Course::Tunnel => tunnel::carry(session, context).await?,
-            Course::Portal { token } => bridge::cross(session, context, token).await?,
-            // An interrupted form POST is to be kept here (`keep_post`), before the challenge is written.
-            Course::Challenge(reason) => {
-                context.ends(Outcome::Challenged, answer::word(reason));
-                let target = session.req_header().raw_path().to_vec();
-                let snapshot = Arc::clone(&context.snapshot);
-                let challenge = answer::challenge(reason, &snapshot.config.portal.prefix, &target, &respond::asker(context, None));
-                respond::write(session, context, challenge).await?;
+            Course::Portal { token } => {
+                if let Some(form) = bridge::cross(session, context, token).await? {
+                    replay::send(session, context, form).await?;
+                }
+            }
+            Course::Challenge { reason, route, token } => {
+                let target = match keep::interrupted(session, context, &route, token).await? {
+                    Some(resume) => resume.into_bytes(),
+                    None => session.req_header().raw_path().to_vec(),
+                };
+                respond::challenge(session, context, reason, &target).await?;
             }
             Course::Stop { status, outcome, reason } => respond::refuse(session, context, status, outcome, reason).await?,
         }

@@ -8,8 +8,8 @@ use super::front::Snapshot;
 use super::request::Asked;
 use crate::base::Time;
 pub use crate::path::Path;
-pub use crate::policy::{Admission, ChallengeReason as Reason, Policy};
-use crate::policy::{Ask, Decision, Identity, Person, PortalMatch, Route};
+pub use crate::policy::{Admission, ChallengeReason as Reason, Policy, Route};
+use crate::policy::{Ask, Decision, Identity, Person, PortalMatch};
 
 /// What is to be done with a request.
 pub enum Verdict {

@@ -3,10 +3,12 @@
 //! A request comes over a `shard`'s listener and a `socket`, through the `edge` into pingora's proxy, whose `hooks`
 //! have the `course` plotted: `request` reads it, `cookies` find the session, `judge` asks the policy core. Then it is
 //! answered (`answer`, `respond`), taken to the portal (`bridge`), carried as a WebSocket (`tunnel`), or forwarded by
-//! pingora to an `upstream` with the gateway's `headers`. `front` is all that this room asks of the rest.
+//! pingora to an `upstream` with the gateway's `headers`. A form that meets a lost session is `keep`t and
+//! comes back in a `replay`. `front` is all that this room asks of the rest.
 
 mod answer;
 mod bridge;
+mod carry;
 mod context;
 mod cookies;
 mod course;
@@ -18,7 +20,9 @@ pub mod front;
 mod headers;
 mod hooks;
 pub mod judge;
+mod keep;
 mod listen;
+mod replay;
 mod request;
 mod respond;
 mod serve;
@@ -39,7 +43,7 @@ mod live_tunnel_tests;
 mod tls_tests;
 
 pub use cookies::OwnCookies;
-pub use front::{AccessRecord, ErrorPage, Front, Lookup, Outcome, PortalAnswer, PortalContext, Snapshot, Visitor};
+pub use front::{AccessRecord, ErrorPage, Front, Keeping, Lookup, Outcome, PortalAnswer, PortalContext, Snapshot, Visitor};
 pub use listen::CannotListen;
 pub use serve::{CannotStart, Listener, Running, Settings, start};
 pub use tls::{BadCertificate, Certificates};

@@ -1,6 +1,7 @@
 //! Writing the gateway's own answers. What is left of a request's body is never read as the next request: either it is
 //! gone through shortly, so that the client gets to see the answer, or the connection is closed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use pingora::{Error, ErrorType, Result};
 use super::answer::{self, Answer, Asker};
 use super::context::Context;
 use super::front::Outcome;
+use super::judge::Reason;
 
 /// How much of an unwanted body is read after the answer, and for how long, before the connection is closed.
 const LINGER_BYTES: usize = 256 * 1024;
@@ -63,6 +65,14 @@ async fn drain(session: &mut Session) {
             return;
         }
     }
+}
+
+/// Sends a person to sign in or to show more, and tells anything else to; `target` is where they come back to.
+pub async fn challenge(session: &mut Session, context: &mut Context, reason: Reason, target: &[u8]) -> Result<()> {
+    context.ends(Outcome::Challenged, answer::word(reason));
+    let snapshot = Arc::clone(&context.snapshot);
+    let challenge = answer::challenge(reason, &snapshot.config.portal.prefix, target, &asker(context, None));
+    write(session, context, challenge).await
 }
 
 /// Writes an error page or problem document.

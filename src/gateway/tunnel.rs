@@ -16,10 +16,9 @@ use pingora::proxy::Session;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::answer::Answer;
+use super::carry::{self, Answered, Failed, HOP_BY_HOP, INTERNAL};
 use super::context::Context;
-use super::dial::{self, Io};
 use super::front::Outcome;
-use super::headers::{self, Outgoing};
 use super::{course, judge, respond};
 
 /// What an upstream may say instead of 101, in bytes.
@@ -28,19 +27,6 @@ const MAX_REFUSAL: usize = 1024 * 1024;
 const HALF_CLOSED: Duration = Duration::from_secs(10);
 /// One read of a direction, in bytes.
 const CHUNK: usize = 8 * 1024;
-
-/// Headers of one connection alone (RFC 9110 section 7.6.1).
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "content-length",
-];
 
 /// Whether a request opens a WebSocket (RFC 6455 section 4.1).
 pub fn is_wanted(header: &RequestHeader) -> bool {
@@ -85,13 +71,10 @@ pub async fn carry(session: &mut Session, context: &mut Context) -> Result<()> {
     }
 }
 
-type Failed = (StatusCode, &'static str);
-type Answered = http::Response<hyper::body::Incoming>;
-
 /// Connects, asks, and waits for the answer's head.
 async fn ask(session: &Session, context: &mut Context) -> Result<Answered, Failed> {
     let timeout = context.admission.as_ref().map(|a| judge::route(a).proxy.read_timeout).ok_or(INTERNAL)?;
-    let io = connect(context).await?;
+    let io = carry::connect(context).await?;
     let request = request(session.req_header(), context)?;
     let answer = async {
         let (mut sender, connection) =
@@ -106,59 +89,15 @@ async fn ask(session: &Session, context: &mut Context) -> Result<Answered, Faile
     }
 }
 
-const INTERNAL: Failed = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
-
-/// A connection to one of the route's upstreams, the next one where one cannot be reached.
-async fn connect(context: &mut Context) -> Result<Io, Failed> {
-    let timeout = context.admission.as_ref().map(|a| judge::route(a).proxy.connect_timeout).ok_or(INTERNAL)?;
-    let pool = context.pool.clone().ok_or(INTERNAL)?;
-    let mut last = (StatusCode::SERVICE_UNAVAILABLE, "upstream_unknown");
-    while let Some((at, endpoint)) = pool.pick(&context.tried) {
-        context.tried.push(at);
-        match tokio::time::timeout(timeout, dial::dial(&pool, endpoint)).await {
-            Ok(Ok(io)) => return Ok(io),
-            Ok(Err(_)) => last = (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
-            Err(_) => last = (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout"),
-        }
-        endpoint.rest();
-    }
-    Err(last)
-}
-
-/// The request as it goes out: no header of the client's connection, the gateway's headers, and the upgrade.
+/// The request as it goes out, with the upgrade.
 fn request(header: &RequestHeader, context: &Context) -> Result<http::Request<Empty<Bytes>>, Failed> {
-    let admission = context.admission.as_ref().ok_or(INTERNAL)?;
-    let endpoint = context.pool.as_ref().zip(context.tried.last()).and_then(|(pool, at)| pool.get(*at)).ok_or(INTERNAL)?;
-    let mut outgoing = header.clone();
-    for name in nominated(header).iter().map(String::as_str).chain(HOP_BY_HOP).chain(["upgrade"]) {
-        outgoing.remove_header(name);
-    }
-    let out = Outgoing {
-        asked: context.asked.as_ref().ok_or(INTERNAL)?,
-        route: judge::route(admission),
-        upstream: &endpoint.upstream,
-        person: judge::person(admission).map(AsRef::as_ref),
-        request_id: &context.request_id,
-        cookies: &context.snapshot.cookies,
-    };
-    headers::rewrite(&mut outgoing, &out).map_err(|_| INTERNAL)?;
+    let outgoing = carry::outgoing(header, context)?;
     let mut request = http::Request::new(Empty::new());
-    *request.uri_mut() = exact_uri(header.raw_path()).ok_or((StatusCode::BAD_REQUEST, "target_form"))?;
+    *request.uri_mut() = carry::exact_uri(header.raw_path()).ok_or((StatusCode::BAD_REQUEST, "target_form"))?;
     *request.headers_mut() = outgoing.headers.clone();
     request.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(header::UPGRADE, http::HeaderValue::from_static("websocket"));
     Ok(request)
-}
-
-fn nominated(header: &RequestHeader) -> Vec<String> {
-    let lines = header.headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
-    let names = lines.flat_map(|l| l.split(',')).map(|n| n.trim().to_ascii_lowercase());
-    names.filter(|n| !n.is_empty() && n != "host" && n != "cookie").collect()
-}
-
-/// The target, where it goes out byte for byte.
-fn exact_uri(target: &[u8]) -> Option<http::Uri> {
-    http::Uri::try_from(target).ok().filter(|uri| uri.path_and_query().is_some_and(|p| p.as_str().as_bytes() == target))
 }
 
 /// Passes the 101 on and then bytes both ways.
@@ -271,12 +210,5 @@ mod tests {
         for other in ["http://b.example", "http://a.example.evil", "null", "", "http://a.example:81", "file://"] {
             assert_eq!(origin(Some(other), "a.example", false), Err("origin"), "{other}");
         }
-    }
-
-    #[test]
-    fn the_target_goes_out_byte_for_byte_or_not_at_all() {
-        assert!(exact_uri(b"/a%20b//c;x?q=1").is_some());
-        assert!(exact_uri(b"/a b").is_none());
-        assert!(exact_uri(b"/a#b").is_none());
     }
 }

@@ -14,6 +14,8 @@ mod login;
 mod logout;
 mod mfa;
 pub mod reply;
+mod resume;
+mod shown;
 mod visit;
 
 use std::sync::Arc;
@@ -49,6 +51,7 @@ pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
         .route("/reset", get(links::reset).post(links::ask))
         .route("/reset/new", post(links::set_new))
         .route("/logout", get(logout::ask).post(logout::end))
+        .route("/resume", get(resume::show).post(resume::submit))
         .route("/assets/{name}", get(assets::serve))
         .merge(account::routes())
         .merge(admin::routes())

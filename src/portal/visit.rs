@@ -11,12 +11,14 @@ use super::Portal;
 use super::csrf::{self, CsrfId, Sender};
 use super::fields::Fields;
 use super::reply::{self, Reply};
+use super::resume;
 use crate::base::{ClientAddr, FlowId, Host, Time};
 use crate::config::Config;
 use crate::factor::{Method as Factor, MethodSet};
 use crate::login::{Judge, ReturnTo};
 use crate::path::Path;
 use crate::policy::{Ask, Level, Policy, PortalMatch, Wanted};
+use crate::service::kept::Form;
 use crate::service::live::Found;
 use crate::service::{Client, DeviceId, LiveSession, Services, browser_name};
 use crate::session::{CookieKind, Cookies, Purpose};
@@ -51,6 +53,8 @@ pub struct Visit {
     /// Path and query of this request, as sent.
     pub target: String,
     pub rd: ReturnTo,
+    /// The form that is sent again in the end, where that is where the user is going.
+    pub bound_for: Option<Form>,
     pub words: &'static Words,
     csrf: CsrfId,
     /// The browser has no form cookie yet.
@@ -70,8 +74,9 @@ impl FromRequest<Arc<Portal>> for Visit {
         let Some(known) = parts.extensions.get::<Request>().cloned() else { return Err(reply::plain(StatusCode::INTERNAL_SERVER_ERROR)) };
         let body = read(body).await?;
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let visit = Self::assemble(portal, known, &parts.headers, target, &body)?;
+        let mut visit = Self::assemble(portal, known, &parts.headers, target, &body)?;
         visit.check(&parts.method, &parts.headers)?;
+        visit.bound_for = resume::bound_for(&visit).await;
         Ok(visit)
     }
 }
@@ -125,8 +130,22 @@ impl Visit {
         };
         // The router has taken the prefix off.
         let target = format!("{}{target}", request.config.portal.prefix);
-        let mut visit =
-            Self { services, request, cookies, query, form, session, flow, client, target, rd: ReturnTo::root(), words, csrf, new_csrf };
+        let mut visit = Self {
+            services,
+            request,
+            cookies,
+            query,
+            form,
+            session,
+            flow,
+            client,
+            target,
+            rd: ReturnTo::root(),
+            bound_for: None,
+            words,
+            csrf,
+            new_csrf,
+        };
         visit.rd = visit.read_rd();
         Ok(visit)
     }
@@ -189,14 +208,21 @@ impl Visit {
 
     /// What the place that the user is going to demands.
     pub fn wanted(&self) -> Option<Wanted> {
+        if let Some(form) = &self.bound_for {
+            return self.wanted_by(&form.host()?, &Method::POST, &form.target);
+        }
         let host = self.rd.other_host().unwrap_or_else(|| self.request.host.clone());
-        let path = Path::parse(self.rd.target().as_bytes()).ok()?;
+        self.wanted_by(&host, &Method::GET, self.rd.target())
+    }
+
+    fn wanted_by(&self, host: &Host, method: &Method, target: &str) -> Option<Wanted> {
+        let path = Path::parse(target.as_bytes()).ok()?;
         if let PortalMatch::Exactly(rest) = self.request.policy.under_prefix(&path)
             && rest.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         {
             return Some(self.wanted_of_admins());
         }
-        let ask = Ask { host: &host, method: &Method::GET, client: self.request.client, path: &path };
+        let ask = Ask { host, method, client: self.request.client, path: &path };
         self.request.policy.requirement_for(&ask)
     }
 

@@ -3,6 +3,7 @@
 //! Every write of an account is seen here before its writer goes on ([`crate::store::Store::observe`]), so that a disabled user or a
 //! changed password ends sessions at once; who watches a connection is woken over [`Live::revocations`].
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -106,9 +107,33 @@ pub enum Found {
 /// A use is noted to this precision, so that most requests write nothing, not even memory.
 const PRECISION_MILLIS: i64 = 1000;
 
+/// Whose the sessions were that ended last, so that a form that meets a lost session is kept for its owner.
+#[derive(Default)]
+struct Former {
+    users: HashMap<SessionId, UserId>,
+    order: VecDeque<SessionId>,
+}
+
+impl Former {
+    /// Some two megabytes, whatever happens.
+    const MOST: usize = 50_000;
+
+    fn add(&mut self, id: SessionId, user: UserId) {
+        if self.users.insert(id, user).is_none() {
+            self.order.push_back(id);
+        }
+        while self.order.len() > Self::MOST {
+            if let Some(oldest) = self.order.pop_front() {
+                self.users.remove(&oldest);
+            }
+        }
+    }
+}
+
 /// The sessions.
 pub struct Live {
     sessions: DashMap<SessionId, Arc<LiveSession>>,
+    former: Mutex<Former>,
     users: DashMap<UserId, Arc<Standing>>,
     keys: ArcSwap<KeyRing>,
     settings: ArcSwap<(config::Session, config::Mfa)>,
@@ -123,6 +148,7 @@ impl Live {
         let (ended, to_delete) = mpsc::unbounded_channel();
         let live = Self {
             sessions: DashMap::new(),
+            former: Mutex::default(),
             users: DashMap::new(),
             keys: ArcSwap::new(keys),
             settings: ArcSwap::from_pointee((session, mfa)),
@@ -135,14 +161,24 @@ impl Live {
     /// The session that a cookie's value names: signature first, then the memory, then the limits.
     pub fn lookup(&self, token: &str, now: Time) -> Found {
         let mut buffer = [0u8; 256];
-        let Some(payload) = self.keys.load().verify(Purpose::Session, token, &mut buffer).and_then(|payload| payload.try_into().ok())
-        else {
-            return Found::Forged;
-        };
-        match self.in_use(SessionId::from_bytes(payload), now) {
+        let Some(id) = self.named_by(token, &mut buffer) else { return Found::Forged };
+        match self.in_use(id, now) {
             Some(session) => Found::Live(session),
             None => Found::Ended,
         }
+    }
+
+    /// The session that a well-signed token names, whether there is one or not.
+    fn named_by(&self, token: &str, buffer: &mut [u8; 256]) -> Option<SessionId> {
+        let keys = self.keys.load();
+        keys.verify(Purpose::Session, token, buffer)?.try_into().ok().map(SessionId::from_bytes)
+    }
+
+    /// Whose session a well-signed token names or named. `None` for any other token, and where the session ended too long ago.
+    pub fn owner(&self, token: &str) -> Option<UserId> {
+        let id = self.named_by(token, &mut [0; 256])?;
+        let live = self.sessions.get(&id).map(|entry| entry.value().user());
+        live.or_else(|| locked(&self.former).users.get(&id).copied())
     }
 
     fn in_use(&self, id: SessionId, now: Time) -> Option<Arc<LiveSession>> {
@@ -203,6 +239,7 @@ impl Live {
         let Some((_, session)) = self.sessions.remove(&id) else { return false };
         session.ended.store(true, Ordering::Release);
         let user = session.user();
+        locked(&self.former).add(id, user);
         locked(&session.standing.sessions).retain(|other| *other != id);
         self.users.remove_if(&user, |_, standing| locked(&standing.sessions).is_empty());
         let _ = self.ended.send(id);

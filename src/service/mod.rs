@@ -9,6 +9,7 @@ mod enrol;
 pub mod export;
 mod hasher;
 pub mod import;
+pub mod kept;
 pub mod keys;
 mod links;
 pub mod live;
@@ -18,8 +19,8 @@ mod passkey;
 mod profile;
 mod second;
 mod sign_in;
-pub mod verify;
 pub mod trail;
+pub mod verify;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! What a session is: keys and signed tokens, cookie names and attributes, the record and its limits. Pure.
+//! What a session is: keys and signed tokens, cookie names and attributes, the record and its limits; where a form came from. Pure.
 
 pub mod cookie;
 pub mod keys;
+pub mod origin;
 mod record;
 
 pub use cookie::{CookieKind, Cookies};

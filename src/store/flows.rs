@@ -70,7 +70,7 @@ impl Store {
         Err(StoreError::Contended)
     }
 
-    /// Removes flows and links that expired; returns how many.
+    /// Removes flows, links and kept forms that expired; returns how many.
     pub async fn sweep(&self, now: Time) -> Result<usize, StoreError> {
         let (mut gone, mut after) = (0, None);
         loop {
@@ -84,6 +84,6 @@ impl Store {
                 }
             }
         }
-        Ok(gone + self.sweep_links(now).await?)
+        Ok(gone + self.sweep_links(now).await? + self.sweep_kept(now).await?)
     }
 }

@@ -1,4 +1,4 @@
-//! What must survive: accounts, sessions, sign-ins under way, one-time links, the audit log.
+//! What must survive: accounts, sessions, sign-ins under way, one-time links, interrupted forms, the audit log.
 //!
 //! One small seam, [`kv::Kv`]: get, scan, and a commit that applies only while what it expects still holds. Every verb of the
 //! product is written once over it, so that a check and its use are one atomic step in each backend, and a further backend
@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod error;
 mod flows;
+mod kept;
 pub mod keyfile;
 pub mod kv;
 mod links;

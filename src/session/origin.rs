@@ -1,0 +1,96 @@
+//! Where a form came from, by what the browser says of it. One rule for the gateway's own forms and for the forms of an app that it
+//! keeps over a sign-in.
+
+use http::HeaderMap;
+use http::header::ORIGIN;
+
+/// What the Origin header says of where a form came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sender {
+    Own,
+    /// Our own page, were it not for `http` against `https`: a proxy in front is not in `trusted_proxies`.
+    OtherScheme,
+    Foreign,
+}
+
+/// An absent Origin is left to the token; everything that is there must fit (OWASP ASVS 3.5.1).
+pub fn sender(headers: &HeaderMap, authority: &str, secure: bool) -> Sender {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let own = match (origins.next(), origins.next()) {
+        (None, _) => Sender::Own,
+        (Some(_), Some(_)) => Sender::Foreign,
+        (Some(origin), None) => match origin.to_str().ok().and_then(|origin| origin.split_once("://")) {
+            Some((scheme, host)) if host.eq_ignore_ascii_case(authority) => match (scheme, secure) {
+                ("https", true) | ("http", false) => Sender::Own,
+                ("https", false) | ("http", true) => Sender::OtherScheme,
+                _ => Sender::Foreign,
+            },
+            _ => Sender::Foreign,
+        },
+    };
+    let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
+    if own == Sender::Own && !matches!(site, None | Some(b"same-origin" | b"none")) { Sender::Foreign } else { own }
+}
+
+/// Whether a form is the host's own beyond doubt: one Origin, which fits, and no word of the browser's against it. Stricter than
+/// [`sender`], where a form token stands beside it.
+pub fn is_own(headers: &HeaderMap, authority: &str, secure: bool) -> bool {
+    let site = headers.get_all("sec-fetch-site").iter().all(|site| site.as_bytes() == b"same-origin");
+    site && headers.contains_key(ORIGIN) && sender(headers, authority, secure) == Sender::Own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(origin: &str) -> Sender {
+        let mut headers = HeaderMap::new();
+        headers.insert(ORIGIN, origin.parse().unwrap());
+        sender(&headers, "wiki.example:8443", true)
+    }
+
+    #[test]
+    fn the_origin_must_be_our_own() {
+        assert_eq!(from("https://wiki.example:8443"), Sender::Own);
+        assert_eq!(from("http://wiki.example:8443"), Sender::OtherScheme);
+        for foreign in
+            ["null", "https://wiki.example", "https://evil.example", "https://wiki.example:8443.evil.example", "wiki.example:8443"]
+        {
+            assert_eq!(from(foreign), Sender::Foreign, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_cross_site_form_is_foreign_whatever_its_origin() {
+        let mut headers = HeaderMap::new();
+        headers.insert("sec-fetch-site", "cross-site".parse().unwrap());
+        assert_eq!(sender(&headers, "a", true), Sender::Foreign);
+    }
+
+    #[test]
+    fn what_is_kept_must_be_beyond_doubt() {
+        let own = |lines: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(*name, value.parse().unwrap());
+            }
+            is_own(&headers, "a.example", false)
+        };
+        assert!(own(&[("origin", "http://a.example")]));
+        assert!(own(&[("origin", "http://A.example"), ("sec-fetch-site", "same-origin")]));
+        for lines in [
+            &[][..],
+            &[("sec-fetch-site", "same-origin")],
+            &[("origin", "null")],
+            &[("origin", "https://a.example")],
+            &[("origin", "http://a.example:8080")],
+            &[("origin", "http://b.example")],
+            &[("origin", "http://a.example"), ("origin", "http://a.example")],
+            &[("origin", "http://a.example"), ("sec-fetch-site", "none")],
+            &[("origin", "http://a.example"), ("sec-fetch-site", "same-site")],
+            &[("origin", "http://a.example"), ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
+        ] {
+            assert!(!own(lines), "{lines:?}");
+        }
+    }
+}

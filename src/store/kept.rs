@@ -1,0 +1,224 @@
+//! Forms that are kept over a sign-in. Guarantees that none is read under another user's name, that each is taken by one caller, and
+//! that what is kept stays within its bounds.
+//!
+//! One small record, the directory, says what there is: every change of it is a compare-and-swap, which makes the bounds exact
+//! and the taking atomic, over all gateways on one store. The forms themselves stand beside it, sealed to user and id.
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::kv::{Batch, decode, encode, key};
+use super::{Store, StoreError};
+use crate::base::{KeptId, Time, UserId};
+
+const TRIES: usize = 64;
+
+/// No user has more of them; the oldest goes.
+const PER_USER: usize = 3;
+/// In all; then nothing more is kept.
+const MOST: usize = 256;
+/// In all, sealed, in bytes.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+const DIRECTORY: &[u8] = b"kept-directory";
+
+/// A line of the directory; the oldest stand first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Line {
+    id: KeptId,
+    user: UserId,
+    expires: Time,
+    size: usize,
+}
+
+type Raw = Option<Vec<u8>>;
+
+fn kept_key(id: KeptId) -> Vec<u8> {
+    key("kept", id.to_string())
+}
+
+/// What a sealed form is bound to: nobody else's id, and no other form's, opens it.
+fn bound_to(user: UserId, id: KeptId) -> Vec<u8> {
+    [&b"kept"[..], user.as_bytes(), id.as_bytes()].concat()
+}
+
+fn drop_lines(mut batch: Batch, gone: &[Line]) -> Batch {
+    for line in gone {
+        batch = batch.delete(kept_key(line.id));
+    }
+    batch
+}
+
+impl Store {
+    async fn directory(&self) -> Result<(Vec<Line>, Raw), StoreError> {
+        let raw = self.kv.get(DIRECTORY).await?;
+        Ok((raw.as_deref().map(decode).transpose()?.unwrap_or_default(), raw))
+    }
+
+    /// Keeps a form. `None`: there is no room. What expired makes room.
+    pub async fn keep(&self, user: UserId, form: &[u8], expires: Time, now: Time) -> Result<Option<KeptId>, StoreError> {
+        let id = KeptId::random()?;
+        let sealed = self.keys().seal(&bound_to(user, id), form)?.into_bytes();
+        for _ in 0..TRIES {
+            let (lines, before) = self.directory().await?;
+            let (mut lines, mut gone): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(|line| now < line.expires);
+            while lines.iter().filter(|line| line.user == user).count() >= PER_USER {
+                let Some(oldest) = lines.iter().position(|line| line.user == user) else { break };
+                gone.push(lines.remove(oldest));
+            }
+            let bytes = lines.iter().fold(sealed.len(), |sum, line| sum.saturating_add(line.size));
+            if lines.len() >= MOST || bytes > MOST_BYTES {
+                return Ok(None);
+            }
+            lines.push(Line { id, user, expires, size: sealed.len() });
+            let batch = Batch::default().expect(DIRECTORY, before).put(DIRECTORY, encode(&lines)?).put(kept_key(id), sealed.clone());
+            if self.kv.commit(drop_lines(batch, &gone)).await? {
+                return Ok(Some(id));
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    /// A form of this user's, left where it is. `None` alike for one that never was, is gone, expired, or is somebody else's.
+    pub async fn kept(&self, user: UserId, id: KeptId, now: Time) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let (lines, _) = self.directory().await?;
+        match lines.iter().any(|line| line.id == id && line.user == user && now < line.expires) {
+            true => self.open_kept(user, id).await,
+            false => Ok(None),
+        }
+    }
+
+    async fn open_kept(&self, user: UserId, id: KeptId) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let Some(sealed) = self.kv.get(&kept_key(id)).await? else { return Ok(None) };
+        let sealed = String::from_utf8(sealed).map_err(|_| StoreError::Unsealable)?;
+        Ok(Some(self.keys().open(&bound_to(user, id), &sealed)?))
+    }
+
+    /// Takes a form of this user's: `Some` for the one caller that took it.
+    pub async fn take_kept(&self, user: UserId, id: KeptId, now: Time) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        for _ in 0..TRIES {
+            let Some(form) = self.kept(user, id, now).await? else { return Ok(None) };
+            let (mut lines, before) = self.directory().await?;
+            let Some(at) = lines.iter().position(|line| line.id == id) else { return Ok(None) };
+            lines.remove(at);
+            let batch = Batch::default().expect(DIRECTORY, before).put(DIRECTORY, encode(&lines)?).delete(kept_key(id));
+            if self.kv.commit(batch).await? {
+                return Ok(Some(form));
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    /// Removes what expired; returns how many.
+    pub(super) async fn sweep_kept(&self, now: Time) -> Result<usize, StoreError> {
+        for _ in 0..TRIES {
+            let (lines, before) = self.directory().await?;
+            let (lines, gone): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(|line| now < line.expires);
+            if gone.is_empty() {
+                return Ok(0);
+            }
+            let batch = Batch::default().expect(DIRECTORY, before).put(DIRECTORY, encode(&lines)?);
+            if self.kv.commit(drop_lines(batch, &gone)).await? {
+                return Ok(gone.len());
+            }
+        }
+        Err(StoreError::Contended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::SledKv;
+    use super::*;
+    use crate::session::KeyRing;
+    use crate::session::keys::MasterKey;
+
+    const NOW: Time = Time::from_secs(100);
+    const LATER: Time = Time::from_secs(1000);
+
+    async fn store() -> (Arc<Store>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let kv = SledKv::open(&folder.path().join("store")).await.unwrap();
+        let keys = KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap();
+        (Arc::new(Store::new(Arc::new(kv), Arc::new(keys))), folder)
+    }
+
+    fn somebody() -> UserId {
+        UserId::random().unwrap()
+    }
+
+    async fn stored(store: &Store) -> usize {
+        store.kv.scan(b"kept/", None, 10_000, false).await.unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn of_many_takers_one_gets_it() {
+        let (store, _folder) = store().await;
+        let alice = somebody();
+        let id = store.keep(alice, b"form", LATER, NOW).await.unwrap().unwrap();
+        let tasks: Vec<_> = (0..20)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.take_kept(alice, id, NOW).await.unwrap().is_some() })
+            })
+            .collect();
+        let mut taken = 0;
+        for task in tasks {
+            taken += usize::from(task.await.unwrap());
+        }
+        assert_eq!((taken, stored(&store).await), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn it_is_its_owners_alone_until_it_expires_and_not_in_the_clear() {
+        let (store, _folder) = store().await;
+        let (alice, mallory) = (somebody(), somebody());
+        let id = store.keep(alice, b"the text of a form", LATER, NOW).await.unwrap().unwrap();
+        assert!(store.kept(mallory, id, NOW).await.unwrap().is_none());
+        assert!(store.take_kept(mallory, id, NOW).await.unwrap().is_none());
+        assert!(store.kept(alice, id, LATER).await.unwrap().is_none());
+        assert!(store.take_kept(alice, id, LATER).await.unwrap().is_none());
+        assert_eq!(store.kept(alice, id, NOW).await.unwrap().unwrap().as_slice(), b"the text of a form");
+        let raw = store.kv.get(&kept_key(id)).await.unwrap().unwrap();
+        assert!(!raw.windows(8).any(|window| window == b"the text"));
+        // Moved under another's name in the directory, it still does not open there.
+        let (mut lines, _) = store.directory().await.unwrap();
+        lines[0].user = mallory;
+        store.kv.commit(Batch::default().put(DIRECTORY, encode(&lines).unwrap())).await.unwrap();
+        assert!(store.kept(mallory, id, NOW).await.is_err());
+        assert_eq!(store.sweep_kept(LATER).await.unwrap(), 1);
+        assert_eq!(stored(&store).await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_user_has_three_and_the_oldest_goes() {
+        let (store, _folder) = store().await;
+        let alice = somebody();
+        let mut ids = Vec::new();
+        for n in 0..5u8 {
+            ids.push(store.keep(alice, &[n], LATER, NOW).await.unwrap().unwrap());
+        }
+        let mut there = Vec::new();
+        for id in ids {
+            there.push(store.kept(alice, id, NOW).await.unwrap().is_some());
+        }
+        assert_eq!(there, [false, false, true, true, true]);
+        assert_eq!(stored(&store).await, 3);
+    }
+
+    #[tokio::test]
+    async fn bounds_hold_over_all_and_what_expired_makes_room() {
+        let (store, _folder) = store().await;
+        let full: Vec<Line> =
+            (0..MOST).map(|_| Line { id: KeptId::random().unwrap(), user: somebody(), expires: LATER, size: 1 }).collect();
+        let write = |lines: Vec<Line>| Batch::default().put(DIRECTORY, encode(&lines).unwrap());
+        store.kv.commit(write(full)).await.unwrap();
+        assert!(store.keep(somebody(), b"form", Time::from_secs(2000), NOW).await.unwrap().is_none());
+        assert!(store.keep(somebody(), b"form", Time::from_secs(2000), LATER).await.unwrap().is_some());
+        let large = vec![Line { id: KeptId::random().unwrap(), user: somebody(), expires: LATER, size: MOST_BYTES }];
+        store.kv.commit(write(large)).await.unwrap();
+        assert!(store.keep(somebody(), b"form", LATER, NOW).await.unwrap().is_none());
+    }
+}
