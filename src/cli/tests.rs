@@ -1,6 +1,6 @@
 //! The commands end to end: real sled, a real socket, with and without a gateway.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
@@ -51,18 +51,18 @@ impl Place {
     fn gateway(&self) -> Gateway {
         let runtime = Runtime::new().unwrap();
         let config = Arc::new(self.source.load().unwrap().config);
-        let (app, control) = runtime.block_on(async {
+        let (app, _control) = runtime.block_on(async {
             let app = App::open(config, Clock::system(), Post::Configured).await.unwrap();
             let control = control::serve(app.clone(), reload(), &self.data_dir()).unwrap();
-            (app, Some(control))
+            (app, control)
         });
-        Gateway { app, control, runtime }
+        Gateway { app, _control, runtime }
     }
 }
 
 struct Gateway {
     app: Arc<App>,
-    control: Option<ControlGuard>,
+    _control: ControlGuard,
     runtime: Runtime,
 }
 
@@ -101,7 +101,6 @@ fn the_same_commands_work_with_a_gateway_and_without() {
     assert!(!place.data_dir().join("control.sock").exists());
     assert_eq!(names(&place.run(Command::UserList).unwrap()), ["alice", "bob"]);
     assert!(place.run(Command::Reload).unwrap_err().contains("no gateway runs"));
-    drop(place.folder);
 }
 
 #[test]
@@ -116,7 +115,7 @@ fn a_broken_configuration_does_not_cut_the_gateway_off() {
 fn a_socket_that_a_killed_gateway_left_is_in_nobodys_way() {
     let place = Place::new();
     place.add("alice");
-    let left = std::os::unix::net::UnixListener::bind(short(&place.data_dir())).unwrap();
+    let left = std::os::unix::net::UnixListener::bind(short(&place)).unwrap();
     drop(left);
     assert!(matches!(Connection::open(&place.data_dir()), Err(Unreached::Nobody)));
     assert_eq!(names(&place.run(Command::UserList).unwrap()), ["alice"]);
@@ -127,9 +126,9 @@ fn a_socket_that_a_killed_gateway_left_is_in_nobodys_way() {
 }
 
 /// The socket's place, by a name that fits.
-fn short(data_dir: &Path) -> PathBuf {
-    let link = tempfile::tempdir().unwrap().keep().join("d");
-    std::os::unix::fs::symlink(data_dir, &link).unwrap();
+fn short(place: &Place) -> PathBuf {
+    let link = place.folder.path().join("l");
+    std::os::unix::fs::symlink(place.data_dir(), &link).unwrap();
     link.join("control.sock")
 }
 
