@@ -5,6 +5,7 @@ use axum::response::Response;
 use super::reply::Reply;
 use super::visit::Visit;
 use crate::factor::Method;
+use crate::login::Flow;
 use crate::service::{Entry, Refused, Signed};
 use crate::session::CookieKind;
 use crate::view::login::{self, LoginView};
@@ -61,11 +62,26 @@ async fn submitted(visit: &Visit) -> Result<Reply, Refused> {
     }
     match visit.services.password(name, password, again, &visit.client).await {
         Ok(Entry::SignedIn(signed)) => signed_in(visit, &signed).await,
-        Ok(Entry::Second(flow)) => Ok(Reply::to(visit, "mfa").cookie(visit.flow_cookie(flow.id))),
+        Ok(Entry::Second(flow)) => second_door(visit, &flow).await,
         Ok(Entry::Enrol(flow)) => Ok(Reply::to(visit, "enrol").cookie(visit.flow_cookie(flow.id))),
         Err(Refused::WrongPassword) => refuse(),
         Err(other) => Err(other),
     }
+}
+
+/// On to the choice. Where there is no choice but a code that is sent, the password's POST sends it.
+async fn second_door(visit: &Visit, flow: &Flow) -> Result<Reply, Refused> {
+    let on = |path: &str| Reply::to(visit, path).cookie(visit.flow_cookie(flow.id));
+    let pending = visit.services.pending(Some(flow.id), None).await?;
+    let methods: Vec<Method> = pending.methods(visit.request.config.mfa.methods, visit.wanted_factors()).iter().collect();
+    let [only] = methods.as_slice() else { return Ok(on("mfa")) };
+    if only.is_sent()
+        && let Err(refused) = visit.services.send_code(&pending, *only, false, &visit.client).await
+    {
+        // The page has a button to try again, and says why it cannot be.
+        tracing::warn!(error = %refused, method = only.name(), "a code was not sent with the password");
+    }
+    Ok(on(&format!("mfa/{only}")))
 }
 
 /// Sets the cookies of a finished sign-in and goes where the user was going. A session that was there before is over.

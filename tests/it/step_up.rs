@@ -94,8 +94,6 @@ async fn who_lacks_the_factor_is_sent_to_set_it_up() {
     alice.visits("/payroll").await;
     alice.types_password().await;
     alice.follows().await;
-    alice.sends("mfa/sms/resend", &[]).await;
-    alice.follows().await;
     let code = alice.texted_code();
     alice.types_code(&code).await.leads_to("/payroll");
     assert_eq!(alice.calls("GET", "/by-app").await.is(401).json()["reason"], "enrol");
