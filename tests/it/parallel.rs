@@ -85,3 +85,18 @@ async fn one_set_up_link_sets_one_password() {
     }
     assert_eq!(all.join_all().await.into_iter().filter(|done| *done).count(), 1);
 }
+
+#[tokio::test]
+async fn guesses_at_once_are_counted_one_by_one() {
+    let world = World::new().await;
+    let alice = world.person_with_app("alice", &[]).await;
+    let crowd = crowd_at(&alice, "").await;
+    let mut all = JoinSet::new();
+    for mut person in crowd {
+        all.spawn(async move { person.types_code("000000").await.status });
+    }
+    let told = all.join_all().await;
+    let judged = told.iter().filter(|status| **status == 422).count();
+    assert_eq!(judged, 10, "{told:?}");
+    assert!(told.iter().all(|status| matches!(status, 422 | 429)), "{told:?}");
+}
