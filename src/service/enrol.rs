@@ -126,7 +126,7 @@ impl Services {
         if !self.store.take_flow(flow).await? {
             return Err(Refused::Gone);
         }
-        self.finish(page.account.clone(), Proof::Password, client, None, false).await
+        self.finish(page.account.clone(), Proof::Password, client, Follows::Nothing, false).await
     }
 
     /// Whether a session may change how its user signs in: signed in lately, with everything that the user has.

@@ -2,7 +2,7 @@
 
 use super::audit::{Actor, Event};
 use super::enrol::{EnrolProblem, tidy};
-use super::sign_in::usable;
+use super::sign_in::{Follows, usable};
 use super::{Client, LiveSession, Refused, Services, Signed};
 use crate::account::{Account, MfaPolicy};
 use crate::base::{Secret, SessionId};
@@ -28,7 +28,8 @@ impl Services {
         if self.is_fresh(session, &account) { Ok(account) } else { Err(Refused::Enrol(EnrolProblem::NotFresh)) }
     }
 
-    /// Changes the password; the current one is asked for (OWASP ASVS 6.2.3). This session goes on under a new id, all others end.
+    /// Changes the password; the current one is asked for (OWASP ASVS 6.2.3). This session goes on under a new id and as
+    /// old as it was, all others end.
     pub async fn change_password(
         &self,
         session: &LiveSession,
@@ -39,14 +40,14 @@ impl Services {
         let account = self.own_account(session).await?;
         self.check_password(&account.name, current, client).await?;
         let phc = self.hash_new(&account, &chosen).await?;
-        let proof = session.record().proof();
+        let record = session.record();
         let account = self.set_password(&account, phc, account.epoch, Actor::User(client)).await?;
         self.notice_password(&account, client);
-        self.finish(account, proof, client, None, false).await
+        self.finish(account, record.proof(), client, Follows::Ended(&record), false).await
     }
 
     /// Removes a method (for security keys: the one with this id). Every session of the user ends but this one, which goes on
-    /// under a new id.
+    /// under a new id and as old as it was.
     pub async fn remove_method(
         &self,
         session: &LiveSession,
@@ -74,8 +75,8 @@ impl Services {
         let Some(account) = written? else { return Ok((Removal::LastOfRequired, None)) };
         self.audit(Event::FactorRemoved, Some(&account.name), Actor::User(client), method.name()).await?;
         self.notice_factor(&account, method, false, client);
-        let proof = session.record().proof();
-        let signed = self.finish(account, proof, client, None, false).await?;
+        let record = session.record();
+        let signed = self.finish(account, record.proof(), client, Follows::Ended(&record), false).await?;
         Ok((Removal::Done, Some(signed)))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::audit::{Actor, Event};
-use super::sign_in::{budget, usable};
+use super::sign_in::{Follows, budget, usable};
 use super::{Client, LiveSession, Refused, Services, Signed};
 use crate::account::Account;
 use crate::base::{Secret, Time};
@@ -180,7 +180,7 @@ impl Services {
         }
         let old = pending.session.as_ref().map(|session| session.record());
         let trust = trust && method != Method::Recovery;
-        self.finish(account, Proof::Second { method, at: now }, client, old.as_ref(), trust).await
+        self.finish(account, Proof::Second { method, at: now }, client, old.as_ref().map_or(Follows::Nothing, Follows::Live), trust).await
     }
 
     /// Counts a wrong code outside of a sign-in in the same place as all the others.

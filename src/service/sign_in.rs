@@ -30,6 +30,31 @@ pub struct Signed {
     pub name: String,
 }
 
+/// The session that a new one follows, whose age it keeps.
+pub(super) enum Follows<'a> {
+    Nothing,
+    /// A step up: that session is still there, and ends with it.
+    Live(&'a SessionRecord),
+    /// What the user changed has ended it, and every other one, already.
+    Ended(&'a SessionRecord),
+}
+
+impl<'a> Follows<'a> {
+    const fn record(&self) -> Option<&'a SessionRecord> {
+        match self {
+            Self::Nothing => None,
+            Self::Live(record) | Self::Ended(record) => Some(record),
+        }
+    }
+
+    const fn replaced(&self) -> Option<&'a SessionRecord> {
+        match self {
+            Self::Live(record) => Some(record),
+            Self::Nothing | Self::Ended(_) => None,
+        }
+    }
+}
+
 /// How often a browser that nobody used for this long is forgotten; and how many are kept.
 const BROWSERS_KEPT: usize = 20;
 
@@ -51,11 +76,12 @@ pub(super) fn usable(account: &Account, server: MethodSet) -> MethodSet {
 }
 
 impl Services {
-    /// Name (or e-mail address) and password.
+    /// Name (or e-mail address) and password. `in_full`: somebody who is signed in confirms who they are, and a trusted browser
+    /// does not stand in for anything.
     ///
     /// # Errors
     /// [`Refused::WrongPassword`] alike for unknown, wrong, locked and disabled, after the same work (OWASP ASVS 6.3.8).
-    pub async fn password(&self, login: &str, typed: Secret, client: &Client) -> Result<Entry, Refused> {
+    pub async fn password(&self, login: &str, typed: Secret, in_full: bool, client: &Client) -> Result<Entry, Refused> {
         let account = self.check_password(login, typed, client).await?;
         let (config, now) = (self.config(), self.now());
         let (policy, methods) = (account.mfa_policy.resolve(config.mfa.policy), usable(&account, config.mfa.methods));
@@ -65,9 +91,11 @@ impl Services {
         } else {
             policy
         };
-        match after_password(policy, methods, self.trusts(&account, client, now)) {
-            AfterPassword::Finished => self.finish(account, Proof::Password, client, None, false).await.map(Entry::SignedIn),
-            AfterPassword::Trusted => self.finish(account, Proof::TrustedBrowser, client, None, false).await.map(Entry::SignedIn),
+        match after_password(policy, methods, !in_full && self.trusts(&account, client, now)) {
+            AfterPassword::Finished => self.finish(account, Proof::Password, client, Follows::Nothing, false).await.map(Entry::SignedIn),
+            AfterPassword::Trusted => {
+                self.finish(account, Proof::TrustedBrowser, client, Follows::Nothing, false).await.map(Entry::SignedIn)
+            }
             AfterPassword::Second(_) => self.begin(&account, Purpose::Second, false).await.map(Entry::Second),
             AfterPassword::Enrol => self.begin(&account, Purpose::Enrol { session: None }, false).await.map(Entry::Enrol),
         }
@@ -177,13 +205,13 @@ impl Services {
     }
 
     /// The end of a sign-in: failures are forgotten, the browser is known from now on, and there is a session. A step up
-    /// `replaces` the session it started from.
+    /// `follows` the session it started from.
     pub(super) async fn finish(
         &self,
         before: Account,
         proof: Proof,
         client: &Client,
-        replaces: Option<&SessionRecord>,
+        follows: Follows<'_>,
         trust: bool,
     ) -> Result<Signed, Refused> {
         let now = self.now();
@@ -209,8 +237,8 @@ impl Services {
             })
             .await?;
         let Some(Ok(Some(account))) = updated else { return Err(Refused::Gone) };
-        let session = self.open_session(&account, proof, client, replaces).await?;
-        let event = if replaces.is_some() { Event::SteppedUp } else { Event::SignedIn };
+        let session = self.open_session(&account, proof, client, &follows).await?;
+        let event = if follows.replaced().is_some() { Event::SteppedUp } else { Event::SignedIn };
         if let Err(e) = self.audit(event, Some(&account.name), Actor::User(client), proof_name(proof)).await {
             self.end_session(session, EndReason::Revoked).await?;
             return Err(e);
@@ -225,26 +253,21 @@ impl Services {
         Ok(Signed { session, cookies, name: account.name })
     }
 
-    async fn open_session(
-        &self,
-        account: &Account,
-        proof: Proof,
-        client: &Client,
-        replaces: Option<&SessionRecord>,
-    ) -> Result<SessionId, Refused> {
+    async fn open_session(&self, account: &Account, proof: Proof, client: &Client, follows: &Follows<'_>) -> Result<SessionId, Refused> {
         let now = self.now();
+        let (before, replaces) = (follows.record(), follows.replaced());
         let record = SessionRecord {
             id: SessionId::random()?,
             user: account.id,
             epoch: account.epoch,
-            created: replaces.map_or(now, |old| old.created),
+            created: before.map_or(now, |old| old.created),
             last_seen: now,
             second: match proof {
                 Proof::Second { method, at } => Some((method, at)),
                 Proof::Password | Proof::TrustedBrowser => None,
             },
             trusted_browser: proof == Proof::TrustedBrowser,
-            full_auth: replaces.map_or(now, |old| old.full_auth),
+            full_auth: before.map_or(now, |old| old.full_auth),
             address: client.address.ip(),
             browser: client.browser.clone(),
         };
