@@ -37,6 +37,12 @@ policy = "one_factor"
 keep_post = false
 
 [[routes]]
+name = "down"
+path = "/down/"
+upstreams = ["http://NOBODY"]
+policy = "one_factor"
+
+[[routes]]
 name = "staff"
 path = "/staff/"
 upstreams = ["http://UPSTREAM"]
@@ -76,7 +82,12 @@ async fn serve(mut stream: TcpStream, arrived: Arrived) {
     let length = head.to_ascii_lowercase().split("content-length: ").nth(1).map_or(0, |l| l.lines().next().unwrap().parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.unwrap();
+    let cut = head.starts_with("POST /cut ");
     arrived.lock().unwrap().push((head, body));
+    if cut {
+        let _ = stream.write_all(b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nsaved\r\n").await;
+        return;
+    }
     let answer = "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nSet-Cookie: app=1\r\nSet-Cookie: vestibule=evil\r\n\r\n5\r\nsaved\r\n0\r\n\r\n";
     let _ = stream.write_all(answer.as_bytes()).await;
 }
@@ -84,7 +95,8 @@ async fn serve(mut stream: TcpStream, arrived: Arrived) {
 async fn town() -> Town {
     let folder = tempfile::tempdir().unwrap();
     let arrived = Arrived::default();
-    let text = ROUTES.replace("UPSTREAM", &upstream(arrived.clone()).await.to_string());
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = ROUTES.replace("NOBODY", &nobody.to_string()).replace("UPSTREAM", &upstream(arrived.clone()).await.to_string());
     let data = [("VESTIBULE_SERVER__DATA_DIR".to_owned(), folder.path().join("data").display().to_string())];
     let loaded = crate::config::parse(&text, Path::new("test.toml"), data).map_err(|problems| problems.to_string()).unwrap();
     let clock = Clock::manual(Time::from_secs(1_700_000_000));
@@ -242,7 +254,7 @@ async fn a_form_outlives_its_session_and_arrives_once_byte_for_byte() {
         "Cookie: theirs=1",
         "Referer: http://a.example/.vestibule/resume",
     ] {
-        assert_eq!(head.matches(&format!("{line}\r\n")).count(), 1, "{line} in {head}");
+        assert_eq!(head.matches(&format!("\r\n{line}\r\n")).count(), 1, "{line} in {head}");
     }
     assert!(head.contains("Content-Type: application/x-www-form-urlencoded\r\n"), "{head}");
     assert!(town.get(&page, &alice.cookie()).await.starts_with("HTTP/1.1 404"));
@@ -251,7 +263,8 @@ async fn a_form_outlives_its_session_and_arrives_once_byte_for_byte() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_is_shown_by_name_and_sent_whole() {
     let town = town().await;
-    let old = town.was_signed_in("alice").await;
+    let old = town.signs_in("alice").await;
+    town.clock.advance(Duration::from_secs(2 * 3600));
     let mut body = b"--XyZ\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--XyZ\r\nContent-Disposition: form-data; \
                      name=\"file\"; filename=\"scan.pdf\"\r\nContent-Type: application/pdf\r\n\r\n"
         .to_vec();
@@ -385,11 +398,27 @@ async fn a_stale_second_factor_keeps_the_form_as_well() {
     let page = resume_page(&town.post("/pay/now", &alice.cookie(), &headers, b"sum=5").await, "mfa");
     // The second door knows what the form's route wants.
     let door = town.get(&format!("/.vestibule/mfa?rd={}", page.replace('?', "%3F").replace('=', "%3D")), &alice.cookie()).await;
-    assert!(door.starts_with("HTTP/1.1 303") && door.contains("/.vestibule/mfa/email?rd="), "{door}");
+    assert!(door.starts_with("HTTP/1.1 303") && door.contains("/.vestibule/mfa/email?rd=%2F.vestibule%2Fresume%3Fid%3D"), "{door}");
     // Confirmed too early, it is not sent and not lost.
     let again = resume_page(&town.confirms(&alice, &page, "send").await, "mfa");
-    assert!(again != page && town.arrived().is_empty());
+    assert!(again == page && town.arrived().is_empty());
     let fresh = town.signs_in("alice").await;
     assert!(town.confirms(&fresh, &again, "send").await.starts_with("HTTP/1.1 201"));
     assert_eq!(town.arrived().iter().map(|(_, body)| body.clone()).collect::<Vec<_>>(), [b"sum=5"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_sent_stays_and_an_answer_cut_short_is_seen_to_be() {
+    let town = town().await;
+    let old = town.was_signed_in("alice").await;
+    let page = town.loses(&old, "/down/save", URLENCODED, b"a=1").await;
+    let alice = town.signs_in("alice").await;
+    for _ in 0..2 {
+        let answer = town.confirms(&alice, &page, "send").await;
+        assert!(answer.starts_with("HTTP/1.1 50"), "{answer}");
+    }
+    let page = town.loses(&old, "/cut", URLENCODED, b"a=1").await;
+    let answer = town.confirms(&alice, &page, "send").await;
+    assert!(answer.starts_with("HTTP/1.1 201") && answer.contains("saved") && !answer.ends_with("0\r\n\r\n"), "{answer}");
+    assert_eq!(town.arrived().len(), 1);
 }
