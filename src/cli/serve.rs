@@ -60,8 +60,7 @@ pub fn work_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 fn listeners(config: &Config) -> anyhow::Result<(Vec<Listener>, Tls)> {
-    let mut listeners: Vec<Listener> =
-        config.server.listen.iter().map(|address| Listener { address: *address, certificates: None }).collect();
+    let mut listeners: Vec<Listener> = config.server.listen.iter().map(|address| Listener { address: *address, certificates: None }).collect();
     let mut tls = Tls::new();
     for listener in &config.server.tls {
         let certificates = Certificates::load(&listener.certificates)?;

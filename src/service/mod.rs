@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod audit;
 mod client;
 mod enrol;
+mod former;
 mod hasher;
 pub mod kept;
 mod links;

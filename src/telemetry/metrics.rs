@@ -39,13 +39,11 @@ impl Metrics {
             ),
             &["route", "reason"],
         )?;
-        let audited =
-            IntCounterVec::new(Opts::new("vestibule_events_total", "Security events by kind, as the audit log names them."), &["event"])?;
+        let audited = IntCounterVec::new(Opts::new("vestibule_events_total", "Security events by kind, as the audit log names them."), &["event"])?;
         let sessions = IntGauge::new("vestibule_sessions", "Live sessions.")?;
         let messages = IntGaugeVec::new(Opts::new("vestibule_messages_pending", "Messages waiting to be sent."), &["channel"])?;
         let reload_ok = IntGauge::new("vestibule_config_last_reload_successful", "Whether the last reload was taken (1) or refused (0).")?;
-        let reload_at =
-            IntGauge::new("vestibule_config_last_reload_timestamp_seconds", "When the configuration was last asked to reload.")?;
+        let reload_at = IntGauge::new("vestibule_config_last_reload_timestamp_seconds", "When the configuration was last asked to reload.")?;
         reload_ok.set(1);
         registry.register(Box::new(audited.clone()))?;
         registry.register(Box::new(sessions.clone()))?;

@@ -43,11 +43,7 @@ pub async fn start(address: SocketAddr, telemetry: Arc<Telemetry>, health: Arc<d
     Ok(address)
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    telemetry: Arc<Telemetry>,
-    health: Arc<dyn Health>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, telemetry: Arc<Telemetry>, health: Arc<dyn Health>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, body) = match request.uri().path() {
         "/metrics" => {
             health.measure(&telemetry);

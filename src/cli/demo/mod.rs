@@ -41,8 +41,7 @@ pub fn run(listen: Option<String>, json: bool, data_dir: Option<PathBuf>) -> any
     let url = words::url(listen.as_deref(), running.addresses.first().copied(), port);
     words::tell(&url, &people, json, app.services.now())?;
     runtime.block_on(async {
-        let reload: control::Reload =
-            Arc::new(|| Box::pin(async { Err("the demo's configuration is built in; use `vestibule serve` to reload a file".to_owned()) }));
+        let reload: control::Reload = Arc::new(|| Box::pin(async { Err("the demo's configuration is built in; use `vestibule serve` to reload a file".to_owned()) }));
         let _control = control::serve(app.clone(), reload, &config.server.data_dir)?;
         super::until_interrupted().await
     })?;
@@ -63,8 +62,7 @@ fn addresses(listen: Option<&str>) -> anyhow::Result<Vec<SocketAddr>> {
         Some(_) => None,
     };
     let Some(port) = port else { bail!("--listen {text}: give an address and a port, as 127.0.0.1:8080 or localhost:0") };
-    let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .with_context(|| format!("port {port} is taken; choose another with --listen localhost:8081"))?;
+    let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("port {port} is taken; choose another with --listen localhost:8081"))?;
     let port = v4.local_addr()?.port();
     drop(v4);
     let mut all = vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)];

@@ -131,7 +131,6 @@ async fn add(app: &Arc<App>, part: &Part) -> anyhow::Result<Person> {
 fn authenticator(name: &str, issuer: &str) -> anyhow::Result<Authenticator> {
     let key = totp::Key::generate()?;
     let parameters = totp::Parameters { digits: 6, period: 30, algorithm: crate::account::TotpAlgorithm::Sha1 };
-    let uri =
-        totp::otpauth_url(&key, parameters, issuer, name).ok_or_else(|| anyhow::anyhow!("an otpauth link could not be made"))?.to_string();
+    let uri = totp::otpauth_url(&key, parameters, issuer, name).ok_or_else(|| anyhow::anyhow!("an otpauth link could not be made"))?.to_string();
     Ok(Authenticator { key, parameters, uri })
 }
