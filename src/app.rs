@@ -200,17 +200,13 @@ impl Front for App {
 
     fn keep(&self, owner: UserId, form: Form) -> Keeping {
         let services = self.services.clone();
-        let kept = self.work.spawn(async move { services.keep_form(owner, &form).await });
-        Box::pin(async move {
-            match kept.await {
-                Ok(Ok(kept)) => kept,
-                Ok(Err(e)) => {
-                    tracing::error!(error = %e, "an interrupted form could not be kept");
-                    None
-                }
-                Err(_) => None,
-            }
-        })
+        let kept = self.work.spawn(async move {
+            services.keep_form(owner, &form).await.unwrap_or_else(|e| {
+                tracing::error!(error = %e, "an interrupted form could not be kept");
+                None
+            })
+        });
+        Box::pin(async move { kept.await.unwrap_or(None) })
     }
 
     fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer {
@@ -308,6 +304,9 @@ impl Health for App {
     }
 }
 
+#[cfg(test)]
+#[path = "app_keep_support.rs"]
+mod keep_support;
 #[cfg(test)]
 #[path = "app_keep_tests.rs"]
 mod keep_tests;

@@ -3,7 +3,6 @@
 //! Every write of an account is seen here before its writer goes on ([`crate::store::Store::observe`]), so that a disabled user or a
 //! changed password ends sessions at once; who watches a connection is woken over [`Live::revocations`].
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +10,7 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use tokio::sync::{mpsc, watch};
 
+use super::former::Former;
 use crate::account::Account;
 use crate::base::{SessionId, Time, UserId};
 use crate::config;
@@ -107,29 +107,6 @@ pub enum Found {
 /// A use is noted to this precision, so that most requests write nothing, not even memory.
 const PRECISION_MILLIS: i64 = 1000;
 
-/// Whose the sessions were that ended last, so that a form that meets a lost session is kept for its owner.
-#[derive(Default)]
-struct Former {
-    users: HashMap<SessionId, UserId>,
-    order: VecDeque<SessionId>,
-}
-
-impl Former {
-    /// Some two megabytes, whatever happens.
-    const MOST: usize = 50_000;
-
-    fn add(&mut self, id: SessionId, user: UserId) {
-        if self.users.insert(id, user).is_none() {
-            self.order.push_back(id);
-        }
-        while self.order.len() > Self::MOST {
-            if let Some(oldest) = self.order.pop_front() {
-                self.users.remove(&oldest);
-            }
-        }
-    }
-}
-
 /// The sessions.
 pub struct Live {
     sessions: DashMap<SessionId, Arc<LiveSession>>,
@@ -178,7 +155,7 @@ impl Live {
     pub fn owner(&self, token: &str) -> Option<UserId> {
         let id = self.named_by(token, &mut [0; 256])?;
         let live = self.sessions.get(&id).map(|entry| entry.value().user());
-        live.or_else(|| locked(&self.former).users.get(&id).copied())
+        live.or_else(|| locked(&self.former).owner(id))
     }
 
     fn in_use(&self, id: SessionId, now: Time) -> Option<Arc<LiveSession>> {

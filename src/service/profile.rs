@@ -19,12 +19,19 @@ pub enum Removal {
 }
 
 impl Services {
+    /// The account of a session that is still good for it: a change of password or factors in the meantime has ended it.
+    pub(super) async fn account_of(&self, session: &LiveSession) -> Result<Account, Refused> {
+        let account = self.store.account(session.user()).await?.ok_or(Refused::Gone)?;
+        let good = !session.is_ended() && !account.disabled && session.record().epoch == account.epoch;
+        if good { Ok(account) } else { Err(Refused::Gone) }
+    }
+
     /// The account behind a session that may change it.
     ///
     /// # Errors
     /// [`EnrolProblem::NotFresh`] where the user must sign in again first.
     pub async fn own_account(&self, session: &LiveSession) -> Result<Account, Refused> {
-        let account = self.store.account(session.user()).await?.ok_or(Refused::Gone)?;
+        let account = self.account_of(session).await?;
         if self.is_fresh(session, &account) { Ok(account) } else { Err(Refused::Enrol(EnrolProblem::NotFresh)) }
     }
 
@@ -76,6 +83,10 @@ impl Services {
         self.audit(Event::FactorRemoved, Some(&account.name), Actor::User(client), method.name()).await?;
         self.notice_factor(&account, method, false, client);
         let record = session.record();
+        // What is gone proves nothing any more: who signed in with it signs in anew.
+        if record.second.is_some_and(|(shown, _)| shown == Method::Recovery || !account.has(shown)) {
+            return Ok((Removal::Done, None));
+        }
         let signed = self.finish(account, record.proof(), client, Follows::Ended(&record), false).await?;
         Ok((Removal::Done, Some(signed)))
     }

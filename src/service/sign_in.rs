@@ -55,7 +55,7 @@ impl<'a> Follows<'a> {
     }
 }
 
-/// How often a browser that nobody used for this long is forgotten; and how many are kept.
+/// How many browsers of a user are kept; the one that was not used for longest goes.
 const BROWSERS_KEPT: usize = 20;
 
 /// The failures that count for this browser: its own budget where it is known, the account's otherwise.
@@ -96,8 +96,8 @@ impl Services {
             AfterPassword::Trusted => {
                 self.finish(account, Proof::TrustedBrowser, client, Follows::Nothing, false).await.map(Entry::SignedIn)
             }
-            AfterPassword::Second(_) => self.begin(&account, Purpose::Second, false).await.map(Entry::Second),
-            AfterPassword::Enrol => self.begin(&account, Purpose::Enrol { session: None }, false).await.map(Entry::Enrol),
+            AfterPassword::Second(_) => self.begin(&account, Purpose::Second, false, client).await.map(Entry::Second),
+            AfterPassword::Enrol => self.begin(&account, Purpose::Enrol { session: None }, false, client).await.map(Entry::Enrol),
         }
     }
 
@@ -107,13 +107,15 @@ impl Services {
         let account = self.store.account_by_login(login).await?;
         // The name and the address of a person share one counter; a browser that is known has one of its own.
         let known = account.as_ref().and_then(|account| client.device.filter(|device| knows(account, *device)));
-        let key = match (&account, known) {
-            (_, Some(device)) => format!("device {}", device.name()),
-            (Some(account), None) => format!("account {}", account.id),
-            (None, None) => format!("name {folded}"),
-        };
+        let key = known.map_or_else(|| format!("name {folded}"), |device| format!("device {}", device.name()));
+        let person = account.as_ref().filter(|_| known.is_none()).map(|account| format!("account {}", account.id));
         self.per_address.check(client.address.group())?;
         self.per_login.check(&key)?;
+        // 429 speaks of what was typed alone. That two names are one person's shows in no answer: over that limit nothing is right.
+        let exhausted = person.as_ref().is_some_and(|person| self.per_login.check(person).is_err());
+        let turn = self.turnstile.pass(client.address.group()).await?;
+        // Others of this address may have failed while this one waited.
+        self.per_address.check(client.address.group())?;
 
         let config = self.config();
         let phc = account.as_ref().and_then(|account| account.password.clone());
@@ -123,8 +125,9 @@ impl Services {
         let again = typed.clone();
         let verdict = self.hasher.run(move || password::verify(&phc, &again, &parameters)).await?;
 
+        drop(turn);
         let right = has_password && verdict != Verdict::Wrong;
-        let judged = match &account {
+        let judged = match account.as_ref().filter(|_| !exhausted) {
             Some(account) => self.judge(account.id, right, client, &config.limits).await?,
             None => {
                 self.store.spend_time().await?;
@@ -134,6 +137,9 @@ impl Services {
         let Some(account) = judged else {
             self.per_address.failed(client.address.group());
             self.per_login.failed(&key);
+            if let Some(person) = &person {
+                self.per_login.failed(person);
+            }
             // The name as typed may be a password typed into the wrong field: it is kept only where it is an account's.
             self.audit(Event::PasswordWrong, account.as_ref().map(|account| account.name.as_str()), Actor::User(client), "").await?;
             return Err(Refused::WrongPassword);
@@ -198,8 +204,9 @@ impl Services {
     }
 
     /// Starts a sign-in under way.
-    pub(super) async fn begin(&self, account: &Account, purpose: Purpose, vouched: bool) -> Result<Flow, Refused> {
-        let flow = Flow::new(FlowId::random()?, account, purpose, vouched, self.now());
+    pub(super) async fn begin(&self, account: &Account, purpose: Purpose, vouched: bool, client: &Client) -> Result<Flow, Refused> {
+        let mut flow = Flow::new(FlowId::random()?, account, purpose, vouched, self.now());
+        flow.known_browser = client.device.is_some_and(|device| knows(account, device));
         self.store.create_flow(&flow).await?;
         Ok(flow)
     }
@@ -222,15 +229,16 @@ impl Services {
         };
         let trusted_device = self.config().mfa.trusted_device;
         let trusted_until = (trust && !trusted_device.is_zero()).then(|| now.plus(trusted_device));
+        // Only a finished sign-in, or a step up, has shown every factor that is asked for.
+        let signs_in = !matches!(follows, Follows::Ended(_));
         let updated = self
             .store
             .update_account(before.id, |account| {
                 if account.disabled || account.epoch != before.epoch {
                     return Edit::Leave(None);
                 }
-                *budget(account, client.device) = Failures::default();
-                if known.is_none() {
-                    account.failures = Failures::default();
+                if signs_in {
+                    *budget(account, client.device) = Failures::default();
                 }
                 remember(account, device, client, trusted_until, now);
                 Edit::Write(Some(account.clone()))
@@ -238,7 +246,11 @@ impl Services {
             .await?;
         let Some(Ok(Some(account))) = updated else { return Err(Refused::Gone) };
         let session = self.open_session(&account, proof, client, &follows).await?;
-        let event = if follows.replaced().is_some() { Event::SteppedUp } else { Event::SignedIn };
+        let event = match follows {
+            Follows::Nothing => Event::SignedIn,
+            Follows::Live(_) => Event::SteppedUp,
+            Follows::Ended(_) => Event::SessionRenewed,
+        };
         if let Err(e) = self.audit(event, Some(&account.name), Actor::User(client), proof_name(proof)).await {
             self.end_session(session, EndReason::Revoked).await?;
             return Err(e);
@@ -289,15 +301,16 @@ impl Services {
         Ok(id)
     }
 
-    /// Ends a session, in the store first.
+    /// Ends a session: in memory first, so that a store that fails keeps no door open.
     pub async fn end_session(&self, id: SessionId, reason: EndReason) -> Result<bool, StoreError> {
+        let ended = self.live.end(id, reason);
         self.store.delete_sessions(&[id]).await?;
-        Ok(self.live.end(id, reason))
+        Ok(ended)
     }
 }
 
 /// Whether this browser finished a sign-in of this user before.
-fn knows(account: &Account, device: DeviceId) -> bool {
+pub(super) fn knows(account: &Account, device: DeviceId) -> bool {
     device.user == account.id && {
         let name = device.name();
         account.browsers.iter().any(|browser| browser.id == name)

@@ -40,11 +40,13 @@ pub struct Store {
     kv: Arc<dyn Kv>,
     keys: ArcSwap<KeyRing>,
     observer: OnceLock<Observer>,
+    /// Writers of the audit log take turns here; between processes the chain's head decides.
+    audit_turn: tokio::sync::Mutex<()>,
 }
 
 impl Store {
     pub fn new(kv: Arc<dyn Kv>, keys: Arc<KeyRing>) -> Self {
-        Self { kv, keys: ArcSwap::new(keys), observer: OnceLock::new() }
+        Self { kv, keys: ArcSwap::new(keys), observer: OnceLock::new(), audit_turn: tokio::sync::Mutex::new(()) }
     }
 
     /// Opens the backend that the configuration names.
