@@ -35,7 +35,10 @@ impl Config {
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
         let Ok(host) = Host::parse(authority.as_bytes()) else { return false };
         let named = self.routes.iter().flat_map(|route| &route.hosts).any(|pattern| pattern.matches(&host));
-        if !named && host.as_str() != "localhost" {
+        let mut own = self.server.listen.iter().chain(self.server.tls.iter().map(|tls| &tls.listen));
+        let itself =
+            host.as_str() == "localhost" || own.any(|address| Host::parse(address.to_string().as_bytes()).is_ok_and(|own| own == host));
+        if !named && !itself {
             return false;
         }
         let default = if scheme == "https" { 443 } else { 80 };

@@ -368,8 +368,7 @@ impl Services {
                 if account.disabled || account.epoch != flow.epoch {
                     return Edit::Leave(Err(Refused::Gone));
                 }
-                // Codes come with the first method; with the next where an administrator set that one up.
-                let first = account.recovery.is_empty();
+                let first = account.enrolled().is_empty();
                 if !add.put(account) {
                     return Edit::Leave(Err(Refused::Enrol(EnrolProblem::AlreadyThere)));
                 }

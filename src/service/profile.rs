@@ -7,6 +7,7 @@ use super::{Client, LiveSession, Refused, Services, Signed};
 use crate::account::{Account, MfaPolicy};
 use crate::base::{Secret, SessionId};
 use crate::factor::{Method, recovery};
+use crate::policy::Proof;
 use crate::session::EndReason;
 use crate::store::Edit;
 
@@ -83,11 +84,17 @@ impl Services {
         self.audit(Event::FactorRemoved, Some(&account.name), Actor::User(client), method.name()).await?;
         self.notice_factor(&account, method, false, client);
         let record = session.record();
-        // What is gone proves nothing any more: who signed in with it signs in anew.
-        if record.second.is_some_and(|(shown, _)| shown == Method::Recovery || !account.has(shown)) {
-            return Ok((Removal::Done, None));
-        }
-        let signed = self.finish(account, record.proof(), client, Follows::Ended(&record), false).await?;
+        // What is gone proves nothing any more: who has other methods shows one of them, and for all others the password is enough.
+        let proof = match record.second {
+            Some((shown, _)) if shown == Method::Recovery || !account.has(shown) => {
+                if !usable(&account, config.mfa.methods).is_empty() {
+                    return Ok((Removal::Done, None));
+                }
+                Proof::Password
+            }
+            _ => record.proof(),
+        };
+        let signed = self.finish(account, proof, client, Follows::Ended(&record), false).await?;
         Ok((Removal::Done, Some(signed)))
     }
 
