@@ -20,7 +20,7 @@ use crate::notify::{Notifier, Outbox, Texts};
 use crate::policy::{Identity, Policy};
 use crate::portal::{self, Portal};
 use crate::service::live::{Found, Live, LiveSession};
-use crate::service::{Courier, Services};
+use crate::service::{Courier, Services, shared};
 use crate::session::{KeyRing, SessionRecord};
 use crate::store::{Store, keyfile};
 use crate::telemetry::Telemetry;
@@ -61,7 +61,9 @@ impl App {
         let store = Arc::new(Store::open(&config.store, keys.clone()).await?);
         let (live, ended) = Live::new(keys, config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
-        restore(&store, &live, clock.now()).await?;
+        shared::restore(&store, &live).await.context("the sessions in the store cannot be read")?;
+        live.sweep(clock.now());
+        tracing::info!(sessions = live.count(), "sessions restored");
         let watched = live.clone();
         store.observe(Box::new(move |id, account| watched.account_changed(id, account)));
         let courier = Courier::new(Arc::new(notifier(&config, post, &clock, &work)?), &clock);
@@ -72,6 +74,9 @@ impl App {
         let app = Arc::new(Self { services, telemetry: Arc::new(Telemetry::new()?), snapshot, router, work });
         app.work.spawn(delete_ended(app.services.clone(), ended));
         app.work.spawn(sweep(Arc::downgrade(&app)));
+        if let Some(changes) = app.services.store.kv().changes() {
+            app.work.spawn(shared::follow(Arc::downgrade(&app.services), changes));
+        }
         Ok(app)
     }
 
@@ -116,22 +121,6 @@ fn notifier(config: &Config, post: Post, clock: &Clock, work: &Handle) -> anyhow
         Post::Configured => Notifier::start(config.mail.as_ref(), config.sms.as_ref(), texts, clock.clone(), work)?,
         Post::Outbox(outbox) => Notifier::with_outbox(outbox, texts, clock.clone())?,
     })
-}
-
-/// Takes the stored sessions in. One whose account is gone, disabled or changed since is void.
-async fn restore(store: &Store, live: &Live, now: Time) -> anyhow::Result<()> {
-    let accounts: std::collections::HashMap<_, _> = store.all_accounts().await?.into_iter().map(|account| (account.id, account)).collect();
-    let mut void: Vec<SessionId> = Vec::new();
-    for record in store.all_sessions().await.context("the sessions in the store cannot be read")? {
-        match accounts.get(&record.user).filter(|account| !account.disabled && account.epoch == record.epoch) {
-            Some(account) => drop(live.insert(record, account)),
-            None => void.push(record.id),
-        }
-    }
-    store.delete_sessions(&void).await?;
-    live.sweep(now);
-    tracing::info!(sessions = live.count(), "sessions restored");
-    Ok(())
 }
 
 /// Deletes the records of sessions that ended in memory.

@@ -46,6 +46,8 @@ pub struct LiveSession {
     /// `last_seen` as the store has it.
     written: AtomicI64,
     ended: AtomicBool,
+    /// The registry's own.
+    stale: Arc<AtomicBool>,
     standing: Arc<Standing>,
 }
 
@@ -54,8 +56,9 @@ impl LiveSession {
         Identity { person: self.standing.person.load_full(), proof: self.record.proof() }
     }
 
+    /// Over, or not to be relied on for now ([`super::shared`]).
     pub fn is_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+        self.ended.load(Ordering::Acquire) || self.stale.load(Ordering::Acquire)
     }
 
     pub fn id(&self) -> SessionId {
@@ -73,6 +76,12 @@ impl LiveSession {
 
     fn last_seen(&self) -> Time {
         Time::from_millis(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    /// The store has this time of its last use.
+    fn seen(&self, at: Time) {
+        self.last_seen.fetch_max(at.millis(), Ordering::Relaxed);
+        self.written.fetch_max(at.millis(), Ordering::Relaxed);
     }
 }
 
@@ -97,6 +106,8 @@ pub struct Live {
     revocations: watch::Sender<u64>,
     /// Ended sessions whose record is still to be deleted. A lost one is void at the next start all the same.
     ended: mpsc::UnboundedSender<SessionId>,
+    /// Other gateways may have changed what is in memory here. Nobody is let in from it, and nothing ends by its age.
+    stale: Arc<AtomicBool>,
 }
 
 impl Live {
@@ -110,24 +121,32 @@ impl Live {
             settings: ArcSwap::from_pointee((session, mfa)),
             revocations: watch::Sender::new(0),
             ended,
+            stale: Arc::default(),
         };
         (live, to_delete)
     }
 
     /// The session that a cookie's value names: signature first, then the memory, then the limits.
     pub fn lookup(&self, token: &str, now: Time) -> Found {
-        let mut buffer = [0u8; 256];
-        let Some(payload) = self.keys.load().verify(Purpose::Session, token, &mut buffer).and_then(|payload| payload.try_into().ok())
-        else {
-            return Found::Forged;
-        };
-        match self.in_use(SessionId::from_bytes(payload), now) {
+        let Some(id) = self.signed(token) else { return Found::Forged };
+        match self.in_use(id, now) {
             Some(session) => Found::Live(session),
             None => Found::Ended,
         }
     }
 
+    /// The id in a cookie's value that was signed here.
+    pub fn signed(&self, token: &str) -> Option<SessionId> {
+        let mut buffer = [0u8; 256];
+        let keys = self.keys.load();
+        let payload = keys.verify(Purpose::Session, token, &mut buffer)?;
+        payload.try_into().ok().map(SessionId::from_bytes)
+    }
+
     fn in_use(&self, id: SessionId, now: Time) -> Option<Arc<LiveSession>> {
+        if self.is_stale() {
+            return None;
+        }
         let session = self.sessions.get(&id).map(|entry| entry.value().clone())?;
         let settings = self.settings.load();
         if let Some(reason) = over(session.record.created, session.last_seen(), &settings.0, now) {
@@ -154,7 +173,8 @@ impl Live {
         self.keys.load().sign(Purpose::Session, id.as_bytes())
     }
 
-    /// Takes a session in. The caller reads the account once more afterwards, so that no change of it is missed.
+    /// Takes a session in; one that is there already is only told when it was last used. The caller reads the account once more
+    /// afterwards, so that no change of it is missed.
     pub fn insert(&self, record: SessionRecord, account: &Account) -> Arc<LiveSession> {
         let settings = self.settings.load();
         let entry = self.users.entry(account.id).or_insert_with(|| {
@@ -165,12 +185,17 @@ impl Live {
             })
         });
         let standing = entry.value().clone();
+        if let Some(known) = self.get(record.id) {
+            known.seen(record.last_seen);
+            return known;
+        }
         locked(&standing.sessions).push(record.id);
         let seen = record.last_seen.millis();
         let session = Arc::new(LiveSession {
             last_seen: AtomicI64::new(seen),
             written: AtomicI64::new(seen),
             ended: AtomicBool::new(standing.epoch.load(Ordering::Acquire) != record.epoch),
+            stale: self.stale.clone(),
             standing,
             record,
         });
@@ -205,6 +230,35 @@ impl Live {
 
     pub fn all(&self) -> Vec<Arc<LiveSession>> {
         self.sessions.iter().map(|entry| entry.value().clone()).collect()
+    }
+
+    pub fn ids(&self) -> Vec<SessionId> {
+        self.sessions.iter().map(|entry| *entry.key()).collect()
+    }
+
+    /// The store has this time of a session's last use; `false` where it is not here.
+    pub fn seen(&self, id: SessionId, at: Time) -> bool {
+        self.get(id).is_some_and(|session| {
+            session.seen(at);
+            true
+        })
+    }
+
+    /// Whether what is in memory can be relied on. Who watches a connection is woken when it cannot.
+    pub fn set_stale(&self, stale: bool) {
+        if self.stale.swap(stale, Ordering::AcqRel) == stale {
+            return;
+        }
+        if stale {
+            tracing::error!("no news of other gateways' changes: nobody is let in until the database answers");
+            self.revocations.send_modify(|count| *count = count.wrapping_add(1));
+        } else {
+            tracing::info!("other gateways' changes are followed again");
+        }
+    }
+
+    pub fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Acquire)
     }
 
     pub fn count(&self) -> usize {
@@ -256,6 +310,7 @@ impl Live {
         for entry in &self.sessions {
             let session = entry.value();
             match over(session.record.created, session.last_seen(), &settings.0, now) {
+                Some(_) if self.is_stale() => {}
                 Some(reason) => dead.push((session.id(), reason)),
                 None => {
                     let seen = session.last_seen.load(Ordering::Relaxed);

@@ -11,6 +11,7 @@ mod notices;
 mod passkey;
 mod profile;
 mod second;
+pub mod shared;
 mod sign_in;
 
 use std::sync::Arc;

@@ -256,9 +256,11 @@ impl Services {
         }
         let id = record.id;
         self.live.insert(record, account);
-        // A change of the account between the write and here was not told to a session that was not there yet.
+        // What changed between the write and here was not told to a session that was not there yet.
+        let is_kept = self.store.session(id).await?.is_some();
         let current = self.store.account(account.id).await?;
-        if !current.is_some_and(|current| !current.disabled && current.epoch == account.epoch) {
+        self.live.account_changed(account.id, current.as_ref());
+        if !is_kept || !current.is_some_and(|current| !current.disabled && current.epoch == account.epoch) {
             self.end_session(id, EndReason::AccountChanged).await?;
             return Err(Refused::Gone);
         }

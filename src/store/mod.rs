@@ -11,6 +11,7 @@ mod flows;
 pub mod keyfile;
 pub mod kv;
 mod links;
+pub(crate) mod postgres;
 mod sessions;
 mod sled;
 
@@ -22,6 +23,7 @@ pub use self::audit::{AuditHead, AuditRecord, GENESIS};
 pub use self::error::StoreError;
 pub use self::kv::Kv;
 pub use self::links::{Link, LinkKind};
+pub use self::postgres::PostgresKv;
 pub use self::sled::SledKv;
 
 use crate::account::Account;
@@ -51,7 +53,7 @@ impl Store {
     pub async fn open(url: &StoreUrl, keys: Arc<KeyRing>) -> Result<Self, StoreError> {
         let kv: Arc<dyn Kv> = match url {
             StoreUrl::Sled(folder) => Arc::new(SledKv::open(folder).await?),
-            StoreUrl::Postgres(_) => return Err(StoreError::Unsupported("postgres")),
+            StoreUrl::Postgres(url) => Arc::new(PostgresKv::open(url).await?),
         };
         Ok(Self::new(kv, keys))
     }
