@@ -254,6 +254,9 @@ fn problem(status: u16, reason: &str) -> Problem {
 #[async_trait::async_trait]
 impl Health for App {
     async fn ready(&self) -> Result<(), String> {
+        if self.services.live.is_stale() {
+            return Err("no news of other gateways' changes".to_owned());
+        }
         let looked = tokio::time::timeout(Duration::from_secs(2), self.services.store.audit_head());
         match looked.await {
             Ok(Ok(_)) => Ok(()),
@@ -272,3 +275,6 @@ impl Health for App {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

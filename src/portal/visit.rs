@@ -217,3 +217,6 @@ impl Visit {
         self.cookies.set(CookieKind::Flow, &self.services.live.keys().sign(Purpose::Flow, id.as_bytes()), None)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! Every write of an account is seen here before its writer goes on ([`crate::store::Store::observe`]), so that a disabled user or a
 //! changed password ends sessions at once; who watches a connection is woken over [`Live::revocations`].
 
+mod others;
+
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -230,35 +232,6 @@ impl Live {
 
     pub fn all(&self) -> Vec<Arc<LiveSession>> {
         self.sessions.iter().map(|entry| entry.value().clone()).collect()
-    }
-
-    pub fn ids(&self) -> Vec<SessionId> {
-        self.sessions.iter().map(|entry| *entry.key()).collect()
-    }
-
-    /// The store has this time of a session's last use; `false` where it is not here.
-    pub fn seen(&self, id: SessionId, at: Time) -> bool {
-        self.get(id).is_some_and(|session| {
-            session.seen(at);
-            true
-        })
-    }
-
-    /// Whether what is in memory can be relied on. Who watches a connection is woken when it cannot.
-    pub fn set_stale(&self, stale: bool) {
-        if self.stale.swap(stale, Ordering::AcqRel) == stale {
-            return;
-        }
-        if stale {
-            tracing::error!("no news of other gateways' changes: nobody is let in until the database answers");
-            self.revocations.send_modify(|count| *count = count.wrapping_add(1));
-        } else {
-            tracing::info!("other gateways' changes are followed again");
-        }
-    }
-
-    pub fn is_stale(&self) -> bool {
-        self.stale.load(Ordering::Acquire)
     }
 
     pub fn count(&self) -> usize {

@@ -170,4 +170,4 @@ impl Services {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod audit;
+mod canary;
 mod error;
 mod flows;
 pub mod keyfile;
@@ -49,13 +50,17 @@ impl Store {
     /// Opens the backend that the configuration names.
     ///
     /// # Errors
-    /// Where it is held by another process, damaged, readable by others, or not there.
+    /// Where it is held by another process, damaged, readable by others, not there, or written with other keys.
     pub async fn open(url: &StoreUrl, keys: Arc<KeyRing>) -> Result<Self, StoreError> {
         let kv: Arc<dyn Kv> = match url {
             StoreUrl::Sled(folder) => Arc::new(SledKv::open(folder).await?),
             StoreUrl::Postgres(url) => Arc::new(PostgresKv::open(url).await?),
         };
-        Ok(Self::new(kv, keys))
+        let store = Self::new(kv, keys);
+        if store.kv.is_shared() {
+            store.check_keys().await?;
+        }
+        Ok(store)
     }
 
     /// Sets who is told of written accounts. Only the first call counts.

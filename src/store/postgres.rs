@@ -51,8 +51,6 @@ const BUCKETS: u16 = 1024;
 /// No bucket: the lock under which the table is made.
 const TABLE_LOCK: i32 = -1;
 
-const LOCK: &str =
-    "SELECT pg_advisory_xact_lock($1, bucket) FROM (SELECT bucket FROM unnest($2) AS bucket ORDER BY bucket OFFSET 0) AS ordered";
 const READ: &str = "SELECT key, value FROM vestibule_kv WHERE key = ANY($1)";
 const DELETE: &str = "DELETE FROM vestibule_kv WHERE key = ANY($1) RETURNING key";
 const PUT: &str =
@@ -146,7 +144,8 @@ fn bucket(key: &[u8]) -> i32 {
 
 /// A batch as its statements want it: of several writes of one key, the last.
 struct Prepared {
-    locks: Vec<i32>,
+    /// The beginning, and the locks in their order.
+    begin: String,
     expect: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     keys: Vec<Vec<u8>>,
     put: (Vec<Vec<u8>>, Vec<Vec<u8>>),
@@ -172,14 +171,19 @@ impl Prepared {
                 None => delete.push(key),
             }
         }
-        let (locks, keys) = (locks.into_iter().collect(), keys.into_iter().collect());
-        Self { locks, expect: batch.expect, keys, put, delete, notices, origin }
+        let locks: Vec<String> = locks.iter().map(i32::to_string).collect();
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({LOCKS}, bucket) FROM
+             (SELECT bucket FROM unnest('{{{}}}'::int[]) AS bucket ORDER BY bucket OFFSET 0) AS ordered",
+            locks.join(",")
+        );
+        let keys = keys.into_iter().collect();
+        Self { begin, expect: batch.expect, keys, put, delete, notices, origin }
     }
 
     /// Begins, and does all but the end; `false` where an expectation does not hold.
     async fn apply(&self, client: &Client) -> Result<bool, Error> {
-        client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-        client.execute_typed(LOCK, &[(&LOCKS, Type::INT4), (&self.locks, Type::INT4_ARRAY)]).await?;
+        client.batch_execute(&self.begin).await?;
         if !self.expect.is_empty() {
             let rows = client.query_typed(READ, &[(&self.keys, Type::BYTEA_ARRAY)]).await?;
             let now: BTreeMap<Vec<u8>, Vec<u8>> = rows.iter().map(pair).collect::<Result<_, _>>()?;

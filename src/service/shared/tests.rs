@@ -11,21 +11,21 @@ use crate::session::KeyRing;
 use crate::session::keys::MasterKey;
 use crate::store::{Edit, postgres::server};
 
-struct Rig {
+pub(crate) struct Rig {
     clock: Clock,
     url: StoreUrl,
     keys: Arc<KeyRing>,
 }
 
 impl Rig {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let keys = KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap();
         let url = StoreUrl::Postgres(server::url(&server::database().await));
         Self { clock: Clock::manual(Time::from_secs(1_000_000)), url, keys: Arc::new(keys) }
     }
 
     /// A gateway that follows what the others change, if `follows`.
-    async fn gateway(&self, follows: bool) -> Arc<Services> {
+    pub(crate) async fn gateway(&self, follows: bool) -> Arc<Services> {
         let config = Arc::new(Config::default());
         let store = Arc::new(Store::open(&self.url, self.keys.clone()).await.unwrap());
         let (live, mut ended) = Live::new(self.keys.clone(), config.session.clone(), config.mfa.clone());
@@ -51,7 +51,7 @@ impl Rig {
     }
 }
 
-async fn alice(at: &Services) -> Account {
+pub(crate) async fn alice(at: &Services) -> Account {
     let account: Account = serde_json::from_value(serde_json::json!({
         "id": UserId::random().unwrap(), "name": "alice", "email": "alice@internal.example", "display_name": "Alice", "created": 0,
     }))
@@ -61,7 +61,7 @@ async fn alice(at: &Services) -> Account {
 }
 
 /// A finished sign-in; the cookie's value.
-async fn sign_in(at: &Services, account: &Account) -> (SessionId, String) {
+pub(crate) async fn sign_in(at: &Services, account: &Account) -> (SessionId, String) {
     let now = at.now();
     let record = SessionRecord {
         id: SessionId::random().unwrap(),
@@ -109,12 +109,28 @@ async fn what_happens_at_one_gateway_is_known_at_the_other() {
     // A group that is taken away at A is gone at B.
     let joined = |groups: &[&str]| groups.iter().map(|group| (*group).to_owned()).collect::<Vec<_>>();
     for groups in [joined(&["staff"]), joined(&[])] {
-        a.store.update_account(account.id, |account| Edit::Write(account.groups.clone_from(&groups))).await.unwrap().unwrap().unwrap();
+        a.store
+            .update_account(account.id, |account| {
+                account.groups.clone_from(&groups);
+                Edit::Write(())
+            })
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
         soon(|| b.live.get(id).is_some_and(|session| session.identity().person.groups == groups)).await;
     }
     // Whoever is disabled at A is out at B.
     let watching = b.live.get(id).unwrap();
-    a.store.update_account(account.id, |account| Edit::Write(account.disabled = true)).await.unwrap().unwrap().unwrap();
+    a.store
+        .update_account(account.id, |account| {
+            account.disabled = true;
+            Edit::Write(())
+        })
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
     println!("a user disabled at A is out at B after {:?}", soon(|| !admits(&b, &token)).await);
     assert!(watching.is_ended() && !admits(&a, &token));
     assert!(b.adopt(&token).await.unwrap().is_none());
@@ -194,4 +210,14 @@ async fn without_news_nobody_is_let_in_and_nothing_is_lost() {
     a.live.seen(id, a.now());
     proof.send(()).unwrap();
     soon(|| admits(&a, &token) && !watching.is_ended()).await;
+}
+
+#[tokio::test]
+async fn a_gateway_with_other_keys_is_refused() {
+    let mut rig = Rig::new().await;
+    for _ in 0..2 {
+        Store::open(&rig.url, rig.keys.clone()).await.unwrap();
+    }
+    rig.keys = Arc::new(KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap());
+    assert!(matches!(Store::open(&rig.url, rig.keys.clone()).await, Err(StoreError::ForeignKeys)));
 }

@@ -87,10 +87,10 @@ async fn listen(settings: &Settings, own: Origin, out: &mpsc::Sender<Change>) ->
     let _driver = Driver(tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
             let AsyncMessage::Notification(notification) = message else { continue };
-            if let Some(key) = heard(notification.payload(), own) {
-                if heard_by.send(Change::Key(key)).await.is_err() {
-                    return;
-                }
+            if let Some(key) = heard(notification.payload(), own)
+                && heard_by.send(Change::Key(key)).await.is_err()
+            {
+                return;
             }
         }
     }));
