@@ -1,7 +1,7 @@
 //! Several gateways over one store: the memory of each follows what the others change.
 //!
 //! An account or session that another gateway wrote or deleted is read again on notice, within milliseconds. After a loss of
-//! the line everything is read again. Where no proof has come for [`TRUST`] that all notices were followed, the memory is stale
+//! the line everything is read again. Where no proof has come for 5 seconds that all notices were followed, the memory is stale
 //! and nobody is let in from it: each session looks ended, open connections are cut, no session is ended or deleted. Users sign
 //! in again only if they ask while it lasts; as soon as everything is read again, their sessions are as good as before.
 //!

@@ -59,6 +59,7 @@ fn command(program: &Path, user: Option<(u32, u32)>, folder: &Path) -> Command {
 }
 
 fn start() -> Server {
+    let (initdb, postgres) = (program("initdb"), program("postgres"));
     let folder = tempfile::Builder::new().prefix("vpg").tempdir_in("/tmp").unwrap().keep();
     let user = other_user();
     if let Some((uid, gid)) = user {
@@ -67,14 +68,14 @@ fn start() -> Server {
     // Other users' tests reach the socket; the data folder below stays closed.
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o711)).unwrap();
     let data = folder.join("data");
-    let made = command(&program("initdb"), user, &folder)
+    let made = command(&initdb, user, &folder)
         .args(["-A", "trust", "-U", "vestibule", "--no-sync", "-E", "UTF8", "-D"])
         .arg(&data)
         .output()
         .unwrap();
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
     let mut keeper = command(Path::new("/bin/sh"), user, &folder);
-    keeper.args(["-c", KEEPER, "keeper"]).arg(program("postgres")).arg(&folder).stdin(Stdio::piped());
+    keeper.args(["-c", KEEPER, "keeper"]).arg(postgres).arg(&folder).stdin(Stdio::piped());
     let keeper = keeper.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap();
     let server = Server { folder, _keeper: keeper };
     for _ in 0..600 {

@@ -204,3 +204,36 @@ async fn tls_is_used_where_it_is_demanded_and_its_certificate_verified() {
     assert!(refused.contains("does not support TLS"), "{refused}");
     assert_eq!(asked.await.unwrap(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn how_long_a_commit_takes() {
+    let (_, kv) = open().await;
+    let start = Instant::now();
+    for n in 0..1000 {
+        let key = format!("session/{n}");
+        assert!(kv.commit(Batch::durable().expect(key.clone(), None).put(key, vec![0; 300])).await.unwrap());
+    }
+    println!("one after the other: {:?} a commit", start.elapsed() / 1000);
+    let start = Instant::now();
+    for n in 0..1000 {
+        assert!(kv.get(format!("session/{n}").as_bytes()).await.unwrap().is_some());
+    }
+    println!("one after the other: {:?} a read", start.elapsed() / 1000);
+    let start = Instant::now();
+    let tasks: Vec<_> = (0..16)
+        .map(|task| {
+            let kv = kv.clone();
+            tokio::spawn(async move {
+                for n in 0..200 {
+                    let key = format!("flow/{task}/{n}");
+                    assert!(kv.commit(Batch::durable().expect(key.clone(), None).put(key, vec![0; 300])).await.unwrap());
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    println!("16 at once: {:.0} commits a second", 3200.0 / start.elapsed().as_secs_f64());
+}
