@@ -12,7 +12,7 @@ use crate::login::Enrolling;
 use crate::service::{Confirmed, EnrolPage, EnrolProblem, Refused};
 use crate::session::CookieKind;
 use crate::view::enrol::{self, CodesAt, Offer, Reason, Setup, TotpView};
-use crate::view::message::{self, Problem};
+use crate::view::message;
 use crate::view::{Note, Steps};
 
 async fn find(visit: &Visit) -> Result<EnrolPage, Refused> {

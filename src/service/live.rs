@@ -3,6 +3,8 @@
 //! Every write of an account is seen here before its writer goes on ([`crate::store::Store::observe`]), so that a disabled user or a
 //! changed password ends sessions at once; who watches a connection is woken over [`Live::revocations`].
 
+mod others;
+
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,6 +66,8 @@ pub struct LiveSession {
     /// `last_seen` as the store has it.
     written: AtomicI64,
     ended: AtomicBool,
+    /// The registry's own.
+    stale: Arc<AtomicBool>,
     standing: Arc<Standing>,
 }
 
@@ -72,8 +76,9 @@ impl LiveSession {
         Identity { person: self.standing.person.load_full(), proof: self.record.proof() }
     }
 
+    /// Over, or not to be relied on for now ([`super::shared`]).
     pub fn is_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+        self.ended.load(Ordering::Acquire) || self.stale.load(Ordering::Acquire)
     }
 
     pub fn id(&self) -> SessionId {
@@ -92,6 +97,12 @@ impl LiveSession {
     /// When it was last used.
     pub fn last_seen(&self) -> Time {
         Time::from_millis(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    /// The store has this time of its last use.
+    fn seen(&self, at: Time) {
+        self.last_seen.fetch_max(at.millis(), Ordering::Relaxed);
+        self.written.fetch_max(at.millis(), Ordering::Relaxed);
     }
 }
 
@@ -117,6 +128,8 @@ pub struct Live {
     revocations: watch::Sender<u64>,
     /// Ended sessions whose record is still to be deleted. A lost one is void at the next start all the same.
     ended: mpsc::UnboundedSender<SessionId>,
+    /// Other gateways may have changed what is in memory here. Nobody is let in from it, and nothing ends by its age.
+    stale: Arc<AtomicBool>,
 }
 
 impl Live {
@@ -131,34 +144,39 @@ impl Live {
             settings: ArcSwap::from_pointee((session, mfa)),
             revocations: watch::Sender::new(0),
             ended,
+            stale: Arc::default(),
         };
         (live, to_delete)
     }
 
     /// The session that a cookie's value names: signature first, then the memory, then the limits.
     pub fn lookup(&self, token: &str, now: Time) -> Found {
-        let mut buffer = [0u8; 256];
-        let Some(id) = self.named_by(token, &mut buffer) else { return Found::Forged };
+        let Some(id) = self.signed(token) else { return Found::Forged };
         match self.in_use(id, now) {
             Some(session) => Found::Live(session),
             None => Found::Ended,
         }
     }
 
-    /// The session that a well-signed token names, whether there is one or not.
-    fn named_by(&self, token: &str, buffer: &mut [u8; 256]) -> Option<SessionId> {
+    /// The id in a cookie's value that was signed here, whether there is such a session or not.
+    pub fn signed(&self, token: &str) -> Option<SessionId> {
+        let mut buffer = [0u8; 256];
         let keys = self.keys.load();
-        keys.verify(Purpose::Session, token, buffer)?.try_into().ok().map(SessionId::from_bytes)
+        let payload = keys.verify(Purpose::Session, token, &mut buffer)?;
+        payload.try_into().ok().map(SessionId::from_bytes)
     }
 
     /// Whose session a well-signed token names or named. `None` for any other token, and where the session ended too long ago.
     pub fn owner(&self, token: &str) -> Option<UserId> {
-        let id = self.named_by(token, &mut [0; 256])?;
+        let id = self.signed(token)?;
         let live = self.sessions.get(&id).map(|entry| entry.value().user());
         live.or_else(|| locked(&self.former).owner(id))
     }
 
     fn in_use(&self, id: SessionId, now: Time) -> Option<Arc<LiveSession>> {
+        if self.is_stale() {
+            return None;
+        }
         let session = self.sessions.get(&id).map(|entry| entry.value().clone())?;
         let settings = self.settings.load();
         if let Some(reason) = over(session.record.created, session.last_seen(), &settings.0, now) {
@@ -185,7 +203,8 @@ impl Live {
         self.keys.load().sign(Purpose::Session, id.as_bytes())
     }
 
-    /// Takes a session in. The caller reads the account once more afterwards, so that no change of it is missed.
+    /// Takes a session in; one that is there already is only told when it was last used. The caller reads the account once more
+    /// afterwards, so that no change of it is missed.
     pub fn insert(&self, record: SessionRecord, account: &Account) -> Arc<LiveSession> {
         let settings = self.settings.load();
         let entry = self.users.entry(account.id).or_insert_with(|| {
@@ -197,12 +216,17 @@ impl Live {
             })
         });
         let standing = entry.value().clone();
+        if let Some(known) = self.get(record.id) {
+            known.seen(record.last_seen);
+            return known;
+        }
         locked(&standing.sessions).push(record.id);
         let seen = record.last_seen.millis();
         let session = Arc::new(LiveSession {
             last_seen: AtomicI64::new(seen),
             written: AtomicI64::new(seen),
             ended: AtomicBool::new(standing.epoch.load(Ordering::Acquire) != record.epoch),
+            stale: self.stale.clone(),
             standing,
             record,
         });
@@ -291,6 +315,7 @@ impl Live {
         for entry in &self.sessions {
             let session = entry.value();
             match over(session.record.created, session.last_seen(), &settings.0, now) {
+                Some(_) if self.is_stale() => {}
                 Some(reason) => dead.push((session.id(), reason)),
                 None => {
                     let seen = session.last_seen.load(Ordering::Relaxed);

@@ -19,6 +19,7 @@ pub mod overview;
 mod passkey;
 mod profile;
 mod second;
+pub mod shared;
 mod sign_in;
 pub mod trail;
 pub mod verify;

@@ -291,10 +291,11 @@ impl Services {
         }
         let id = record.id;
         self.live.insert(record, account);
-        // A change of the account between the write and here was not told to a session that was not there yet.
+        // What changed between the write and here was not told to a session that was not there yet.
+        let is_kept = self.store.session(id).await?.is_some();
         let current = self.store.account(account.id).await?;
         self.live.account_changed(account.id, current.as_ref());
-        if self.live.get(id).is_none_or(|session| session.is_ended()) {
+        if !is_kept || self.live.get(id).is_none_or(|session| session.is_ended()) {
             self.end_session(id, EndReason::AccountChanged).await?;
             return Err(Refused::Gone);
         }

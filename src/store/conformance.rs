@@ -43,6 +43,12 @@ async fn on_sled() -> Rig {
     rig(Arc::new(kv), Box::new(folder))
 }
 
+async fn on_postgres() -> Rig {
+    let database = super::postgres::server::database().await;
+    let kv = PostgresKv::open(&super::postgres::server::url(&database)).await.unwrap();
+    rig(Arc::new(kv), Box::new(()))
+}
+
 fn rig(kv: Arc<dyn Kv>, keep: Box<dyn std::any::Any>) -> Rig {
     let keys = KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap();
     Rig { store: Arc::new(Store::new(kv, Arc::new(keys))), _keep: keep }
@@ -74,7 +80,7 @@ macro_rules! every_backend {
     )* };
 }
 
-backends!(sled: super::on_sled);
+backends!(sled: super::on_sled, postgres: super::on_postgres);
 
 async fn name_and_address_are_one_identity(store: Arc<Store>) {
     let alice = account("Alice");
