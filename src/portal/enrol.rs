@@ -39,10 +39,10 @@ async fn choice(visit: &Visit) -> Result<Reply, Refused> {
     if page.has_codes() {
         return Ok(Reply::to(visit, "enrol/recovery"));
     }
-    if !visit.query.has("now") {
-        if let Some(until) = visit.services.grace(&page).await? {
-            return Ok(Reply::ok(enrol::grace(&visit.page(), until)));
-        }
+    if !visit.query.has("now")
+        && let Some(until) = visit.services.grace(&page).await?
+    {
+        return Ok(Reply::ok(enrol::grace(&visit.page(), until)));
     }
     if visit.services.needs_vouching(&page) {
         return Ok(Reply::to(visit, "enrol/verify"));

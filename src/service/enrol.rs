@@ -68,20 +68,20 @@ impl EnrolPage {
 impl Services {
     /// Who sets up a second factor: an enrolment flow, or a session.
     pub async fn enrolment(&self, flow: Option<FlowId>, session: Option<Arc<LiveSession>>) -> Result<EnrolPage, Refused> {
-        if let Some(id) = flow {
-            if let Some(flow) = self.store.flow(id).await? {
-                let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
-                let own = match &flow.purpose {
-                    // After the confirmation the session is gone, and the codes are still to be read.
-                    Purpose::Enrol { session: Some(of) } => {
-                        matches!(flow.enrolling, Some(Enrolling::Codes { .. })) || session.as_ref().is_some_and(|live| live.id() == *of)
-                    }
-                    Purpose::Enrol { session: None } => true,
-                    Purpose::Second | Purpose::StepUp { .. } => false,
-                };
-                if own && flow.is_good(&account, self.now()) {
-                    return Ok(EnrolPage { account, flow: Some(flow), session });
+        if let Some(id) = flow
+            && let Some(flow) = self.store.flow(id).await?
+        {
+            let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
+            let own = match &flow.purpose {
+                // After the confirmation the session is gone, and the codes are still to be read.
+                Purpose::Enrol { session: Some(of) } => {
+                    matches!(flow.enrolling, Some(Enrolling::Codes { .. })) || session.as_ref().is_some_and(|live| live.id() == *of)
                 }
+                Purpose::Enrol { session: None } => true,
+                Purpose::Second | Purpose::StepUp { .. } => false,
+            };
+            if own && flow.is_good(&account, self.now()) {
+                return Ok(EnrolPage { account, flow: Some(flow), session });
             }
         }
         let session = session.ok_or(Refused::Gone)?;
@@ -173,7 +173,12 @@ impl Services {
 
     /// A code could not be sent: the page must not say that one is on its way.
     pub(super) async fn unsend(&self, flow: FlowId) -> Result<(), Refused> {
-        self.store.update_flow(flow, |flow| Edit::Write(flow.sent = None)).await?;
+        self.store
+            .update_flow(flow, |flow| {
+                let _: () = flow.sent = None;
+                Edit::Write(())
+            })
+            .await?;
         Ok(())
     }
 

@@ -67,17 +67,17 @@ impl Services {
     /// # Errors
     /// [`Refused::Gone`] where neither is there or good any more.
     pub async fn pending(&self, flow: Option<crate::base::FlowId>, session: Option<Arc<LiveSession>>) -> Result<Pending, Refused> {
-        if let Some(id) = flow {
-            if let Some(flow) = self.store.flow(id).await? {
-                let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
-                let good = flow.is_good(&account, self.now());
-                match &flow.purpose {
-                    Purpose::Second if good => return Ok(Pending { account, flow: Some(flow), session: None }),
-                    Purpose::StepUp { session: of } if good && session.as_ref().is_some_and(|live| live.id() == *of) => {
-                        return Ok(Pending { account, flow: Some(flow), session });
-                    }
-                    Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } => {}
+        if let Some(id) = flow
+            && let Some(flow) = self.store.flow(id).await?
+        {
+            let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
+            let good = flow.is_good(&account, self.now());
+            match &flow.purpose {
+                Purpose::Second if good => return Ok(Pending { account, flow: Some(flow), session: None }),
+                Purpose::StepUp { session: of } if good && session.as_ref().is_some_and(|live| live.id() == *of) => {
+                    return Ok(Pending { account, flow: Some(flow), session });
                 }
+                Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } => {}
             }
         }
         let session = session.ok_or(Refused::Gone)?;
@@ -174,10 +174,10 @@ impl Services {
                 return Err(refused);
             }
         };
-        if let Some(flow) = &pending.flow {
-            if !self.store.take_flow(flow).await? {
-                return Err(Refused::Gone);
-            }
+        if let Some(flow) = &pending.flow
+            && !self.store.take_flow(flow).await?
+        {
+            return Err(Refused::Gone);
         }
         if method == Method::Recovery {
             self.audit(Event::RecoveryUsed, Some(&account.name), Actor::User(client), format!("{} left", account.recovery_left())).await?;

@@ -59,7 +59,7 @@ impl<'a> Follows<'a> {
 const BROWSERS_KEPT: usize = 20;
 
 /// The failures that count for this browser: its own budget where it is known, the account's otherwise.
-pub(super) fn budget<'a>(account: &'a mut Account, device: Option<DeviceId>) -> &'a mut Failures {
+pub(super) fn budget(account: &mut Account, device: Option<DeviceId>) -> &mut Failures {
     let known = device.filter(|device| device.user == account.id).map(DeviceId::name);
     match account.browsers.iter().position(|browser| Some(&browser.id) == known.as_ref()) {
         Some(at) => match account.browsers.get_mut(at) {
