@@ -297,10 +297,8 @@ impl Health for App {
 }
 
 #[cfg(test)]
-#[path = "app_keep_support.rs"]
 mod keep_support;
 #[cfg(test)]
-#[path = "app_keep_tests.rs"]
 mod keep_tests;
 #[cfg(test)]
 mod tests;
