@@ -120,7 +120,13 @@ fn recognise(session: &Session, context: &mut Context, asked: &Asked) -> Came {
 fn decide(session: &Session, context: &mut Context, asked: &Asked, path: &Path<'_>, (token, visitor): Came) -> Course {
     let identity: Option<Identity> = visitor.as_ref().map(|v| v.identity());
     context.story.user = identity.as_ref().map(|i| i.person.name.clone());
-    match judge::judge(&context.snapshot, asked, path, identity.as_ref(), context.at) {
+    let (snapshot, who, now) = (&context.snapshot, identity.as_ref(), context.at);
+    let verdict = match request::disguise(session.req_header()) {
+        Ok(None) => judge::judge(snapshot, asked, path, who, now),
+        Ok(Some(other)) => judge::judge_both(&other, snapshot, asked, path, who, now),
+        Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
+    };
+    match verdict {
         Verdict::Admit(admission) => {
             let route = judge::route(&admission);
             context.story.route = Some(Arc::clone(&route.name));

@@ -5,7 +5,8 @@
 //! Beyond the contract's names, what says the same (`Forwarded`, `X-Real-IP`, ...) is dropped, and so is what makes a
 //! framework serve another path than the one that was judged (`X-Original-URL`, `X-Rewrite-URL`), and `Proxy`, which CGI
 //! programs take for their own configuration (CVE-2016-5385 and its kin). A method override is
-//! dropped unless it comes with POST, the one method on which frameworks are meant to heed it.
+//! dropped unless it comes with POST, the one method on which frameworks are meant to heed it; then the request was judged
+//! under both methods.
 
 use http::header::{COOKIE, HOST, HeaderName};
 use http::{HeaderValue, Method, Version};
@@ -78,12 +79,17 @@ pub fn clean(header: &mut RequestHeader) {
     let post = header.method == Method::POST;
     let ours = |name: &HeaderName| {
         let is = |list: &[&str]| list.iter().any(|owned| same(name.as_str(), owned));
-        is(&OWNED) || (!post && is(&OVERRIDES))
+        is(&OWNED) || (!post && is_override(name))
     };
     let doomed: Vec<HeaderName> = header.headers.keys().filter(|name| ours(name)).cloned().collect();
     for name in doomed {
         header.remove_header(&name);
     }
+}
+
+/// Whether a header has some applications take the request for one of another method.
+pub fn is_override(name: &HeaderName) -> bool {
+    OVERRIDES.iter().any(|owned| same(name.as_str(), owned))
 }
 
 /// Whether a name would be read as an owned one.

@@ -34,6 +34,8 @@ mod tunnel;
 mod upstream;
 
 #[cfg(test)]
+mod live_guard_tests;
+#[cfg(test)]
 mod live_support;
 #[cfg(test)]
 mod live_tests;

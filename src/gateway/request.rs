@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, StatusCode, Version, header};
 use ipnet::IpNet;
 use pingora::http::RequestHeader;
 
+use super::headers;
 use crate::base::{ClientAddr, Host};
 
 /// Header lines, at most; pingora itself stops at 256.
@@ -60,6 +61,10 @@ pub fn read(header: &RequestHeader, raw: &[u8], origin: Origin<'_>) -> Result<As
     if matches!(header.method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
         return Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, reason: "method" });
     }
+    // Methods are case-sensitive (RFC 9110 section 9.1), and servers that forget it would take `delete` for what no rule names.
+    if header.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
+        return Err(bad("method"));
+    }
     if header.headers.contains_key(header::TRANSFER_ENCODING) && names_content_length(raw) {
         return Err(bad("framing"));
     }
@@ -83,6 +88,27 @@ fn bounded(header: &RequestHeader) -> Result<(), Refusal> {
     }
     let bytes: usize = header.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if header.headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES { Err(too_large) } else { Ok(()) }
+}
+
+/// The method that a POST asks the application to take it for, which the request is to be judged under as well. With any other
+/// method such a header is not forwarded. Forms that say it in their body (`_method`) are beyond a gateway.
+///
+/// # Errors
+/// Where there are several, or one that is no method: which of them counts would be the application's choice.
+pub fn disguise(header: &RequestHeader) -> Result<Option<Method>, Refusal> {
+    if header.method != Method::POST {
+        return Ok(None);
+    }
+    let mut found: Option<Method> = None;
+    for (_, value) in header.headers.iter().filter(|(name, _)| headers::is_override(name)) {
+        let word = value.as_bytes().trim_ascii().to_ascii_uppercase();
+        let method = Method::from_bytes(&word).map_err(|_| bad("method_override"))?;
+        if found.as_ref().is_some_and(|other| *other != method) {
+            return Err(bad("method_override"));
+        }
+        found = Some(method);
+    }
+    Ok(found)
 }
 
 /// The one Host of a request; over HTTP/2 the `:authority`, which a Host beside it must repeat (RFC 9113 section 8.3.1).
@@ -160,6 +186,27 @@ mod tests {
         assert_eq!(status("GET", &format!("/{}", "a".repeat(20_000)), &host), 414);
         assert_eq!(status("GET", "/", &[("Host", "a"), ("X", &"y".repeat(70_000))]), 431);
         assert_eq!(status("GET", "/", &[[("Host", "a")].as_slice(), &[("X", "y"); 200]].concat()), 431);
+    }
+
+    #[test]
+    fn a_method_in_lower_case_is_refused() {
+        for method in ["get", "delete", "Post", "trace", "connect"] {
+            assert_eq!(status(method, "/", &[("Host", "a")]), 400, "{method}");
+        }
+        assert_eq!(status("PROPFIND", "/", &[("Host", "a")]), 200);
+    }
+
+    #[test]
+    fn a_disguised_method_is_found_in_every_spelling_or_refused() {
+        let told = |method, headers: &[(&str, &str)]| disguise(&request(method, "/", headers)).map(|m| m.map(|m| m.to_string()));
+        assert_eq!(told("POST", &[]), Ok(None));
+        for name in ["X-HTTP-Method-Override", "x_http_method", "X-Method_Override"] {
+            assert_eq!(told("POST", &[(name, " delete")]), Ok(Some("DELETE".into())), "{name}");
+            assert_eq!(told("GET", &[(name, "DELETE")]), Ok(None), "not forwarded");
+        }
+        for other in ["GET", "a b", "", "PUT,DELETE"] {
+            assert!(told("POST", &[("X-HTTP-Method", "DELETE"), ("X-HTTP-Method-Override", other)]).is_err(), "{other}");
+        }
     }
 
     #[test]
