@@ -1,8 +1,8 @@
-//! What pingora's proxy lacks at its edge: a deadline for the whole request header, and the end of requests whose session
+//! What pingora's proxy lacks at its edge: a deadline and a bound for the whole request header, and the end of requests whose session
 //! ended. Dropping pingora's future closes the connection, or resets the HTTP/2 stream.
 
 use std::future::{pending, poll_fn};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -21,6 +21,9 @@ use super::hooks::Gate;
 /// How long an idle connection is kept between requests.
 pub const IDLE: Duration = Duration::from_secs(60);
 
+/// How many bytes may come while a header is awaited: the largest header that is answered, and what may come along with it.
+const MAX_AWAITED: usize = 96 * 1024;
+
 tokio::task_local! {
     /// The line that a request came over. Not set in the tasks of HTTP/2 streams.
     static LINE: Arc<Line>;
@@ -29,11 +32,14 @@ tokio::task_local! {
 }
 
 /// How far a connection is: waiting for a header until a deadline, or serving.
+#[derive(Debug)]
 pub struct Line {
     opened: Instant,
     header_timeout: Duration,
     /// Milliseconds after `opened`; zero: serving.
     deadline: AtomicU64,
+    /// Bytes that came while the header is awaited.
+    awaited: AtomicUsize,
     served: AtomicBool,
     http2: AtomicBool,
 }
@@ -44,6 +50,7 @@ impl Line {
             opened: Instant::now(),
             header_timeout,
             deadline: AtomicU64::new(0),
+            awaited: AtomicUsize::new(0),
             served: AtomicBool::new(false),
             http2: AtomicBool::new(false),
         };
@@ -51,11 +58,32 @@ impl Line {
         Arc::new(line)
     }
 
-    /// A first header must be there within the timeout; a later one may also wait for the connection's idle time.
+    /// A first header must be there within the timeout; a later one may begin within the connection's idle time, and must be there
+    /// within the timeout from its first byte.
     fn awaits_header(&self) {
-        let idle = if self.served.load(Ordering::Relaxed) { IDLE } else { Duration::ZERO };
-        let deadline = self.opened.elapsed() + self.header_timeout + idle;
+        self.awaited.store(0, Ordering::Relaxed);
+        self.ends_in(self.header_timeout + if self.served.load(Ordering::Relaxed) { IDLE } else { Duration::ZERO });
+    }
+
+    fn ends_in(&self, wait: Duration) {
+        let deadline = self.opened.elapsed() + wait;
         self.deadline.store(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+    }
+
+    /// Whether the connection may be read from: not where more came than a header may have, and none was complete.
+    pub fn may_read(&self) -> bool {
+        self.deadline.load(Ordering::Relaxed) == 0 || self.awaited.load(Ordering::Relaxed) <= MAX_AWAITED
+    }
+
+    /// So many bytes were read.
+    pub fn has_read(&self, bytes: usize) {
+        if bytes == 0 || self.deadline.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let before = self.awaited.fetch_add(bytes, Ordering::Relaxed);
+        if before == 0 && self.served.load(Ordering::Relaxed) {
+            self.ends_in(self.header_timeout);
+        }
     }
 
     fn serves(&self) {
@@ -63,8 +91,8 @@ impl Line {
         self.deadline.store(0, Ordering::Relaxed);
     }
 
-    /// Ends when a deadline has passed. Kept as one sleeping timer for the connection, looked after when it fires, instead of
-    /// a timer for each request.
+    /// Ends when a deadline has passed, at the latest by half a header timeout more. Kept as one sleeping timer for the connection,
+    /// looked after when it fires, instead of a timer for each request.
     pub async fn overdue(&self) {
         loop {
             let deadline = self.deadline.load(Ordering::Relaxed);
@@ -72,7 +100,8 @@ impl Line {
             let wait = match Duration::from_millis(deadline) {
                 Duration::ZERO => self.header_timeout / 4,
                 deadline if deadline <= now => return,
-                deadline => deadline - now,
+                // A header may begin meanwhile, which brings the deadline nearer.
+                deadline => (deadline - now).min(self.header_timeout / 2),
             };
             tokio::time::sleep(wait.max(Duration::from_millis(10))).await;
         }
@@ -164,5 +193,34 @@ impl HttpServerApp for Edge {
 
     async fn http_cleanup(&self) {
         self.proxy.http_cleanup().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_count_while_a_header_is_awaited_and_only_then() {
+        let line = Line::new(Duration::from_secs(10));
+        line.has_read(MAX_AWAITED);
+        assert!(line.may_read());
+        line.has_read(1);
+        assert!(!line.may_read());
+        line.serves();
+        line.has_read(MAX_AWAITED * 2);
+        assert!(line.may_read(), "a body is not bounded");
+        line.awaits_header();
+        assert!(line.may_read(), "the next header begins anew");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_header_has_its_time_from_its_first_byte() {
+        let line = Line::new(Duration::from_millis(20));
+        line.serves();
+        line.awaits_header();
+        line.has_read(1);
+        std::thread::sleep(Duration::from_millis(25));
+        tokio::time::timeout(Duration::from_secs(1), line.overdue()).await.unwrap();
     }
 }

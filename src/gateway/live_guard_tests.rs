@@ -1,5 +1,9 @@
 //! What the gateway keeps out, as a client meets it: disguised methods, unknown addresses, floods.
 
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::live_support::*;
 use crate::config::Config;
 use crate::policy::{Level, Requirement, Route, Rule};
@@ -47,4 +51,14 @@ async fn a_rule_for_a_network_does_not_open_to_the_proxy_itself() {
     ] {
         assert!(get(&running, "/", headers).await.starts_with(&format!("HTTP/1.1 {status}")), "{headers}");
     }
+}
+
+#[tokio::test]
+async fn a_header_without_end_is_cut_off_by_its_size() {
+    let (_house, running) = gateway_with(Config::default());
+    let mut client = connect(&running).await;
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: ").await.unwrap();
+    let _ = client.write_all(&[b'x'; 200 * 1024]).await;
+    let cut = tokio::time::timeout(Duration::from_secs(5), client.read(&mut [0; 1])).await.expect("before the header's deadline");
+    assert_eq!(cut.unwrap_or(0), 0);
 }
