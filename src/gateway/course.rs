@@ -166,11 +166,29 @@ fn forward(session: &Session, asked: &Asked) -> Course {
     }
 }
 
-/// Takes away what an upstream sets under the gateway's names.
+/// Takes away what an upstream may not say on a host that has the gateway's pages too: cookies under the gateway's names, a service
+/// worker's wider scope, and a browsing context group that those pages, which ask for `same-origin`, would share with its scripts.
+///
+/// A service worker of a script at the root still has the whole host for its scope, and sees navigations to the portal: where an
+/// application is not trusted that far, it wants a host of its own (`docs/security.md`).
 ///
 /// # Errors
 /// None that is known; pingora's header type may refuse a value.
-pub fn drop_own_set_cookies(response: &mut ResponseHeader, context: &Context) -> Result<()> {
+pub fn tame(response: &mut ResponseHeader, context: &Context) -> Result<()> {
+    response.remove_header("service-worker-allowed");
+    let isolates = |value: &http::HeaderValue| {
+        let word = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        word.to_ascii_lowercase().starts_with(b"same-origin") && !word.eq_ignore_ascii_case(b"same-origin-allow-popups")
+    };
+    if response.headers.get_all(OPENER_POLICY).iter().any(isolates) {
+        response.insert_header(OPENER_POLICY, "same-origin-allow-popups")?;
+    }
+    drop_own_set_cookies(response, context)
+}
+
+const OPENER_POLICY: &str = "cross-origin-opener-policy";
+
+fn drop_own_set_cookies(response: &mut ResponseHeader, context: &Context) -> Result<()> {
     let own = &context.snapshot.cookies;
     let dropped: Vec<String> = response.headers.get_all(header::SET_COOKIE).iter().filter_map(|line| own.set_by(line)).collect();
     if dropped.is_empty() {

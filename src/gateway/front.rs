@@ -59,7 +59,7 @@ impl Snapshot {
 pub struct PortalContext {
     pub snapshot: Arc<Snapshot>,
     pub host: Host,
-    /// The Host as sent, port and all; checked.
+    /// The Host in its comparable form, with the port as sent.
     pub authority: String,
     /// Whether the client speaks HTTPS, to us or to a trusted proxy.
     pub secure: bool,

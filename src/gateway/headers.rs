@@ -8,7 +8,7 @@
 //! dropped unless it comes with POST, the one method on which frameworks are meant to heed it; then the request was judged
 //! under both methods.
 
-use http::header::{COOKIE, HOST, HeaderName};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName};
 use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
@@ -54,6 +54,8 @@ pub struct Outgoing<'a> {
     pub person: Option<&'a Person>,
     pub request_id: &'a str,
     pub cookies: &'a OwnCookies,
+    /// The version in which the client sent it.
+    pub version: Version,
 }
 
 /// Takes the client's copies away and writes the gateway's values. To be called last, after `Connection:` was heeded.
@@ -63,7 +65,8 @@ pub struct Outgoing<'a> {
 pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
     let chain = out.asked.trusted.then(|| request::forwarded_for(&header.headers)).flatten();
     clean(header);
-    drop_own_cookies(header, out.cookies);
+    drop_own_cookies(header, out.cookies, out.version == Version::HTTP_2);
+    collapse_lengths(header);
     let peer = out.asked.peer.to_canonical();
     let forwarded = chain.map_or_else(|| peer.to_string(), |chain| format!("{chain}, {peer}"));
     set(header, "X-Forwarded-For", forwarded.as_bytes())?;
@@ -98,12 +101,21 @@ fn same(name: &str, owned: &str) -> bool {
     name.len() == owned.len() && name.bytes().zip(owned.bytes()).all(|(a, b)| dashed(a) == b)
 }
 
+/// Equal Content-Length lines become one (RFC 9110 section 8.6); others were refused.
+fn collapse_lengths(header: &mut RequestHeader) {
+    let mut lines = header.headers.get_all(CONTENT_LENGTH).iter();
+    if let (Some(first), Some(_)) = (lines.next(), lines.next()) {
+        let first = first.clone();
+        let _ = header.insert_header(CONTENT_LENGTH, first);
+    }
+}
+
 /// Cookie lines without our cookies. HTTP/2 may have split one line into many, which HTTP/1 wants back as one (RFC 9113
 /// section 8.2.3).
-fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies) {
+fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies, crumbs: bool) {
     let lines: Vec<(HeaderValue, Option<Vec<u8>>)> =
         header.headers.get_all(COOKIE).iter().map(|line| (line.clone(), own.without_own(line))).collect();
-    let join = lines.len() > 1 && header.uri.authority().is_some();
+    let join = lines.len() > 1 && crumbs;
     if !join && lines.iter().all(|(_, changed)| changed.is_none()) {
         return;
     }

@@ -153,6 +153,7 @@ impl ProxyHttp for Gate {
             person: judge::person(admission).map(AsRef::as_ref),
             request_id: &context.request_id,
             cookies: &context.snapshot.cookies,
+            version: session.req_header().version,
         };
         headers::rewrite(request, &outgoing).map_err(|_| respond::internal("an identity that cannot be sent"))?;
         let trailers = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"trailers");
@@ -163,7 +164,7 @@ impl ProxyHttp for Gate {
     }
 
     async fn upstream_response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
-        course::drop_own_set_cookies(response, context)
+        course::tame(response, context)
     }
 
     async fn response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {

@@ -62,3 +62,25 @@ async fn a_header_without_end_is_cut_off_by_its_size() {
     let cut = tokio::time::timeout(Duration::from_secs(5), client.read(&mut [0; 1])).await.expect("before the header's deadline");
     assert_eq!(cut.unwrap_or(0), 0);
 }
+
+#[tokio::test]
+async fn the_upstream_gets_the_host_that_was_judged() {
+    let app = mirror().await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let answer = ask(&running, "GET / HTTP/1.1\r\nHost: A.Example.:8080\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.contains("Host: a.example:8080\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_application_does_not_join_the_portals_pages() {
+    let app = upstream(|mut stream| async move {
+        read_head(&mut stream).await;
+        let head = "HTTP/1.1 200 OK\r\nCross-Origin-Opener-Policy: same-origin-plus-COEP; report-to=\"x\"\r\nService-Worker-Allowed: /\r\n";
+        let _ = stream.write_all(format!("{head}Connection: close\r\nContent-Length: 0\r\n\r\n").as_bytes()).await;
+    })
+    .await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let answer = get(&running, "/", "").await.to_lowercase();
+    assert!(answer.contains("cross-origin-opener-policy: same-origin-allow-popups\r\n"), "{answer}");
+    assert!(!answer.contains("plus-coep") && !answer.contains("service-worker-allowed"), "{answer}");
+}

@@ -104,7 +104,7 @@ async fn relay(session: &mut Session, context: &mut Context, response: Answered)
     let timeout = read_timeout(context).unwrap_or_default();
     let (parts, mut body) = response.into_parts();
     let mut header = head(&parts, &body, session.req_header().version)?;
-    course::drop_own_set_cookies(&mut header, context)?;
+    course::tame(&mut header, context)?;
     context.ends(Outcome::Forwarded, "");
     let downstream = &mut session.downstream_session;
     downstream.write_response_header(Box::new(header)).await?;

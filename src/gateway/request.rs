@@ -21,7 +21,7 @@ const MAX_TARGET: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Asked {
     pub host: Host,
-    /// The Host as sent, port and all.
+    /// The Host in its comparable form, with the port as sent.
     pub authority: String,
     pub method: Method,
     pub client: ClientAddr,
@@ -65,15 +65,16 @@ pub fn read(header: &RequestHeader, raw: &[u8], origin: Origin<'_>) -> Result<As
     if header.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
         return Err(bad("method"));
     }
-    if header.headers.contains_key(header::TRANSFER_ENCODING) && names_content_length(raw) {
+    if (header.headers.contains_key(header::TRANSFER_ENCODING) && names_content_length(raw)) || !is_one_length(header) {
         return Err(bad("framing"));
     }
     let target = header.raw_path();
     if !target.starts_with(b"/") {
         return Err(bad("target_form"));
     }
-    let authority = authority(header)?;
-    let host = Host::parse(authority.as_bytes()).map_err(|_| bad("host"))?;
+    let sent = authority(header)?;
+    let host = Host::parse(sent.as_bytes()).map_err(|_| bad("host"))?;
+    let authority = comparable(&host, &sent);
     let trusted = ClientAddr::new(origin.peer).is_in(origin.trusted_proxies);
     let chain = trusted.then(|| forwarded_for(&header.headers)).flatten();
     let client = ClientAddr::resolve(origin.peer, chain.as_deref(), origin.trusted_proxies);
@@ -124,6 +125,20 @@ fn authority(header: &RequestHeader) -> Result<String, Refusal> {
         (Some(a), _) | (None, Some(a)) => Ok(a.to_owned()),
         (None, None) => Err(bad("host")),
     }
+}
+
+/// The authority with the host in the form in which routes compare it, so that an upstream does not read another into it: lower
+/// case, no trailing dot, the port as it was sent.
+fn comparable(host: &Host, sent: &str) -> String {
+    let port = sent.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
+}
+
+/// No Content-Length, or the same number in every line (RFC 9112 section 6.3).
+fn is_one_length(header: &RequestHeader) -> bool {
+    let mut lines = header.headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lines.next() else { return true };
+    first.as_bytes().iter().all(u8::is_ascii_digit) && lines.all(|other| other == first)
 }
 
 /// Whether the header as received had a Content-Length; pingora drops it where a Transfer-Encoding stands beside it.
@@ -215,6 +230,30 @@ mod tests {
         let raw = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-LENGTH: 4\r\n\r\n";
         assert_eq!(read_from("192.0.2.1", &header, raw).err().unwrap().reason, "framing");
         assert!(read_from("192.0.2.1", &header, b"POST / HTTP/1.1\r\nX: content-length: 4\r\n\r\n").is_ok());
+    }
+
+    #[test]
+    fn one_length_counts() {
+        let lengths = |values: &[&str]| {
+            let lines: Vec<_> = values.iter().map(|v| ("Content-Length", *v)).chain([("Host", "a")]).collect();
+            status("POST", "/", &lines)
+        };
+        assert_eq!((lengths(&["5"]), lengths(&["5", "5"])), (200, 200));
+        for bad in [["5", "6"], ["5", "05"], ["5, 5", "5, 5"], ["+5", "+5"]] {
+            assert_eq!(lengths(&bad), 400, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_authority_is_the_host_that_is_judged() {
+        for (sent, authority) in [
+            ("A.Example.:8080", "a.example:8080"),
+            ("a.example", "a.example"),
+            ("[2001:DB8::1]", "[2001:db8::1]"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
+            assert_eq!(read_from("192.0.2.1", &request("GET", "/", &[("Host", sent)]), b"").unwrap().authority, authority);
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ async fn open(session: &mut Session, context: &mut Context, response: Answered) 
     {
         header.append_header(name.clone(), value.clone())?;
     }
-    course::drop_own_set_cookies(&mut header, context)?;
+    course::tame(&mut header, context)?;
     let Ok(upgraded) = hyper::upgrade::on(response).await else {
         return respond::refuse(session, context, StatusCode::BAD_GATEWAY, Outcome::Failed, "upstream_answer").await;
     };
@@ -182,7 +182,7 @@ async fn relay(session: &mut Session, context: &mut Context, response: Answered)
     for (name, value) in parts.headers.iter().filter(|(name, _)| !HOP_BY_HOP.contains(&name.as_str()) && *name != header::UPGRADE) {
         header.append_header(name.clone(), value.clone())?;
     }
-    course::drop_own_set_cookies(&mut header, context)?;
+    course::tame(&mut header, context)?;
     context.ends(Outcome::Forwarded, "");
     let headers = header.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     respond::write(session, context, Answer { status: parts.status, headers, body: body.to_bytes() }).await
