@@ -165,11 +165,15 @@ async fn sweep(app: std::sync::Weak<App>) {
 
 impl Visitor for LiveSession {
     fn identity(&self) -> Identity {
-        Self::identity(self)
+        Self::identity(self.latest())
     }
 
     fn is_ended(&self) -> bool {
-        Self::is_ended(self)
+        Self::is_ended(self.latest())
+    }
+
+    fn touch(&self, now: Time) {
+        Self::touch(self.latest(), now);
     }
 }
 

@@ -242,7 +242,7 @@ async fn a_form_outlives_its_session_and_arrives_once_byte_for_byte() {
         "Cookie: theirs=1",
         "Referer: http://a.example/.vestibule/resume",
     ] {
-        assert_eq!(head.matches(&format!("{line}\r\n")).count(), 1, "{line} in {head}");
+        assert_eq!(head.matches(&format!("\r\n{line}\r\n")).count(), 1, "{line} in {head}");
     }
     assert!(head.contains("Content-Type: application/x-www-form-urlencoded\r\n"), "{head}");
     assert!(town.get(&page, &alice.cookie()).await.starts_with("HTTP/1.1 404"));

@@ -1,10 +1,8 @@
 //! What pingora's proxy lacks at its edge: a deadline and a bound for the whole request header, and the end of requests whose session
 //! ended. Dropping pingora's future closes the connection, or resets the HTTP/2 stream.
 
-use std::future::{pending, poll_fn};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -15,8 +13,9 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::sync::watch;
 
-use super::front::Visitor;
 use super::hooks::Gate;
+use super::recall::{Roll, Slot};
+use super::tenure::Tenure;
 
 /// How long an idle connection is kept between requests.
 pub const IDLE: Duration = Duration::from_secs(60);
@@ -27,7 +26,7 @@ const MAX_AWAITED: usize = 96 * 1024;
 tokio::task_local! {
     /// The line that a request came over. Not set in the tasks of HTTP/2 streams.
     static LINE: Arc<Line>;
-    /// The request's place for the session that admitted it.
+    /// The request's place on the roll of those that may be called back.
     static SLOT: Arc<Slot>;
 }
 
@@ -118,48 +117,28 @@ pub fn header_is_read() {
     let _ = LINE.try_with(|line| line.serves());
 }
 
-/// The request goes on in the name of a session: it is to be cut when that ends.
-pub fn depends_on(visitor: Arc<dyn Visitor>, revocations: watch::Receiver<u64>) {
-    let _ = SLOT.try_with(|slot| slot.fill(visitor, revocations));
-}
-
-type Watched = (Arc<dyn Visitor>, watch::Receiver<u64>);
-
-#[derive(Default)]
-struct Slot(Mutex<Option<Watched>>);
-
-impl Slot {
-    fn fill(&self, visitor: Arc<dyn Visitor>, revocations: watch::Receiver<u64>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((visitor, revocations));
-    }
-
-    fn take(&self) -> Option<Watched> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Ends when the session in the slot has ended. The slot is filled while the request's own future is polled, just before
-    /// this one is, so that nobody has to wake it.
-    async fn revoked(&self) {
-        let (visitor, mut revocations) = poll_fn(|_| self.take().map_or(Poll::Pending, Poll::Ready)).await;
-        while !visitor.is_ended() {
-            if revocations.changed().await.is_err() {
-                pending::<()>().await;
-            }
-        }
-    }
+/// The request was admitted on this: it is to be cut when that no longer holds.
+pub fn depends_on(tenure: Arc<Tenure>) {
+    let _ = SLOT.try_with(|slot| slot.fill(tenure));
 }
 
 /// pingora's proxy with the two guards around it.
 pub struct Edge {
     proxy: Arc<HttpProxy<Gate>>,
     options: HttpServerOptions,
+    roll: Arc<Roll>,
 }
 
 impl Edge {
     pub fn new(proxy: HttpProxy<Gate>) -> Self {
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(IDLE);
-        Self { proxy: Arc::new(proxy), options }
+        Self { proxy: Arc::new(proxy), options, roll: Arc::default() }
+    }
+
+    /// Calls requests back at each piece of news; ends with its sender.
+    pub async fn follow(&self, news: watch::Receiver<u64>) {
+        Arc::clone(&self.roll).follow(news).await;
     }
 }
 
@@ -167,7 +146,7 @@ impl Edge {
 impl HttpServerApp for Edge {
     async fn process_new_http(self: &Arc<Self>, session: ServerSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
         let _ = LINE.try_with(|line| line.awaits_header());
-        let slot = Arc::new(Slot::default());
+        let slot = Slot::new(&self.roll);
         let served = SLOT.scope(Arc::clone(&slot), self.proxy.process_new_http(session, shutdown));
         tokio::select! {
             biased;

@@ -27,7 +27,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The hooks of one shard.
 pub struct Gate {
-    front: Arc<dyn Front>,
+    /// The shard's own handle of the front that all share.
+    front: Arc<Arc<dyn Front>>,
     /// What this shard's request ids begin with, and how many there were.
     prefix: String,
     count: AtomicU64,
@@ -35,7 +36,7 @@ pub struct Gate {
 
 impl Gate {
     pub fn new(front: Arc<dyn Front>, prefix: String) -> Self {
-        Self { front, prefix, count: AtomicU64::new(0) }
+        Self { front: Arc::new(front), prefix, count: AtomicU64::new(0) }
     }
 
     /// Carries out what was decided of a request. `false`: pingora forwards it.

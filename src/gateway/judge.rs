@@ -51,10 +51,17 @@ pub fn judge(snapshot: &Snapshot, asked: &Asked, path: &Path<'_>, who: Option<&I
 }
 
 /// Decides a request that its application may take for one of another method: both must admit.
-pub fn judge_both(other: &Method, snapshot: &Snapshot, asked: &Asked, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
-    let first = match judge(snapshot, asked, path, who, now) {
-        Verdict::Admit(admission) => admission,
-        stopped => return stopped,
+pub fn judge_both(
+    disguise: Option<&Method>,
+    snapshot: &Snapshot,
+    asked: &Asked,
+    path: &Path<'_>,
+    who: Option<&Identity>,
+    now: Time,
+) -> Verdict {
+    let (first, other) = match (judge(snapshot, asked, path, who, now), disguise) {
+        (Verdict::Admit(admission), Some(other)) => (admission, other),
+        (verdict, _) => return verdict,
     };
     match judge_as(other, snapshot, asked, path, who, now) {
         // The route is the same; the identity goes out where either method wants it.

@@ -48,7 +48,16 @@ impl Shard {
             };
             loops.spawn(Arc::clone(&self).accept(listener, acceptor));
         }
-        while loops.join_next().await.is_some() {}
+        let news = self.front.revocations();
+        let serve = async { while loops.join_next().await.is_some() {} };
+        let follow = async {
+            self.edge.follow(news).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = serve => (),
+            () = follow => (),
+        }
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener, acceptor: Option<Arc<Acceptor>>) {

@@ -251,11 +251,11 @@ impl Services {
         if !self.store.put_session(&record, replaces.map(|old| old.id)).await? {
             return Err(Refused::Gone);
         }
-        if let Some(old) = replaces {
-            self.live.end(old.id, EndReason::SignedOut);
-        }
         let id = record.id;
-        self.live.insert(record, account);
+        let session = self.live.insert(record, account);
+        if let Some(old) = replaces {
+            self.live.replace(old.id, &session);
+        }
         // A change of the account between the write and here was not told to a session that was not there yet.
         let current = self.store.account(account.id).await?;
         self.live.account_changed(account.id, current.as_ref());
