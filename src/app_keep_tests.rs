@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::account::{Account, OtpEnrolment};
+use crate::account::OtpEnrolment;
 use crate::factor::Method;
 use crate::gateway::{Listener, Running, Settings, start};
 use crate::session::EndReason;
