@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
+use crate::account::Account;
 use crate::base::{Clock, SessionId, Time, UserId};
 use crate::config::Config;
 use crate::gateway::{AccessRecord, ErrorPage, Front, Keeping, Lookup, PortalAnswer, PortalContext, Snapshot, Visitor};
@@ -37,7 +38,10 @@ pub struct App {
     pub services: Arc<Services>,
     pub telemetry: Arc<Telemetry>,
     snapshot: ArcSwap<Snapshot>,
-    router: Router,
+    /// The portal, and the prefix that it is made for.
+    router: ArcSwap<(String, Router)>,
+    /// The configuration of the start.
+    started: Arc<Config>,
     /// Where everything runs that is not a forwarded request.
     work: Handle,
 }
@@ -70,9 +74,9 @@ impl App {
         services.watch_accounts();
         work.spawn(services.clone().read_directory());
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
-        let router = portal::router(Arc::new(Portal { services: services.clone() }), &config.portal.prefix);
-        let snapshot = ArcSwap::from_pointee(Snapshot::new(config, policy)?);
-        let app = Arc::new(Self { services, telemetry: Arc::new(Telemetry::new()?), snapshot, router, work });
+        let router = ArcSwap::from_pointee(router(&services, &config));
+        let snapshot = ArcSwap::from_pointee(Snapshot::new(config.clone(), policy)?);
+        let app = Arc::new(Self { services, telemetry: Arc::new(Telemetry::new()?), snapshot, router, started: config, work });
         app.work.spawn(delete_ended(app.services.clone(), ended));
         app.work.spawn(sweep(Arc::downgrade(&app)));
         if let Some(changes) = app.services.store.kv().changes() {
@@ -81,22 +85,44 @@ impl App {
         Ok(app)
     }
 
-    /// Puts another checked configuration in force: routes and policy, limits of sessions, what users may enrol.
+    /// Puts another checked configuration in force: routes and policy, the portal's prefix, limits of sessions, what users may enrol.
+    /// Returns warnings: keys that were changed and count at the next start only.
     ///
     /// # Errors
-    /// Where an upstream's certificates cannot be used; then nothing has changed.
-    pub async fn reconfigure(&self, config: Arc<Config>) -> anyhow::Result<()> {
+    /// Where an upstream's certificates cannot be used, or the accounts of those who are signed in cannot be read; then nothing has changed.
+    pub async fn reconfigure(&self, config: Arc<Config>) -> anyhow::Result<Vec<String>> {
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let snapshot = Snapshot::new(config.clone(), policy)?;
+        let router = router(&self.services, &config);
+        let accounts = self.signed_in().await?;
+        let fixed = self.started.fixed_until_restart(&config);
         self.services.live.reconfigure(config.session.clone(), config.mfa.clone());
         self.services.reconfigure(config);
+        self.router.store(Arc::new(router));
         self.snapshot.store(Arc::new(snapshot));
-        for user in self.services.live.users() {
-            let account = self.services.store.account(user).await?;
-            self.services.live.account_changed(user, account.as_ref());
+        self.judge_again(accounts);
+        // Whoever came or changed between the reading and the swap; the store has just answered, and theirs is a moment's work.
+        match self.signed_in().await {
+            Ok(accounts) => self.judge_again(accounts),
+            Err(e) => tracing::error!(error = %e, "accounts that changed during the reload keep the old settings until they change again"),
         }
         self.services.live.recheck();
-        Ok(())
+        Ok(fixed.into_iter().map(|key| format!("{key} was changed and counts from the next start on")).collect())
+    }
+
+    /// The accounts of those who have sessions.
+    async fn signed_in(&self) -> anyhow::Result<Vec<(UserId, Option<Account>)>> {
+        let mut accounts = Vec::new();
+        for user in self.services.live.users() {
+            accounts.push((user, self.services.store.account(user).await?));
+        }
+        Ok(accounts)
+    }
+
+    fn judge_again(&self, accounts: Vec<(UserId, Option<Account>)>) {
+        for (user, account) in accounts {
+            self.services.live.account_changed(user, account.as_ref());
+        }
     }
 
     pub fn config(&self) -> Arc<Config> {
@@ -154,11 +180,15 @@ async fn sweep(app: std::sync::Weak<App>) {
 
 impl Visitor for LiveSession {
     fn identity(&self) -> Identity {
-        Self::identity(self)
+        Self::identity(self.latest())
     }
 
     fn is_ended(&self) -> bool {
-        Self::is_ended(self)
+        Self::is_ended(self.latest())
+    }
+
+    fn touch(&self, now: Time) {
+        Self::touch(self.latest(), now);
     }
 }
 
@@ -199,7 +229,13 @@ impl Front for App {
     }
 
     fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer {
-        let answer = self.work.spawn(answer(self.router.clone(), request, context));
+        // A request keeps the configuration that it came under: after a reload it may be another than the router's.
+        let current = self.router.load();
+        let router = match &**current {
+            (prefix, portal) if *prefix == context.snapshot.config.portal.prefix => portal.clone(),
+            _ => router(&self.services, &context.snapshot.config).1,
+        };
+        let answer = self.work.spawn(answer(router, request, context));
         Box::pin(async move { answer.await.unwrap_or_else(|_| unavailable()) })
     }
 
@@ -225,6 +261,13 @@ impl Front for App {
             self.services.observed.note(record.route.unwrap_or_default(), record.user, reason);
         }
     }
+}
+
+/// The portal below a configuration's prefix.
+fn router(services: &Arc<Services>, config: &Config) -> (String, Router) {
+    let prefix = config.portal.prefix.clone();
+    let router = portal::router(Arc::new(Portal { services: services.clone() }), &prefix);
+    (prefix, router)
 }
 
 async fn answer(router: Router, request: http::Request<Bytes>, context: PortalContext) -> http::Response<Bytes> {

@@ -114,8 +114,10 @@ async fn reload(app: &App, source: &ConfigSource) -> anyhow::Result<String> {
         let loaded = source.load().map_err(|problems| anyhow::anyhow!("{problems}"))?;
         prove(app, &loaded.config).await?;
         let routes = loaded.config.routes.len();
-        app.reconfigure(Arc::new(loaded.config)).await?;
-        Ok::<_, anyhow::Error>(format!("reloaded: {routes} routes"))
+        let warnings = app.reconfigure(Arc::new(loaded.config)).await?;
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let said = std::iter::once(format!("reloaded: {routes} routes")).chain(warnings).collect::<Vec<_>>();
+        Ok::<_, anyhow::Error>(said.join("; "))
     };
     let outcome = swapped.await;
     app.telemetry.metrics.reloaded(outcome.is_ok(), app.services.now());

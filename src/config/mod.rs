@@ -17,6 +17,7 @@ mod pem;
 mod problem;
 mod secret;
 mod section;
+mod standing;
 mod terms;
 #[cfg(test)]
 mod tests;

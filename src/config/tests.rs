@@ -269,3 +269,10 @@ proptest! {
         let _ = read_with(SAMPLE, &[(&name, &value)]);
     }
 }
+
+#[test]
+fn a_mapped_network_is_the_ipv4_network() {
+    let text = format!("[server]\ntrusted_proxies = [\"::ffff:10.0.0.0/104\", \"::ffff:192.0.2.1\", \"2001:db8::/32\"]\n{ROUTE}");
+    let networks: Vec<String> = read(&text).unwrap().config.server.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]);
+}

@@ -170,7 +170,16 @@ pub(super) fn network(entry: &Entry) -> Result<IpNet, Fault> {
     if network.trunc() != network {
         return Err(Fault::new(format!("“{text}” has host bits set"), format!("write {}", network.trunc())));
     }
-    Ok(network)
+    Ok(canonical(network))
+}
+
+/// An IPv4-mapped network as the IPv4 network that it is: clients' addresses are compared in that form.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    mapped.and_then(|(address, length)| IpNet::new(address.into(), length).ok()).unwrap_or(network)
 }
 
 /// A host name without port, in its comparable form; not an address.

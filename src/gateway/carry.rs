@@ -68,6 +68,7 @@ pub fn outgoing(header: &RequestHeader, context: &Context) -> Result<RequestHead
         person: judge::person(admission).map(AsRef::as_ref),
         request_id: &context.request_id,
         cookies: &context.snapshot.cookies,
+        version: header.version,
     };
     headers::rewrite(&mut outgoing, &out).map_err(|_| INTERNAL)?;
     Ok(outgoing)

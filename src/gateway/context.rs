@@ -7,20 +7,24 @@ use std::time::Instant;
 use super::front::{AccessRecord, Front, Outcome, Snapshot};
 use super::judge::{self, Admission};
 use super::request::Asked;
+use super::tenure::Tenure;
 use super::upstream::Pool;
 use crate::base::Time;
+use crate::policy::Person;
 
 /// The state of one request.
 pub struct Context {
-    front: Arc<dyn Front>,
+    front: Arc<Arc<dyn Front>>,
     started: Instant,
     pub at: Time,
     pub snapshot: Arc<Snapshot>,
     pub request_id: String,
     pub navigation: bool,
-    pub asked: Option<Asked>,
+    pub asked: Option<Arc<Asked>>,
     /// The upstream hooks do nothing without it.
     pub admission: Option<Admission>,
+    /// What the admission rests on, for as long as it is used.
+    pub tenure: Option<Arc<Tenure>>,
     /// The session cookie that came is no good: expire it on the answer.
     pub expire_cookie: bool,
     pub pool: Option<Arc<Pool>>,
@@ -34,7 +38,7 @@ pub struct Story {
     pub method: http::Method,
     pub path: String,
     pub route: Option<Arc<str>>,
-    pub user: Option<String>,
+    pub user: Option<Arc<Person>>,
     pub status: u16,
     pub outcome: Outcome,
     pub reason: &'static str,
@@ -44,7 +48,7 @@ pub struct Story {
 }
 
 impl Context {
-    pub fn new(front: Arc<dyn Front>, request_id: String) -> Self {
+    pub fn new(front: Arc<Arc<dyn Front>>, request_id: String) -> Self {
         let story = Story {
             method: http::Method::GET,
             path: String::new(),
@@ -66,6 +70,7 @@ impl Context {
             navigation: false,
             asked: None,
             admission: None,
+            tenure: None,
             expire_cookie: false,
             pool: None,
             tried: Vec::new(),
@@ -74,6 +79,11 @@ impl Context {
     }
 
     pub fn front(&self) -> &Arc<dyn Front> {
+        &self.front
+    }
+
+    /// The same by the shard's own handle: sharing that one touches no memory of the other shards.
+    pub const fn shared_front(&self) -> &Arc<Arc<dyn Front>> {
         &self.front
     }
 
@@ -97,7 +107,7 @@ impl Context {
             host: self.asked.as_ref().map(|a| &a.host),
             path: &self.story.path,
             route: self.story.route.as_deref(),
-            user: self.story.user.as_deref(),
+            user: self.story.user.as_ref().map(|person| person.name.as_str()),
             status: self.story.status,
             outcome: self.story.outcome,
             reason: self.story.reason,

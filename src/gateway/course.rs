@@ -12,8 +12,8 @@ use super::cookies::Presented;
 use super::front::{Lookup, Outcome, Visitor};
 use super::judge::{self, Path, Portal, Reason, Route, Verdict};
 use super::request::{self, Asked, Origin};
-use super::tenure::Tenure;
-use super::{answer, edge, tunnel};
+use super::tenure::{Seen, Tenure};
+use super::{answer, edge, handshake, tunnel};
 use crate::policy::Identity;
 
 /// The way a request takes.
@@ -49,7 +49,7 @@ pub fn plot(session: &Session, context: &mut Context) -> Course {
     context.story.method = header.method.clone();
     context.story.path = String::from_utf8_lossy(header.raw_path().split(|b| *b == b'?').next().unwrap_or_default()).into_owned();
     let asked = match read(session, context) {
-        Ok(asked) => asked,
+        Ok(asked) => Arc::new(asked),
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
     };
     let path = match judge::path(header.raw_path()) {
@@ -117,22 +117,30 @@ fn recognise(session: &Session, context: &mut Context, asked: &Asked) -> Came {
     }
 }
 
-fn decide(session: &Session, context: &mut Context, asked: &Asked, path: &Path<'_>, (token, visitor): Came) -> Course {
+fn decide(session: &Session, context: &mut Context, asked: &Arc<Asked>, path: &Path<'_>, (token, visitor): Came) -> Course {
     let identity: Option<Identity> = visitor.as_ref().map(|v| v.identity());
-    context.story.user = identity.as_ref().map(|i| i.person.name.clone());
-    match judge::judge(&context.snapshot, asked, path, identity.as_ref(), context.at) {
+    context.story.user = identity.as_ref().map(|i| Arc::clone(&i.person));
+    let disguise = match request::disguise(session.req_header()) {
+        Ok(disguise) => disguise,
+        Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
+    };
+    match judge::judge_both(disguise.as_ref(), &context.snapshot, asked, path, identity.as_ref(), context.at) {
         Verdict::Admit(admission) => {
             let route = judge::route(&admission);
             context.story.route = Some(Arc::clone(&route.name));
             context.pool = context.snapshot.upstreams.of(route).cloned();
-            if let Some(visitor) = visitor.filter(|_| judge::person(&admission).is_some()) {
-                let header = session.req_header();
-                let visitor: Arc<dyn Visitor> = match tunnel::is_wanted(header) {
-                    true => Tenure::new(visitor, context.front(), asked, header.raw_path()),
-                    false => visitor,
-                };
-                edge::depends_on(visitor, context.front().revocations());
-            }
+            let named = judge::person(&admission).is_some();
+            let tenure = Arc::new(Tenure {
+                seen: Seen::new(&context.snapshot, identity.as_ref().filter(|_| named)),
+                visitor: visitor.filter(|_| named),
+                front: Arc::clone(context.shared_front()),
+                asked: Arc::clone(asked),
+                target: path.as_sent().as_bytes().to_vec(),
+                disguise,
+                at: context.at,
+            });
+            edge::depends_on(Arc::clone(&tenure));
+            context.tenure = Some(tenure);
             context.admission = Some(admission);
             forward(session, asked)
         }
@@ -151,20 +159,41 @@ fn decide(session: &Session, context: &mut Context, asked: &Asked, path: &Path<'
 
 fn forward(session: &Session, asked: &Asked) -> Course {
     let header = session.req_header();
-    if !tunnel::is_wanted(header) {
+    if !handshake::is_wanted(header) {
         return Course::Forward;
     }
-    match tunnel::check_origin(header, &asked.authority, asked.secure) {
+    if let Err(reason) = tunnel::check_origin(header, &asked.authority, asked.secure) {
+        return stop(StatusCode::FORBIDDEN, Outcome::Forbidden, reason);
+    }
+    match handshake::check_request(&header.headers) {
         Ok(()) => Course::Tunnel,
-        Err(reason) => stop(StatusCode::FORBIDDEN, Outcome::Forbidden, reason),
+        Err(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
     }
 }
 
-/// Takes away what an upstream sets under the gateway's names.
+/// Takes away what an upstream may not say on a host that has the gateway's pages too: cookies under the gateway's names, a service
+/// worker's wider scope, and a browsing context group that those pages, which ask for `same-origin`, would share with its scripts.
+///
+/// A service worker of a script at the root still has the whole host for its scope, and sees navigations to the portal: where an
+/// application is not trusted that far, it wants a host of its own (`docs/security.md`).
 ///
 /// # Errors
 /// None that is known; pingora's header type may refuse a value.
-pub fn drop_own_set_cookies(response: &mut ResponseHeader, context: &Context) -> Result<()> {
+pub fn tame(response: &mut ResponseHeader, context: &Context) -> Result<()> {
+    response.remove_header("service-worker-allowed");
+    let isolates = |value: &http::HeaderValue| {
+        let word = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        word.to_ascii_lowercase().starts_with(b"same-origin") && !word.eq_ignore_ascii_case(b"same-origin-allow-popups")
+    };
+    if response.headers.get_all(OPENER_POLICY).iter().any(isolates) {
+        response.insert_header(OPENER_POLICY, "same-origin-allow-popups")?;
+    }
+    drop_own_set_cookies(response, context)
+}
+
+const OPENER_POLICY: &str = "cross-origin-opener-policy";
+
+fn drop_own_set_cookies(response: &mut ResponseHeader, context: &Context) -> Result<()> {
     let own = &context.snapshot.cookies;
     let dropped: Vec<String> = response.headers.get_all(header::SET_COOKIE).iter().filter_map(|line| own.set_by(line)).collect();
     if dropped.is_empty() {

@@ -23,8 +23,11 @@ use crate::service::kept::Form;
 /// A live session, as far as the gateway needs it.
 pub trait Visitor: Send + Sync + 'static {
     fn identity(&self) -> Identity;
-    /// Whether it has been revoked, has timed out or was replaced. Read at each revocation while a request of it is under way.
+    /// Whether it has been revoked or has timed out, or the session that replaced it has. Read at each piece of news while a request of it
+    /// is under way.
     fn is_ended(&self) -> bool;
+    /// It is in use: a tunnel of it moved bytes.
+    fn touch(&self, _now: Time) {}
 }
 
 /// What a session cookie's value turned out to be.
@@ -59,7 +62,7 @@ impl Snapshot {
 pub struct PortalContext {
     pub snapshot: Arc<Snapshot>,
     pub host: Host,
-    /// The Host as sent, port and all; checked.
+    /// The Host in its comparable form, with the port as sent.
     pub authority: String,
     /// Whether the client speaks HTTPS, to us or to a trusted proxy.
     pub secure: bool,

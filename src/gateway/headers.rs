@@ -5,9 +5,10 @@
 //! Beyond the contract's names, what says the same (`Forwarded`, `X-Real-IP`, ...) is dropped, and so is what makes a
 //! framework serve another path than the one that was judged (`X-Original-URL`, `X-Rewrite-URL`), and `Proxy`, which CGI
 //! programs take for their own configuration (CVE-2016-5385 and its kin). A method override is
-//! dropped unless it comes with POST, the one method on which frameworks are meant to heed it.
+//! dropped unless it comes with POST, the one method on which frameworks are meant to heed it; then the request was judged
+//! under both methods.
 
-use http::header::{COOKIE, HOST, HeaderName};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName};
 use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
@@ -53,6 +54,8 @@ pub struct Outgoing<'a> {
     pub person: Option<&'a Person>,
     pub request_id: &'a str,
     pub cookies: &'a OwnCookies,
+    /// The version in which the client sent it.
+    pub version: Version,
 }
 
 /// Takes the client's copies away and writes the gateway's values. To be called last, after `Connection:` was heeded.
@@ -62,7 +65,8 @@ pub struct Outgoing<'a> {
 pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
     let chain = out.asked.trusted.then(|| request::forwarded_for(&header.headers)).flatten();
     clean(header);
-    drop_own_cookies(header, out.cookies);
+    drop_own_cookies(header, out.cookies, out.version == Version::HTTP_2);
+    collapse_lengths(header);
     let peer = out.asked.peer.to_canonical();
     let forwarded = chain.map_or_else(|| peer.to_string(), |chain| format!("{chain}, {peer}"));
     set(header, "X-Forwarded-For", forwarded.as_bytes())?;
@@ -78,12 +82,17 @@ pub fn clean(header: &mut RequestHeader) {
     let post = header.method == Method::POST;
     let ours = |name: &HeaderName| {
         let is = |list: &[&str]| list.iter().any(|owned| same(name.as_str(), owned));
-        is(&OWNED) || (!post && is(&OVERRIDES))
+        is(&OWNED) || (!post && is_override(name))
     };
     let doomed: Vec<HeaderName> = header.headers.keys().filter(|name| ours(name)).cloned().collect();
     for name in doomed {
         header.remove_header(&name);
     }
+}
+
+/// Whether a header has some applications take the request for one of another method.
+pub fn is_override(name: &HeaderName) -> bool {
+    OVERRIDES.iter().any(|owned| same(name.as_str(), owned))
 }
 
 /// Whether a name would be read as an owned one.
@@ -92,12 +101,21 @@ fn same(name: &str, owned: &str) -> bool {
     name.len() == owned.len() && name.bytes().zip(owned.bytes()).all(|(a, b)| dashed(a) == b)
 }
 
+/// Equal Content-Length lines become one (RFC 9110 section 8.6); others were refused.
+fn collapse_lengths(header: &mut RequestHeader) {
+    let mut lines = header.headers.get_all(CONTENT_LENGTH).iter();
+    if let (Some(first), Some(_)) = (lines.next(), lines.next()) {
+        let first = first.clone();
+        let _ = header.insert_header(CONTENT_LENGTH, first);
+    }
+}
+
 /// Cookie lines without our cookies. HTTP/2 may have split one line into many, which HTTP/1 wants back as one (RFC 9113
 /// section 8.2.3).
-fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies) {
+fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies, crumbs: bool) {
     let lines: Vec<(HeaderValue, Option<Vec<u8>>)> =
         header.headers.get_all(COOKIE).iter().map(|line| (line.clone(), own.without_own(line))).collect();
-    let join = lines.len() > 1 && header.uri.authority().is_some();
+    let join = lines.len() > 1 && crumbs;
     if !join && lines.iter().all(|(_, changed)| changed.is_none()) {
         return;
     }

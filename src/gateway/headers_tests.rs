@@ -52,7 +52,15 @@ fn asked(trusted: bool) -> Asked {
 
 fn sent(header: &mut RequestHeader, trusted: bool, person: Option<&Person>) {
     let (asked, route, upstream, cookies) = (asked(trusted), route(), upstream(), OwnCookies::new("vestibule", None));
-    let out = Outgoing { asked: &asked, route: &route, upstream: &upstream, person, request_id: "id-1", cookies: &cookies };
+    let out = Outgoing {
+        asked: &asked,
+        route: &route,
+        upstream: &upstream,
+        person,
+        request_id: "id-1",
+        cookies: &cookies,
+        version: header.version,
+    };
     rewrite(header, &out).unwrap();
 }
 
@@ -103,6 +111,21 @@ fn a_method_override_passes_with_post_alone() {
     header.set_method(Method::POST);
     sent(&mut header, false, None);
     assert!(header.headers.contains_key("x-http-method"));
+}
+
+#[test]
+fn equal_lengths_become_one_and_crumbs_of_http_2_one_cookie_line() {
+    let twice = |name: &str, a: &str, b: &str| [(name.to_owned(), a.to_owned()), (name.to_owned(), b.to_owned())];
+    let mut header = request(&twice("Content-Length", "5", "5"));
+    sent(&mut header, false, None);
+    assert_eq!(header.headers.get_all("content-length").iter().count(), 1);
+    // pingora gives some HTTP/2 requests without an authority in their URI: the version alone tells.
+    for (version, lines) in [(Version::HTTP_2, 1), (Version::HTTP_11, 2)] {
+        let mut header = request(&twice("Cookie", "a=1", "b=2"));
+        header.set_version(version);
+        sent(&mut header, false, None);
+        assert_eq!(header.headers.get_all("cookie").iter().count(), lines);
+    }
 }
 
 proptest! {

@@ -27,7 +27,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The hooks of one shard.
 pub struct Gate {
-    front: Arc<dyn Front>,
+    /// The shard's own handle of the front that all share.
+    front: Arc<Arc<dyn Front>>,
     /// What this shard's request ids begin with, and how many there were.
     prefix: String,
     count: AtomicU64,
@@ -35,7 +36,7 @@ pub struct Gate {
 
 impl Gate {
     pub fn new(front: Arc<dyn Front>, prefix: String) -> Self {
-        Self { front, prefix, count: AtomicU64::new(0) }
+        Self { front: Arc::new(front), prefix, count: AtomicU64::new(0) }
     }
 
     /// Carries out what was decided of a request. `false`: pingora forwards it.
@@ -153,6 +154,7 @@ impl ProxyHttp for Gate {
             person: judge::person(admission).map(AsRef::as_ref),
             request_id: &context.request_id,
             cookies: &context.snapshot.cookies,
+            version: session.req_header().version,
         };
         headers::rewrite(request, &outgoing).map_err(|_| respond::internal("an identity that cannot be sent"))?;
         let trailers = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"trailers");
@@ -163,7 +165,7 @@ impl ProxyHttp for Gate {
     }
 
     async fn upstream_response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
-        course::drop_own_set_cookies(response, context)
+        course::tame(response, context)
     }
 
     async fn response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {

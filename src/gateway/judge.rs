@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use http::Method;
+
 use super::front::Snapshot;
 use super::request::Asked;
 use crate::base::Time;
@@ -45,7 +47,31 @@ const MALFORMED: &str = "malformed_path";
 
 /// Decides a request.
 pub fn judge(snapshot: &Snapshot, asked: &Asked, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
-    let ask = Ask { host: &asked.host, method: &asked.method, path, client: asked.client };
+    judge_as(&asked.method, snapshot, asked, path, who, now)
+}
+
+/// Decides a request that its application may take for one of another method: both must admit.
+pub fn judge_both(
+    disguise: Option<&Method>,
+    snapshot: &Snapshot,
+    asked: &Asked,
+    path: &Path<'_>,
+    who: Option<&Identity>,
+    now: Time,
+) -> Verdict {
+    let (first, other) = match (judge(snapshot, asked, path, who, now), disguise) {
+        (Verdict::Admit(admission), Some(other)) => (admission, other),
+        (verdict, _) => return verdict,
+    };
+    match judge_as(other, snapshot, asked, path, who, now) {
+        // The route is the same; the identity goes out where either method wants it.
+        Verdict::Admit(second) if second.person().is_none() => Verdict::Admit(first),
+        verdict => verdict,
+    }
+}
+
+fn judge_as(method: &Method, snapshot: &Snapshot, asked: &Asked, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
+    let ask = Ask { host: &asked.host, method, path, client: asked.client };
     match crate::policy::decide(&snapshot.policy, &ask, who, now) {
         Decision::Allow(admission) => Verdict::Admit(admission),
         Decision::Challenge { route, reason, .. } => Verdict::Challenge { route, reason },

@@ -68,6 +68,14 @@ impl House {
         self.revoked.send_modify(|n| *n += 1);
     }
 
+    /// Other routes from now on.
+    pub fn reload(&self, routes: Vec<Route>) {
+        let config = Config { routes, ..Config::default() };
+        let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
+        *self.snapshot.lock().unwrap() = Arc::new(Snapshot::new(Arc::new(config), policy).unwrap());
+        self.revoked.send_modify(|n| *n += 1);
+    }
+
     /// Waits until so many requests are over, and gives their records.
     pub async fn records(&self, count: usize) -> Vec<String> {
         let mut seen = self.records.subscribe();

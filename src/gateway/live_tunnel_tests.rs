@@ -8,16 +8,18 @@ use super::live_support::*;
 use super::*;
 use crate::policy::Level;
 
-const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n";
+const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+
+const AGREED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// An upstream whose first bytes come in one packet with the 101, and which then echoes.
 async fn sockets() -> std::net::SocketAddr {
     upstream(|mut stream| async move {
         let Some(head) = read_head(&mut stream).await else { return };
         assert!(head.contains("Upgrade: websocket\r\n") && head.contains("Connection: Upgrade\r\n"), "{head}");
-        let hello =
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: y\r\n\r\nhello";
-        stream.write_all(hello).await.unwrap();
+        let hello = format!("{AGREED}Sec-WebSocket-Accept: {ACCEPT}\r\n\r\nhello");
+        stream.write_all(hello.as_bytes()).await.unwrap();
         let (mut from, mut to) = stream.split();
         let _ = tokio::io::copy(&mut from, &mut to).await;
     })
@@ -28,7 +30,7 @@ async fn one_socket(running: &Running) {
     let mut client = connect(running).await;
     client.write_all(format!("{UPGRADE}{SIGNED_IN}Origin: http://a.example\r\n\r\n").as_bytes()).await.unwrap();
     let head = read_head(&mut client).await.unwrap();
-    assert!(head.starts_with("HTTP/1.1 101") && head.to_lowercase().contains("sec-websocket-accept: y"), "{head}");
+    assert!(head.starts_with("HTTP/1.1 101") && head.contains(ACCEPT), "{head}");
     let mut hello = [0; 5];
     client.read_exact(&mut hello).await.unwrap();
     assert_eq!(&hello, b"hello");
@@ -84,12 +86,27 @@ async fn a_websocket_from_elsewhere_or_without_a_session_opens_nothing() {
 async fn an_upstream_that_declines_a_websocket_is_heard() {
     let app = upstream(|mut stream| async move {
         read_head(&mut stream).await;
-        let _ = stream.write_all(b"HTTP/1.1 426 Upgrade Required\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nnope\r\n0\r\n\r\n").await;
+        let _ = stream.write_all(b"HTTP/1.1 426 Upgrade Required\r\nConnection: X-Hop\r\nX-Hop: 1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nnope\r\n0\r\n\r\n").await;
     })
     .await;
     let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
     let answer = ask(&running, &format!("{UPGRADE}\r\n")).await;
-    assert!(answer.starts_with("HTTP/1.1 426") && answer.ends_with("\r\n\r\nnope"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 426") && answer.contains("\r\nnope\r\n") && !answer.contains("X-Hop: 1"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_to_another_handshake_opens_nothing() {
+    let app = upstream(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(format!("{AGREED}Sec-WebSocket-Accept: y\r\n\r\nhello").as_bytes()).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let answer = ask(&running, &format!("{UPGRADE}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 502") && !answer.contains("hello"), "{answer}");
+    let other = UPGRADE.replace("Version: 13", "Version: 8");
+    assert!(ask(&running, &format!("{other}\r\n")).await.starts_with("HTTP/1.1 400"));
 }
 
 #[tokio::test]
@@ -126,4 +143,46 @@ async fn the_end_of_a_session_cuts_what_it_admitted() {
     assert!(records.iter().all(|r| r.contains(" cut")), "{records:?}");
     assert!(tokio::time::timeout(Duration::from_millis(50), open.read_to_end(&mut rest)).await.is_err(), "bypass goes on");
     assert!(get(&running, "/sse", SIGNED_IN).await.starts_with("HTTP/1.1 401"));
+}
+
+#[tokio::test]
+async fn a_stricter_policy_cuts_what_the_old_one_admitted() {
+    let app = sockets().await;
+    let silent = upstream(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let routes = |group: &str, level| {
+        let mut closed = route("app", "", Level::OneFactor, &[app]);
+        closed.requirement.groups = Some(vec![group.to_owned()]);
+        let mut events = route("events", "/events", Level::OneFactor, &[silent]);
+        events.requirement.groups = Some(vec![group.to_owned()]);
+        vec![closed, events, route("open", "/open", level, &[silent]), route("same", "/same", Level::Bypass, &[silent])]
+    };
+    let (house, running) = gateway(routes("staff", Level::Bypass));
+    let mut open = Vec::new();
+    for path in ["/events", "/open", "/same"] {
+        let mut stream = connect(&running).await;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n{SIGNED_IN}\r\n").as_bytes()).await.unwrap();
+        soon(read_until(&mut stream, "data: 1")).await;
+        open.push(stream);
+    }
+    let mut tunnel = connect(&running).await;
+    tunnel.write_all(format!("{UPGRADE}{SIGNED_IN}\r\n").as_bytes()).await.unwrap();
+    soon(read_until(&mut tunnel, "hello")).await;
+    let same = open.pop().unwrap();
+    open.push(tunnel);
+
+    house.reload(routes("staff", Level::Bypass));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(house.records.borrow().len(), 0, "a reload that changes nothing cuts nothing");
+    house.reload(routes("board", Level::OneFactor));
+    for mut stream in open {
+        let mut rest = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(1), stream.read_to_end(&mut rest)).await.expect("cut within a second");
+    }
+    assert_eq!(house.records(3).await.len(), 3);
+    drop(same);
 }

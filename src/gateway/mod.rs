@@ -2,8 +2,8 @@
 //!
 //! A request comes over a `shard`'s listener and a `socket`, through the `edge` into pingora's proxy, whose `hooks`
 //! have the `course` plotted: `request` reads it, `cookies` find the session, `judge` asks the policy core. Then it is
-//! answered (`answer`, `respond`), taken to the portal (`bridge`), carried as a WebSocket (`tunnel`), or forwarded by
-//! pingora to an `upstream` with the gateway's `headers`. A form that meets a lost session is `keep`t and
+//! answered (`answer`, `respond`), taken to the portal (`bridge`), carried as a WebSocket (`handshake`, `tunnel`), or forwarded by
+//! pingora to an `upstream` with the gateway's `headers`. For as long as it lasts it has a `tenure`, and is `recall`ed when that no longer holds. A form that meets a lost session is `keep`t and
 //! comes back in a `replay`. `front` is all that this room asks of the rest.
 
 mod answer;
@@ -17,11 +17,13 @@ mod dial;
 mod edge;
 mod failure;
 pub mod front;
+mod handshake;
 mod headers;
 mod hooks;
 pub mod judge;
 mod keep;
 mod listen;
+mod recall;
 mod replay;
 mod request;
 mod respond;
@@ -33,6 +35,8 @@ mod tls;
 mod tunnel;
 mod upstream;
 
+#[cfg(test)]
+mod live_guard_tests;
 #[cfg(test)]
 mod live_support;
 #[cfg(test)]

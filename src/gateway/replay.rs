@@ -109,11 +109,14 @@ fn request(header: &RequestHeader, context: &Context, form: Form) -> Result<http
 }
 
 /// Passes the answer on as it comes.
-async fn relay(session: &mut Session, context: &mut Context, response: Answered) -> Result<()> {
+///
+/// # Errors
+/// Where the client is gone, or the upstream in the middle of its answer.
+pub async fn relay(session: &mut Session, context: &mut Context, response: Answered) -> Result<()> {
     let timeout = read_timeout(context).unwrap_or_default();
     let (parts, mut body) = response.into_parts();
     let mut header = head(&parts, &body, session.req_header().version)?;
-    course::drop_own_set_cookies(&mut header, context)?;
+    course::tame(&mut header, context)?;
     context.ends(Outcome::Forwarded, "");
     let downstream = &mut session.downstream_session;
     downstream.write_response_header(Box::new(header)).await?;

@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, StatusCode, Version, header};
 use ipnet::IpNet;
 use pingora::http::RequestHeader;
 
+use super::headers;
 use crate::base::{ClientAddr, Host};
 
 /// Header lines, at most; pingora itself stops at 256.
@@ -20,7 +21,7 @@ const MAX_TARGET: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Asked {
     pub host: Host,
-    /// The Host as sent, port and all.
+    /// The Host in its comparable form, with the port as sent.
     pub authority: String,
     pub method: Method,
     pub client: ClientAddr,
@@ -60,15 +61,20 @@ pub fn read(header: &RequestHeader, raw: &[u8], origin: Origin<'_>) -> Result<As
     if matches!(header.method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
         return Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, reason: "method" });
     }
-    if header.headers.contains_key(header::TRANSFER_ENCODING) && names_content_length(raw) {
+    // Methods are case-sensitive (RFC 9110 section 9.1), and servers that forget it would take `delete` for what no rule names.
+    if header.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
+        return Err(bad("method"));
+    }
+    if (header.headers.contains_key(header::TRANSFER_ENCODING) && names_content_length(raw)) || !is_one_length(header) {
         return Err(bad("framing"));
     }
     let target = header.raw_path();
     if !target.starts_with(b"/") {
         return Err(bad("target_form"));
     }
-    let authority = authority(header)?;
-    let host = Host::parse(authority.as_bytes()).map_err(|_| bad("host"))?;
+    let sent = authority(header)?;
+    let host = Host::parse(sent.as_bytes()).map_err(|_| bad("host"))?;
+    let authority = comparable(&host, &sent);
     let trusted = ClientAddr::new(origin.peer).is_in(origin.trusted_proxies);
     let chain = trusted.then(|| forwarded_for(&header.headers)).flatten();
     let client = ClientAddr::resolve(origin.peer, chain.as_deref(), origin.trusted_proxies);
@@ -85,6 +91,27 @@ fn bounded(header: &RequestHeader) -> Result<(), Refusal> {
     if header.headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES { Err(too_large) } else { Ok(()) }
 }
 
+/// The method that a POST asks the application to take it for, which the request is to be judged under as well. With any other
+/// method such a header is not forwarded. Forms that say it in their body (`_method`) are beyond a gateway.
+///
+/// # Errors
+/// Where there are several, or one that is no method: which of them counts would be the application's choice.
+pub fn disguise(header: &RequestHeader) -> Result<Option<Method>, Refusal> {
+    if header.method != Method::POST {
+        return Ok(None);
+    }
+    let mut found: Option<Method> = None;
+    for (_, value) in header.headers.iter().filter(|(name, _)| headers::is_override(name)) {
+        let word = value.as_bytes().trim_ascii().to_ascii_uppercase();
+        let method = Method::from_bytes(&word).map_err(|_| bad("method_override"))?;
+        if found.as_ref().is_some_and(|other| *other != method) {
+            return Err(bad("method_override"));
+        }
+        found = Some(method);
+    }
+    Ok(found)
+}
+
 /// The one Host of a request; over HTTP/2 the `:authority`, which a Host beside it must repeat (RFC 9113 section 8.3.1).
 fn authority(header: &RequestHeader) -> Result<String, Refusal> {
     let mut hosts = header.headers.get_all(header::HOST).iter();
@@ -98,6 +125,20 @@ fn authority(header: &RequestHeader) -> Result<String, Refusal> {
         (Some(a), _) | (None, Some(a)) => Ok(a.to_owned()),
         (None, None) => Err(bad("host")),
     }
+}
+
+/// The authority with the host in the form in which routes compare it, so that an upstream does not read another into it: lower
+/// case, no trailing dot, the port as it was sent.
+fn comparable(host: &Host, sent: &str) -> String {
+    let port = sent.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
+}
+
+/// No Content-Length, or the same number in every line (RFC 9112 section 6.3).
+fn is_one_length(header: &RequestHeader) -> bool {
+    let mut lines = header.headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lines.next() else { return true };
+    first.as_bytes().iter().all(u8::is_ascii_digit) && lines.all(|other| other == first)
 }
 
 /// Whether the header as received had a Content-Length; pingora drops it where a Transfer-Encoding stands beside it.
@@ -163,11 +204,56 @@ mod tests {
     }
 
     #[test]
+    fn a_method_in_lower_case_is_refused() {
+        for method in ["get", "delete", "Post", "trace", "connect"] {
+            assert_eq!(status(method, "/", &[("Host", "a")]), 400, "{method}");
+        }
+        assert_eq!(status("PROPFIND", "/", &[("Host", "a")]), 200);
+    }
+
+    #[test]
+    fn a_disguised_method_is_found_in_every_spelling_or_refused() {
+        let told = |method, headers: &[(&str, &str)]| disguise(&request(method, "/", headers)).map(|m| m.map(|m| m.to_string()));
+        assert_eq!(told("POST", &[]), Ok(None));
+        for name in ["X-HTTP-Method-Override", "x_http_method", "X-Method_Override"] {
+            assert_eq!(told("POST", &[(name, " delete")]), Ok(Some("DELETE".into())), "{name}");
+            assert_eq!(told("GET", &[(name, "DELETE")]), Ok(None), "not forwarded");
+        }
+        for other in ["GET", "a b", "", "PUT,DELETE"] {
+            assert!(told("POST", &[("X-HTTP-Method", "DELETE"), ("X-HTTP-Method-Override", other)]).is_err(), "{other}");
+        }
+    }
+
+    #[test]
     fn both_framings_at_once_are_refused_though_pingora_hides_one() {
         let header = request("POST", "/", &[("Host", "a"), ("Transfer-Encoding", "chunked")]);
         let raw = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-LENGTH: 4\r\n\r\n";
         assert_eq!(read_from("192.0.2.1", &header, raw).err().unwrap().reason, "framing");
         assert!(read_from("192.0.2.1", &header, b"POST / HTTP/1.1\r\nX: content-length: 4\r\n\r\n").is_ok());
+    }
+
+    #[test]
+    fn one_length_counts() {
+        let lengths = |values: &[&str]| {
+            let lines: Vec<_> = values.iter().map(|v| ("Content-Length", *v)).chain([("Host", "a")]).collect();
+            status("POST", "/", &lines)
+        };
+        assert_eq!((lengths(&["5"]), lengths(&["5", "5"])), (200, 200));
+        for bad in [["5", "6"], ["5", "05"], ["5, 5", "5, 5"], ["+5", "+5"]] {
+            assert_eq!(lengths(&bad), 400, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_authority_is_the_host_that_is_judged() {
+        for (sent, authority) in [
+            ("A.Example.:8080", "a.example:8080"),
+            ("a.example", "a.example"),
+            ("[2001:DB8::1]", "[2001:db8::1]"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
+            assert_eq!(read_from("192.0.2.1", &request("GET", "/", &[("Host", sent)]), b"").unwrap().authority, authority);
+        }
     }
 
     #[test]

@@ -48,7 +48,16 @@ impl Shard {
             };
             loops.spawn(Arc::clone(&self).accept(listener, acceptor));
         }
-        while loops.join_next().await.is_some() {}
+        let news = self.front.revocations();
+        let serve = async { while loops.join_next().await.is_some() {} };
+        let follow = async {
+            self.edge.follow(news).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = serve => (),
+            () = follow => (),
+        }
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener, acceptor: Option<Arc<Acceptor>>) {
@@ -59,7 +68,13 @@ impl Shard {
                 biased;
                 () = stopped(&mut stop) => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.greet(&mut connections, stream, peer, acceptor.clone()),
+                    Ok((stream, peer)) => {
+                        self.greet(&mut connections, stream, peer, acceptor.clone());
+                        // Where new ones come without a pause, the last branch never has its turn.
+                        while let Some(ended) = connections.try_join_next() {
+                            report(ended);
+                        }
+                    }
                     Err(error) => rest_after(&error).await,
                 },
                 Some(ended) = connections.join_next() => report(ended),
@@ -80,12 +95,13 @@ impl Shard {
         let Some(seat) = self.crowd.enter(peer.ip(), exempt) else { return };
         let _ = stream.set_nodelay(true);
         let _ = set_tcp_keepalive(&stream, &PROBES);
-        connections.spawn(Arc::clone(self).serve(Socket::new(stream, peer, seat), acceptor));
+        let line = Line::new(self.header_timeout);
+        let socket = Socket::new(stream, peer, Arc::clone(&line), seat);
+        connections.spawn(Arc::clone(self).serve(socket, line, acceptor));
     }
 
     /// One connection, from the handshake to its end or the first missed deadline.
-    async fn serve(self: Arc<Self>, socket: Socket, acceptor: Option<Arc<Acceptor>>) {
-        let line = Line::new(self.header_timeout);
+    async fn serve(self: Arc<Self>, socket: Socket, line: Arc<Line>, acceptor: Option<Arc<Acceptor>>) {
         let overdue = Arc::clone(&line);
         let connection = line.carry(async {
             let stream: Stream = match acceptor {

@@ -1,6 +1,6 @@
 //! A client's connection as pingora reads and writes it. pingora's own has 64 KiB of read buffer; this one has none, since
 //! the parser above reads into its own, and a small one for writing, so that a header and a short body leave together.
-//! While it lives it counts against the connection limits.
+//! While it lives it counts against the connection limits, and what it reads against those of its line.
 
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::crowd::Seat;
+use super::edge::Line;
 
 const WRITE_BUFFER: usize = 2048;
 
@@ -24,20 +25,27 @@ const WRITE_BUFFER: usize = 2048;
 pub struct Socket {
     stream: BufWriter<TcpStream>,
     digest: Arc<SocketDigest>,
+    line: Arc<Line>,
     _seat: Seat,
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream, peer: SocketAddr, seat: Seat) -> Self {
+    pub fn new(stream: TcpStream, peer: SocketAddr, line: Arc<Line>, seat: Seat) -> Self {
         let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
         let _ = digest.peer_addr.set(Some(peer.into()));
-        Self { stream: BufWriter::with_capacity(WRITE_BUFFER, stream), digest: Arc::new(digest), _seat: seat }
+        Self { stream: BufWriter::with_capacity(WRITE_BUFFER, stream), digest: Arc::new(digest), line, _seat: seat }
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.stream.get_mut()).poll_read(cx, buf)
+        if !self.line.may_read() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        let before = buf.filled().len();
+        let read = Pin::new(self.stream.get_mut()).poll_read(cx, buf);
+        self.line.has_read(buf.filled().len() - before);
+        read
     }
 }
 

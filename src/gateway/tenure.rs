@@ -1,43 +1,68 @@
-//! A tunnel's right to go on. A request is judged once; a tunnel lives on for hours, and is cut when its session has ended or
-//! what it was opened for is now forbidden to its user: a group was taken away, a route was closed.
+//! A request's right to go on. It is judged once, before it is forwarded; the answer, or the tunnel, may last for hours. It is cut when
+//! its session has ended, and when the request would not be admitted any more: a group was taken away, a policy was
+//! changed, a reload made the route stricter. Held against the moment in which it was admitted: a factor that has merely
+//! grown old since does not count.
+//!
+//! The bound: what is open is judged again when the news reaches its shard, at once and not at a poll. `recall` does that.
 
 use std::sync::Arc;
 
-use super::front::{Front, Visitor};
+use http::Method;
+
+use super::front::{Front, Snapshot, Visitor};
 use super::judge::{self, Verdict};
 use super::request::Asked;
+use crate::base::Time;
 use crate::policy::Identity;
 
-/// The session that a tunnel was opened with, and what it was opened for.
+/// What a request was admitted on, and all that it takes to judge it again.
 pub struct Tenure {
-    visitor: Arc<dyn Visitor>,
-    front: Arc<dyn Front>,
-    asked: Asked,
-    target: Vec<u8>,
+    /// The session that it was admitted with; none where nobody's was needed.
+    pub visitor: Option<Arc<dyn Visitor>>,
+    pub front: Arc<Arc<dyn Front>>,
+    pub asked: Arc<Asked>,
+    pub target: Vec<u8>,
+    /// The method that it may be taken for, where that is another.
+    pub disguise: Option<Method>,
+    pub at: Time,
+    /// What it was judged by. The request keeps both alive, so that an equal address is the same thing.
+    pub seen: Seen,
+}
+
+/// The addresses of a policy and a person.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seen {
+    snapshot: usize,
+    person: usize,
+}
+
+impl Seen {
+    pub fn new(snapshot: &Arc<Snapshot>, who: Option<&Identity>) -> Self {
+        Self { snapshot: Arc::as_ptr(snapshot).addr(), person: who.map_or(0, |who| Arc::as_ptr(&who.person).addr()) }
+    }
 }
 
 impl Tenure {
-    pub fn new(visitor: Arc<dyn Visitor>, front: &Arc<dyn Front>, asked: &Asked, target: &[u8]) -> Arc<Self> {
-        Arc::new(Self { visitor, front: Arc::clone(front), asked: asked.clone(), target: target.to_vec() })
-    }
-
-    /// By the policy in force now. A factor that has grown old since does not count: it was fresh when the tunnel was opened.
-    fn is_forbidden(&self) -> bool {
-        let Ok(path) = judge::path(&self.target) else { return true };
-        let verdict = judge::judge(&self.front.snapshot(), &self.asked, &path, Some(&self.visitor.identity()), self.front.now());
-        match verdict {
-            Verdict::Forbid { .. } | Verdict::NoRoute | Verdict::Refuse(_) => true,
-            Verdict::Admit(_) | Verdict::Challenge { .. } => false,
+    /// The session is in use.
+    pub fn touch(&self) {
+        if let Some(visitor) = &self.visitor {
+            visitor.touch(self.front.now());
         }
     }
-}
 
-impl Visitor for Tenure {
-    fn identity(&self) -> Identity {
-        self.visitor.identity()
+    pub fn is_over(&self) -> bool {
+        self.visitor.as_ref().is_some_and(|visitor| visitor.is_ended()) || !self.still_holds()
     }
 
-    fn is_ended(&self) -> bool {
-        self.visitor.is_ended() || self.is_forbidden()
+    /// By the policy in force now and whoever it is by now.
+    fn still_holds(&self) -> bool {
+        let who = self.visitor.as_ref().map(|visitor| visitor.identity());
+        let snapshot = self.front.snapshot();
+        if Seen::new(&snapshot, who.as_ref()) == self.seen {
+            return true;
+        }
+        let Ok(path) = judge::path(&self.target) else { return false };
+        let verdict = judge::judge_both(self.disguise.as_ref(), &snapshot, &self.asked, &path, who.as_ref(), self.at);
+        matches!(verdict, Verdict::Admit(_))
     }
 }

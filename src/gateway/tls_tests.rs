@@ -121,7 +121,7 @@ async fn secure_upstream() -> std::net::SocketAddr {
             let mut head = vec![0; 4096];
             let read = stream.read(&mut head).await.unwrap_or(0);
             let upgrade = String::from_utf8_lossy(&head[..read]).contains("Upgrade: websocket");
-            let open = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello";
+            let open = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nhello";
             let plain = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
             let _ = stream.write_all(if upgrade { open } else { plain }).await;
             let _ = stream.shutdown().await;
@@ -144,7 +144,7 @@ async fn an_upstream_is_trusted_by_its_routes_ca_alone() {
     named.upstreams[0].host = "localhost".into();
     let routes = vec![verified("good", "/good", app, "ca.pem"), verified("bad", "/bad", app, "other-ca.pem"), named];
     let (_house, running) = gateway(routes);
-    let upgrade = "Upgrade: websocket\r\nSec-WebSocket-Key: x\r\n";
+    let upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     for round in 0..2 {
         assert!(get(&running, "/good", "").await.starts_with("HTTP/1.1 200"), "{round}");
         assert!(get(&running, "/bad", "").await.starts_with("HTTP/1.1 502"), "another CA, {round}");

@@ -1,12 +1,12 @@
 //! WebSockets, carried by the gateway itself: pingora 0.9.1 loses some whose first bytes come together with the 101
-//! (its issue 946). Guarantees that nothing is tunnelled before the upstream has answered 101, that bytes that came early go
+//! (its issue 946). Guarantees that nothing is tunnelled before the upstream has answered this handshake with 101, that bytes that came early go
 //! on first, and that the tunnel ends when the session does (the edge drops it).
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, Version, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::{StatusCode, header};
+use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -15,24 +15,18 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::answer::Answer;
 use super::carry::{self, Answered, Failed, HOP_BY_HOP, INTERNAL};
 use super::context::Context;
 use super::front::Outcome;
-use super::{course, judge, respond};
+use super::tenure::Tenure;
+use super::{course, handshake, judge, replay, respond};
 
-/// What an upstream may say instead of 101, in bytes.
-const MAX_REFUSAL: usize = 1024 * 1024;
+/// How often a tunnel that moves bytes says that its session is in use.
+const TOUCH: Duration = Duration::from_secs(60);
 /// How long one direction may go on when the other is over.
 const HALF_CLOSED: Duration = Duration::from_secs(10);
 /// One read of a direction, in bytes.
 const CHUNK: usize = 8 * 1024;
-
-/// Whether a request opens a WebSocket (RFC 6455 section 4.1).
-pub fn is_wanted(header: &RequestHeader) -> bool {
-    let upgrade = header.headers.get(header::UPGRADE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    upgrade && header.version == Version::HTTP_11 && header.method == Method::GET
-}
 
 /// Checks that the Origin is the host's own (OWASP ASVS 4.4.2). Only browsers send one, and they always do.
 ///
@@ -64,11 +58,13 @@ pub async fn carry(session: &mut Session, context: &mut Context) -> Result<()> {
         Ok(response) => response,
         Err((status, reason)) => return respond::refuse(session, context, status, Outcome::Failed, reason).await,
     };
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        open(session, context, response).await
-    } else {
-        relay(session, context, response).await
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return replay::relay(session, context, response).await;
     }
+    if handshake::is_agreed(&session.req_header().headers, response.headers()) {
+        return open(session, context, response).await;
+    }
+    respond::refuse(session, context, StatusCode::BAD_GATEWAY, Outcome::Failed, "upstream_answer").await
 }
 
 /// Connects, asks, and waits for the answer's head.
@@ -103,11 +99,13 @@ fn request(header: &RequestHeader, context: &Context) -> Result<http::Request<Em
 /// Passes the 101 on and then bytes both ways.
 async fn open(session: &mut Session, context: &mut Context, response: Answered) -> Result<()> {
     let mut header = ResponseHeader::build(StatusCode::SWITCHING_PROTOCOLS, Some(response.headers().len()))?;
-    for (name, value) in response.headers().iter().filter(|(name, _)| *name != header::CONTENT_LENGTH && *name != header::TRANSFER_ENCODING)
-    {
+    let nominated = carry::nominated(response.headers());
+    let stays = |name: &str| name == "upgrade" || !(nominated.iter().any(|other| other == name) || HOP_BY_HOP.contains(&name));
+    for (name, value) in response.headers().iter().filter(|(name, _)| stays(name.as_str())) {
         header.append_header(name.clone(), value.clone())?;
     }
-    course::drop_own_set_cookies(&mut header, context)?;
+    header.insert_header(header::CONNECTION, "Upgrade")?;
+    course::tame(&mut header, context)?;
     let Ok(upgraded) = hyper::upgrade::on(response).await else {
         return respond::refuse(session, context, StatusCode::BAD_GATEWAY, Outcome::Failed, "upstream_answer").await;
     };
@@ -149,8 +147,9 @@ async fn pump(downstream: Stream, upstream: impl AsyncRead + AsyncWrite, context
     let story = &mut context.story;
     story.bytes_in = early;
     let (bytes_in, bytes_out) = (&mut story.bytes_in, &mut story.bytes_out);
-    let up = copy(from_client, to_upstream, bytes_in);
-    let down = copy(from_upstream, to_client, bytes_out);
+    let tenure = context.tenure.clone();
+    let up = copy(from_client, to_upstream, bytes_in, tenure.as_deref());
+    let down = copy(from_upstream, to_client, bytes_out, tenure.as_deref());
     tokio::pin!(up, down);
     tokio::select! {
         () = &mut up => { let _ = tokio::time::timeout(HALF_CLOSED, down).await; }
@@ -158,34 +157,23 @@ async fn pump(downstream: Stream, upstream: impl AsyncRead + AsyncWrite, context
     }
 }
 
-/// Copies until the end or an error, flushing what was read before waiting for more, and passes the end on.
-async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, count: &mut u64) {
+/// Copies until the end or an error, flushing what was read before waiting for more, and passes the end on. What moves is use of the
+/// session.
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, count: &mut u64, tenure: Option<&Tenure>) {
     let mut buffer = vec![0u8; CHUNK];
+    let mut touched = tokio::time::Instant::now();
     while let Ok(read) = from.read(&mut buffer).await {
         let Some(chunk) = buffer.get(..read).filter(|c| !c.is_empty()) else { break };
         if to.write_all(chunk).await.is_err() || to.flush().await.is_err() {
             return;
         }
         *count += read as u64;
+        if touched.elapsed() >= TOUCH {
+            touched = tokio::time::Instant::now();
+            tenure.into_iter().for_each(Tenure::touch);
+        }
     }
     let _ = to.shutdown().await;
-}
-
-/// Passes on what the upstream said instead of 101.
-async fn relay(session: &mut Session, context: &mut Context, response: Answered) -> Result<()> {
-    let (parts, body) = response.into_parts();
-    let timeout = context.admission.as_ref().map(|a| judge::route(a).proxy.read_timeout).unwrap_or_default();
-    let Ok(Ok(body)) = tokio::time::timeout(timeout, Limited::new(body, MAX_REFUSAL).collect()).await else {
-        return respond::refuse(session, context, StatusCode::BAD_GATEWAY, Outcome::Failed, "upstream_answer").await;
-    };
-    let mut header = ResponseHeader::build(parts.status, Some(parts.headers.len()))?;
-    for (name, value) in parts.headers.iter().filter(|(name, _)| !HOP_BY_HOP.contains(&name.as_str()) && *name != header::UPGRADE) {
-        header.append_header(name.clone(), value.clone())?;
-    }
-    course::drop_own_set_cookies(&mut header, context)?;
-    context.ends(Outcome::Forwarded, "");
-    let headers = header.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    respond::write(session, context, Answer { status: parts.status, headers, body: body.to_bytes() }).await
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{UnicodeNormalization, is_nfkc};
 
 use super::Refusal;
@@ -11,7 +12,7 @@ pub(super) type Form = for<'t> fn(&'t str) -> Result<Cow<'t, str>, Refusal>;
 
 /// Everything but folding, which changes what a reading is compared with.
 pub(super) const FORMS: [Form; 10] = [
-    |text| decode(text, |_| true),
+    decode_again,
     |text| Ok(merge_slashes(text)),
     |text| Ok(backslash_as_slash(text)),
     |text| Ok(without_parameters(text)),
@@ -31,6 +32,36 @@ pub(super) fn decode(text: &str, wanted: impl Fn(u8) -> bool) -> Result<Cow<'_, 
     if !text.contains('%') {
         return Ok(Cow::Borrowed(text));
     }
+    String::from_utf8(decode_bytes(text, wanted)?).map(Cow::Owned).map_err(|_| Refusal::MalformedUtf8)
+}
+
+/// Decodes what was decoded before. Then `%da` may stand in an honest name (`/100%25dark`): a single byte that cannot begin a
+/// lax reading of an ASCII character is read as Latin-1 has it. Whatever else is not UTF-8 is refused.
+fn decode_again(text: &str) -> Result<Cow<'_, str>, Refusal> {
+    if !text.contains('%') {
+        return Ok(Cow::Borrowed(text));
+    }
+    let bytes = decode_bytes(text, |_| true)?;
+    let mut out = String::with_capacity(bytes.len());
+    let mut after_latin = false;
+    for chunk in bytes.utf8_chunks() {
+        let adjoins = after_latin && chunk.valid().is_empty();
+        out.push_str(chunk.valid());
+        after_latin = false;
+        match chunk.invalid() {
+            [] => {}
+            // Overlong forms begin with C0, C1, E0, F0, F8 or FC, and lax decoders do not look at what follows.
+            [byte @ (0xc2..=0xdf | 0xe1..=0xef | 0xf1..=0xf7 | 0xf9..=0xfb | 0xfd..)] if !adjoins => {
+                out.push(char::from(*byte));
+                after_latin = true;
+            }
+            _ => return Err(Refusal::MalformedUtf8),
+        }
+    }
+    Ok(Cow::Owned(out))
+}
+
+fn decode_bytes(text: &str, wanted: impl Fn(u8) -> bool) -> Result<Vec<u8>, Refusal> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -55,7 +86,7 @@ pub(super) fn decode(text: &str, wanted: impl Fn(u8) -> bool) -> Result<Cow<'_, 
         }
         out.push(*first);
     }
-    String::from_utf8(out).map(Cow::Owned).map_err(|_| Refusal::MalformedUtf8)
+    Ok(out)
 }
 
 const fn nibble(hex: u8) -> u8 {
@@ -135,10 +166,11 @@ fn nfkc(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || is_nfkc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfkc().collect()) }
 }
 
-/// Slashes that NFKC leaves alone and that Windows code pages make slashes.
+/// Slashes that NFKC leaves alone and that code pages make slashes; the yen and the won sign stand where ASCII has the backslash in
+/// the Japanese and the Korean one.
 fn best_fit(text: &str) -> Cow<'_, str> {
     let slash = ['\u{2044}', '\u{2215}', '\u{29f8}'];
-    let backslash = ['\u{2216}', '\u{29f5}', '\u{29f9}'];
+    let backslash = ['\u{2216}', '\u{29f5}', '\u{29f9}', '\u{a5}', '\u{20a9}'];
     if text.is_ascii() || !text.contains(|c| slash.contains(&c) || backslash.contains(&c)) {
         return Cow::Borrowed(text);
     }
@@ -146,12 +178,17 @@ fn best_fit(text: &str) -> Cow<'_, str> {
 }
 
 /// Lower case alone: an application without letter case need not know NFKC.
-pub(super) fn lower(text: &str) -> Cow<'_, str> {
+pub fn lower(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { fold(text) } else { Cow::Owned(text.chars().flat_map(char::to_lowercase).collect()) }
 }
 
-/// The form in which names are compared without regard to letter case and look-alikes: NFKC, invisible characters dropped,
-/// `lower(upper(…))` letter by letter, until nothing changes.
+/// Lower case letter by letter, as software does that makes one character of each: `İ` is the one whose full lower case is two.
+pub(super) fn simple_lower(text: &str) -> Option<String> {
+    text.contains('\u{130}').then(|| lower(&text.replace('\u{130}', "i")).into_owned())
+}
+
+/// The form in which names are compared without regard to letter case, accents and look-alikes: NFKD, combining marks and invisible
+/// characters dropped, strokes too, `lower(upper(…))` letter by letter, until nothing changes.
 pub fn fold(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         let lower = !text.bytes().any(|b| b.is_ascii_uppercase());
@@ -160,8 +197,8 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     let mut now = text.to_owned();
     // Two rounds settle every character there is; the bound is there so that nobody has to prove it.
     for _ in 0..4 {
-        let visible = now.nfkc().filter(|c| !is_invisible(*c));
-        let next: String = visible.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
+        let bare = now.nfkd().filter(|c| !is_invisible(*c) && canonical_combining_class(*c) == 0);
+        let next: String = bare.flat_map(char::to_uppercase).flat_map(char::to_lowercase).map(without_stroke).collect();
         if next == now {
             break;
         }
@@ -170,10 +207,26 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     if now == text { Cow::Borrowed(text) } else { Cow::Owned(now) }
 }
 
+/// Latin letters that NFKD leaves whole and that accent-insensitive comparison takes for their base (UTS #10, secondary weights).
+const fn without_stroke(letter: char) -> char {
+    match letter {
+        'ø' => 'o',
+        'đ' | 'ð' => 'd',
+        'ħ' => 'h',
+        'ł' | 'ƚ' => 'l',
+        'ŧ' => 't',
+        'ƀ' => 'b',
+        'ǥ' => 'g',
+        'ɨ' | 'ı' => 'i',
+        'ƶ' => 'z',
+        other => other,
+    }
+}
+
 /// Characters that file systems and string comparisons skip (Unicode Default_Ignorable_Code_Point, as far as names have them).
 const fn is_invisible(letter: char) -> bool {
     matches!(letter, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+        | '\u{2060}'..='\u{206f}' | '\u{20dd}'..='\u{20e4}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn each_segment<'t>(text: &'t str, form: impl Fn(&'t str) -> &'t str) -> String {

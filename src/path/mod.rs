@@ -8,7 +8,7 @@
 mod forms;
 mod readings;
 
-pub use forms::fold;
+pub use forms::{fold, lower};
 
 use readings::Found;
 
@@ -50,7 +50,9 @@ pub struct Reading<'a> {
     pub text: &'a str,
     /// Reached without folding letter case: compared with prefixes as they are written.
     pub plain: bool,
-    /// Has no letter case: compared with prefixes under [`fold`]. A reading may be both; one that is neither is only a step to others.
+    /// Has no capitals: compared with prefixes under [`lower`], as applications without letter case do.
+    pub lowered: bool,
+    /// Has neither letter case nor accents: compared with prefixes under [`fold`]. One that is none of the three is only a step to others.
     pub folded: bool,
 }
 
@@ -119,7 +121,7 @@ impl<'a> Path<'a> {
     /// Every reading, the primary one first: decoded once, nothing else. Its route is the one that forwards.
     pub fn readings(&self) -> impl Iterator<Item = Reading<'_>> {
         let (one, many) = match &self.readings {
-            Readings::One(text) => (Some(Reading { text, plain: true, folded: true }), [].as_slice()),
+            Readings::One(text) => (Some(Reading { text, plain: true, lowered: true, folded: true }), [].as_slice()),
             Readings::Many(found) => (None, found.as_slice()),
         };
         one.into_iter().chain(many.iter().map(Found::reading))

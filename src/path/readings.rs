@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::forms::{FORMS, decode, fold, lower, must_be_encoded};
+use super::forms::{FORMS, decode, fold, lower, must_be_encoded, simple_lower};
 use super::{Reading, Refusal};
 
 /// How many readings a target may have. Letter case, parameters, merged slashes and one more encoding together make 16.
@@ -13,16 +13,25 @@ const MAX_READINGS: usize = 64;
 /// How long they may be together, in bytes, so that a stranger's long target costs no more than its readings are worth.
 const MAX_TEXT: usize = 64 * 1024;
 
+/// What was given up on the way to a reading. The order is that of the closure, so that a text keeps the least of its ways.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Way {
+    Plain,
+    Lowered,
+    Folded,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     text: String,
-    plain: bool,
+    way: Way,
+    lowered: bool,
     folded: bool,
 }
 
 impl Found {
     pub(super) fn reading(&self) -> Reading<'_> {
-        Reading { text: &self.text, plain: self.plain, folded: self.folded }
+        Reading { text: &self.text, plain: self.way == Way::Plain, lowered: self.lowered, folded: self.folded }
     }
 }
 
@@ -33,25 +42,22 @@ pub(super) fn of(raw: &str, encoded_slash: bool) -> Result<Vec<Found>, Refusal> 
     if decoded.contains('\\') {
         return Err(Refusal::Backslash);
     }
-    all.add(decoded, true)?;
+    all.add(decoded, Way::Plain)?;
     // Not decoded at all, but for what has no other spelling: `/my%20files` is how such an application writes its own name.
-    all.add(decode(raw, must_be_encoded)?, true)?;
+    all.add(decode(raw, must_be_encoded)?, Way::Plain)?;
     if encoded_slash {
-        all.add(decode(raw, |byte| byte != b'/')?, true)?;
+        all.add(decode(raw, |byte| byte != b'/')?, Way::Plain)?;
     }
-    all.close_plain()?;
-    all.close_folded()?;
+    for way in [Way::Plain, Way::Lowered, Way::Folded] {
+        all.close(way)?;
+    }
     Ok(all.0)
 }
 
 struct Closure(Vec<Found>);
 
 impl Closure {
-    fn text(&self, at: usize) -> Option<String> {
-        self.0.get(at).map(|found| found.text.clone())
-    }
-
-    fn add(&mut self, text: Cow<'_, str>, plain: bool) -> Result<(), Refusal> {
+    fn add(&mut self, text: Cow<'_, str>, way: Way) -> Result<(), Refusal> {
         if self.0.iter().any(|found| found.text == *text) {
             return Ok(());
         }
@@ -60,40 +66,28 @@ impl Closure {
         if self.0.len() >= MAX_READINGS || length + text.len() > MAX_TEXT {
             return Err(Refusal::TooManyReadings);
         }
-        self.0.push(Found { text: text.into_owned(), plain, folded: false });
+        let lowered = way <= Way::Lowered && lower(&text) == text;
+        let folded = fold(&text) == text;
+        self.0.push(Found { text: text.into_owned(), way, lowered, folded });
         Ok(())
     }
 
-    fn add_forms(&mut self, text: &str, plain: bool) -> Result<(), Refusal> {
-        FORMS.into_iter().try_for_each(|form| match form(text)? {
-            same if same == text => Ok(()),
-            other => self.add(other, plain),
-        })
-    }
-
-    fn close_plain(&mut self) -> Result<(), Refusal> {
+    /// Adds what everything so far becomes on this way. Runs when the ways before are complete, so that a text that is both plain
+    /// and the fold of another is kept as plain.
+    fn close(&mut self, way: Way) -> Result<(), Refusal> {
         let mut at = 0;
-        while let Some(text) = self.text(at) {
-            self.add_forms(&text, true)?;
-            at += 1;
-        }
-        Ok(())
-    }
-
-    /// Runs when the plain readings are complete, so that a text that is both plain and the fold of another is kept as plain.
-    fn close_folded(&mut self) -> Result<(), Refusal> {
-        let plain = self.0.len();
-        let mut at = 0;
-        while let Some(text) = self.text(at) {
-            if at >= plain {
-                self.add_forms(&text, false)?;
+        while let Some(found) = self.0.get(at) {
+            let (text, before) = (found.text.clone(), found.way);
+            if before == way {
+                FORMS.into_iter().try_for_each(|form| self.add(form(&text)?, way))?;
             }
-            self.add(fold(&text), false)?;
-            let lower = lower(&text);
-            if lower == text {
-                self.0.iter_mut().skip(at).take(1).for_each(|found| found.folded = true);
-            } else {
-                self.add(lower, false)?;
+            match way {
+                Way::Plain => {}
+                Way::Lowered => {
+                    self.add(lower(&text), way)?;
+                    simple_lower(&text).map_or(Ok(()), |lower| self.add(lower.into(), way))?;
+                }
+                Way::Folded => self.add(fold(&text), way)?,
             }
             at += 1;
         }

@@ -95,7 +95,7 @@ fn malformed_encodings_are_refused() {
     for target in ["/%", "/%4", "/%zz", "/a%", "/%u002e", "/%2"] {
         assert_eq!(refusal(target), Some(Refusal::MalformedEscape), "{target}");
     }
-    for target in ["/%ff", "/%c0%ae", "/%ed%a0%80", "/%C3", "/%25ff", "/%25c0%25ae"] {
+    for target in ["/%ff", "/%c0%ae", "/%ed%a0%80", "/%C3", "/%25c0%25ae", "/%25c0%252e", "/%25e0@n", "/%2580", "/%25da%25ff"] {
         assert_eq!(refusal(target), Some(Refusal::MalformedUtf8), "{target}");
     }
 }
@@ -161,8 +161,24 @@ fn every_plausible_reading_is_found() {
         "/%25u0061dmin",
         "/admin::$INDEX_ALLOCATION",
         "/ADM%EF%BC%A9N",
+        "/adm%C4%B0n",
+        "/%C3%A1dmin",
+        "/%25e1dmin",
+        "/a%CC%81dmin",
+        "/%C3%81DM%C4%B0N",
+        "/a%C4%91min",
+        "/%C2%A5admin",
+        "/%E2%82%A9admin",
+        "/%EF%BF%A5admin",
     ] {
         may_be_read_as(target, "/admin");
+    }
+}
+
+#[test]
+fn a_percent_sign_in_a_name_is_no_fault() {
+    for target in ["/100%25dark", "/100%25", "/5%25fun", "/100%25dark/%C3%A9"] {
+        assert_eq!(refusal(target), None, "{target}");
     }
 }
 
@@ -179,7 +195,8 @@ fn an_encoded_slash_is_read_as_a_letter_and_as_a_slash() {
 
 #[test]
 fn what_can_only_be_sent_encoded_is_no_second_reading() {
-    assert_eq!(texts("/my%20files/caf%C3%A9"), ["/my files/café"]);
+    assert_eq!(texts("/my%20files"), ["/my files"]);
+    assert_eq!(texts("/caf%C3%A9"), ["/café", "/cafe"], "the second is for those that know no accents");
     assert_eq!(texts("/My%20files"), ["/My files", "/my files"]);
 }
 
@@ -187,8 +204,8 @@ fn what_can_only_be_sent_encoded_is_no_second_reading() {
 fn a_reading_knows_what_it_is_compared_with() {
     let path = Path::parse(b"/Admin").unwrap();
     let all: Vec<_> = path.readings().collect();
-    assert_eq!(all[0], Reading { text: "/Admin", plain: true, folded: false });
-    assert_eq!(all[1], Reading { text: "/admin", plain: false, folded: true });
+    assert_eq!(all[0], Reading { text: "/Admin", plain: true, lowered: false, folded: false });
+    assert_eq!(all[1], Reading { text: "/admin", plain: false, lowered: true, folded: true });
     assert_eq!(all.len(), 2);
 }
 

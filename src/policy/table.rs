@@ -1,14 +1,14 @@
 //! The policy compiled for look-ups whose cost does not grow with the number of routes or rules: a hash by host, then by prefix,
 //! tried at the lengths that occur, longest first (contract, "Which route").
 //!
-//! Prefixes are compiled twice: as written, and folded for readings without letter case. They are read as text; one that is
+//! Prefixes are compiled as written, in lower case, and folded, for the readings that are to be compared so. They are read as text; one that is
 //! written percent-encoded is decoded first, so that it means what its author sees in the browser.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::base::{ClientAddr, Host};
-use crate::path::{Path, Reading, fold};
+use crate::path::{Path, Reading, fold, lower};
 
 use super::types::{HostPattern, Requirement, Route, Rule};
 
@@ -26,7 +26,9 @@ pub struct Ask<'a> {
 pub struct Policy {
     routes: Vec<Arc<Route>>,
     written: Tables,
-    /// Absent where every prefix is its own fold: then `written` serves both.
+    /// Absent where every prefix is its own lower case: then `written` serves both.
+    lowered: Option<Tables>,
+    /// Absent where every prefix's fold is its lower case: then that serves both.
     folded: Option<Tables>,
     prefix: String,
 }
@@ -56,10 +58,10 @@ impl Policy {
     pub fn new(routes: Vec<Route>, prefix: &str) -> Self {
         let routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
         let written = Tables::new(&routes, prefix_form);
-        let differs = |prefix: &String| fold(&prefix_form(prefix)) != prefix_form(prefix);
-        let folded = routes.iter().flat_map(|r| std::iter::once(&r.path).chain(r.rules.iter().flat_map(|rule| &rule.paths))).any(differs);
-        let folded = folded.then(|| Tables::new(&routes, folded_form));
-        Self { routes, written, folded, prefix: prefix.trim_end_matches('/').to_owned() }
+        let prefixes = || routes.iter().flat_map(|r| std::iter::once(&r.path).chain(r.rules.iter().flat_map(|rule| &rule.paths)));
+        let lowered = prefixes().any(|p| lowered_form(p) != prefix_form(p)).then(|| Tables::new(&routes, lowered_form));
+        let folded = prefixes().any(|p| folded_form(p) != lowered_form(p)).then(|| Tables::new(&routes, folded_form));
+        Self { routes, written, lowered, folded, prefix: prefix.trim_end_matches('/').to_owned() }
     }
 
     pub fn routes(&self) -> &[Arc<Route>] {
@@ -100,13 +102,14 @@ impl Policy {
     /// Shows `see` what every reading meets, the primary first; `None` where there is no route.
     pub(super) fn visit<'p>(&'p self, ask: &Ask<'_>, mut see: impl FnMut(Option<Hit<'p>>, &Reading<'_>)) {
         for reading in ask.path.readings() {
-            if reading.plain {
-                self.look_up(&self.written, ask, &reading, &mut see);
-            }
-            match &self.folded {
-                Some(tables) if reading.folded => self.look_up(tables, ask, &reading, &mut see),
-                None if reading.folded && !reading.plain => self.look_up(&self.written, ask, &reading, &mut see),
-                _ => {}
+            let lowered = self.lowered.as_ref().unwrap_or(&self.written);
+            let folded = self.folded.as_ref().unwrap_or(lowered);
+            let mut seen: [Option<&Tables>; 2] = [None; 2];
+            for (wanted, tables) in [(reading.plain, &self.written), (reading.lowered, lowered), (reading.folded, folded)] {
+                if wanted && !seen.iter().flatten().any(|other| std::ptr::eq(*other, tables)) {
+                    self.look_up(tables, ask, &reading, &mut see);
+                    seen = [seen[1], Some(tables)];
+                }
             }
         }
     }
@@ -237,7 +240,12 @@ pub(super) fn prefix_form(prefix: &str) -> String {
     decoded.as_deref().unwrap_or(prefix).trim_end_matches('/').to_owned()
 }
 
-/// The same without letter case.
+/// The same in lower case.
+fn lowered_form(prefix: &str) -> String {
+    lower(&prefix_form(prefix)).into_owned()
+}
+
+/// The same without letter case, accents and look-alikes.
 pub(super) fn folded_form(prefix: &str) -> String {
     fold(&prefix_form(prefix)).into_owned()
 }

@@ -85,7 +85,7 @@ pub struct Upstream {
 /// Which Host the upstream gets.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum HostHeader {
-    /// The client's, as sent.
+    /// The client's, in the form in which it was compared, with its port.
     #[default]
     Preserve,
     /// The upstream's own authority.

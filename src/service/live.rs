@@ -6,7 +6,7 @@
 mod others;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -68,6 +68,8 @@ pub struct LiveSession {
     ended: AtomicBool,
     /// The registry's own.
     stale: Arc<AtomicBool>,
+    /// The session that replaced this one at a step up: what this one opened goes on in its name.
+    successor: OnceLock<Arc<LiveSession>>,
     standing: Arc<Standing>,
 }
 
@@ -79,6 +81,23 @@ impl LiveSession {
     /// Over, or not to be relied on for now ([`super::shared`]).
     pub fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire) || self.stale.load(Ordering::Acquire)
+    }
+
+    /// The last of those that replaced it; itself where none did.
+    pub fn latest(&self) -> &Self {
+        let mut session = self;
+        while let Some(next) = session.successor.get() {
+            session = next;
+        }
+        session
+    }
+
+    /// It is in use.
+    pub fn touch(&self, now: Time) {
+        let seen = self.last_seen.load(Ordering::Relaxed);
+        if now.millis().saturating_sub(seen) >= PRECISION_MILLIS {
+            self.last_seen.store(now.millis(), Ordering::Relaxed);
+        }
     }
 
     pub fn id(&self) -> SessionId {
@@ -186,10 +205,7 @@ impl Live {
         if session.is_ended() {
             return None;
         }
-        let seen = session.last_seen.load(Ordering::Relaxed);
-        if now.millis().saturating_sub(seen) >= PRECISION_MILLIS {
-            session.last_seen.store(now.millis(), Ordering::Relaxed);
-        }
+        session.touch(now);
         Some(session)
     }
 
@@ -227,6 +243,7 @@ impl Live {
             written: AtomicI64::new(seen),
             ended: AtomicBool::new(standing.epoch.load(Ordering::Acquire) != record.epoch),
             stale: self.stale.clone(),
+            successor: OnceLock::new(),
             standing,
             record,
         });
@@ -247,6 +264,14 @@ impl Live {
         self.recheck();
         tracing::debug!(reason = reason.name(), "session ended");
         true
+    }
+
+    /// Ends a session whose place `by` takes. Its cookie opens nothing any more; its downloads and tunnels go on until `by` ends.
+    pub fn replace(&self, old: SessionId, by: &Arc<LiveSession>) -> bool {
+        if let Some(old) = self.get(old).filter(|old| old.id() != by.id()) {
+            let _ = old.successor.set(by.clone());
+        }
+        self.end(old, EndReason::Replaced)
     }
 
     /// The live sessions of a user.
@@ -400,6 +425,21 @@ mod tests {
             assert!(matches!(live.lookup(&token, Time::from_secs(1001)), Found::Ended));
             assert_eq!((live.count(), live.users().len()), (0, 0));
         }
+    }
+
+    #[test]
+    fn what_a_replaced_session_opened_lives_as_long_as_its_successor() {
+        let live = registry();
+        let owner = account(&[], 1);
+        let all: Vec<_> = (0..3).map(|_| live.insert(record(&owner), &owner)).collect();
+        let token = live.token(all[0].id());
+        assert!(live.replace(all[0].id(), &all[1]) && live.replace(all[1].id(), &all[2]));
+        assert!(matches!(live.lookup(&token, Time::from_secs(1001)), Found::Ended));
+        assert!(all[0].is_ended() && !all[0].latest().is_ended());
+        all[0].latest().touch(Time::from_secs(2000));
+        assert_eq!(all[2].last_seen(), Time::from_secs(2000));
+        live.end(all[2].id(), EndReason::Revoked);
+        assert!(all[0].latest().is_ended());
     }
 
     #[test]

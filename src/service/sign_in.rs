@@ -286,11 +286,11 @@ impl Services {
         if !self.store.put_session(&record, replaces.map(|old| old.id)).await? {
             return Err(Refused::Gone);
         }
-        if let Some(old) = replaces {
-            self.live.end(old.id, EndReason::SignedOut);
-        }
         let id = record.id;
-        self.live.insert(record, account);
+        let session = self.live.insert(record, account);
+        if let Some(old) = replaces {
+            self.live.replace(old.id, &session);
+        }
         // What changed between the write and here was not told to a session that was not there yet.
         let is_kept = self.store.session(id).await?.is_some();
         let current = self.store.account(account.id).await?;

@@ -48,6 +48,8 @@ pub enum EndReason {
     SignedOut,
     Revoked,
     AccountChanged,
+    /// By one that shows more: a step up.
+    Replaced,
 }
 
 impl EndReason {
@@ -58,6 +60,7 @@ impl EndReason {
             Self::SignedOut => "signed_out",
             Self::Revoked => "revoked",
             Self::AccountChanged => "account_changed",
+            Self::Replaced => "replaced",
         }
     }
 }

@@ -1,0 +1,86 @@
+//! What the gateway keeps out, as a client meets it: disguised methods, unknown addresses, floods.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::live_support::*;
+use crate::config::Config;
+use crate::policy::{Level, Requirement, Route, Rule};
+
+fn rule(level: Level) -> Rule {
+    let requirement = Requirement { level, groups: None, factors: None, max_age: None, enforce: true };
+    Rule { paths: vec![], methods: vec![], networks: vec![], requirement }
+}
+
+fn with_rule(route: Route, rule: Rule) -> Route {
+    Route { rules: vec![rule], ..route }
+}
+
+fn post(headers: &str) -> String {
+    format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n")
+}
+
+#[tokio::test]
+async fn a_method_in_disguise_is_judged_as_what_it_may_be_taken_for() {
+    let app = mirror().await;
+    let only_delete = Rule { methods: vec![http::Method::DELETE], ..rule(Level::Deny) };
+    let (_house, running) = gateway(vec![with_rule(route("app", "", Level::Bypass, &[app]), only_delete)]);
+    assert!(ask(&running, &post("")).await.starts_with("HTTP/1.1 200"));
+    assert!(ask(&running, &post("X-HTTP-Method-Override: PATCH\r\n")).await.contains("PATCH"));
+    for name in ["X-HTTP-Method-Override", "X-Http-Method", "X_Method_Override"] {
+        assert!(ask(&running, &post(&format!("{name}: delete\r\n"))).await.starts_with("HTTP/1.1 403"), "{name}");
+    }
+    let two = post("X-HTTP-Method: DELETE\r\nX-HTTP-Method: PUT\r\n");
+    assert!(ask(&running, &two).await.starts_with("HTTP/1.1 400"));
+    assert!(ask(&running, "delete / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 400"));
+}
+
+#[tokio::test]
+async fn a_rule_for_a_network_does_not_open_to_the_proxy_itself() {
+    let app = mirror().await;
+    let inside = Rule { networks: vec!["127.0.0.0/8".parse().unwrap()], ..rule(Level::Bypass) };
+    let mut config = Config { routes: vec![with_rule(route("app", "", Level::Deny, &[app]), inside)], ..Config::default() };
+    config.server.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let (_house, running) = gateway_with(config);
+    for (headers, status) in [
+        ("", "403"),
+        ("X-Forwarded-For: unknown\r\n", "403"),
+        ("X-Forwarded-For: 192.0.2.1\r\n", "403"),
+        ("X-Forwarded-For: 127.0.0.9:4711\r\n", "200"),
+    ] {
+        assert!(get(&running, "/", headers).await.starts_with(&format!("HTTP/1.1 {status}")), "{headers}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_without_end_is_cut_off_by_its_size() {
+    let (_house, running) = gateway_with(Config::default());
+    let mut client = connect(&running).await;
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: ").await.unwrap();
+    let _ = client.write_all(&[b'x'; 200 * 1024]).await;
+    let cut = tokio::time::timeout(Duration::from_secs(5), client.read(&mut [0; 1])).await.expect("before the header's deadline");
+    assert_eq!(cut.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn the_upstream_gets_the_host_that_was_judged() {
+    let app = mirror().await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let answer = ask(&running, "GET / HTTP/1.1\r\nHost: A.Example.:8080\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.contains("Host: a.example:8080\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_application_does_not_join_the_portals_pages() {
+    let app = upstream(|mut stream| async move {
+        read_head(&mut stream).await;
+        let head = "HTTP/1.1 200 OK\r\nCross-Origin-Opener-Policy: same-origin-plus-COEP; report-to=\"x\"\r\nService-Worker-Allowed: /\r\n";
+        let _ = stream.write_all(format!("{head}Connection: close\r\nContent-Length: 0\r\n\r\n").as_bytes()).await;
+    })
+    .await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let answer = get(&running, "/", "").await.to_lowercase();
+    assert!(answer.contains("cross-origin-opener-policy: same-origin-allow-popups\r\n"), "{answer}");
+    assert!(!answer.contains("plus-coep") && !answer.contains("service-worker-allowed"), "{answer}");
+}
