@@ -100,9 +100,9 @@ impl ProxyHttp for Gate {
             return Err(Error::new(ErrorType::HTTPStatus(503)));
         };
         context.tried.push(at);
-        match endpoint.address().await {
-            Ok(address) => Ok(Box::new(pool.peer(endpoint, address))),
-            Err(_) => {
+        match tokio::time::timeout(pool.connect_timeout(), endpoint.address()).await {
+            Ok(Ok(address)) => Ok(Box::new(pool.peer(endpoint, address))),
+            Ok(Err(_)) | Err(_) => {
                 endpoint.rest();
                 let mut error = Error::new(ErrorType::HTTPStatus(503));
                 error.set_retry(context.tried.len() < pool.len());
