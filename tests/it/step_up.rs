@@ -38,7 +38,7 @@ async fn stepping_up_cuts_nothing_and_the_end_of_the_session_all() {
     alice.signs_in().await;
     let (mut socket, answer) = alice.opens_socket("/ws", "http://app.example").await;
     answer.is(101);
-    world.advance(minutes(15));
+    world.advance(minutes(15) + seconds(1));
     alice.visits("/fresh").await;
     let code = alice.code();
     alice.types_code(&code).await.leads_to("/fresh");
