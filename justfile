@@ -23,9 +23,10 @@ test *names:
 deny:
     cargo deny --locked check
 
-# Measurements, where there are any; see benches/.
-bench:
-    cargo bench --locked
+# The gateway beside nginx, haproxy and a bare pingora proxy; needs wrk, nginx and python3.
+bench *arguments:
+    cargo build --release --locked --bin vestibule --example bare_proxy
+    benches/side-by-side/run.py {{ arguments }}
 
 # A gateway with a small application behind it, to look at.
 demo *arguments:

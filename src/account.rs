@@ -155,6 +155,9 @@ pub struct Account {
     pub last_method: Option<Method>,
     #[serde(default)]
     pub failures: Failures,
+    /// Wrong codes that were to vouch for a first enrolment.
+    #[serde(default)]
+    pub vouch_failures: u32,
     #[serde(default)]
     pub browsers: Vec<KnownBrowser>,
     /// Grows whenever the password or a factor changes: sessions, flows and trusted browsers of an earlier epoch are void.

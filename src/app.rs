@@ -22,7 +22,7 @@ use crate::policy::{Identity, Policy};
 use crate::portal::{self, Portal};
 use crate::service::kept::Form;
 use crate::service::live::{Found, Live, LiveSession};
-use crate::service::{Courier, Services};
+use crate::service::{Courier, Services, shared};
 use crate::session::{KeyRing, SessionRecord};
 use crate::store::{Store, keyfile};
 use crate::telemetry::Telemetry;
@@ -66,7 +66,9 @@ impl App {
         let store = Arc::new(Store::open(&config.store, keys.clone()).await?);
         let (live, ended) = Live::new(keys, config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
-        restore(&store, &live, clock.now()).await?;
+        shared::restore(&store, &live).await.context("the sessions in the store cannot be read")?;
+        live.sweep(clock.now());
+        tracing::info!(sessions = live.count(), "sessions restored");
         let courier = Courier::new(Arc::new(notifier(&config, post, &clock, &work)?), &clock);
         let services = Arc::new(Services::new(config.clone(), clock, store, live, courier)?);
         services.watch_accounts();
@@ -77,6 +79,9 @@ impl App {
         let app = Arc::new(Self { services, telemetry: Arc::new(Telemetry::new()?), snapshot, router, started: config, work });
         app.work.spawn(delete_ended(app.services.clone(), ended));
         app.work.spawn(sweep(Arc::downgrade(&app)));
+        if let Some(changes) = app.services.store.kv().changes() {
+            app.work.spawn(shared::follow(Arc::downgrade(&app.services), changes));
+        }
         Ok(app)
     }
 
@@ -144,22 +149,6 @@ fn notifier(config: &Config, post: Post, clock: &Clock, work: &Handle) -> anyhow
         Post::Configured => Notifier::start(config.mail.as_ref(), config.sms.as_ref(), texts, clock.clone(), work)?,
         Post::Outbox(outbox) => Notifier::with_outbox(outbox, texts, clock.clone())?,
     })
-}
-
-/// Takes the stored sessions in. One whose account is gone, disabled or changed since is void.
-async fn restore(store: &Store, live: &Live, now: Time) -> anyhow::Result<()> {
-    let accounts: std::collections::HashMap<_, _> = store.all_accounts().await?.into_iter().map(|account| (account.id, account)).collect();
-    let mut void: Vec<SessionId> = Vec::new();
-    for record in store.all_sessions().await.context("the sessions in the store cannot be read")? {
-        match accounts.get(&record.user).filter(|account| !account.disabled && account.epoch == record.epoch) {
-            Some(account) => drop(live.insert(record, account)),
-            None => void.push(record.id),
-        }
-    }
-    store.delete_sessions(&void).await?;
-    live.sweep(now);
-    tracing::info!(sessions = live.count(), "sessions restored");
-    Ok(())
 }
 
 /// Deletes the records of sessions that ended in memory.
@@ -230,17 +219,13 @@ impl Front for App {
 
     fn keep(&self, owner: UserId, form: Form) -> Keeping {
         let services = self.services.clone();
-        let kept = self.work.spawn(async move { services.keep_form(owner, &form).await });
-        Box::pin(async move {
-            match kept.await {
-                Ok(Ok(kept)) => kept,
-                Ok(Err(e)) => {
-                    tracing::error!(error = %e, "an interrupted form could not be kept");
-                    None
-                }
-                Err(_) => None,
-            }
-        })
+        let kept = self.work.spawn(async move {
+            services.keep_form(owner, &form).await.unwrap_or_else(|e| {
+                tracing::error!(error = %e, "an interrupted form could not be kept");
+                None
+            })
+        });
+        Box::pin(async move { kept.await.unwrap_or(None) })
     }
 
     fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer {
@@ -332,6 +317,9 @@ fn problem(status: u16, reason: &str) -> Problem {
 #[async_trait::async_trait]
 impl Health for App {
     async fn ready(&self) -> Result<(), String> {
+        if self.services.live.is_stale() {
+            return Err("no news of other gateways' changes".to_owned());
+        }
         let looked = tokio::time::timeout(Duration::from_secs(2), self.services.store.audit_head());
         match looked.await {
             Ok(Ok(_)) => Ok(()),
@@ -352,5 +340,8 @@ impl Health for App {
 }
 
 #[cfg(test)]
-#[path = "app_keep_tests.rs"]
+mod keep_support;
+#[cfg(test)]
 mod keep_tests;
+#[cfg(test)]
+mod tests;

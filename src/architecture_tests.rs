@@ -52,7 +52,12 @@ impl Source {
 
     fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
-        name.ends_with("tests.rs") || name.ends_with("_support.rs") || name == "conformance.rs" || name == "naive.rs" || name == "sample.rs"
+        self.path.contains("/tests/")
+            || name.ends_with("tests.rs")
+            || name.ends_with("_support.rs")
+            || name == "conformance.rs"
+            || name == "naive.rs"
+            || name == "sample.rs"
     }
 
     /// The lines of code outside tests: a file's own test module stands at its end.

@@ -88,7 +88,8 @@ pub struct Add {
 }
 
 #[derive(clap::Args, Debug)]
-#[group(id = "change", required = true, multiple = true, args = ["email", "phone", "display_name", "groups", "no_groups"])]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["email", "phone", "display_name", "groups", "no_groups"]))]
 pub struct Set {
     /// Name or e-mail address
     name: String,

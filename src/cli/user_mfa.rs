@@ -10,7 +10,8 @@ use crate::factor::Method;
 use crate::service::accounts::MfaChange;
 
 #[derive(clap::Args, Debug)]
-#[group(id = "what", required = true, multiple = true, args = ["policy", "allow", "configure_later", "enrol", "totp_uri_stdin", "reset", "recovery_codes"])]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["policy", "allow", "configure_later", "enrol", "totp_uri_stdin", "reset", "recovery_codes"]))]
 pub struct Args {
     /// Name or e-mail address
     name: String,

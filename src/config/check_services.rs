@@ -138,21 +138,26 @@ fn template(entry: &Entry) -> Result<String, Fault> {
     Ok(text)
 }
 
-/// `sled:NAME` below the data folder.
+/// `sled:NAME` below the data folder, or a PostgreSQL database.
 pub(super) fn store(s: Section, data_dir: &Path) -> StoreUrl {
     let url = secret(&s, "url").unwrap_or_else(|| Secret::new("sled:store"));
-    let store = store_url(url.expose(), data_dir).unwrap_or_else(|fault| {
-        s.error(if s.has("url_file") { "url_file" } else { "url" }, fault);
+    let key = if s.has("url_file") { "url_file" } else { "url" };
+    let store = store_url(&url, data_dir).unwrap_or_else(|fault| {
+        s.error(key, fault);
         StoreUrl::Sled(data_dir.join("store"))
     });
+    if matches!(&store, StoreUrl::Postgres(url) if travels_in_the_clear(url)) {
+        s.warn(key, "sessions and password hashes travel in the clear", "use sslmode=verify-full");
+    }
     s.finish();
     store
 }
 
-fn store_url(url: &str, data_dir: &Path) -> Result<StoreUrl, Fault> {
+fn store_url(secret: &Secret, data_dir: &Path) -> Result<StoreUrl, Fault> {
     let remedy = "write sled:store, a folder below data_dir";
+    let url = secret.expose();
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Err(Fault::new("PostgreSQL is not supported by this build yet", "use sled:store"));
+        return postgres_url(url).map(|()| StoreUrl::Postgres(secret.clone()));
     }
     let name = url.strip_prefix("sled:").ok_or_else(|| Fault::new("the store is neither sled: nor postgres://", remedy))?;
     let below = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
@@ -160,4 +165,33 @@ fn store_url(url: &str, data_dir: &Path) -> Result<StoreUrl, Fault> {
         return Err(Fault::new("the store's folder is not below data_dir", remedy));
     }
     Ok(StoreUrl::Sled(data_dir.join(name)))
+}
+
+fn postgres_url(text: &str) -> Result<(), Fault> {
+    let remedy = "write postgres://USER:PASSWORD@HOST:5432/DATABASE; encode special characters";
+    let url = url::Url::parse(text).map_err(|e| Fault::new(format!("not a URL: {e}"), remedy))?;
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(Fault::new("the URL names no host", remedy));
+    }
+    if url.username().is_empty() {
+        return Err(Fault::new("the URL names no user", remedy));
+    }
+    if url.path().len() < 2 || url.path().matches('/').count() > 1 || url.fragment().is_some() {
+        return Err(Fault::new("the URL names no database, or more than one", remedy));
+    }
+    for (name, value) in url.query_pairs() {
+        match (&*name, &*value) {
+            ("sslmode", "disable" | "require" | "verify-ca" | "verify-full") | ("sslrootcert" | "application_name", _) => {}
+            ("sslmode", _) => return Err(Fault::new("sslmode is no mode with or without TLS for certain", "write verify-full or disable")),
+            _ => return Err(Fault::new("an option of the URL is not known", "there are sslmode, sslrootcert and application_name")),
+        }
+    }
+    Ok(())
+}
+
+fn travels_in_the_clear(url: &Secret) -> bool {
+    let Ok(url) = url::Url::parse(url.expose()) else { return false };
+    // A host that starts with an encoded slash is a socket's folder.
+    let near = is_loopback(&url) || url.host_str().unwrap_or_default().starts_with('%');
+    !near && url.query_pairs().any(|(name, value)| name == "sslmode" && value == "disable")
 }

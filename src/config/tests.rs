@@ -110,7 +110,10 @@ fn each_fault_has_its_key_its_line_and_a_remedy() {
         ("limits", "login_per_account = \"0/m\"", "login_per_account", "above zero"),
         ("limits", "lockout_after = 0", "lockout_after", "from 1 to 1000000"),
         ("store", "url = \"sled:../x\"", "url", "below data_dir"),
-        ("store", "url = \"postgres://u@h/db\"", "url", "use sled:store"),
+        ("store", "url = \"postgres://h/db\"", "url", "no user"),
+        ("store", "url = \"postgres://u@h\"", "url", "no database"),
+        ("store", "url = \"postgres://u@h/db?sslmode=prefer\"", "url", "verify-full or disable"),
+        ("store", "url = \"postgresql://u@h/db?sslmod=require\"", "url", "not known"),
         ("mail", "url = \"http://h\"\nfrom = \"a@b.example\"", "url", "smtps"),
         ("mail", "from = \"nobody\"\nurl = \"smtp://h:25\"", "from", "not a mail address"),
         ("sms", "url = \"ftp://h\"\nbody = '{{phone}}{{text}}'", "url", "not an http or https URL"),
@@ -124,6 +127,15 @@ fn each_fault_has_its_key_its_line_and_a_remedy() {
         let place = 6 + line.lines().position(|l| l.starts_with(key.split(['[', '.']).next().unwrap())).unwrap();
         assert_eq!((found[0].line, found[0].key.as_str()), (Some(place), format!("{section}.{key}").as_str()), "{line}");
         assert!(found[0].to_string().contains(said), "{line}: {}", found[0]);
+    }
+}
+
+#[test]
+fn a_database_over_a_network_without_tls_is_warned_of() {
+    let said = |url: &str| warnings(&format!("{ROUTE}[store]\nurl = \"{url}\"\n")).concat();
+    assert!(said("postgres://u:hunter2@h/db?sslmode=disable").contains("in the clear"));
+    for url in ["postgres://u:p@h:5432/db", "postgres://u@127.0.0.1/db?sslmode=disable", "postgres://u@%2Frun%2Fpg/db?sslmode=disable"] {
+        assert!(!said(url).contains("in the clear"), "{url}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::account::MfaPolicy;
-use crate::base::Secret;
+use crate::base::{Host, Secret};
 use crate::factor::MethodSet;
 use crate::policy::{Expectation, Route};
 
@@ -26,6 +26,28 @@ pub struct Config {
     pub admin: Admin,
     pub routes: Vec<Route>,
     pub expect: Vec<Expectation>,
+}
+
+impl Config {
+    /// Whether a mail may lead to this `scheme://host[:port]`, which a client has named: a route names the host (or it is this machine
+    /// itself), and the port is one that is listened on, here or by a trusted proxy.
+    pub fn may_link_to(&self, origin: &str) -> bool {
+        let Some((scheme, authority)) = origin.split_once("://") else { return false };
+        let Ok(host) = Host::parse(authority.as_bytes()) else { return false };
+        let named = self.routes.iter().flat_map(|route| &route.hosts).any(|pattern| pattern.matches(&host));
+        let mut own = self.server.listen.iter().chain(self.server.tls.iter().map(|tls| &tls.listen));
+        let itself =
+            host.as_str() == "localhost" || own.any(|address| Host::parse(address.to_string().as_bytes()).is_ok_and(|own| own == host));
+        if !named && !itself {
+            return false;
+        }
+        let default = if scheme == "https" { 443 } else { 80 };
+        let after = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
+        let port = after.rsplit_once(':').map_or(Some(default), |(_, port)| port.parse::<u16>().ok());
+        let own = self.server.listen.iter().chain(self.server.tls.iter().map(|tls| &tls.listen)).map(SocketAddr::port);
+        let fronted = !self.server.trusted_proxies.is_empty();
+        port.is_some_and(|port| (fronted && port == default) || own.into_iter().any(|listened| listened == port || listened == 0))
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -48,12 +48,12 @@ impl Gate {
             }
             Course::Tunnel => tunnel::carry(session, context).await?,
             Course::Portal { token } => {
-                if let Some(form) = bridge::cross(session, context, token).await? {
-                    replay::send(session, context, form).await?;
+                if let Some(form) = bridge::cross(session, context, token.clone()).await? {
+                    replay::send(session, context, token.as_deref(), form).await?;
                 }
             }
             Course::Challenge { reason, route, token } => {
-                let target = match keep::interrupted(session, context, &route, token).await? {
+                let target = match keep::interrupted(session, context, &route, token.as_deref()).await? {
                     Some(resume) => resume.into_bytes(),
                     None => session.req_header().raw_path().to_vec(),
                 };

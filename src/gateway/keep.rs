@@ -30,9 +30,9 @@ const FORM_TYPES: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/f
 ///
 /// # Errors
 /// Where the client is gone.
-pub async fn interrupted(session: &mut Session, context: &mut Context, route: &Route, token: Option<String>) -> Result<Option<String>> {
+pub async fn interrupted(session: &mut Session, context: &mut Context, route: &Route, token: Option<&str>) -> Result<Option<String>> {
     let Some(form) = read(session, context, route) else { return Ok(None) };
-    if token.as_deref().and_then(|token| context.front().owner(token)).is_none() {
+    if token.and_then(|token| context.front().owner(token)).is_none() {
         return Ok(None);
     }
     let body = match tokio::time::timeout(BODY_DEADLINE, bridge::read_body(session, MAX_FORM)).await {
@@ -44,8 +44,8 @@ pub async fn interrupted(session: &mut Session, context: &mut Context, route: &R
 }
 
 /// Keeps a form for whoever the cookie's value names or named.
-pub async fn keep(context: &mut Context, token: Option<String>, form: Form) -> Option<String> {
-    let owner = context.front().owner(&token?)?;
+pub async fn keep(context: &mut Context, token: Option<&str>, form: Form) -> Option<String> {
+    let owner = context.front().owner(token?)?;
     let keeping = context.front().keep(owner, form);
     let id = tokio::time::timeout(KEEP_DEADLINE, keeping).await.ok().flatten()?;
     context.navigation = true;
@@ -58,7 +58,7 @@ fn read(session: &Session, context: &Context, route: &Route) -> Option<Form> {
     let asked = context.asked.as_ref().filter(|_| route.keep_post)?;
     let content_type = keepable(header, asked)?;
     let target = std::str::from_utf8(header.raw_path()).ok()?.to_owned();
-    Some(Form { authority: asked.authority.clone(), secure: asked.secure, target, content_type, body: bytes::Bytes::new() })
+    Some(Form { authority: asked.authority.clone(), secure: asked.secure, target, content_type, body: bytes::Bytes::new(), kept_as: None })
 }
 
 /// The content type of a request that a browser made from a form on a page of the same host.

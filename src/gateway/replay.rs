@@ -17,15 +17,17 @@ use pingora::{Error, ErrorType, Result};
 use super::carry::{self, Answered, Failed, HOP_BY_HOP, INTERNAL};
 use super::context::Context;
 use super::course::{self, Course};
+use super::dial::Io;
 use super::front::Outcome;
 use super::{judge, keep, respond};
 use crate::service::kept::Form;
 
-/// Sends a form, if its URL lets its owner; where that wants more of them, the form is kept again meanwhile.
+/// Sends a form, if its URL lets its owner; where that wants more of them, or the upstream cannot be reached, the
+/// form is kept again under the same name.
 ///
 /// # Errors
 /// Where the client is gone, or the upstream in the middle of its answer.
-pub async fn send(session: &mut Session, context: &mut Context, form: Form) -> Result<()> {
+pub async fn send(session: &mut Session, context: &mut Context, token: Option<&str>, form: Form) -> Result<()> {
     context.navigation = true;
     context.story.path = form.target.split('?').next().unwrap_or_default().to_owned();
     let same_place = context.asked.as_ref().is_some_and(|asked| {
@@ -35,8 +37,8 @@ pub async fn send(session: &mut Session, context: &mut Context, form: Form) -> R
         return respond::refuse(session, context, StatusCode::NOT_FOUND, Outcome::Refused, "other_host").await;
     }
     match course::plot_for(form.target.as_bytes(), session, context) {
-        Course::Forward => forward(session, context, form).await,
-        Course::Challenge { reason, route, token } => {
+        Course::Forward => forward(session, context, token, form).await,
+        Course::Challenge { reason, route, .. } => {
             let target = form.target.clone();
             let resume = if route.keep_post { keep::keep(context, token, form).await } else { None };
             respond::challenge(session, context, reason, resume.unwrap_or(target).as_bytes()).await
@@ -48,18 +50,25 @@ pub async fn send(session: &mut Session, context: &mut Context, form: Form) -> R
     }
 }
 
-async fn forward(session: &mut Session, context: &mut Context, form: Form) -> Result<()> {
-    match ask(session, context, form).await {
+async fn forward(session: &mut Session, context: &mut Context, token: Option<&str>, form: Form) -> Result<()> {
+    let io = match carry::connect(context).await {
+        Ok(io) => io,
+        Err((status, reason)) => {
+            // Nothing was sent: whoever tries the same page again finds the form there.
+            keep::keep(context, token, form).await;
+            return respond::refuse(session, context, status, Outcome::Failed, reason).await;
+        }
+    };
+    match ask(session, context, io, form).await {
         Ok(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => relay(session, context, response).await,
         Ok(_) => respond::refuse(session, context, StatusCode::BAD_GATEWAY, Outcome::Failed, "upstream_answer").await,
         Err((status, reason)) => respond::refuse(session, context, status, Outcome::Failed, reason).await,
     }
 }
 
-/// Connects, sends, and waits for the answer's head.
-async fn ask(session: &Session, context: &mut Context, form: Form) -> Result<Answered, Failed> {
+/// Sends, and waits for the answer's head.
+async fn ask(session: &Session, context: &Context, io: Io, form: Form) -> Result<Answered, Failed> {
     let timeout = read_timeout(context).ok_or(INTERNAL)?;
-    let io = carry::connect(context).await?;
     let request = request(session.req_header(), context, form)?;
     let answer = async {
         let builder = hyper::client::conn::http1::Builder::new().title_case_headers(true).handshake(TokioIo::new(io));

@@ -6,4 +6,4 @@ mod sends;
 
 pub use lockout::{HARD_LIMIT, is_locked, record_failure};
 pub use rate::{RateLimiter, Throttled};
-pub use sends::SendLimits;
+pub use sends::{SendLimits, Sending};

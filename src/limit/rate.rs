@@ -29,6 +29,8 @@ pub struct RateLimiter {
     governor: Governor<u32, DashMapStateStore<u32>, Hand, NoOpMiddleware<Instant>>,
     /// Until when a cell is shut, in milliseconds since the epoch.
     shut: Box<[AtomicI64]>,
+    /// What one failure costs.
+    period: Duration,
     seed: RandomState,
     clock: Clock,
 }
@@ -41,6 +43,7 @@ impl RateLimiter {
         Self {
             governor: Governor::new(quota, DashMapStateStore::default(), Hand(clock.clone())),
             shut: (0..CELLS).map(|_| AtomicI64::new(0)).collect(),
+            period,
             seed: RandomState::new(),
             clock: clock.clone(),
         }
@@ -63,8 +66,14 @@ impl RateLimiter {
         let cell = self.cell(key);
         if let Err(not_yet) = self.governor.check_key(&cell) {
             let wait = not_yet.wait_time_from(self.governor.clock().now());
+            let (now, least) = (self.clock.now(), wait.max(Duration::from_millis(1)));
+            // Each failure beyond the rate costs its full share of time, however many were under way at once.
+            let later = |until: i64| {
+                let open = Time::from_millis(until);
+                Some(if open > now { open.plus(self.period) } else { now.plus(least) }.millis())
+            };
             if let Some(shut) = self.shut.get(cell as usize) {
-                shut.fetch_max(self.clock.now().plus(wait.max(Duration::from_millis(1))).millis(), Ordering::AcqRel);
+                let _ = shut.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
             }
         }
     }

@@ -1,5 +1,8 @@
 //! How many messages leave the gateway: per user, per address and overall (OWASP ASVS 6.6.3), whoever asks and in however many
 //! sign-ins. Each bound owns its figure here.
+//!
+//! Codes and links have bounds of their own, and so has each browser that a user signed in with before: a stranger who asks for
+//! links, or who knows the password, cannot use up what the owner needs to get in.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,38 +13,62 @@ use crate::config::Rate;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Codes and links to one user.
-pub const PER_USER: Rate = Rate { count: 20, per: HOUR };
-/// Asked for from one address (IPv6: one /64).
+/// Codes to one user, asked for from one known browser, or from all others together.
+pub const CODES: Rate = Rate { count: 20, per: HOUR };
+/// Links to one user.
+pub const LINKS: Rate = Rate { count: 3, per: HOUR };
+/// Messages asked for from one address (IPv6: one /64).
 pub const PER_ADDRESS: Rate = Rate { count: 300, per: HOUR };
-/// By the whole gateway.
+/// Messages of the whole gateway.
 pub const OVERALL: Rate = Rate { count: 1000, per: Duration::from_secs(60) };
 
-/// The three bounds.
+/// What is to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sending {
+    /// A code, asked for from this known browser of the user's, if it is one.
+    Code {
+        browser: Option<[u8; 16]>,
+    },
+    Link,
+}
+
+/// The bounds.
 pub struct SendLimits {
-    user: RateLimiter,
+    codes: RateLimiter,
+    links: RateLimiter,
     address: RateLimiter,
     overall: RateLimiter,
 }
 
 impl SendLimits {
     pub fn new(clock: &Clock) -> Self {
-        Self {
-            user: RateLimiter::new(PER_USER, clock),
-            address: RateLimiter::new(PER_ADDRESS, clock),
-            overall: RateLimiter::new(OVERALL, clock),
+        let limiter = |rate| RateLimiter::new(rate, clock);
+        Self { codes: limiter(CODES), links: limiter(LINKS), address: limiter(PER_ADDRESS), overall: limiter(OVERALL) }
+    }
+
+    /// Whether one more may go.
+    ///
+    /// # Errors
+    /// [`Throttled`]: it may not.
+    pub fn check(&self, user: UserId, sending: Sending, address: IpAddr) -> Result<(), Throttled> {
+        match sending {
+            Sending::Code { browser } => self.codes.check((user, browser))?,
+            Sending::Link => self.links.check(user)?,
         }
+        self.address.check(address)?;
+        self.overall.check(())
     }
 
     /// Counts one message, if it may go.
     ///
     /// # Errors
     /// [`Throttled`]: it may not.
-    pub fn take(&self, user: UserId, address: IpAddr) -> Result<(), Throttled> {
-        self.user.check(user)?;
-        self.address.check(address)?;
-        self.overall.check(())?;
-        self.user.failed(user);
+    pub fn take(&self, user: UserId, sending: Sending, address: IpAddr) -> Result<(), Throttled> {
+        self.check(user, sending, address)?;
+        match sending {
+            Sending::Code { browser } => self.codes.failed((user, browser)),
+            Sending::Link => self.links.failed(user),
+        }
         self.address.failed(address);
         self.overall.failed(());
         Ok(())
@@ -54,11 +81,13 @@ mod tests {
     use crate::base::Time;
 
     #[test]
-    fn one_user_cannot_be_flooded_from_many_addresses() {
+    fn a_stranger_floods_nobody_and_uses_up_nothing_of_the_owners() {
         let limits = SendLimits::new(&Clock::manual(Time::from_secs(1_000_000)));
         let user = UserId::random().unwrap();
-        let sent = (0..200u8).filter(|n| limits.take(user, [10, 0, 0, *n].into()).is_ok()).count();
-        assert!((20..=21).contains(&sent), "{sent}");
-        assert!(limits.take(UserId::random().unwrap(), [10, 0, 0, 1].into()).is_ok());
+        let sent = |sending| (0..200u8).filter(|n| limits.take(user, sending, [10, 0, 0, *n].into()).is_ok()).count();
+        assert!((3..=4).contains(&sent(Sending::Link)));
+        assert!((20..=21).contains(&sent(Sending::Code { browser: None })));
+        assert!(limits.take(user, Sending::Code { browser: Some([1; 16]) }, [10, 0, 0, 1].into()).is_ok());
+        assert!(limits.take(UserId::random().unwrap(), Sending::Link, [10, 0, 0, 1].into()).is_ok());
     }
 }

@@ -48,6 +48,9 @@ pub struct Flow {
     pub purpose: Purpose,
     /// Somebody vouched for a first enrolment: a set-up link, a code to the registered address, or an enrolled second factor.
     pub vouched: bool,
+    /// It began in a browser that finished a sign-in of this user before; one that did not never pushes it out.
+    #[serde(default)]
+    pub known_browser: bool,
     /// It began with a right password, as opposed to a link.
     pub by_password: bool,
     /// The code that was sent last, for whatever step is due.
@@ -70,6 +73,7 @@ impl Flow {
             expires: now.plus(Self::LIFETIME),
             purpose,
             vouched,
+            known_browser: false,
             by_password: !vouched,
             sent: None,
             webauthn: None,

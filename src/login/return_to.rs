@@ -59,10 +59,9 @@ impl ReturnTo {
         let reachable =
             same_host || (judge.names)(&host) && judge.domain.is_some_and(|domain| host.is_within(domain) && here.is_within(domain));
         // A port of its own may be another service; a step down to plain HTTP would give the cookie's absence away.
-        if !reachable
-            || (judge.secure && !secure)
-            || port(authority, secure) != port(judge.authority, judge.secure) && secure == judge.secure
-        {
+        // A step up from plain HTTP leads to the standard port and no other.
+        let expected = if secure == judge.secure { port(judge.authority, judge.secure) } else { "443" };
+        if !reachable || (judge.secure && !secure) || port(authority, secure) != expected {
             return None;
         }
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };

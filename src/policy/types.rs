@@ -38,6 +38,15 @@ pub enum HostPattern {
     Below(String),
 }
 
+impl HostPattern {
+    pub fn matches(&self, host: &crate::base::Host) -> bool {
+        match self {
+            Self::Exact(name) => host.as_str() == name,
+            Self::Below(domain) => host.as_str() != domain && host.is_within(domain),
+        }
+    }
+}
+
 /// What must hold for a request to go out. A rule's is its route's with what the rule says put over it.
 #[derive(Clone, Debug)]
 pub struct Requirement {

@@ -16,6 +16,7 @@ use crate::account::{Account, MfaPolicy};
 use crate::base::SessionId;
 use crate::factor::{Method, recovery};
 use crate::service::{EnrolPage, LiveSession, Refused, Removal};
+use crate::session::CookieKind;
 use crate::view::Note;
 use crate::view::account::{self, AccountView, BrowserRow, Enrolled, SessionRow};
 use crate::view::enrol::{self, CodesAt, Reason, Setup};
@@ -165,7 +166,8 @@ async fn remove(visit: Visit) -> Response {
         let key = Some(visit.form.get("id")).filter(|id| !id.is_empty());
         match visit.services.remove_method(session, method, key.or(Some("")), &visit.client).await? {
             (Removal::Done, Some(signed)) => signed_in(visit, &signed).await,
-            _ => account_page(visit, session, Some(Note::Error(visit.words.note.required_method.clone()))).await,
+            (Removal::Done, None) => Ok(Reply::to(visit, "login").cookie(visit.cookies.expire(CookieKind::Session))),
+            (Removal::LastOfRequired, _) => account_page(visit, session, Some(Note::Error(visit.words.note.required_method.clone()))).await,
         }
     })
     .await

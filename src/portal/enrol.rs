@@ -4,7 +4,7 @@ use axum::extract::Path;
 use axum::response::Response;
 
 use super::login::signed_in;
-use super::mfa::{clocks, destination, note};
+use super::mfa::{clocks, destination, no_such_page, note};
 use super::reply::Reply;
 use super::visit::Visit;
 use crate::factor::{Method, qr};
@@ -12,7 +12,7 @@ use crate::login::Enrolling;
 use crate::service::{Confirmed, EnrolPage, EnrolProblem, Refused};
 use crate::session::CookieKind;
 use crate::view::enrol::{self, CodesAt, Offer, Reason, Setup, TotpView};
-use crate::view::message::{self, Problem};
+use crate::view::message;
 use crate::view::{Note, Steps};
 
 async fn find(visit: &Visit) -> Result<EnrolPage, Refused> {
@@ -39,15 +39,16 @@ async fn choice(visit: &Visit) -> Result<Reply, Refused> {
     if page.has_codes() {
         return Ok(Reply::to(visit, "enrol/recovery"));
     }
-    if !visit.query.has("now") {
-        if let Some(until) = visit.services.grace(&page).await? {
-            return Ok(Reply::ok(enrol::grace(&visit.page(), until)));
-        }
+    if !visit.query.has("now")
+        && let Some(until) = visit.services.grace(&page).await?
+    {
+        return Ok(Reply::ok(enrol::grace(&visit.page(), until)));
     }
     if visit.services.needs_vouching(&page) {
         return Ok(Reply::to(visit, "enrol/verify"));
     }
-    if !page.is_first() && page.session.as_ref().is_none_or(|session| !visit.services.is_fresh(session, &page.account)) {
+    let session = page.session.as_ref().filter(|_| page.flow.is_none());
+    if session.is_some_and(|session| !visit.services.is_fresh(session, &page.account)) {
         return Err(Refused::Enrol(EnrolProblem::NotFresh));
     }
     Ok(Reply::ok(choice_page(visit, &page, None)))
@@ -158,7 +159,7 @@ pub async fn show(Path(name): Path<String>, visit: Visit) -> Response {
 }
 
 async fn method_page(visit: &Visit, name: &str) -> Result<Reply, Refused> {
-    let Ok(method) = name.parse::<Method>() else { return Ok(Reply::problem(visit, Problem::NotFound)) };
+    let Ok(method) = name.parse::<Method>() else { return Ok(no_such_page(visit)) };
     let page = find(visit).await?;
     match set_up_page(visit, &page, method, None)? {
         Some(markup) => Ok(Reply::ok(markup)),
@@ -200,7 +201,7 @@ pub async fn confirm(Path(name): Path<String>, visit: Visit) -> Response {
 }
 
 async fn confirmed(visit: &Visit, name: &str) -> Result<Reply, Refused> {
-    let method: Method = name.parse().map_err(|_| Refused::Gone)?;
+    let Ok(method) = name.parse::<Method>() else { return Ok(no_such_page(visit)) };
     let page = find(visit).await?;
     let typed = visit.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
     let problem = match visit.services.confirm(&page, method, &typed, visit.form.get("name"), &visit.client).await {
@@ -214,6 +215,10 @@ async fn confirmed(visit: &Visit, name: &str) -> Result<Reply, Refused> {
         Err(Refused::Enrol(EnrolProblem::TakenFactor)) => Note::Error(visit.words.note.webauthn_known.clone()),
         Err(other) => return Err(other),
     };
+    if method == Method::Webauthn {
+        // A challenge is answered once: the next try gets one of its own.
+        visit.services.choose(&page, method, &visit.client).await?;
+    }
     let page = find(visit).await?;
     match set_up_page(visit, &page, method, Some(problem))? {
         Some(markup) => Ok(Reply::wrong(markup)),
@@ -227,7 +232,7 @@ pub async fn resend(Path(name): Path<String>, visit: Visit) -> Response {
 }
 
 async fn send_again(visit: &Visit, name: &str) -> Result<Reply, Refused> {
-    let method: Method = name.parse().map_err(|_| Refused::Gone)?;
+    let Ok(method) = name.parse::<Method>() else { return Ok(no_such_page(visit)) };
     let page = find(visit).await?;
     let problem = match visit.services.resend_enrolment(&page, method, &visit.client).await {
         Ok(_) => return Ok(Reply::to(visit, &format!("enrol/{method}"))),

@@ -60,7 +60,7 @@ async fn submitted(visit: &Visit) -> Result<Reply, Refused> {
     if name.is_empty() || name.len() > LONGEST_NAME || password.is_empty() {
         return refuse();
     }
-    match visit.services.password(name, password, &visit.client).await {
+    match visit.services.password(name, password, again, &visit.client).await {
         Ok(Entry::SignedIn(signed)) => signed_in(visit, &signed).await,
         Ok(Entry::Second(flow)) => second(visit, flow.id).await,
         Ok(Entry::Enrol(flow)) => Ok(Reply::to(visit, "enrol").cookie(visit.flow_cookie(flow.id))),

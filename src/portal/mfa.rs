@@ -94,8 +94,9 @@ pub fn note(visit: &Visit, problem: SecondProblem, method: Method) -> Note {
     })
 }
 
-fn method_of(name: &str) -> Result<Method, Refused> {
-    name.parse().map_err(|_| Refused::Gone)
+/// A page that is not there is no reason to end a sign-in.
+pub fn no_such_page(visit: &Visit) -> Reply {
+    Reply::problem(visit, Problem::NotFound)
 }
 
 pub async fn choose(visit: Visit) -> Response {
@@ -164,7 +165,7 @@ pub async fn show(Path(name): Path<String>, visit: Visit) -> Response {
 }
 
 async fn method_page(visit: &Visit, name: &str) -> Result<Reply, Refused> {
-    let Ok(method) = name.parse::<Method>() else { return Ok(Reply::problem(visit, Problem::NotFound)) };
+    let Ok(method) = name.parse::<Method>() else { return Ok(no_such_page(visit)) };
     let door = Door::find(visit).await?;
     if door.is_needless(visit) {
         return Ok(Reply::go(visit.rd.as_str()));
@@ -206,7 +207,7 @@ pub async fn submit(Path(name): Path<String>, visit: Visit) -> Response {
 }
 
 async fn prove(visit: &Visit, name: &str) -> Result<Reply, Refused> {
-    let method = method_of(name)?;
+    let Ok(method) = name.parse::<Method>() else { return Ok(no_such_page(visit)) };
     let door = Door::find(visit).await?;
     if !offered(&door, method) {
         return Err(Refused::NotOffered(method));
@@ -233,7 +234,7 @@ pub async fn resend(Path(name): Path<String>, visit: Visit) -> Response {
 }
 
 async fn send_again(visit: &Visit, name: &str) -> Result<Reply, Refused> {
-    let method = method_of(name)?;
+    let Ok(method) = name.parse::<Method>() else { return Ok(no_such_page(visit)) };
     let door = Door::find(visit).await?;
     if !method.is_sent() || !offered(&door, method) {
         return Err(Refused::NotOffered(method));

@@ -135,7 +135,9 @@ impl Visit {
 }
 
 /// The headers of every page (OWASP ASVS 3.4).
-const HEADERS: [(&str, &str); 7] = [
+const HEADERS: [(&str, &str); 8] = [
+    // With the opener policy of its own kind alone, an app on the same origin that has the same one could still reach in.
+    ("cross-origin-embedder-policy", "require-corp"),
     ("cache-control", "no-store"),
     ("referrer-policy", "same-origin"),
     ("x-content-type-options", "nosniff"),

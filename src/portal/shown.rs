@@ -80,7 +80,14 @@ mod tests {
 
     fn form(content_type: &str, body: impl Into<Vec<u8>>) -> Vec<(String, Kept)> {
         let body: Vec<u8> = body.into();
-        let form = Form { authority: "a".into(), secure: false, target: "/".into(), content_type: content_type.into(), body: body.into() };
+        let form = Form {
+            authority: "a".into(),
+            secure: false,
+            target: "/".into(),
+            content_type: content_type.into(),
+            body: body.into(),
+            kept_as: None,
+        };
         fields(&form)
     }
 

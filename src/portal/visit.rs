@@ -74,10 +74,24 @@ impl FromRequest<Arc<Portal>> for Visit {
         let Some(known) = parts.extensions.get::<Request>().cloned() else { return Err(reply::plain(StatusCode::INTERNAL_SERVER_ERROR)) };
         let body = read(body).await?;
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let mut visit = Self::assemble(portal, known, &parts.headers, target, &body)?;
+        let session = session(&portal.services, &known).await;
+        let mut visit = Self::assemble(portal, known, session, &parts.headers, target, &body)?;
         visit.check(&parts.method, &parts.headers)?;
         visit.bound_for = resume::bound_for(&visit).await;
         Ok(visit)
+    }
+}
+
+/// The session of the request's cookie. One that is not known here may just have been made at another gateway.
+async fn session(services: &Services, request: &Request) -> Option<Arc<LiveSession>> {
+    let token = request.token.as_deref()?;
+    match services.live.lookup(token, request.now) {
+        Found::Live(session) => Some(session),
+        Found::Forged => None,
+        Found::Ended => services.adopt(token).await.unwrap_or_else(|e| {
+            tracing::error!(error = %e, request = request.request_id, "the store could not be asked for a session");
+            None
+        }),
     }
 }
 
@@ -91,7 +105,14 @@ fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {
 }
 
 impl Visit {
-    fn assemble(portal: &Arc<Portal>, request: Request, headers: &HeaderMap, target: &str, body: &[u8]) -> Result<Self, Response> {
+    fn assemble(
+        portal: &Arc<Portal>,
+        request: Request,
+        session: Option<Arc<LiveSession>>,
+        headers: &HeaderMap,
+        target: &str,
+        body: &[u8],
+    ) -> Result<Self, Response> {
         let services = portal.services.clone();
         let cookies = Cookies::new(&request.config.session, request.secure);
         let lines = || headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
@@ -112,10 +133,6 @@ impl Visit {
                 let fresh = CsrfId::random().map_err(|_| reply::plain(StatusCode::SERVICE_UNAVAILABLE))?;
                 (fresh, Some(fresh.cookie(&keys)))
             }
-        };
-        let session = match request.token.as_deref().map(|token| services.live.lookup(token, request.now)) {
-            Some(Found::Live(session)) => Some(session),
-            Some(Found::Ended | Found::Forged) | None => None,
         };
         let words = Words::choose(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
         let (query, form) = (Fields::parse(target.split_once('?').map_or("", |(_, query)| query).as_bytes()), Fields::parse(body));
@@ -242,3 +259,6 @@ impl Visit {
         self.cookies.set(CookieKind::Flow, &self.services.live.keys().sign(Purpose::Flow, id.as_bytes()), None)
     }
 }
+
+#[cfg(test)]
+mod tests;

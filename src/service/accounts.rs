@@ -204,6 +204,7 @@ impl Services {
             recovery: Vec::new(),
             last_method: None,
             failures: Failures::default(),
+            vouch_failures: 0,
             browsers: Vec::new(),
             epoch: 0,
             revision: 0,
@@ -248,16 +249,16 @@ impl Services {
         let phone =
             change.phone.as_deref().map(|phone| if phone.is_empty() { Ok(None) } else { good_phone(phone).map(Some) }).transpose()?;
         let edit = |account: &mut Account| {
-            // A new address or number receives codes in the old one's place: what rests on the old one is void.
-            let moved = change.email.as_ref().is_some_and(|email| *email != account.email) && account.email_otp.is_some()
-                || phone.as_ref().is_some_and(|phone| *phone != account.phone) && account.sms_otp.is_some();
+            // A new address or number receives codes and links in the old one's place: what rests on the old one is void.
+            let moved = change.email.as_ref().is_some_and(|email| *email != account.email)
+                || phone.as_ref().is_some_and(|phone| *phone != account.phone);
             change.email.clone_into_some(&mut account.email);
             change.display_name.clone_into_some(&mut account.display_name);
             change.groups.clone_into_some(&mut account.groups);
             change.disabled.clone_into_some(&mut account.disabled);
             phone.clone_into_some(&mut account.phone);
             if account.phone.is_none() {
-                account.sms_otp = None;
+                account.take_away(Method::Sms, None);
             }
             if moved || account.disabled {
                 account.factors_changed();
@@ -404,10 +405,10 @@ impl Services {
         };
         let ids: Vec<_> =
             self.store.all_sessions().await?.into_iter().filter(|s| owner.as_ref().is_none_or(|a| a.id == s.user)).map(|s| s.id).collect();
-        self.store.delete_sessions(&ids).await?;
         for id in &ids {
             self.live.end(*id, EndReason::Revoked);
         }
+        self.store.delete_sessions(&ids).await?;
         self.audit(Event::SessionRevoked, owner.as_ref().map(|a| a.name.as_str()), actor, format!("{} sessions", ids.len())).await?;
         Ok(ids.len())
     }

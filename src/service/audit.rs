@@ -24,6 +24,7 @@ pub enum Event {
     LinkMade,
     LinkUsed,
     SessionRevoked,
+    SessionRenewed,
     BrowserForgotten,
     AccountAdded,
     AccountChanged,
@@ -37,7 +38,7 @@ pub enum Event {
 
 impl Event {
     /// Every event, for a choice.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::PasswordRight,
         Self::PasswordWrong,
         Self::SecondWrong,
@@ -56,6 +57,7 @@ impl Event {
         Self::LinkMade,
         Self::LinkUsed,
         Self::SessionRevoked,
+        Self::SessionRenewed,
         Self::BrowserForgotten,
         Self::AccountAdded,
         Self::AccountChanged,
@@ -85,6 +87,7 @@ impl Event {
             Self::LinkMade => "link.made",
             Self::LinkUsed => "link.used",
             Self::SessionRevoked => "session.revoked",
+            Self::SessionRenewed => "session.renewed",
             Self::BrowserForgotten => "browser.forgotten",
             Self::AccountAdded => "account.added",
             Self::AccountChanged => "account.changed",

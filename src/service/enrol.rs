@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::audit::{Actor, Event};
 use super::second::{judge_sent, next_code};
-use super::sign_in::usable;
+use super::sign_in::{Follows, usable};
 use super::{Client, LiveSession, Refused, SecondProblem, Services, Signed};
-use crate::account::{Account, OtpEnrolment, RecoveryCode, TotpAlgorithm, TotpEnrolment, WebauthnEnrolment};
+use crate::account::{Account, MfaPolicy, OtpEnrolment, RecoveryCode, TotpAlgorithm, TotpEnrolment, WebauthnEnrolment};
 use crate::base::{FlowId, Secret, Time};
 use crate::config::FirstEnrolment;
 use crate::factor::{Method, MethodSet, recovery, totp};
@@ -68,30 +68,31 @@ impl EnrolPage {
 impl Services {
     /// Who sets up a second factor: an enrolment flow, or a session.
     pub async fn enrolment(&self, flow: Option<FlowId>, session: Option<Arc<LiveSession>>) -> Result<EnrolPage, Refused> {
-        if let Some(id) = flow {
-            if let Some(flow) = self.store.flow(id).await? {
-                let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
-                let own = match &flow.purpose {
-                    // After the confirmation the session is gone, and the codes are still to be read.
-                    Purpose::Enrol { session: Some(of) } => {
-                        matches!(flow.enrolling, Some(Enrolling::Codes { .. })) || session.as_ref().is_some_and(|live| live.id() == *of)
-                    }
-                    Purpose::Enrol { session: None } => true,
-                    Purpose::Second | Purpose::StepUp { .. } => false,
-                };
-                if own && flow.is_good(&account, self.now()) {
-                    return Ok(EnrolPage { account, flow: Some(flow), session });
+        if let Some(id) = flow
+            && let Some(flow) = self.store.flow(id).await?
+        {
+            let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
+            let own = match &flow.purpose {
+                // After the confirmation the session is gone, and the codes are still to be read.
+                Purpose::Enrol { session: Some(of) } => {
+                    matches!(flow.enrolling, Some(Enrolling::Codes { .. })) || session.as_ref().is_some_and(|live| live.id() == *of)
                 }
+                Purpose::Enrol { session: None } => true,
+                Purpose::Second | Purpose::StepUp { .. } => false,
+            };
+            if own && flow.is_good(&account, self.now()) {
+                return Ok(EnrolPage { account, flow: Some(flow), session });
             }
         }
         let session = session.ok_or(Refused::Gone)?;
-        let account = self.store.account(session.user()).await?.ok_or(Refused::Gone)?;
+        let account = self.account_of(&session).await?;
         Ok(EnrolPage { account, flow: None, session: Some(session) })
     }
 
     /// Whether the first enrolment still needs somebody's word.
     pub fn needs_vouching(&self, page: &EnrolPage) -> bool {
-        page.is_first()
+        // Methods that are set up and no longer allowed vouch for nobody: what cannot be asked for proves nothing.
+        usable(&page.account, self.config().mfa.methods).is_empty()
             && self.config().mfa.first_enrolment == FirstEnrolment::Verified
             && !page.flow.as_ref().is_some_and(|flow| flow.vouched)
     }
@@ -126,24 +127,28 @@ impl Services {
         if !self.store.take_flow(flow).await? {
             return Err(Refused::Gone);
         }
-        self.finish(page.account.clone(), Proof::Password, client, None, false).await
+        self.finish(page.account.clone(), Proof::Password, client, Follows::Nothing, false).await
     }
 
     /// Whether a session may change how its user signs in: signed in lately, with everything that the user has.
     pub fn is_fresh(&self, session: &LiveSession, account: &Account) -> bool {
         let record = session.record();
-        let in_full = record.second.is_some() || usable(account, self.config().mfa.methods).is_empty();
+        let config = self.config();
+        let off = account.mfa_policy.resolve(config.mfa.policy) == MfaPolicy::Off;
+        let in_full = record.second.is_some() || off || usable(account, config.mfa.methods).is_empty();
         in_full && !record.trusted_browser && self.now().since(record.full_auth) <= FRESH
     }
 
-    async fn enrol_flow(&self, page: &EnrolPage) -> Result<Flow, Refused> {
+    async fn enrol_flow(&self, page: &EnrolPage, client: &Client) -> Result<Flow, Refused> {
         match (&page.flow, &page.session) {
             (Some(flow), _) => Ok(flow.clone()),
             (None, Some(session)) => {
-                if !page.is_first() && !self.is_fresh(session, &page.account) {
+                if !self.is_fresh(session, &page.account) {
                     return Err(Refused::Enrol(EnrolProblem::NotFresh));
                 }
-                self.begin(&page.account, Purpose::Enrol { session: Some(session.id()) }, !page.is_first()).await
+                // A second factor that was shown in this session vouches for the next one.
+                let vouched = session.record().second.is_some();
+                self.begin(&page.account, Purpose::Enrol { session: Some(session.id()) }, vouched, client).await
             }
             (None, None) => Err(Refused::Gone),
         }
@@ -151,7 +156,7 @@ impl Services {
 
     /// Sends the code that vouches for a first enrolment to the registered address. It vouches for nothing else.
     pub async fn send_vouching(&self, page: &EnrolPage, client: &Client) -> Result<Flow, Refused> {
-        let flow = self.enrol_flow(page).await?;
+        let flow = self.enrol_flow(page, client).await?;
         self.send_enrol_code(page, &flow, Method::Email, None, client).await
     }
 
@@ -166,6 +171,17 @@ impl Services {
         self.audit(Event::EnrolmentVouched, Some(&page.account.name), Actor::User(client), "code to the registered address").await
     }
 
+    /// A code could not be sent: the page must not say that one is on its way.
+    pub(super) async fn unsend(&self, flow: FlowId) -> Result<(), Refused> {
+        self.store
+            .update_flow(flow, |flow| {
+                let _: () = flow.sent = None;
+                Edit::Write(())
+            })
+            .await?;
+        Ok(())
+    }
+
     /// The user chose a method: its secret, challenge or code is made, and kept in the flow until it is confirmed.
     pub async fn choose(&self, page: &EnrolPage, method: Method, client: &Client) -> Result<Flow, Refused> {
         if self.needs_vouching(page) {
@@ -174,10 +190,12 @@ impl Services {
         if page.account.has(method) && method != Method::Webauthn {
             return Err(Refused::Enrol(EnrolProblem::AlreadyThere));
         }
-        if !page.offered(self.config().mfa.methods).contains(method) {
+        let config = self.config();
+        let off = page.account.mfa_policy.resolve(config.mfa.policy) == MfaPolicy::Off;
+        if off || !page.offered(config.mfa.methods).contains(method) {
             return Err(Refused::NotOffered(method));
         }
-        let flow = self.enrol_flow(page).await?;
+        let flow = self.enrol_flow(page, client).await?;
         let enrolling = match method {
             Method::Totp => {
                 let key = totp::Key::generate()?;
@@ -213,6 +231,7 @@ impl Services {
     ) -> Result<Flow, Refused> {
         let (config, now) = (self.config(), self.now());
         let rules = config.mfa.otp;
+        self.send_allowed(&page.account, client)?;
         let made = self.store.update_flow(flow.id, |flow| match next_code(flow, method, &rules, now) {
             Ok(code) => {
                 flow.enrolling = step.clone().or(flow.enrolling.take());
@@ -221,8 +240,10 @@ impl Services {
             Err(problem) => Edit::Leave(Err(problem)),
         });
         let (code, flow) = made.await?.ok_or(Refused::Gone)??;
-        self.send_allowed(&page.account, client)?;
-        self.deliver_code(&page.account, method, &code, true, client)?;
+        if let Err(refused) = self.deliver_code(&page.account, method, &code, true, client) {
+            self.unsend(flow.id).await?;
+            return Err(refused);
+        }
         self.audit(Event::CodeSent, Some(&page.account.name), Actor::User(client), format!("{method}, enrolment")).await?;
         Ok(flow)
     }
@@ -248,6 +269,9 @@ impl Services {
         let (config, now) = (self.config(), self.now());
         self.per_address.check(client.address.group())?;
         self.refuse_locked(&page.account, client, now)?;
+        if page.account.vouch_failures >= MOST_VOUCH_FAILURES {
+            return Err(Refused::Second(SecondProblem::Exhausted));
+        }
         let judged = self.store.update_flow(flow.id, |flow| match judge_sent(flow, method, typed, &config.mfa.otp, now) {
             Edit::Write(Ok(())) => {
                 then(flow);
@@ -258,6 +282,7 @@ impl Services {
         let Err(problem) = judged.await?.ok_or(Refused::Gone)? else { return Ok(()) };
         if matches!(problem, SecondProblem::Wrong { .. }) {
             self.count_failure(page.account.id, client).await?;
+            self.audit(Event::SecondWrong, Some(&page.account.name), Actor::User(client), format!("{method}, enrolment")).await?;
         }
         Err(Refused::Second(problem))
     }
@@ -339,6 +364,7 @@ impl Services {
 
     /// Puts the factor into the account, with recovery codes where it is the first; the flow goes on under the new epoch.
     async fn store_factor(&self, page: &EnrolPage, flow: &Flow, method: Method, add: Added, client: &Client) -> Result<Confirmed, Refused> {
+        let now = self.now();
         let fresh = recovery::generate()?;
         let codes: Vec<RecoveryCode> = fresh.iter().map(|(_, kept)| kept.clone()).collect();
         let outcome = self
@@ -354,6 +380,7 @@ impl Services {
                 if first {
                     account.recovery.clone_from(&codes);
                 }
+                account.vouch_failures = 0;
                 account.factors_changed();
                 Edit::Write(Ok((first, account.clone())))
             })
@@ -373,6 +400,8 @@ impl Services {
         let sealed = self.store.seal(account.id, plain.join(" ").as_bytes())?;
         let kept = self.store.update_flow(flow.id, |flow| {
             flow.epoch = account.epoch;
+            // Writing ten codes down takes its time.
+            flow.expires = now.plus(Flow::LIFETIME);
             flow.enrolling = Some(Enrolling::Codes { sealed: sealed.clone() });
             Edit::Write(())
         });
@@ -425,6 +454,10 @@ impl Added {
         slot_free
     }
 }
+
+/// Wrong codes to the registered address, over all sign-ins, until somebody must vouch in person: unlike the other failures these
+/// are not forgotten by a finished sign-in, which a thief of the password alone could reach.
+const MOST_VOUCH_FAILURES: u32 = 20;
 
 /// Security keys and passkeys of one user.
 const MOST_KEYS: usize = 20;

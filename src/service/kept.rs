@@ -21,6 +21,9 @@ pub struct Form {
     pub content_type: String,
     #[serde(skip)]
     pub body: Bytes,
+    /// The name that it was kept under, where it was before.
+    #[serde(skip)]
+    pub kept_as: Option<KeptId>,
 }
 
 /// Marks an answer of the portal's: instead of it, the gateway sends this form to its URL, through the whole decision.
@@ -44,31 +47,34 @@ impl Form {
         Ok(zeroize::Zeroizing::new([&length.to_be_bytes()[..], &head, &self.body].concat()))
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+    fn from_bytes(id: KeptId, bytes: &[u8]) -> Result<Self, StoreError> {
         let short = || StoreError::Record("a kept form is cut short".to_owned());
         let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(short)?;
         let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| short())?;
         let (head, body) = rest.split_at_checked(length).ok_or_else(short)?;
         let form: Self = serde_json::from_slice(head).map_err(|e| StoreError::Record(e.to_string()))?;
-        Ok(Self { body: Bytes::copy_from_slice(body), ..form })
+        Ok(Self { body: Bytes::copy_from_slice(body), kept_as: Some(id), ..form })
     }
 }
 
 impl Services {
-    /// Keeps a form for its owner, for as long as a sign-in may take. `None`: there is no room.
+    /// Keeps a form for its owner, for as long as a sign-in may take; one that was taken and could not be sent, in its old place.
+    /// `None`: there is no room.
     pub async fn keep_form(&self, owner: UserId, form: &Form) -> Result<Option<KeptId>, StoreError> {
         let now = self.now();
-        self.store.keep(owner, &form.to_bytes()?, now.plus(Flow::LIFETIME), now).await
+        let id = form.kept_as.map_or_else(KeptId::random, Ok)?;
+        let kept = self.store.keep(owner, id, &form.to_bytes()?, now.plus(Flow::LIFETIME), now).await?;
+        Ok(kept.then_some(id))
     }
 
     /// A form of this user's. `None` alike for unknown, expired, and somebody else's.
     pub async fn kept_form(&self, user: UserId, id: KeptId) -> Result<Option<Form>, StoreError> {
-        self.store.kept(user, id, self.now()).await?.map(|bytes| Form::from_bytes(&bytes)).transpose()
+        self.store.kept(user, id, self.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
     }
 
     /// The same, and it is gone from then on: `Some` for one caller.
     pub async fn take_form(&self, user: UserId, id: KeptId) -> Result<Option<Form>, StoreError> {
-        self.store.take_kept(user, id, self.now()).await?.map(|bytes| Form::from_bytes(&bytes)).transpose()
+        self.store.take_kept(user, id, self.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
     }
 }
 
@@ -81,15 +87,15 @@ mod tests {
     proptest! {
         #[test]
         fn a_form_comes_back_byte_for_byte(body in proptest::collection::vec(any::<u8>(), 0..400), target in "/[ -~]{0,40}", secure: bool) {
-            let form = Form { authority: "a.example:8".into(), secure, target, content_type: "text/plain".into(), body: body.into() };
-            let back = Form::from_bytes(&form.to_bytes().unwrap()).unwrap();
+            let form = Form { authority: "a.example:8".into(), secure, target, content_type: "text/plain".into(), body: body.into(), kept_as: None };
+            let back = Form::from_bytes(KeptId::from_bytes([1; 16]), &form.to_bytes().unwrap()).unwrap();
             prop_assert_eq!((&back.target, back.secure, &back.body), (&form.target, secure, &form.body));
             prop_assert_eq!(back.url(), form.url());
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let _ = Form::from_bytes(&bytes);
+            let _ = Form::from_bytes(KeptId::from_bytes([1; 16]), &bytes);
         }
     }
 }

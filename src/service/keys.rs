@@ -132,7 +132,13 @@ impl Services {
         let (mut done, mut after) = (Resealed::default(), None);
         loop {
             let page = self.store.accounts(after, 500).await?;
-            let Some(last) = page.last() else { return Ok(done) };
+            let Some(last) = page.last() else {
+                if self.store.kv().is_shared() {
+                    // The record that tells gateways with other keys must follow, or its key could never be given up.
+                    self.store.check_keys().await?;
+                }
+                return Ok(done);
+            };
             after = Some(last.id);
             let keys = self.store.keys();
             for account in page.iter().filter(|account| account.totp.as_ref().is_some_and(|totp| !keys.is_fresh(&totp.sealed_secret))) {

@@ -60,7 +60,7 @@ impl Services {
             && policy != MfaPolicy::Off
             && account.enrolled().is_empty()
             && !account.may_enrol(config.mfa.methods).is_empty();
-        if enrols { self.begin(&account, Purpose::Enrol { session: None }, true).await.map(Some) } else { Ok(None) }
+        if enrols { self.begin(&account, Purpose::Enrol { session: None }, true, client).await.map(Some) } else { Ok(None) }
     }
 
     /// A new password's hash, if the password will do.
@@ -84,7 +84,10 @@ impl Services {
                 }
                 account.password = Some(phc.clone());
                 account.password_changed = Some(now);
-                account.failures = Failures::default();
+                // A link proves a mailbox, not a factor: only who administers forgets failures without a finished sign-in.
+                if matches!(actor, Actor::Admin(..) | Actor::CommandLine) {
+                    account.failures = Failures::default();
+                }
                 account.factors_changed();
                 Edit::Write(Some(account.clone()))
             })
@@ -109,11 +112,19 @@ impl Services {
 
     async fn send_reset(&self, login: &str, client: &Client) -> Result<(), Refused> {
         let Some(account) = self.store.account_by_login(login).await? else { return Ok(()) };
-        if account.disabled || account.email.is_empty() || self.send_allowed(&account, client).is_err() {
+        if account.disabled || account.email.is_empty() || self.link_allowed(&account, client).is_err() {
+            return Ok(());
+        }
+        let config = self.config();
+        if !config.may_link_to(&client.origin) {
+            tracing::warn!(
+                origin = client.origin,
+                "no reset link: mails lead only to hosts that a route names, on ports that are listened on"
+            );
             return Ok(());
         }
         let token = self.make_link(&account, LinkKind::Reset, Actor::User(client)).await?;
-        let link = Secret::new(format!("{}{}/reset?token={}", client.origin, self.config().portal.prefix, token.expose()));
+        let link = Secret::new(format!("{}{}/reset?token={}", client.origin, config.portal.prefix, token.expose()));
         self.deliver_link(&account, LinkKind::Reset, link, RESET_LIFETIME, client)
     }
 }

@@ -3,7 +3,8 @@
 //! Every write of an account is seen here before its writer goes on ([`crate::store::Store::observe`]), so that a disabled user or a
 //! changed password ends sessions at once; who watches a connection is woken over [`Live::revocations`].
 
-use std::collections::{HashMap, VecDeque};
+mod others;
+
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -11,6 +12,7 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use tokio::sync::{mpsc, watch};
 
+use super::former::Former;
 use crate::account::Account;
 use crate::base::{SessionId, Time, UserId};
 use crate::config;
@@ -64,6 +66,8 @@ pub struct LiveSession {
     /// `last_seen` as the store has it.
     written: AtomicI64,
     ended: AtomicBool,
+    /// The registry's own.
+    stale: Arc<AtomicBool>,
     /// The session that replaced this one at a step up: what this one opened goes on in its name.
     successor: OnceLock<Arc<LiveSession>>,
     standing: Arc<Standing>,
@@ -74,8 +78,9 @@ impl LiveSession {
         Identity { person: self.standing.person.load_full(), proof: self.record.proof() }
     }
 
+    /// Over, or not to be relied on for now ([`super::shared`]).
     pub fn is_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+        self.ended.load(Ordering::Acquire) || self.stale.load(Ordering::Acquire)
     }
 
     /// The last of those that replaced it; itself where none did.
@@ -112,6 +117,12 @@ impl LiveSession {
     pub fn last_seen(&self) -> Time {
         Time::from_millis(self.last_seen.load(Ordering::Relaxed))
     }
+
+    /// The store has this time of its last use.
+    fn seen(&self, at: Time) {
+        self.last_seen.fetch_max(at.millis(), Ordering::Relaxed);
+        self.written.fetch_max(at.millis(), Ordering::Relaxed);
+    }
 }
 
 /// What a session cookie's value turned out to be.
@@ -126,29 +137,6 @@ pub enum Found {
 /// A use is noted to this precision, so that most requests write nothing, not even memory.
 const PRECISION_MILLIS: i64 = 1000;
 
-/// Whose the sessions were that ended last, so that a form that meets a lost session is kept for its owner.
-#[derive(Default)]
-struct Former {
-    users: HashMap<SessionId, UserId>,
-    order: VecDeque<SessionId>,
-}
-
-impl Former {
-    /// Some two megabytes, whatever happens.
-    const MOST: usize = 50_000;
-
-    fn add(&mut self, id: SessionId, user: UserId) {
-        if self.users.insert(id, user).is_none() {
-            self.order.push_back(id);
-        }
-        while self.order.len() > Self::MOST {
-            if let Some(oldest) = self.order.pop_front() {
-                self.users.remove(&oldest);
-            }
-        }
-    }
-}
-
 /// The sessions.
 pub struct Live {
     sessions: DashMap<SessionId, Arc<LiveSession>>,
@@ -159,6 +147,8 @@ pub struct Live {
     revocations: watch::Sender<u64>,
     /// Ended sessions whose record is still to be deleted. A lost one is void at the next start all the same.
     ended: mpsc::UnboundedSender<SessionId>,
+    /// Other gateways may have changed what is in memory here. Nobody is let in from it, and nothing ends by its age.
+    stale: Arc<AtomicBool>,
 }
 
 impl Live {
@@ -173,34 +163,39 @@ impl Live {
             settings: ArcSwap::from_pointee((session, mfa)),
             revocations: watch::Sender::new(0),
             ended,
+            stale: Arc::default(),
         };
         (live, to_delete)
     }
 
     /// The session that a cookie's value names: signature first, then the memory, then the limits.
     pub fn lookup(&self, token: &str, now: Time) -> Found {
-        let mut buffer = [0u8; 256];
-        let Some(id) = self.named_by(token, &mut buffer) else { return Found::Forged };
+        let Some(id) = self.signed(token) else { return Found::Forged };
         match self.in_use(id, now) {
             Some(session) => Found::Live(session),
             None => Found::Ended,
         }
     }
 
-    /// The session that a well-signed token names, whether there is one or not.
-    fn named_by(&self, token: &str, buffer: &mut [u8; 256]) -> Option<SessionId> {
+    /// The id in a cookie's value that was signed here, whether there is such a session or not.
+    pub fn signed(&self, token: &str) -> Option<SessionId> {
+        let mut buffer = [0u8; 256];
         let keys = self.keys.load();
-        keys.verify(Purpose::Session, token, buffer)?.try_into().ok().map(SessionId::from_bytes)
+        let payload = keys.verify(Purpose::Session, token, &mut buffer)?;
+        payload.try_into().ok().map(SessionId::from_bytes)
     }
 
     /// Whose session a well-signed token names or named. `None` for any other token, and where the session ended too long ago.
     pub fn owner(&self, token: &str) -> Option<UserId> {
-        let id = self.named_by(token, &mut [0; 256])?;
+        let id = self.signed(token)?;
         let live = self.sessions.get(&id).map(|entry| entry.value().user());
-        live.or_else(|| locked(&self.former).users.get(&id).copied())
+        live.or_else(|| locked(&self.former).owner(id))
     }
 
     fn in_use(&self, id: SessionId, now: Time) -> Option<Arc<LiveSession>> {
+        if self.is_stale() {
+            return None;
+        }
         let session = self.sessions.get(&id).map(|entry| entry.value().clone())?;
         let settings = self.settings.load();
         if let Some(reason) = over(session.record.created, session.last_seen(), &settings.0, now) {
@@ -224,7 +219,8 @@ impl Live {
         self.keys.load().sign(Purpose::Session, id.as_bytes())
     }
 
-    /// Takes a session in. The caller reads the account once more afterwards, so that no change of it is missed.
+    /// Takes a session in; one that is there already is only told when it was last used. The caller reads the account once more
+    /// afterwards, so that no change of it is missed.
     pub fn insert(&self, record: SessionRecord, account: &Account) -> Arc<LiveSession> {
         let settings = self.settings.load();
         let entry = self.users.entry(account.id).or_insert_with(|| {
@@ -236,12 +232,17 @@ impl Live {
             })
         });
         let standing = entry.value().clone();
+        if let Some(known) = self.get(record.id) {
+            known.seen(record.last_seen);
+            return known;
+        }
         locked(&standing.sessions).push(record.id);
         let seen = record.last_seen.millis();
         let session = Arc::new(LiveSession {
             last_seen: AtomicI64::new(seen),
             written: AtomicI64::new(seen),
             ended: AtomicBool::new(standing.epoch.load(Ordering::Acquire) != record.epoch),
+            stale: self.stale.clone(),
             successor: OnceLock::new(),
             standing,
             record,
@@ -339,6 +340,7 @@ impl Live {
         for entry in &self.sessions {
             let session = entry.value();
             match over(session.record.created, session.last_seen(), &settings.0, now) {
+                Some(_) if self.is_stale() => {}
                 Some(reason) => dead.push((session.id(), reason)),
                 None => {
                     let seen = session.last_seen.load(Ordering::Relaxed);

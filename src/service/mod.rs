@@ -7,6 +7,7 @@ pub mod desk;
 pub mod directory;
 mod enrol;
 pub mod export;
+mod former;
 mod hasher;
 pub mod import;
 pub mod kept;
@@ -18,6 +19,7 @@ pub mod overview;
 mod passkey;
 mod profile;
 mod second;
+pub mod shared;
 mod sign_in;
 pub mod trail;
 pub mod verify;
@@ -29,7 +31,7 @@ use arc_swap::ArcSwap;
 
 pub use client::{Client, DeviceId, browser_name};
 pub use enrol::{Confirmed, EnrolPage, EnrolProblem};
-pub use hasher::{Busy, Hasher};
+pub use hasher::{Busy, Hasher, Turnstile};
 pub use live::{Live, LiveSession};
 pub use notices::Courier;
 pub use profile::Removal;
@@ -55,6 +57,8 @@ pub struct Services {
     hasher: Hasher,
     per_address: RateLimiter,
     per_login: RateLimiter,
+    /// How many sign-ins of one address are hashed at once; the others of that address wait, and nobody else with them.
+    turnstile: Turnstile,
     /// Hashed for names that nobody has, so that they take as long.
     dummy_phc: String,
 }
@@ -111,6 +115,7 @@ impl Services {
         Ok(Self {
             hasher: Hasher::new(config.limits.max_hashes)?,
             per_address: RateLimiter::new(config.limits.login_per_ip, &clock),
+            turnstile: Turnstile::new(),
             per_login: RateLimiter::new(config.limits.login_per_account, &clock),
             dummy_phc: password::dummy_phc(&config.password)?,
             config: ArcSwap::new(config),

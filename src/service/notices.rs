@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::sign_in::knows;
 use super::{Client, Refused, Services};
 use crate::account::Account;
 use crate::base::{Secret, Time};
 use crate::factor::Method;
-use crate::limit::SendLimits;
+use crate::limit::{SendLimits, Sending};
 use crate::notify::{Content, Message, Notifier, NotifyError, Recipient};
 use crate::store::LinkKind;
 
@@ -31,11 +32,26 @@ impl Courier {
     }
 }
 
+/// A code for this client, whose browser may be known.
+fn code_from(account: &Account, client: &Client) -> Sending {
+    Sending::Code { browser: client.device.filter(|device| knows(account, *device)).map(|device| device.browser) }
+}
+
 impl Services {
     /// # Errors
     /// [`Refused::Throttled`]: too many messages to this user, for this address, or at all.
     pub(super) fn send_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
-        Ok(self.courier.limits.take(account.id, client.address.group())?)
+        Ok(self.courier.limits.take(account.id, code_from(account, client), client.address.group())?)
+    }
+
+    /// The same, without counting.
+    pub(super) fn send_possible(&self, account: &Account, client: &Client) -> Result<(), Refused> {
+        Ok(self.courier.limits.check(account.id, code_from(account, client), client.address.group())?)
+    }
+
+    /// The same for a link.
+    pub(super) fn link_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
+        Ok(self.courier.limits.take(account.id, Sending::Link, client.address.group())?)
     }
 
     pub(super) fn deliver_code(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::audit::{Actor, Event};
+use super::sign_in::Follows;
 use super::{Client, Refused, Services, Signed};
 use crate::base::{Secret, Time};
 use crate::factor::webauthn::{self, Passwordless};
@@ -78,6 +79,6 @@ impl Services {
             }
         });
         let Some(Ok(Some(account))) = outcome.await? else { return Err(Refused::WrongPassword) };
-        self.finish(account, Proof::Second { method: Method::Webauthn, at: now }, client, None, false).await
+        self.finish(account, Proof::Second { method: Method::Webauthn, at: now }, client, Follows::Nothing, false).await
     }
 }

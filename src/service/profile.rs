@@ -2,11 +2,12 @@
 
 use super::audit::{Actor, Event};
 use super::enrol::{EnrolProblem, tidy};
-use super::sign_in::usable;
+use super::sign_in::{Follows, usable};
 use super::{Client, LiveSession, Refused, Services, Signed};
 use crate::account::{Account, MfaPolicy};
 use crate::base::{Secret, SessionId};
 use crate::factor::{Method, recovery};
+use crate::policy::Proof;
 use crate::session::EndReason;
 use crate::store::Edit;
 
@@ -19,16 +20,24 @@ pub enum Removal {
 }
 
 impl Services {
+    /// The account of a session that is still good for it: a change of password or factors in the meantime has ended it.
+    pub(super) async fn account_of(&self, session: &LiveSession) -> Result<Account, Refused> {
+        let account = self.store.account(session.user()).await?.ok_or(Refused::Gone)?;
+        let good = !session.is_ended() && !account.disabled && session.record().epoch == account.epoch;
+        if good { Ok(account) } else { Err(Refused::Gone) }
+    }
+
     /// The account behind a session that may change it.
     ///
     /// # Errors
     /// [`EnrolProblem::NotFresh`] where the user must sign in again first.
     pub async fn own_account(&self, session: &LiveSession) -> Result<Account, Refused> {
-        let account = self.store.account(session.user()).await?.ok_or(Refused::Gone)?;
+        let account = self.account_of(session).await?;
         if self.is_fresh(session, &account) { Ok(account) } else { Err(Refused::Enrol(EnrolProblem::NotFresh)) }
     }
 
-    /// Changes the password; the current one is asked for (OWASP ASVS 6.2.3). This session goes on under a new id, all others end.
+    /// Changes the password; the current one is asked for (OWASP ASVS 6.2.3). This session goes on under a new id and as
+    /// old as it was, all others end.
     pub async fn change_password(
         &self,
         session: &LiveSession,
@@ -39,14 +48,14 @@ impl Services {
         let account = self.own_account(session).await?;
         self.check_password(&account.name, current, client).await?;
         let phc = self.hash_new(&account, &chosen).await?;
-        let proof = session.record().proof();
+        let record = session.record();
         let account = self.set_password(&account, phc, account.epoch, Actor::User(client)).await?;
         self.notice_password(&account, client);
-        self.finish(account, proof, client, None, false).await
+        self.finish(account, record.proof(), client, Follows::Ended(&record), false).await
     }
 
     /// Removes a method (for security keys: the one with this id). Every session of the user ends but this one, which goes on
-    /// under a new id.
+    /// under a new id and as old as it was.
     pub async fn remove_method(
         &self,
         session: &LiveSession,
@@ -74,8 +83,18 @@ impl Services {
         let Some(account) = written? else { return Ok((Removal::LastOfRequired, None)) };
         self.audit(Event::FactorRemoved, Some(&account.name), Actor::User(client), method.name()).await?;
         self.notice_factor(&account, method, false, client);
-        let proof = session.record().proof();
-        let signed = self.finish(account, proof, client, None, false).await?;
+        let record = session.record();
+        // What is gone proves nothing any more: who has other methods shows one of them, and for all others the password is enough.
+        let proof = match record.second {
+            Some((shown, _)) if shown == Method::Recovery || !account.has(shown) => {
+                if !usable(&account, config.mfa.methods).is_empty() {
+                    return Ok((Removal::Done, None));
+                }
+                Proof::Password
+            }
+            _ => record.proof(),
+        };
+        let signed = self.finish(account, proof, client, Follows::Ended(&record), false).await?;
         Ok((Removal::Done, Some(signed)))
     }
 

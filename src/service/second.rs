@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::audit::{Actor, Event};
-use super::sign_in::{budget, usable};
+use super::sign_in::{Follows, budget, usable};
 use super::{Client, LiveSession, Refused, Services, Signed};
 use crate::account::Account;
 use crate::base::{Secret, Time};
@@ -67,29 +67,29 @@ impl Services {
     /// # Errors
     /// [`Refused::Gone`] where neither is there or good any more.
     pub async fn pending(&self, flow: Option<crate::base::FlowId>, session: Option<Arc<LiveSession>>) -> Result<Pending, Refused> {
-        if let Some(id) = flow {
-            if let Some(flow) = self.store.flow(id).await? {
-                let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
-                let good = flow.is_good(&account, self.now());
-                match &flow.purpose {
-                    Purpose::Second if good => return Ok(Pending { account, flow: Some(flow), session: None }),
-                    Purpose::StepUp { session: of } if good && session.as_ref().is_some_and(|live| live.id() == *of) => {
-                        return Ok(Pending { account, flow: Some(flow), session });
-                    }
-                    Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } => {}
+        if let Some(id) = flow
+            && let Some(flow) = self.store.flow(id).await?
+        {
+            let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
+            let good = flow.is_good(&account, self.now());
+            match &flow.purpose {
+                Purpose::Second if good => return Ok(Pending { account, flow: Some(flow), session: None }),
+                Purpose::StepUp { session: of } if good && session.as_ref().is_some_and(|live| live.id() == *of) => {
+                    return Ok(Pending { account, flow: Some(flow), session });
                 }
+                Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } => {}
             }
         }
         let session = session.ok_or(Refused::Gone)?;
-        let account = self.store.account(session.user()).await?.ok_or(Refused::Gone)?;
+        let account = self.account_of(&session).await?;
         Ok(Pending { account, flow: None, session: Some(session) })
     }
 
     /// The flow of a pending step, begun now where a session has none yet.
-    async fn flow_of(&self, pending: &Pending) -> Result<Flow, Refused> {
+    async fn flow_of(&self, pending: &Pending, client: &Client) -> Result<Flow, Refused> {
         match (&pending.flow, &pending.session) {
             (Some(flow), _) => Ok(flow.clone()),
-            (None, Some(session)) => self.begin(&pending.account, Purpose::StepUp { session: session.id() }, false).await,
+            (None, Some(session)) => self.begin(&pending.account, Purpose::StepUp { session: session.id() }, false, client).await,
             (None, None) => Err(Refused::Gone),
         }
     }
@@ -100,9 +100,11 @@ impl Services {
     /// # Errors
     /// Where it is too early or too often, or nothing can be sent.
     pub async fn send_code(&self, pending: &Pending, method: Method, again: bool, client: &Client) -> Result<Flow, Refused> {
-        let flow = self.flow_of(pending).await?;
+        let flow = self.flow_of(pending, client).await?;
         let (config, now) = (self.config(), self.now());
         let rules = config.mfa.otp;
+        // First whether a message may go at all: a new code is the end of the one before.
+        self.send_possible(&pending.account, client)?;
         let outcome = self
             .store
             .update_flow(flow.id, |flow| {
@@ -125,7 +127,10 @@ impl Services {
             Ok(None) => Ok(flow),
             Ok(Some((code, flow))) => {
                 self.send_allowed(&pending.account, client)?;
-                self.deliver_code(&pending.account, method, &code, false, client)?;
+                if let Err(refused) = self.deliver_code(&pending.account, method, &code, false, client) {
+                    self.unsend(flow.id).await?;
+                    return Err(refused);
+                }
                 self.audit(Event::CodeSent, Some(&pending.account.name), Actor::User(client), method.name()).await?;
                 Ok(flow)
             }
@@ -139,7 +144,7 @@ impl Services {
         let (options, state) = relying
             .start_second_factor(pending.account.id, &pending.account.webauthn)
             .map_err(|_| Refused::NotOffered(Method::Webauthn))?;
-        let flow = self.flow_of(pending).await?;
+        let flow = self.flow_of(pending, client).await?;
         let kept = self.store.update_flow(flow.id, |flow| {
             flow.webauthn = Some(state.clone());
             Edit::Write(flow.clone())
@@ -169,10 +174,10 @@ impl Services {
                 return Err(refused);
             }
         };
-        if let Some(flow) = &pending.flow {
-            if !self.store.take_flow(flow).await? {
-                return Err(Refused::Gone);
-            }
+        if let Some(flow) = &pending.flow
+            && !self.store.take_flow(flow).await?
+        {
+            return Err(Refused::Gone);
         }
         if method == Method::Recovery {
             self.audit(Event::RecoveryUsed, Some(&account.name), Actor::User(client), format!("{} left", account.recovery_left())).await?;
@@ -180,15 +185,21 @@ impl Services {
         }
         let old = pending.session.as_ref().map(|session| session.record());
         let trust = trust && method != Method::Recovery;
-        self.finish(account, Proof::Second { method, at: now }, client, old.as_ref(), trust).await
+        self.finish(account, Proof::Second { method, at: now }, client, old.as_ref().map_or(Follows::Nothing, Follows::Live), trust).await
     }
 
-    /// Counts a wrong code outside of a sign-in in the same place as all the others.
+    /// Counts a wrong code that was to vouch for an enrolment, in the same place as all the others and in one of its own.
     pub(super) async fn count_failure(&self, id: crate::base::UserId, client: &Client) -> Result<(), Refused> {
         let (config, now) = (self.config(), self.now());
         self.per_address.failed(client.address.group());
-        let count = |account: &mut Account| Edit::Write(limit::record_failure(budget(account, client.device), &config.limits, now));
-        self.store.update_account(id, count).await?;
+        let count = |account: &mut Account| {
+            account.vouch_failures = account.vouch_failures.saturating_add(1);
+            let locked = limit::record_failure(budget(account, client.device), &config.limits, now);
+            Edit::Write(locked.then(|| account.name.clone()))
+        };
+        if let Some(Ok(Some(name))) = self.store.update_account(id, count).await? {
+            self.audit(Event::Locked, Some(&name), Actor::User(client), "").await?;
+        }
         Ok(())
     }
 
@@ -212,6 +223,7 @@ impl Services {
     ) -> Result<Account, Refused> {
         let (config, now) = (self.config(), self.now());
         let epoch = pending.account.epoch;
+        let mut locked = false;
         let outcome = self
             .store
             .update_account(pending.account.id, |account| {
@@ -224,13 +236,16 @@ impl Services {
                 match attempt(account) {
                     Ok(()) => Edit::Write(Ok(account.clone())),
                     Err(problem @ (SecondProblem::Wrong { .. } | SecondProblem::Key)) => {
-                        limit::record_failure(budget(account, client.device), &config.limits, now);
+                        locked = limit::record_failure(budget(account, client.device), &config.limits, now);
                         Edit::Write(Err(Refused::Second(problem)))
                     }
                     Err(problem) => Edit::Leave(Err(Refused::Second(problem))),
                 }
             })
             .await?;
+        if locked {
+            self.audit(Event::Locked, Some(&pending.account.name), Actor::User(client), "").await?;
+        }
         match outcome {
             Some(Ok(result)) => result,
             Some(Err(_)) | None => Err(Refused::Gone),

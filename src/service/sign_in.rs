@@ -30,11 +30,36 @@ pub struct Signed {
     pub name: String,
 }
 
-/// How often a browser that nobody used for this long is forgotten; and how many are kept.
+/// The session that a new one follows, whose age it keeps.
+pub(super) enum Follows<'a> {
+    Nothing,
+    /// A step up: that session is still there, and ends with it.
+    Live(&'a SessionRecord),
+    /// What the user changed has ended it, and every other one, already.
+    Ended(&'a SessionRecord),
+}
+
+impl<'a> Follows<'a> {
+    const fn record(&self) -> Option<&'a SessionRecord> {
+        match self {
+            Self::Nothing => None,
+            Self::Live(record) | Self::Ended(record) => Some(record),
+        }
+    }
+
+    const fn replaced(&self) -> Option<&'a SessionRecord> {
+        match self {
+            Self::Live(record) => Some(record),
+            Self::Nothing | Self::Ended(_) => None,
+        }
+    }
+}
+
+/// How many browsers of a user are kept; the one that was not used for longest goes.
 const BROWSERS_KEPT: usize = 20;
 
 /// The failures that count for this browser: its own budget where it is known, the account's otherwise.
-pub(super) fn budget<'a>(account: &'a mut Account, device: Option<DeviceId>) -> &'a mut Failures {
+pub(super) fn budget(account: &mut Account, device: Option<DeviceId>) -> &mut Failures {
     let known = device.filter(|device| device.user == account.id).map(DeviceId::name);
     match account.browsers.iter().position(|browser| Some(&browser.id) == known.as_ref()) {
         Some(at) => match account.browsers.get_mut(at) {
@@ -51,11 +76,12 @@ pub(super) fn usable(account: &Account, server: MethodSet) -> MethodSet {
 }
 
 impl Services {
-    /// Name (or e-mail address) and password.
+    /// Name (or e-mail address) and password. `in_full`: somebody who is signed in confirms who they are, and a trusted browser
+    /// does not stand in for anything.
     ///
     /// # Errors
     /// [`Refused::WrongPassword`] alike for unknown, wrong, locked and disabled, after the same work (OWASP ASVS 6.3.8).
-    pub async fn password(&self, login: &str, typed: Secret, client: &Client) -> Result<Entry, Refused> {
+    pub async fn password(&self, login: &str, typed: Secret, in_full: bool, client: &Client) -> Result<Entry, Refused> {
         let account = self.check_password(login, typed, client).await?;
         let (config, now) = (self.config(), self.now());
         let (policy, methods) = (account.mfa_policy.resolve(config.mfa.policy), usable(&account, config.mfa.methods));
@@ -65,11 +91,13 @@ impl Services {
         } else {
             policy
         };
-        match after_password(policy, methods, self.trusts(&account, client, now)) {
-            AfterPassword::Finished => self.finish(account, Proof::Password, client, None, false).await.map(Entry::SignedIn),
-            AfterPassword::Trusted => self.finish(account, Proof::TrustedBrowser, client, None, false).await.map(Entry::SignedIn),
-            AfterPassword::Second(_) => self.begin(&account, Purpose::Second, false).await.map(Entry::Second),
-            AfterPassword::Enrol => self.begin(&account, Purpose::Enrol { session: None }, false).await.map(Entry::Enrol),
+        match after_password(policy, methods, !in_full && self.trusts(&account, client, now)) {
+            AfterPassword::Finished => self.finish(account, Proof::Password, client, Follows::Nothing, false).await.map(Entry::SignedIn),
+            AfterPassword::Trusted => {
+                self.finish(account, Proof::TrustedBrowser, client, Follows::Nothing, false).await.map(Entry::SignedIn)
+            }
+            AfterPassword::Second(_) => self.begin(&account, Purpose::Second, false, client).await.map(Entry::Second),
+            AfterPassword::Enrol => self.begin(&account, Purpose::Enrol { session: None }, false, client).await.map(Entry::Enrol),
         }
     }
 
@@ -79,13 +107,15 @@ impl Services {
         let account = self.store.account_by_login(login).await?;
         // The name and the address of a person share one counter; a browser that is known has one of its own.
         let known = account.as_ref().and_then(|account| client.device.filter(|device| knows(account, *device)));
-        let key = match (&account, known) {
-            (_, Some(device)) => format!("device {}", device.name()),
-            (Some(account), None) => format!("account {}", account.id),
-            (None, None) => format!("name {folded}"),
-        };
+        let key = known.map_or_else(|| format!("name {folded}"), |device| format!("device {}", device.name()));
+        let person = account.as_ref().filter(|_| known.is_none()).map(|account| format!("account {}", account.id));
         self.per_address.check(client.address.group())?;
         self.per_login.check(&key)?;
+        // 429 speaks of what was typed alone. That two names are one person's shows in no answer: over that limit nothing is right.
+        let exhausted = person.as_ref().is_some_and(|person| self.per_login.check(person).is_err());
+        let turn = self.turnstile.pass(client.address.group()).await?;
+        // Others of this address may have failed while this one waited.
+        self.per_address.check(client.address.group())?;
 
         let config = self.config();
         let phc = account.as_ref().and_then(|account| account.password.clone());
@@ -95,8 +125,9 @@ impl Services {
         let again = typed.clone();
         let verdict = self.hasher.run(move || password::verify(&phc, &again, &parameters)).await?;
 
+        drop(turn);
         let right = has_password && verdict != Verdict::Wrong;
-        let judged = match &account {
+        let judged = match account.as_ref().filter(|_| !exhausted) {
             Some(account) => self.judge(account.id, right, client, &config.limits).await?,
             None => {
                 self.store.spend_time().await?;
@@ -106,6 +137,9 @@ impl Services {
         let Some(account) = judged else {
             self.per_address.failed(client.address.group());
             self.per_login.failed(&key);
+            if let Some(person) = &person {
+                self.per_login.failed(person);
+            }
             // The name as typed may be a password typed into the wrong field: it is kept only where it is an account's.
             self.audit(Event::PasswordWrong, account.as_ref().map(|account| account.name.as_str()), Actor::User(client), "").await?;
             return Err(Refused::WrongPassword);
@@ -170,20 +204,21 @@ impl Services {
     }
 
     /// Starts a sign-in under way.
-    pub(super) async fn begin(&self, account: &Account, purpose: Purpose, vouched: bool) -> Result<Flow, Refused> {
-        let flow = Flow::new(FlowId::random()?, account, purpose, vouched, self.now());
+    pub(super) async fn begin(&self, account: &Account, purpose: Purpose, vouched: bool, client: &Client) -> Result<Flow, Refused> {
+        let mut flow = Flow::new(FlowId::random()?, account, purpose, vouched, self.now());
+        flow.known_browser = client.device.is_some_and(|device| knows(account, device));
         self.store.create_flow(&flow).await?;
         Ok(flow)
     }
 
     /// The end of a sign-in: failures are forgotten, the browser is known from now on, and there is a session. A step up
-    /// `replaces` the session it started from.
+    /// `follows` the session it started from.
     pub(super) async fn finish(
         &self,
         before: Account,
         proof: Proof,
         client: &Client,
-        replaces: Option<&SessionRecord>,
+        follows: Follows<'_>,
         trust: bool,
     ) -> Result<Signed, Refused> {
         let now = self.now();
@@ -194,23 +229,28 @@ impl Services {
         };
         let trusted_device = self.config().mfa.trusted_device;
         let trusted_until = (trust && !trusted_device.is_zero()).then(|| now.plus(trusted_device));
+        // Only a finished sign-in, or a step up, has shown every factor that is asked for.
+        let signs_in = !matches!(follows, Follows::Ended(_));
         let updated = self
             .store
             .update_account(before.id, |account| {
                 if account.disabled || account.epoch != before.epoch {
                     return Edit::Leave(None);
                 }
-                *budget(account, client.device) = Failures::default();
-                if known.is_none() {
-                    account.failures = Failures::default();
+                if signs_in {
+                    *budget(account, client.device) = Failures::default();
                 }
                 remember(account, device, client, trusted_until, now);
                 Edit::Write(Some(account.clone()))
             })
             .await?;
         let Some(Ok(Some(account))) = updated else { return Err(Refused::Gone) };
-        let session = self.open_session(&account, proof, client, replaces).await?;
-        let event = if replaces.is_some() { Event::SteppedUp } else { Event::SignedIn };
+        let session = self.open_session(&account, proof, client, &follows).await?;
+        let event = match follows {
+            Follows::Nothing => Event::SignedIn,
+            Follows::Live(_) => Event::SteppedUp,
+            Follows::Ended(_) => Event::SessionRenewed,
+        };
         if let Err(e) = self.audit(event, Some(&account.name), Actor::User(client), proof_name(proof)).await {
             self.end_session(session, EndReason::Revoked).await?;
             return Err(e);
@@ -225,26 +265,21 @@ impl Services {
         Ok(Signed { session, cookies, name: account.name })
     }
 
-    async fn open_session(
-        &self,
-        account: &Account,
-        proof: Proof,
-        client: &Client,
-        replaces: Option<&SessionRecord>,
-    ) -> Result<SessionId, Refused> {
+    async fn open_session(&self, account: &Account, proof: Proof, client: &Client, follows: &Follows<'_>) -> Result<SessionId, Refused> {
         let now = self.now();
+        let (before, replaces) = (follows.record(), follows.replaced());
         let record = SessionRecord {
             id: SessionId::random()?,
             user: account.id,
             epoch: account.epoch,
-            created: replaces.map_or(now, |old| old.created),
+            created: before.map_or(now, |old| old.created),
             last_seen: now,
             second: match proof {
                 Proof::Second { method, at } => Some((method, at)),
                 Proof::Password | Proof::TrustedBrowser => None,
             },
             trusted_browser: proof == Proof::TrustedBrowser,
-            full_auth: replaces.map_or(now, |old| old.full_auth),
+            full_auth: before.map_or(now, |old| old.full_auth),
             address: client.address.ip(),
             browser: client.browser.clone(),
         };
@@ -256,25 +291,27 @@ impl Services {
         if let Some(old) = replaces {
             self.live.replace(old.id, &session);
         }
-        // A change of the account between the write and here was not told to a session that was not there yet.
+        // What changed between the write and here was not told to a session that was not there yet.
+        let is_kept = self.store.session(id).await?.is_some();
         let current = self.store.account(account.id).await?;
         self.live.account_changed(account.id, current.as_ref());
-        if self.live.get(id).is_none_or(|session| session.is_ended()) {
+        if !is_kept || self.live.get(id).is_none_or(|session| session.is_ended()) {
             self.end_session(id, EndReason::AccountChanged).await?;
             return Err(Refused::Gone);
         }
         Ok(id)
     }
 
-    /// Ends a session, in the store first.
+    /// Ends a session: in memory first, so that a store that fails keeps no door open.
     pub async fn end_session(&self, id: SessionId, reason: EndReason) -> Result<bool, StoreError> {
+        let ended = self.live.end(id, reason);
         self.store.delete_sessions(&[id]).await?;
-        Ok(self.live.end(id, reason))
+        Ok(ended)
     }
 }
 
 /// Whether this browser finished a sign-in of this user before.
-fn knows(account: &Account, device: DeviceId) -> bool {
+pub(super) fn knows(account: &Account, device: DeviceId) -> bool {
     device.user == account.id && {
         let name = device.name();
         account.browsers.iter().any(|browser| browser.id == name)

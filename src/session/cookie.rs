@@ -97,13 +97,13 @@ impl Cookies {
         let name = self.name(kind);
         let mut found = None;
         for pair in headers.into_iter().flat_map(|header| header.split(';')) {
-            if let Some((key, value)) = pair.split_once('=') {
-                if key.trim() == name {
-                    if found.is_some() {
-                        return None;
-                    }
-                    found = Some(value.trim());
+            if let Some((key, value)) = pair.split_once('=')
+                && key.trim() == name
+            {
+                if found.is_some() {
+                    return None;
                 }
+                found = Some(value.trim());
             }
         }
         found

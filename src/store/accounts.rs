@@ -98,8 +98,8 @@ impl Store {
         for account in accounts {
             batch =
                 batch.expect(key("account", account.id.to_string()), None).put(key("account", account.id.to_string()), encode(account)?);
-            for login in logins(account) {
-                batch = batch.expect(login.clone(), None).put(login, encode(&account.id)?);
+            for index in logins(account).into_iter().chain(factors(account)) {
+                batch = batch.expect(index.clone(), None).put(index, encode(&account.id)?);
             }
         }
         if self.kv.commit(batch).await? {
@@ -174,9 +174,19 @@ impl Store {
         for index in new.into_iter().filter(|index| !old.contains(index)) {
             batch = batch.expect(index.clone(), None).put(index, owner.clone());
         }
-        if self.kv.commit(batch).await? {
-            self.told(after.id, Some(after));
-            return Ok(Ok(()));
+        match self.kv.commit(batch).await {
+            Ok(true) => {
+                self.told(after.id, Some(after));
+                return Ok(Ok(()));
+            }
+            Ok(false) => {}
+            Err(e) => {
+                // It may have been applied and not flushed. What takes something away must hold either way.
+                if after.disabled || before.is_some_and(|before| before.epoch != after.epoch) {
+                    self.told(after.id, Some(after));
+                }
+                return Err(e);
+            }
         }
         match self.taken(before, after).await? {
             Some(conflict) => Ok(Err(conflict)),

@@ -58,6 +58,7 @@ impl AuditRecord {
 impl Store {
     /// Appends a record; its number, and both hashes, are filled in here.
     pub async fn append_audit(&self, mut record: AuditRecord) -> Result<AuditRecord, StoreError> {
+        let _turn = self.audit_turn.lock().await;
         for _ in 0..TRIES {
             let before = self.kv.get(b"audit-head").await?;
             let head = match &before {

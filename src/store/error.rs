@@ -19,8 +19,8 @@ pub enum StoreError {
     Backend(String),
     #[error("a record in the store cannot be read: {0}")]
     Record(String),
-    #[error("this build has no {0} store; use store.url = \"sled:store\"")]
-    Unsupported(&'static str),
+    #[error("this store was written with another key file; copy keys.json from a gateway that uses it into this one's data_dir")]
+    ForeignKeys,
     #[error("the record kept changing under the write; try again")]
     Contended,
     #[error("the operating system gave no random bytes")]

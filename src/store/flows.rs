@@ -8,7 +8,7 @@ use crate::login::Flow;
 
 const TRIES: usize = 64;
 
-/// No user has more sign-ins under way than this; the oldest goes.
+/// No user has more sign-ins under way than this; the oldest goes, those in known browsers last.
 const PER_USER: usize = 8;
 
 fn flow_key(id: FlowId) -> Vec<u8> {
@@ -22,11 +22,13 @@ fn user_key(user: UserId, id: FlowId) -> Vec<u8> {
 impl Store {
     /// Begins a flow.
     pub async fn create_flow(&self, flow: &Flow) -> Result<(), StoreError> {
-        let mut batch = Batch::default().put(flow_key(flow.id), encode(flow)?).put(user_key(flow.user, flow.id), encode(&flow.created)?);
+        let mut batch = Batch::default()
+            .put(flow_key(flow.id), encode(flow)?)
+            .put(user_key(flow.user, flow.id), encode(&(flow.known_browser, flow.created))?);
         let prefix = key("flow-of", format!("{}/", flow.user));
         let mut others = self.kv.scan(&prefix, None, 64, false).await?;
         if others.len() >= PER_USER {
-            others.sort_by_key(|(_, created)| decode::<Time>(created).unwrap_or_default());
+            others.sort_by_key(|(_, rank)| decode::<(bool, Time)>(rank).unwrap_or_default());
             for (index, _) in others.iter().take(others.len() + 1 - PER_USER) {
                 let id = index.get(prefix.len()..).unwrap_or_default();
                 batch = batch.delete(key("flow", id)).delete(index.clone());

@@ -55,12 +55,12 @@ impl Store {
         Ok((raw.as_deref().map(decode).transpose()?.unwrap_or_default(), raw))
     }
 
-    /// Keeps a form. `None`: there is no room. What expired makes room.
-    pub async fn keep(&self, user: UserId, form: &[u8], expires: Time, now: Time) -> Result<Option<KeptId>, StoreError> {
-        let id = KeptId::random()?;
+    /// Keeps a form under a fresh id, or under the one that it was taken from. `false`: there is no room. What expired makes room.
+    pub async fn keep(&self, user: UserId, id: KeptId, form: &[u8], expires: Time, now: Time) -> Result<bool, StoreError> {
         let sealed = self.keys().seal(&bound_to(user, id), form)?.into_bytes();
         for _ in 0..TRIES {
-            let (lines, before) = self.directory().await?;
+            let (mut lines, before) = self.directory().await?;
+            lines.retain(|line| line.id != id);
             let (mut lines, mut gone): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(|line| now < line.expires);
             while lines.iter().filter(|line| line.user == user).count() >= PER_USER {
                 let Some(oldest) = lines.iter().position(|line| line.user == user) else { break };
@@ -68,12 +68,12 @@ impl Store {
             }
             let bytes = lines.iter().fold(sealed.len(), |sum, line| sum.saturating_add(line.size));
             if lines.len() >= MOST || bytes > MOST_BYTES {
-                return Ok(None);
+                return Ok(false);
             }
             lines.push(Line { id, user, expires, size: sealed.len() });
             let batch = Batch::default().expect(DIRECTORY, before).put(DIRECTORY, encode(&lines)?).put(kept_key(id), sealed.clone());
             if self.kv.commit(drop_lines(batch, &gone)).await? {
-                return Ok(Some(id));
+                return Ok(true);
             }
         }
         Err(StoreError::Contended)
@@ -149,6 +149,11 @@ mod tests {
         UserId::random().unwrap()
     }
 
+    async fn keep(store: &Store, user: UserId, form: &[u8], expires: Time, now: Time) -> Option<KeptId> {
+        let id = KeptId::random().unwrap();
+        store.keep(user, id, form, expires, now).await.unwrap().then_some(id)
+    }
+
     async fn stored(store: &Store) -> usize {
         store.kv.scan(b"kept/", None, 10_000, false).await.unwrap().len()
     }
@@ -157,7 +162,7 @@ mod tests {
     async fn of_many_takers_one_gets_it() {
         let (store, _folder) = store().await;
         let alice = somebody();
-        let id = store.keep(alice, b"form", LATER, NOW).await.unwrap().unwrap();
+        let id = keep(&store, alice, b"form", LATER, NOW).await.unwrap();
         let tasks: Vec<_> = (0..20)
             .map(|_| {
                 let store = store.clone();
@@ -175,7 +180,7 @@ mod tests {
     async fn it_is_its_owners_alone_until_it_expires_and_not_in_the_clear() {
         let (store, _folder) = store().await;
         let (alice, mallory) = (somebody(), somebody());
-        let id = store.keep(alice, b"the text of a form", LATER, NOW).await.unwrap().unwrap();
+        let id = keep(&store, alice, b"the text of a form", LATER, NOW).await.unwrap();
         assert!(store.kept(mallory, id, NOW).await.unwrap().is_none());
         assert!(store.take_kept(mallory, id, NOW).await.unwrap().is_none());
         assert!(store.kept(alice, id, LATER).await.unwrap().is_none());
@@ -198,7 +203,7 @@ mod tests {
         let alice = somebody();
         let mut ids = Vec::new();
         for n in 0..5u8 {
-            ids.push(store.keep(alice, &[n], LATER, NOW).await.unwrap().unwrap());
+            ids.push(keep(&store, alice, &[n], LATER, NOW).await.unwrap());
         }
         let mut there = Vec::new();
         for id in ids {
@@ -209,16 +214,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_could_not_be_sent_goes_back_to_its_place() {
+        let (store, _folder) = store().await;
+        let alice = somebody();
+        let id = keep(&store, alice, b"form", LATER, NOW).await.unwrap();
+        let form = store.take_kept(alice, id, NOW).await.unwrap().unwrap();
+        for _ in 0..2 {
+            assert!(store.keep(alice, id, &form, LATER, NOW).await.unwrap());
+        }
+        assert_eq!(store.kept(alice, id, NOW).await.unwrap().unwrap().as_slice(), b"form");
+        assert_eq!((store.directory().await.unwrap().0.len(), stored(&store).await), (1, 1));
+    }
+
+    #[tokio::test]
     async fn bounds_hold_over_all_and_what_expired_makes_room() {
         let (store, _folder) = store().await;
         let full: Vec<Line> =
             (0..MOST).map(|_| Line { id: KeptId::random().unwrap(), user: somebody(), expires: LATER, size: 1 }).collect();
         let write = |lines: Vec<Line>| Batch::default().put(DIRECTORY, encode(&lines).unwrap());
         store.kv.commit(write(full)).await.unwrap();
-        assert!(store.keep(somebody(), b"form", Time::from_secs(2000), NOW).await.unwrap().is_none());
-        assert!(store.keep(somebody(), b"form", Time::from_secs(2000), LATER).await.unwrap().is_some());
+        assert!(keep(&store, somebody(), b"form", Time::from_secs(2000), NOW).await.is_none());
+        assert!(keep(&store, somebody(), b"form", Time::from_secs(2000), LATER).await.is_some());
         let large = vec![Line { id: KeptId::random().unwrap(), user: somebody(), expires: LATER, size: MOST_BYTES }];
         store.kv.commit(write(large)).await.unwrap();
-        assert!(store.keep(somebody(), b"form", LATER, NOW).await.unwrap().is_none());
+        assert!(keep(&store, somebody(), b"form", LATER, NOW).await.is_none());
     }
 }

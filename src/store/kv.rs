@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
 
 use super::StoreError;
 
@@ -27,6 +28,28 @@ pub trait Kv: Send + Sync + 'static {
     /// Puts these pairs in the place of everything that is there, as one step, durable; `false` and no change where `only_empty` and
     /// something is there.
     async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError>;
+
+    /// What other processes change from now on in accounts and sessions; `None` where no other has the store open.
+    fn changes(&self) -> Option<mpsc::Receiver<Change>> {
+        None
+    }
+
+    /// Whether other processes may have the store open.
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+/// News of a store that several processes share.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// This key was written or deleted; read it again.
+    Key(Vec<u8>),
+    /// From here on changes are heard. Those before may have been missed: read everything again.
+    Listening,
+    /// Every change up to a moment ago was reported before this. Comes once a second; where it does not come, changes may be
+    /// missed.
+    Alive,
 }
 
 /// A change of several keys at once, with what must hold for it.
@@ -71,6 +94,18 @@ pub fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {
 /// The record in these bytes.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(bytes).map_err(|e| StoreError::Record(e.to_string()))
+}
+
+/// The first key after all that start with `prefix`.
+pub(super) fn upper(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Some(end);
+        }
+    }
+    None
 }
 
 /// `prefix/name`.

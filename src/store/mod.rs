@@ -6,12 +6,14 @@
 
 mod accounts;
 mod audit;
+mod canary;
 mod error;
 mod flows;
 mod kept;
 pub mod keyfile;
 pub mod kv;
 mod links;
+pub(crate) mod postgres;
 mod sessions;
 mod sled;
 
@@ -25,6 +27,7 @@ pub use self::audit::{AuditHead, AuditRecord, GENESIS};
 pub use self::error::StoreError;
 pub use self::kv::Kv;
 pub use self::links::{Link, LinkKind};
+pub use self::postgres::PostgresKv;
 pub use self::sled::SledKv;
 
 use crate::account::Account;
@@ -40,23 +43,29 @@ pub struct Store {
     kv: Arc<dyn Kv>,
     keys: ArcSwap<KeyRing>,
     observer: OnceLock<Observer>,
+    /// Writers of the audit log take turns here; between processes the chain's head decides.
+    audit_turn: tokio::sync::Mutex<()>,
 }
 
 impl Store {
     pub fn new(kv: Arc<dyn Kv>, keys: Arc<KeyRing>) -> Self {
-        Self { kv, keys: ArcSwap::new(keys), observer: OnceLock::new() }
+        Self { kv, keys: ArcSwap::new(keys), observer: OnceLock::new(), audit_turn: tokio::sync::Mutex::new(()) }
     }
 
     /// Opens the backend that the configuration names.
     ///
     /// # Errors
-    /// Where it is held by another process, damaged, readable by others, or not there.
+    /// Where it is held by another process, damaged, readable by others, not there, or written with other keys.
     pub async fn open(url: &StoreUrl, keys: Arc<KeyRing>) -> Result<Self, StoreError> {
         let kv: Arc<dyn Kv> = match url {
             StoreUrl::Sled(folder) => Arc::new(SledKv::open(folder).await?),
-            StoreUrl::Postgres(_) => return Err(StoreError::Unsupported("postgres")),
+            StoreUrl::Postgres(url) => Arc::new(PostgresKv::open(url).await?),
         };
-        Ok(Self::new(kv, keys))
+        let store = Self::new(kv, keys);
+        if store.kv.is_shared() {
+            store.check_keys().await?;
+        }
+        Ok(store)
     }
 
     /// Sets who is told of written accounts. Only the first call counts.

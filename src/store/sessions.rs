@@ -20,11 +20,19 @@ impl Store {
         self.kv.commit(batch).await
     }
 
-    /// Notes when sessions were last used. Those that are gone stay gone.
+    /// The session with this id.
+    pub async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        self.kv.get(&session_key(id)).await?.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    /// Notes when sessions were last used. Those that are gone stay gone, and a later use noted by another gateway stands.
     pub async fn touch_sessions(&self, records: &[SessionRecord]) -> Result<(), StoreError> {
         for record in records {
             let at = session_key(record.id);
             if let Some(before) = self.kv.get(&at).await? {
+                if decode::<SessionRecord>(&before)?.last_seen >= record.last_seen {
+                    continue;
+                }
                 self.kv.commit(Batch::default().expect(at.clone(), Some(before)).put(at, encode(record)?)).await?;
             }
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
-use super::kv::{Batch, Kv, Pair};
+use super::kv::{Batch, Kv, Pair, upper};
 use super::{StoreError, private_folder};
 
 /// A sled database in one tree.
@@ -130,18 +130,6 @@ impl Inner {
         let pair = |entry: Result<(sled::IVec, sled::IVec), sled::Error>| entry.map(|(k, v)| (k.to_vec(), v.to_vec())).map_err(failed);
         if reverse { range.rev().take(limit).map(pair).collect() } else { range.take(limit).map(pair).collect() }
     }
-}
-
-/// The first key after all that start with `prefix`.
-fn upper(prefix: &[u8]) -> Option<Vec<u8>> {
-    let mut end = prefix.to_vec();
-    while let Some(last) = end.pop() {
-        if last < u8::MAX {
-            end.push(last + 1);
-            return Some(end);
-        }
-    }
-    None
 }
 
 #[async_trait]

@@ -73,7 +73,8 @@ async fn a_new_password_ends_the_other_sessions() {
     let mut alice = world.person_with_app("alice", &[]).await;
     let mut elsewhere = alice.elsewhere(5);
     elsewhere.signs_in().await;
-    alice.signs_in_at("/.vestibule/account/password").await;
+    alice.signs_in_at("/.vestibule/account").await;
+    alice.visits("/.vestibule/account/password").await;
     for (current, new) in [("not-the-right-password", NEW), (PASSWORD, "short"), (PASSWORD, "password1234"), ("", NEW)] {
         let answer = alice.sends("account/password", &[("current", current), ("password", new)]).await;
         assert!(answer.is(422).alert().is_some(), "{current} {new}");
@@ -157,7 +158,8 @@ async fn fresh_recovery_codes_void_the_old_ones() {
 async fn changes_want_a_recent_sign_in() {
     let world = World::new().await;
     let mut alice = world.person_with_app("alice", &[]).await;
-    alice.signs_in_at("/.vestibule/account/password").await;
+    alice.signs_in_at("/.vestibule/account").await;
+    alice.visits("/.vestibule/account/password").await;
     let form = alice.form("account/password");
     let codes = {
         alice.visits("/.vestibule/account").await;

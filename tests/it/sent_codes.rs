@@ -70,6 +70,20 @@ async fn a_mailed_code_opens_the_door_once() {
 }
 
 #[tokio::test]
+async fn where_there_is_no_choice_the_password_sends_the_code() {
+    let world = World::new().await;
+    let mut alice = world.person_with("alice", &[Method::Email]).await;
+    alice.visits("/payroll").await;
+    alice.types_password().await.leads_to("/.vestibule/mfa");
+    assert_eq!(world.outbox.newest_first().len(), 1);
+    alice.follows().await;
+    alice.is_at("mfa/email");
+    assert!(resend_waits(&alice));
+    let code = alice.mailed_code();
+    alice.types_code(&code).await.leads_to("/payroll");
+}
+
+#[tokio::test]
 async fn a_texted_code_goes_to_the_number_shown_masked() {
     let world = World::new().await;
     let mut alice = world.person_with("alice", &[Method::Email, Method::Sms]).await;

@@ -136,7 +136,7 @@ impl Builder {
         let upstream = Upstream::start().await;
         let folder = tempfile::tempdir().unwrap();
         let routes = ROUTES.replace("UPSTREAM", &format!("http://{}", upstream.address));
-        let server = if self.extra.contains("[server]") { "" } else { "[server]\ndata_dir = \"data\"\n" };
+        let server = if self.extra.contains("[server]") { "" } else { "[server]\ndata_dir = \"data\"\nlisten = [\"127.0.0.1:80\"]\n" };
         let text = format!("{server}{}\n[mfa]{}\n{}\n{routes}", self.password, self.mfa, self.extra);
         // The middle of a step of thirty seconds.
         let clock = Clock::manual(Time::from_secs(1_800_000_000 + 15));

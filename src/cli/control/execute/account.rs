@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{json as to_json, said};
 use crate::base::Secret;
 use crate::cli::control::portal_url;
+use crate::factor::Method;
 use crate::service::Services;
 use crate::service::accounts::{AccountChange, AccountError, MfaChange, NewAccount};
 use crate::service::audit::Actor;
@@ -92,6 +93,11 @@ pub(super) async fn mfa(services: &Services, name: &str, change: &MfaChange, rec
     if change.enrol.iter().any(|method| !services.courier.can_send(*method)) {
         return Err("this gateway cannot send such codes; set [mail] or [sms] in the configuration first".to_owned());
     }
+    // What is not there is not removed, and not recorded as removed.
+    let before = services.named(name).await.map_err(said)?;
+    let reset =
+        change.reset.iter().copied().filter(|method| before.has(*method) || (*method == Method::Sms && before.sms_otp.is_some())).collect();
+    let change = &MfaChange { reset, ..change.clone() };
     let account = services.change_mfa(name, change, ACTOR).await.map_err(said)?;
     if !recovery {
         return shown(services, &account.name, &[]).await;

@@ -1,212 +1,9 @@
-//! The interrupted form, end to end: a browser's raw requests, the whole program, and an upstream that writes down what arrives.
+//! The interrupted form, end to end.
 
-use std::sync::Mutex;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-
+use super::keep_support::*;
 use super::*;
-use crate::account::OtpEnrolment;
-use crate::factor::Method;
-use crate::gateway::{Listener, Running, Settings, start};
-use crate::session::EndReason;
+use crate::account::{Account, OtpEnrolment};
 use crate::store::Edit;
-
-type Arrived = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
-
-struct Town {
-    app: Arc<App>,
-    running: Running,
-    clock: Clock,
-    arrived: Arrived,
-    _folder: tempfile::TempDir,
-}
-
-const ROUTES: &str = r#"
-[[routes]]
-name = "app"
-path = "/"
-upstreams = ["http://UPSTREAM"]
-policy = "one_factor"
-
-[[routes]]
-name = "off"
-path = "/off/"
-upstreams = ["http://UPSTREAM"]
-policy = "one_factor"
-keep_post = false
-
-[[routes]]
-name = "staff"
-path = "/staff/"
-upstreams = ["http://UPSTREAM"]
-policy = "one_factor"
-groups = ["staff"]
-
-[[routes]]
-name = "pay"
-path = "/pay/"
-upstreams = ["http://UPSTREAM"]
-policy = "two_factor"
-max_age = "5m"
-"#;
-
-/// What a browser sends with a form from a page of the same host.
-const FROM_OUR_PAGE: &str = "Origin: http://a.example\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: same-origin\r\n";
-const URLENCODED: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
-
-async fn upstream(arrived: Arrived) -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, arrived.clone()));
-        }
-    });
-    address
-}
-
-async fn serve(mut stream: TcpStream, arrived: Arrived) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let Ok(byte) = stream.read_u8().await else { return };
-        head.push(byte);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let length = head.to_ascii_lowercase().split("content-length: ").nth(1).map_or(0, |l| l.lines().next().unwrap().parse().unwrap());
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.unwrap();
-    arrived.lock().unwrap().push((head, body));
-    let answer = "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nSet-Cookie: app=1\r\nSet-Cookie: vestibule=evil\r\n\r\n5\r\nsaved\r\n0\r\n\r\n";
-    let _ = stream.write_all(answer.as_bytes()).await;
-}
-
-async fn town() -> Town {
-    let folder = tempfile::tempdir().unwrap();
-    let arrived = Arrived::default();
-    let text = ROUTES.replace("UPSTREAM", &upstream(arrived.clone()).await.to_string());
-    let data = [("VESTIBULE_SERVER__DATA_DIR".to_owned(), folder.path().join("data").display().to_string())];
-    let loaded = crate::config::parse(&text, Path::new("test.toml"), data).map_err(|problems| problems.to_string()).unwrap();
-    let clock = Clock::manual(Time::from_secs(1_700_000_000));
-    let app = App::open(Arc::new(loaded.config), clock.clone(), Post::Outbox(Arc::default())).await.unwrap();
-    let front: Arc<dyn Front> = app.clone();
-    let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: None };
-    let running = start(&front, &[listener], &Settings { shards: 2, drain: Duration::from_secs(5) }).unwrap();
-    Town { app, running, clock, arrived, _folder: folder }
-}
-
-/// A signed-in browser.
-struct Browser {
-    id: SessionId,
-    token: String,
-}
-
-impl Town {
-    async fn account(&self, name: &str) -> Account {
-        if let Some(account) = self.app.services.store.account_by_login(name).await.unwrap() {
-            return account;
-        }
-        let account: Account = serde_json::from_value(serde_json::json!({
-            "id": UserId::random().unwrap(), "name": name, "email": format!("{name}@a.example"), "display_name": name, "created": 0,
-            "groups": ["staff"],
-        }))
-        .unwrap();
-        self.app.services.store.create_account(&account).await.unwrap().unwrap();
-        account
-    }
-
-    async fn signs_in(&self, name: &str) -> Browser {
-        let account = self.account(name).await;
-        let now = self.clock.now();
-        let record = SessionRecord {
-            id: SessionId::random().unwrap(),
-            user: account.id,
-            epoch: account.epoch,
-            created: now,
-            last_seen: now,
-            second: (account.email_otp.is_some()).then_some((Method::Email, now)),
-            trusted_browser: false,
-            full_auth: now,
-            address: [127, 0, 0, 1].into(),
-            browser: "Firefox".into(),
-        };
-        let services = &self.app.services;
-        assert!(services.store.put_session(&record, None).await.unwrap());
-        let id = record.id;
-        services.live.insert(record, &account);
-        Browser { id, token: services.live.token(id) }
-    }
-
-    /// A browser whose session is over and that still has its cookie.
-    async fn was_signed_in(&self, name: &str) -> Browser {
-        let browser = self.signs_in(name).await;
-        assert!(self.app.services.end_session(browser.id, EndReason::SignedOut).await.unwrap());
-        browser
-    }
-
-    async fn ask(&self, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.running.addresses[0]).await.unwrap();
-        stream.write_all(request).await.unwrap();
-        let mut answer = Vec::new();
-        let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await.unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    async fn post(&self, path: &str, cookie: &str, headers: &str, body: &[u8]) -> String {
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nCookie: {cookie}\r\nContent-Length: {}\r\n{headers}\r\n",
-            body.len()
-        );
-        self.ask(&[head.as_bytes(), body].concat()).await
-    }
-
-    async fn get(&self, path: &str, cookie: &str) -> String {
-        self.ask(format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n").as_bytes()).await
-    }
-
-    /// Posts a form with an ended session and gives the page to come back to.
-    async fn loses(&self, browser: &Browser, path: &str, kind: &str, body: &[u8]) -> String {
-        let answer = self.post(path, &browser.cookie(), &format!("{FROM_OUR_PAGE}{kind}"), body).await;
-        resume_page(&answer, "login")
-    }
-
-    /// What a POST of the confirmation comes to; the page is read first.
-    async fn confirms(&self, browser: &Browser, page: &str, action: &str) -> String {
-        let (cookie, body) = self.form(browser, page, action).await;
-        self.post("/.vestibule/resume", &cookie, &format!("{FROM_OUR_PAGE}{URLENCODED}"), body.as_bytes()).await
-    }
-
-    async fn form(&self, browser: &Browser, page: &str, action: &str) -> (String, String) {
-        let shown = self.get(page, &browser.cookie()).await;
-        assert!(shown.starts_with("HTTP/1.1 200"), "{shown}");
-        let csrf_cookie = between(&shown, "vestibule_csrf=", ";");
-        let csrf = between(&shown, "name=\"csrf\" value=\"", "\"");
-        let id = page.split("id=").nth(1).unwrap();
-        (format!("{}; vestibule_csrf={csrf_cookie}; theirs=1", browser.cookie()), format!("csrf={csrf}&id={id}&action={action}"))
-    }
-
-    fn arrived(&self) -> Vec<(String, Vec<u8>)> {
-        self.arrived.lock().unwrap().clone()
-    }
-}
-
-impl Browser {
-    fn cookie(&self) -> String {
-        format!("vestibule={}", self.token)
-    }
-}
-
-fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
-    text.split(before).nth(1).and_then(|rest| rest.split(after).next()).unwrap_or_else(|| panic!("no {before} in {text}"))
-}
-
-fn resume_page(answer: &str, by_way_of: &str) -> String {
-    assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
-    let rd = between(answer, &format!("/.vestibule/{by_way_of}?rd="), "\r\n");
-    let page = percent_encoding::percent_decode_str(rd).decode_utf8().unwrap().into_owned();
-    assert!(page.starts_with("/.vestibule/resume?id="), "{page}");
-    page
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_outlives_its_session_and_arrives_once_byte_for_byte() {
@@ -251,7 +48,8 @@ async fn a_form_outlives_its_session_and_arrives_once_byte_for_byte() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_is_shown_by_name_and_sent_whole() {
     let town = town().await;
-    let old = town.was_signed_in("alice").await;
+    let old = town.signs_in("alice").await;
+    town.clock.advance(Duration::from_secs(2 * 3600));
     let mut body = b"--XyZ\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n--XyZ\r\nContent-Disposition: form-data; \
                      name=\"file\"; filename=\"scan.pdf\"\r\nContent-Type: application/pdf\r\n\r\n"
         .to_vec();
@@ -385,11 +183,27 @@ async fn a_stale_second_factor_keeps_the_form_as_well() {
     let page = resume_page(&town.post("/pay/now", &alice.cookie(), &headers, b"sum=5").await, "mfa");
     // The second door knows what the form's route wants.
     let door = town.get(&format!("/.vestibule/mfa?rd={}", page.replace('?', "%3F").replace('=', "%3D")), &alice.cookie()).await;
-    assert!(door.starts_with("HTTP/1.1 303") && door.contains("/.vestibule/mfa/email?rd="), "{door}");
+    assert!(door.starts_with("HTTP/1.1 303") && door.contains("/.vestibule/mfa/email?rd=%2F.vestibule%2Fresume%3Fid%3D"), "{door}");
     // Confirmed too early, it is not sent and not lost.
     let again = resume_page(&town.confirms(&alice, &page, "send").await, "mfa");
-    assert!(again != page && town.arrived().is_empty());
+    assert!(again == page && town.arrived().is_empty());
     let fresh = town.signs_in("alice").await;
     assert!(town.confirms(&fresh, &again, "send").await.starts_with("HTTP/1.1 201"));
     assert_eq!(town.arrived().iter().map(|(_, body)| body.clone()).collect::<Vec<_>>(), [b"sum=5"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_sent_stays_and_an_answer_cut_short_is_seen_to_be() {
+    let town = town().await;
+    let old = town.was_signed_in("alice").await;
+    let page = town.loses(&old, "/down/save", URLENCODED, b"a=1").await;
+    let alice = town.signs_in("alice").await;
+    for _ in 0..2 {
+        let answer = town.confirms(&alice, &page, "send").await;
+        assert!(answer.starts_with("HTTP/1.1 50"), "{answer}");
+    }
+    let page = town.loses(&old, "/cut", URLENCODED, b"a=1").await;
+    let answer = town.confirms(&alice, &page, "send").await;
+    assert!(answer.starts_with("HTTP/1.1 201") && answer.contains("saved") && !answer.ends_with("0\r\n\r\n"), "{answer}");
+    assert_eq!(town.arrived().len(), 1);
 }

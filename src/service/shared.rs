@@ -1,0 +1,173 @@
+//! Several gateways over one store: the memory of each follows what the others change.
+//!
+//! An account or session that another gateway wrote or deleted is read again on notice, within milliseconds. After a loss of
+//! the line everything is read again. Where no proof has come for 5 seconds that all notices were followed, the memory is stale
+//! and nobody is let in from it: each session looks ended, open connections are cut, no session is ended or deleted. Users sign
+//! in again only if they ask while it lasts; as soon as everything is read again, their sessions are as good as before.
+//!
+//! When a session was last used is told every 20 seconds: one that is used at another gateway may end by `session.idle_timeout`
+//! that much early, never late.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::Services;
+use super::live::{Found, Live, LiveSession};
+use crate::account::Account;
+use crate::base::{SessionId, UserId};
+use crate::session::{EndReason, SessionRecord, over};
+use crate::store::kv::Change;
+use crate::store::{Store, StoreError};
+
+/// How long the memory is believed without news.
+const TRUST: Duration = Duration::from_secs(5);
+
+/// Changes that are followed in one go.
+const AT_ONCE: usize = 512;
+
+/// Whether the account as it is now still stands behind a session.
+fn stands(account: &Account, record: &SessionRecord) -> bool {
+    !account.disabled && account.epoch == record.epoch
+}
+
+/// Takes the stored sessions in, and ends those in memory that are gone from the store. One whose account is gone, disabled or
+/// changed since is void and is deleted.
+///
+/// # Errors
+/// The store's; then the memory may have been changed in part.
+pub async fn restore(store: &Store, live: &Live) -> Result<(), StoreError> {
+    // What is in memory now was in the store before: what the store shows from here on decides. Sessions before accounts, so that
+    // no account is older than a session of it.
+    let (known, users) = (live.ids(), live.users());
+    let records = store.all_sessions().await?;
+    let accounts: HashMap<UserId, Account> = store.all_accounts().await?.into_iter().map(|account| (account.id, account)).collect();
+    for user in users {
+        live.account_changed(user, accounts.get(&user));
+    }
+    let mut void = Vec::new();
+    let mut kept: HashSet<SessionId> = HashSet::with_capacity(records.len());
+    for record in records {
+        match accounts.get(&record.user).filter(|account| stands(account, &record)) {
+            Some(account) => {
+                kept.insert(record.id);
+                live.insert(record, account);
+            }
+            None => void.push(record.id),
+        }
+    }
+    for id in known.into_iter().filter(|id| !kept.contains(id)) {
+        live.end(id, EndReason::Revoked);
+    }
+    store.delete_sessions(&void).await
+}
+
+/// Follows the changes that other gateways make, until they or the services are gone.
+pub async fn follow(services: Weak<Services>, mut changes: mpsc::Receiver<Change>) {
+    let Some(live) = services.upgrade().map(|services| services.live.clone()) else { return };
+    let (proof, proved) = watch::channel(());
+    tokio::spawn(keep_watch(live, proved, TRUST));
+    let (mut news, mut is_behind) = (Vec::new(), false);
+    while changes.recv_many(&mut news, AT_ONCE).await > 0 {
+        let Some(services) = services.upgrade() else { return };
+        let is_proof = news.contains(&Change::Alive);
+        is_behind |= news.contains(&Change::Listening);
+        let keys: BTreeSet<Vec<u8>> =
+            news.drain(..).filter_map(|change| if let Change::Key(key) = change { Some(key) } else { None }).collect();
+        match services.catch_up(keys, is_behind).await {
+            Ok(()) => is_behind = false,
+            Err(e) => {
+                tracing::error!(error = %e, "changes made by other gateways cannot be read; all is read again");
+                is_behind = true;
+            }
+        }
+        if is_proof && !is_behind {
+            let _ = proof.send(());
+        }
+    }
+}
+
+/// Marks the memory stale for as long as there is no proof.
+async fn keep_watch(live: Arc<Live>, mut proved: watch::Receiver<()>, trust: Duration) {
+    loop {
+        match tokio::time::timeout(trust, proved.changed()).await {
+            Ok(Ok(())) => live.set_stale(false),
+            Ok(Err(_)) => return live.set_stale(true),
+            Err(_) => live.set_stale(true),
+        }
+    }
+}
+
+impl Services {
+    async fn catch_up(&self, keys: BTreeSet<Vec<u8>>, is_behind: bool) -> Result<(), StoreError> {
+        if is_behind {
+            return restore(&self.store, &self.live).await;
+        }
+        for key in keys {
+            if let Some(id) = key.strip_prefix(b"account/") {
+                let Some(id) = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) else { continue };
+                self.account_again(id).await?;
+            } else if let Some(id) = key.strip_prefix(b"session/") {
+                let Ok(id) = id.try_into() else { continue };
+                self.session_again(SessionId::from_bytes(id)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who takes a session in reads the account after that, so that one without sessions needs no look.
+    async fn account_again(&self, id: UserId) -> Result<(), StoreError> {
+        if !self.live.of(id).is_empty() {
+            self.live.account_changed(id, self.store.account(id).await?.as_ref());
+        }
+        Ok(())
+    }
+
+    async fn session_again(&self, id: SessionId) -> Result<(), StoreError> {
+        let Some(record) = self.store.session(id).await? else {
+            self.live.end(id, EndReason::Revoked);
+            return Ok(());
+        };
+        if self.live.seen(id, record.last_seen) {
+            return Ok(());
+        }
+        if let Some(account) = self.store.account(record.user).await?.filter(|account| stands(account, &record)) {
+            self.take_in(record, &account);
+        }
+        Ok(())
+    }
+
+    /// The account first: its notice may still be on the way, and against an older one the session would be void.
+    fn take_in(&self, record: SessionRecord, account: &Account) {
+        self.live.account_changed(account.id, Some(account));
+        self.live.insert(record, account);
+    }
+
+    /// The session of a correctly signed cookie that is not known here: one made at another gateway a moment ago.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn adopt(&self, token: &str) -> Result<Option<Arc<LiveSession>>, StoreError> {
+        let Some(id) = self.live.signed(token).filter(|_| self.store.kv().is_shared() && !self.live.is_stale()) else { return Ok(None) };
+        let Some(record) = self.store.session(id).await? else { return Ok(None) };
+        let Some(account) = self.store.account(record.user).await?.filter(|account| stands(account, &record)) else { return Ok(None) };
+        if over(record.created, record.last_seen, &self.config().session, self.now()).is_some() {
+            return Ok(None);
+        }
+        self.take_in(record, &account);
+        // What was deleted or changed between the look and here was not told to a session that was not there yet.
+        if self.store.session(id).await?.is_none() {
+            self.live.end(id, EndReason::Revoked);
+        }
+        self.live.account_changed(account.id, self.store.account(account.id).await?.as_ref());
+        match self.live.lookup(token, self.now()) {
+            Found::Live(session) => Ok(Some(session)),
+            Found::Ended | Found::Forged => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
