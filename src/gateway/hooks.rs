@@ -186,6 +186,7 @@ impl ProxyHttp for Gate {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
         let failure = failure::read(error);
+        context.learn_navigation(session.req_header());
         session.set_keepalive(None);
         let answered = session.response_written().is_some_and(|r| !r.status.is_informational());
         match failure.status.filter(|_| !answered) {

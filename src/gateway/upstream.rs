@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::FixedState;
 use pingora::protocols::tls::CaType;
 use pingora::tls::RootCertStore;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
@@ -32,7 +33,7 @@ const POOL_IDLE: Duration = Duration::from_secs(60);
 pub struct BadUpstream(pub String);
 
 /// The upstreams of all routes of one configuration.
-pub struct Upstreams(HashMap<Arc<str>, Arc<Pool>>);
+pub struct Upstreams(HashMap<Arc<str>, Arc<Pool>, FixedState>);
 
 /// The upstreams of a route.
 pub struct Pool {
