@@ -4,6 +4,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use pingora::http::RequestHeader;
+
+use super::answer;
 use super::front::{AccessRecord, Front, Outcome, Snapshot};
 use super::judge::{self, Admission};
 use super::request::Asked;
@@ -19,6 +22,7 @@ pub struct Context {
     pub at: Time,
     pub snapshot: Arc<Snapshot>,
     pub request_id: String,
+    /// Whether a person waits for a page. Found out where the gateway answers itself, see [`Context::learn_navigation`].
     pub navigation: bool,
     pub asked: Option<Arc<Asked>>,
     /// The upstream hooks do nothing without it.
@@ -85,6 +89,11 @@ impl Context {
     /// The same by the shard's own handle: sharing that one touches no memory of the other shards.
     pub const fn shared_front(&self) -> &Arc<Arc<dyn Front>> {
         &self.front
+    }
+
+    /// Finds out whether a person waits for a page, where it is not known that one does.
+    pub fn learn_navigation(&mut self, header: &RequestHeader) {
+        self.navigation = self.navigation || answer::is_navigation(&header.method, &header.headers);
     }
 
     /// Says how the request ends, for the record. The last word counts.

@@ -13,7 +13,7 @@ use super::front::{Lookup, Outcome, Visitor};
 use super::judge::{self, Path, Portal, Reason, Route, Verdict};
 use super::request::{self, Asked, Origin};
 use super::tenure::{Seen, Tenure};
-use super::{answer, edge, handshake, tunnel};
+use super::{edge, handshake, tunnel};
 use crate::policy::Identity;
 
 /// The way a request takes.
@@ -44,8 +44,15 @@ const fn stop(status: StatusCode, outcome: Outcome, reason: &'static str) -> Cou
 
 /// Finds the way, and leaves in the context what later stages demand.
 pub fn plot(session: &Session, context: &mut Context) -> Course {
+    let course = find(session, context);
+    if !matches!(course, Course::Forward) {
+        context.learn_navigation(session.req_header());
+    }
+    course
+}
+
+fn find(session: &Session, context: &mut Context) -> Course {
     let header = session.req_header();
-    context.navigation = answer::is_navigation(&header.method, &header.headers);
     context.story.method = header.method.clone();
     context.story.path = String::from_utf8_lossy(header.raw_path().split(|b| *b == b'?').next().unwrap_or_default()).into_owned();
     let asked = match read(session, context) {

@@ -39,6 +39,9 @@ const OWNED: [&str; 20] = [
     "proxy",
 ];
 
+/// What the names of both lists begin with.
+const INITIALS: [char; 4] = ['f', 'p', 'r', 'x'];
+
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// A value cannot be sent as a header: the request must fail rather than go out with half an identity.
@@ -81,6 +84,10 @@ pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Uns
 pub fn clean(header: &mut RequestHeader) {
     let post = header.method == Method::POST;
     let ours = |name: &HeaderName| {
+        // Most names begin with another letter than any of ours.
+        if !name.as_str().starts_with(INITIALS) {
+            return false;
+        }
         let is = |list: &[&str]| list.iter().any(|owned| same(name.as_str(), owned));
         is(&OWNED) || (!post && is_override(name))
     };
@@ -92,7 +99,7 @@ pub fn clean(header: &mut RequestHeader) {
 
 /// Whether a header has some applications take the request for one of another method.
 pub fn is_override(name: &HeaderName) -> bool {
-    OVERRIDES.iter().any(|owned| same(name.as_str(), owned))
+    name.as_str().starts_with('x') && OVERRIDES.iter().any(|owned| same(name.as_str(), owned))
 }
 
 /// Whether a name would be read as an owned one.

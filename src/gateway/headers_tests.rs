@@ -128,6 +128,12 @@ fn equal_lengths_become_one_and_crumbs_of_http_2_one_cookie_line() {
     }
 }
 
+#[test]
+fn every_name_of_ours_begins_as_the_short_cut_says() {
+    assert!(OWNED.iter().all(|name| name.starts_with(INITIALS)));
+    assert!(OVERRIDES.iter().all(|name| name.starts_with('x')));
+}
+
 proptest! {
     #[test]
     fn no_spelling_gets_a_clients_value_through(

@@ -100,9 +100,9 @@ impl ProxyHttp for Gate {
             return Err(Error::new(ErrorType::HTTPStatus(503)));
         };
         context.tried.push(at);
-        match endpoint.address().await {
-            Ok(address) => Ok(Box::new(pool.peer(endpoint, address))),
-            Err(_) => {
+        match tokio::time::timeout(pool.connect_timeout(), endpoint.address()).await {
+            Ok(Ok(address)) => Ok(Box::new(pool.peer(endpoint, address))),
+            Ok(Err(_)) | Err(_) => {
                 endpoint.rest();
                 let mut error = Error::new(ErrorType::HTTPStatus(503));
                 error.set_retry(context.tried.len() < pool.len());
@@ -186,6 +186,7 @@ impl ProxyHttp for Gate {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
         let failure = failure::read(error);
+        context.learn_navigation(session.req_header());
         session.set_keepalive(None);
         let answered = session.response_written().is_some_and(|r| !r.status.is_informational());
         match failure.status.filter(|_| !answered) {

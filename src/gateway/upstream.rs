@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::FixedState;
 use pingora::protocols::tls::CaType;
 use pingora::tls::RootCertStore;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
@@ -32,7 +33,7 @@ const POOL_IDLE: Duration = Duration::from_secs(60);
 pub struct BadUpstream(pub String);
 
 /// The upstreams of all routes of one configuration.
-pub struct Upstreams(HashMap<Arc<str>, Arc<Pool>>);
+pub struct Upstreams(HashMap<Arc<str>, Arc<Pool>, FixedState>);
 
 /// The upstreams of a route.
 pub struct Pool {
@@ -56,8 +57,17 @@ pub struct Endpoint {
     pub label: String,
     /// As [`millis`] counts; zero: never failed.
     resting_until: AtomicU64,
-    addresses: Mutex<Option<(Instant, Arc<[SocketAddr]>)>>,
+    name: Arc<Name>,
     turn: AtomicUsize,
+}
+
+/// A host's name and what is known of its addresses.
+struct Name {
+    host: String,
+    port: u16,
+    addresses: Mutex<Option<(Instant, Arc<[SocketAddr]>)>>,
+    /// Whether somebody is looking it up again.
+    refreshing: AtomicBool,
 }
 
 impl Upstreams {
@@ -100,6 +110,11 @@ impl Pool {
         self.endpoints.is_empty()
     }
 
+    /// How long it may take to reach one of them.
+    pub const fn connect_timeout(&self) -> Duration {
+        self.options.connect_timeout
+    }
+
     /// The peer that pingora connects to.
     pub fn peer(&self, endpoint: &Endpoint, address: SocketAddr) -> HttpPeer {
         let mut peer = HttpPeer::new(address, endpoint.upstream.tls, endpoint.upstream.host.clone());
@@ -138,7 +153,9 @@ impl Trust {
 impl Endpoint {
     fn new(upstream: Upstream) -> Self {
         let label = super::headers::authority(&upstream);
-        Self { upstream, label, resting_until: AtomicU64::new(0), addresses: Mutex::new(None), turn: AtomicUsize::new(0) }
+        let (addresses, refreshing) = (Mutex::new(None), AtomicBool::new(false));
+        let name = Arc::new(Name { host: upstream.host.clone(), port: upstream.port, addresses, refreshing });
+        Self { upstream, label, resting_until: AtomicU64::new(0), name, turn: AtomicUsize::new(0) }
     }
 
     fn is_up(&self) -> bool {
@@ -150,8 +167,8 @@ impl Endpoint {
         self.resting_until.store(millis().saturating_add(u64::try_from(REST.as_millis()).unwrap_or(u64::MAX)), Ordering::Relaxed);
     }
 
-    /// An address of it. Names are looked up off the shard's thread and kept shortly; where a name's addresses cannot be had
-    /// the last known ones go on.
+    /// An address of it. Names are looked up off the shard's thread and kept shortly. Then the old addresses go on while one
+    /// look-up for all is under way, and for as long as none succeeds. The caller sets the deadline, which only the first look-up can miss.
     ///
     /// # Errors
     /// Where the name is not known and never was.
@@ -159,29 +176,60 @@ impl Endpoint {
         if let Ok(ip) = self.upstream.host.parse() {
             return Ok(SocketAddr::new(ip, self.upstream.port));
         }
-        let known = self.known();
-        if let Some((_, addresses)) = known.as_ref().filter(|(at, _)| at.elapsed() < NAME_LIFETIME) {
-            return self.choose(addresses);
+        let Some((at, addresses)) = self.name.known() else {
+            return self.choose(&self.name.look_up().await?);
+        };
+        if at.elapsed() >= NAME_LIFETIME && !self.name.refreshing.swap(true, Ordering::AcqRel) {
+            let name = Arc::clone(&self.name);
+            tokio::spawn(async move {
+                let refreshing = Refreshing(&name);
+                if name.look_up().await.is_err() {
+                    name.keep();
+                }
+                drop(refreshing);
+            });
         }
-        let found = tokio::net::lookup_host((self.upstream.host.as_str(), self.upstream.port)).await.map(Iterator::collect::<Arc<[_]>>);
-        match (found, known) {
-            (Ok(addresses), _) if !addresses.is_empty() => {
-                *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&addresses)));
-                self.choose(&addresses)
-            }
-            (_, Some((_, addresses))) => self.choose(&addresses),
-            (Err(error), None) => Err(error),
-            (Ok(_), None) => Err(std::io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn known(&self) -> Option<(Instant, Arc<[SocketAddr]>)> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.choose(&addresses)
     }
 
     fn choose(&self, addresses: &[SocketAddr]) -> std::io::Result<SocketAddr> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         turn.checked_rem(addresses.len()).and_then(|i| addresses.get(i)).copied().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Name {
+    async fn look_up(&self) -> std::io::Result<Arc<[SocketAddr]>> {
+        let found: Arc<[SocketAddr]> = tokio::net::lookup_host((self.host.as_str(), self.port)).await?.collect();
+        if found.is_empty() {
+            return Err(std::io::ErrorKind::NotFound.into());
+        }
+        *self.locked() = Some((Instant::now(), Arc::clone(&found)));
+        Ok(found)
+    }
+
+    /// The last known addresses for another while.
+    fn keep(&self) {
+        if let Some((at, _)) = self.locked().as_mut() {
+            *at = Instant::now();
+        }
+    }
+
+    fn known(&self) -> Option<(Instant, Arc<[SocketAddr]>)> {
+        self.locked().clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<(Instant, Arc<[SocketAddr]>)>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A look-up under way; over when dropped, whatever becomes of it.
+struct Refreshing<'n>(&'n Name);
+
+impl Drop for Refreshing<'_> {
+    fn drop(&mut self) {
+        self.0.refreshing.store(false, Ordering::Release);
     }
 }
 
@@ -210,6 +258,26 @@ mod tests {
         assert!((0..6).all(|_| pool.pick(&[]).unwrap().0 != 1));
         assert_eq!(pool.pick(&[0, 2]).unwrap().0, 1, "a resting one is better than none");
         assert!(pool.pick(&[0, 1, 2]).is_none());
+    }
+
+    #[tokio::test]
+    async fn old_addresses_go_on_while_one_look_up_is_under_way() {
+        let endpoint = Endpoint::new(Upstream { tls: false, host: "name.invalid".into(), port: 80 });
+        assert!(endpoint.address().await.is_err(), "nothing is known of it");
+        let old: SocketAddr = "192.0.2.1:80".parse().unwrap();
+        let long_ago = Instant::now().checked_sub(NAME_LIFETIME * 2).unwrap();
+        *endpoint.name.locked() = Some((long_ago, Arc::new([old])));
+        for _ in 0..3 {
+            // Polled once: nothing is waited for.
+            let polled = tokio::time::timeout(Duration::ZERO, endpoint.address()).await;
+            assert_eq!(polled.unwrap().unwrap(), old);
+        }
+        assert_eq!(Arc::strong_count(&endpoint.name), 2, "one look-up for all");
+        while endpoint.name.refreshing.load(Ordering::Acquire) {
+            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(endpoint.address().await.unwrap(), old, "and for as long as none succeeds");
     }
 
     #[test]

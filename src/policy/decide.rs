@@ -153,7 +153,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    const fn reason(self) -> Option<Reason> {
+    pub(super) const fn reason(self) -> Option<Reason> {
         match self {
             Self::SecondFactor => Some(Reason::Challenge(ChallengeReason::SecondFactor)),
             Self::Enrol => Some(Reason::Challenge(ChallengeReason::Enrol)),

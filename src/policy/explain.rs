@@ -6,7 +6,7 @@ use crate::base::Time;
 use crate::factor::Method;
 use crate::path::Reading;
 
-use super::decide::{Decision, decide, judge};
+use super::decide::{Decision, Verdict, decide, judge};
 use super::expect::outcome;
 use super::identity::Identity;
 use super::table::{Ask, Hit, Policy, PortalMatch, below, folded_form, prefix_form, takes_client, takes_method};
@@ -55,7 +55,9 @@ pub fn explain(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>, now: Time
     policy.visit(ask, |hit, reading| {
         primary = primary.or(hit.map(|hit| hit.route));
         let verdict = judge(hit.as_ref(), ask.path, who, now);
-        let weight = (verdict, hit.map(|hit| hit.requirement.level));
+        // What stops the request weighs more than what is only observed, as in the decision.
+        let stops = verdict != Verdict::Admit && (verdict.reason().is_none() || hit.is_none_or(|hit| hit.requirement.enforce));
+        let weight = (stops, verdict, hit.map(|hit| hit.requirement.level));
         if strictest.is_none_or(|(so_far, _)| weight > so_far) {
             strictest = Some((weight, hit));
         }
@@ -199,6 +201,17 @@ mod tests {
         assert_eq!(words("GET", "other.example/", None).requires, "no_route");
         assert_eq!(words("GET", "wiki.example/a%2fb", None).outcome, "refuse");
         assert_eq!(words("GET", "wiki.example/.vestibule/login", None).outcome, "portal");
+    }
+
+    #[test]
+    fn what_stops_is_named_before_what_is_only_observed() {
+        let mut app = route("app", &[], "/", Level::OneFactor);
+        let mut observed = rule(&["/Admin/"], Level::Deny);
+        observed.requirement.enforce = false;
+        app.rules = vec![observed];
+        let policy = policy(vec![app]);
+        let told = with_ask("GET", "h/Admin;x", "192.0.2.1", |ask| explain(&policy, ask, None, NOW));
+        assert_eq!((told.outcome, told.rule, told.requires), ("challenge", None, "one_factor"), "{told:?}");
     }
 
     #[test]

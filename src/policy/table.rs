@@ -7,6 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+// The keys are the configuration's: nobody can make them collide by what they ask for.
+use foldhash::fast::FixedState;
+
 use crate::base::{ClientAddr, Host};
 use crate::path::{Path, Reading, fold, lower};
 
@@ -31,6 +34,7 @@ pub struct Policy {
     /// Absent where every prefix's fold is its lower case: then that serves both.
     folded: Option<Tables>,
     prefix: String,
+    folded_prefix: String,
 }
 
 /// What one reading meets: a route, and what it demands there.
@@ -61,7 +65,9 @@ impl Policy {
         let prefixes = || routes.iter().flat_map(|r| std::iter::once(&r.path).chain(r.rules.iter().flat_map(|rule| &rule.paths)));
         let lowered = prefixes().any(|p| lowered_form(p) != prefix_form(p)).then(|| Tables::new(&routes, lowered_form));
         let folded = prefixes().any(|p| folded_form(p) != lowered_form(p)).then(|| Tables::new(&routes, folded_form));
-        Self { routes, written, lowered, folded, prefix: prefix.trim_end_matches('/').to_owned() }
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        let folded_prefix = fold(&prefix).into_owned();
+        Self { routes, written, lowered, folded, prefix, folded_prefix }
     }
 
     pub fn routes(&self) -> &[Arc<Route>] {
@@ -92,8 +98,7 @@ impl Policy {
         if let Some(rest) = below(path.as_sent(), &self.prefix) {
             return PortalMatch::Exactly(rest);
         }
-        let folded = fold(&self.prefix);
-        match path.readings().any(|r| below(r.text, &self.prefix).is_some() || below(r.text, &folded).is_some()) {
+        match path.readings().any(|r| below(r.text, &self.prefix).is_some() || below(r.text, &self.folded_prefix).is_some()) {
             true => PortalMatch::Disguised,
             false => PortalMatch::No,
         }
@@ -140,8 +145,8 @@ impl Policy {
 /// Route and rule prefixes under one way of writing them.
 #[derive(Debug)]
 struct Tables {
-    exact: HashMap<Box<str>, Prefixes>,
-    below: HashMap<Box<str>, Prefixes>,
+    exact: HashMap<Box<str>, Prefixes, FixedState>,
+    below: HashMap<Box<str>, Prefixes, FixedState>,
     any: Prefixes,
     /// For each route, its rules.
     rules: Vec<Prefixes>,
@@ -150,7 +155,7 @@ struct Tables {
 impl Tables {
     fn new(routes: &[Arc<Route>], form: fn(&str) -> String) -> Self {
         let rules = routes.iter().map(|route| rule_prefixes(&route.rules, form)).collect();
-        let mut tables = Self { exact: HashMap::new(), below: HashMap::new(), any: Prefixes::default(), rules };
+        let mut tables = Self { exact: HashMap::default(), below: HashMap::default(), any: Prefixes::default(), rules };
         for (id, route) in routes.iter().enumerate() {
             let path = form(&route.path);
             for host in &route.hosts {
@@ -206,7 +211,7 @@ fn rule_prefixes(rules: &[Rule], form: fn(&str) -> String) -> Prefixes {
 /// A map from path prefixes, on segment boundaries, to what stands there, in order.
 #[derive(Debug, Default)]
 struct Prefixes {
-    entries: HashMap<Box<str>, Vec<usize>>,
+    entries: HashMap<Box<str>, Vec<usize>, FixedState>,
     /// The lengths of the prefixes, longest first.
     lengths: Vec<usize>,
 }

@@ -275,6 +275,15 @@ async fn a_route_that_is_closed_cuts_its_tunnels_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_reload_moves_the_portal() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    world.reload(|text| format!("{text}\n[portal]\nprefix = \"/.gate\"\n")).await;
+    alice.opens("/payroll").await.leads_to("/.gate/login?rd=");
+    alice.opens("/.gate/login?rd=/payroll").await.is(200);
+}
+
+#[tokio::test]
 async fn a_restart_signs_nobody_out_and_nobody_in() {
     let mut world = World::new().await;
     let mut alice = world.person_with_app("alice", &["staff"]).await;

@@ -32,6 +32,24 @@ async fn a_factor_grows_old_and_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn stepping_up_cuts_nothing_and_the_end_of_the_session_all() {
+    let world = World::new().await;
+    let mut alice = world.person_with_app("alice", &[]).await;
+    alice.signs_in().await;
+    let (mut socket, answer) = alice.opens_socket("/ws", "http://app.example").await;
+    answer.is(101);
+    world.advance(minutes(15) + seconds(1));
+    alice.visits("/fresh").await;
+    let code = alice.code();
+    alice.types_code(&code).await.leads_to("/fresh");
+    socket.say("still here").await;
+    assert_eq!(socket.hear().await.as_deref(), Some("still here"));
+    alice.visits("/.vestibule/logout").await;
+    alice.sends("logout", &[]).await;
+    assert_eq!(socket.hear().await, None, "the tunnel is cut");
+}
+
+#[tokio::test]
 async fn stepping_up_makes_no_session_longer() {
     let world = World::new().await;
     let mut alice = world.person_with_app("alice", &[]).await;
