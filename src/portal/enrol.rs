@@ -4,7 +4,7 @@ use axum::extract::Path;
 use axum::response::Response;
 
 use super::login::signed_in;
-use super::mfa::{clocks, destination, no_such_page, note};
+use super::mfa::{clocks, destination, no_such_page, note, sent_again};
 use super::reply::Reply;
 use super::visit::Visit;
 use crate::factor::{Method, qr};
@@ -112,7 +112,9 @@ async fn verification(visit: &Visit) -> Result<Reply, Refused> {
 }
 
 fn verify_page(visit: &Visit, page: &EnrolPage, problem: Option<Note>) -> maud::Markup {
-    let sent = clocks(page.flow.as_ref().and_then(|flow| flow.sent.as_ref()), Method::Email, visit);
+    let sent = page.flow.as_ref().and_then(|flow| flow.sent.as_ref());
+    let problem = problem.or_else(|| sent_again(sent, Method::Email, visit));
+    let sent = clocks(sent, Method::Email, visit);
     let digits = visit.request.config.mfa.otp.digits;
     enrol::verify(&visit.page(), &setup(visit, page, problem), Method::Email, &destination(&page.account, Method::Email), digits, sent)
 }
@@ -169,8 +171,9 @@ async fn method_page(visit: &Visit, name: &str) -> Result<Reply, Refused> {
 
 /// The page of the method that is being set up; `None` where it is another one.
 fn set_up_page(visit: &Visit, page: &EnrolPage, method: Method, problem: Option<Note>) -> Result<Option<maud::Markup>, Refused> {
-    let (base, setup) = (visit.page(), setup(visit, page, problem));
     let Some(flow) = &page.flow else { return Ok(None) };
+    let problem = problem.or_else(|| sent_again(flow.sent.as_ref(), method, visit));
+    let (base, setup) = (visit.page(), setup(visit, page, problem));
     Ok(Some(match (method, &flow.enrolling) {
         (Method::Totp, Some(Enrolling::Totp { .. })) => {
             let (secret, uri) = visit.services.totp_setup(page)?;
