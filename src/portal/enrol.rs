@@ -9,6 +9,7 @@ use super::reply::Reply;
 use super::visit::Visit;
 use crate::factor::{Method, qr};
 use crate::login::Enrolling;
+use crate::policy::Level;
 use crate::service::{Confirmed, EnrolPage, EnrolProblem, Refused};
 use crate::session::CookieKind;
 use crate::view::enrol::{self, CodesAt, Offer, Reason, Setup, TotpView};
@@ -20,11 +21,11 @@ async fn find(visit: &Visit) -> Result<EnrolPage, Refused> {
 }
 
 fn setup(visit: &Visit, page: &EnrolPage, problem: Option<Note>) -> Setup {
-    let own = visit.rd.target().starts_with(&format!("{}/account", visit.request.config.portal.prefix));
-    let reason = match (&page.session, own) {
+    let demanded = visit.wanted().is_some_and(|wanted| wanted.level >= Level::TwoFactor);
+    let reason = match (&page.session, demanded) {
         (None, _) => Reason::Required,
-        (Some(_), true) => Reason::Wish,
-        (Some(_), false) => Reason::Route,
+        (Some(_), true) => Reason::Route,
+        (Some(_), false) => Reason::Wish,
     };
     Setup { note: problem, steps: (reason != Reason::Wish).then_some(Steps { now: 2, of: 2 }), reason }
 }
