@@ -4,11 +4,12 @@ use axum::extract::Path;
 use axum::response::Response;
 
 use super::login::signed_in;
-use super::mfa::{clocks, destination, no_such_page, note};
+use super::mfa::{clocks, destination, no_such_page, note, sent_again};
 use super::reply::Reply;
 use super::visit::Visit;
 use crate::factor::{Method, qr};
 use crate::login::Enrolling;
+use crate::policy::Level;
 use crate::service::{Confirmed, EnrolPage, EnrolProblem, Refused};
 use crate::session::CookieKind;
 use crate::view::enrol::{self, CodesAt, Offer, Reason, Setup, TotpView};
@@ -20,11 +21,11 @@ async fn find(visit: &Visit) -> Result<EnrolPage, Refused> {
 }
 
 fn setup(visit: &Visit, page: &EnrolPage, problem: Option<Note>) -> Setup {
-    let own = visit.rd.target().starts_with(&format!("{}/account", visit.request.config.portal.prefix));
-    let reason = match (&page.session, own) {
+    let demanded = visit.wanted().is_some_and(|wanted| wanted.level >= Level::TwoFactor);
+    let reason = match (&page.session, demanded) {
         (None, _) => Reason::Required,
-        (Some(_), true) => Reason::Wish,
-        (Some(_), false) => Reason::Route,
+        (Some(_), true) => Reason::Route,
+        (Some(_), false) => Reason::Wish,
     };
     Setup { note: problem, steps: (reason != Reason::Wish).then_some(Steps { now: 2, of: 2 }), reason }
 }
@@ -112,7 +113,9 @@ async fn verification(visit: &Visit) -> Result<Reply, Refused> {
 }
 
 fn verify_page(visit: &Visit, page: &EnrolPage, problem: Option<Note>) -> maud::Markup {
-    let sent = clocks(page.flow.as_ref().and_then(|flow| flow.sent.as_ref()), Method::Email, visit);
+    let sent = page.flow.as_ref().and_then(|flow| flow.sent.as_ref());
+    let problem = problem.or_else(|| sent_again(sent, Method::Email, visit));
+    let sent = clocks(sent, Method::Email, visit);
     let digits = visit.request.config.mfa.otp.digits;
     enrol::verify(&visit.page(), &setup(visit, page, problem), Method::Email, &destination(&page.account, Method::Email), digits, sent)
 }
@@ -169,8 +172,9 @@ async fn method_page(visit: &Visit, name: &str) -> Result<Reply, Refused> {
 
 /// The page of the method that is being set up; `None` where it is another one.
 fn set_up_page(visit: &Visit, page: &EnrolPage, method: Method, problem: Option<Note>) -> Result<Option<maud::Markup>, Refused> {
-    let (base, setup) = (visit.page(), setup(visit, page, problem));
     let Some(flow) = &page.flow else { return Ok(None) };
+    let problem = problem.or_else(|| sent_again(flow.sent.as_ref(), method, visit));
+    let (base, setup) = (visit.page(), setup(visit, page, problem));
     Ok(Some(match (method, &flow.enrolling) {
         (Method::Totp, Some(Enrolling::Totp { .. })) => {
             let (secret, uri) = visit.services.totp_setup(page)?;

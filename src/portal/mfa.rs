@@ -78,6 +78,13 @@ pub fn clocks(sent: Option<&SentCode>, method: Method, visit: &Visit) -> Option<
     Some(Sent { expires_in: sent.remaining(now), resend_in })
 }
 
+/// After a resend, for as long as the next one must wait: the page says that the earlier code is void.
+pub fn sent_again(sent: Option<&SentCode>, method: Method, visit: &Visit) -> Option<Note> {
+    let sent = sent.filter(|sent| sent.method == method && sent.sends > 1 && sent.attempts == 0)?;
+    let recent = sent.sent_at.plus(visit.request.config.mfa.otp.resend_after) > visit.request.now;
+    recent.then(|| Note::Done(visit.words.note.sent.clone()))
+}
+
 /// What was wrong, in words.
 pub fn note(visit: &Visit, problem: SecondProblem, method: Method) -> Note {
     let words = &visit.words.note;
@@ -180,12 +187,14 @@ async fn method_page(visit: &Visit, name: &str) -> Result<Reply, Refused> {
 }
 
 fn code_page(visit: &Visit, door: &Door, method: Method, problem: Option<Note>) -> maud::Markup {
-    let (page, second) = (visit.page(), door.second(visit, problem));
+    let sent = door.pending.flow.as_ref().and_then(|flow| flow.sent.as_ref());
+    let note = problem.or_else(|| sent_again(sent, method, visit));
+    let (page, second) = (visit.page(), door.second(visit, note));
     let account = &door.pending.account;
     match method {
         Method::Recovery => mfa::recovery(&page, &second),
         Method::Email | Method::Sms => {
-            let sent = clocks(door.pending.flow.as_ref().and_then(|flow| flow.sent.as_ref()), method, visit);
+            let sent = clocks(sent, method, visit);
             mfa::sent_code(&page, &second, method, &destination(account, method), visit.request.config.mfa.otp.digits, sent)
         }
         Method::Totp | Method::Webauthn => mfa::totp(&page, &second, account.totp.as_ref().map_or(6, |totp| totp.digits)),

@@ -192,8 +192,12 @@ fn recovery(page: &Page, view: &AccountView) -> Markup {
                 None => { p.lead { (words.recovery_none) } }
                 Some((left, total)) => {
                     p { (fill(&words.recovery_left, &[("left", &left.to_string()), ("total", &total.to_string())])) }
-                    @if left <= FEW_CODES { p.note.warn { (icon::warning()) span { (fill(&words.recovery_low, &[("left", &left.to_string())])) } } }
-                    p.hint { (words.recovery_new_hint) }
+                    @match left {
+                        0 => { p.note.warn { (icon::warning()) span { (words.recovery_out) } } }
+                        1..=FEW_CODES => { p.note.warn { (icon::warning()) span { (fill(&words.recovery_low, &[("left", &left.to_string())])) } } }
+                        _ => {}
+                    }
+                    @if left > 0 { p.hint { (words.recovery_new_hint) } }
                     (button_form(page, "account/recovery", &[], "second", &words.recovery_new))
                 }
             }

@@ -66,7 +66,7 @@ words! {
     }
     account: Account {
         heading, nav, profile, username, display_name, email, phone, groups, methods, methods_lead, methods_none, added, last_used, add,
-        remove_last, recovery, recovery_left, recovery_low, recovery_none, recovery_new, recovery_new_hint, password, password_changed,
+        remove_last, recovery, recovery_left, recovery_low, recovery_out, recovery_none, recovery_new, recovery_new_hint, password, password_changed,
         password_change, sessions, session_this, last_seen, since, end, end_others, browsers, browsers_lead, browsers_none, trusted_until,
         revoke, revoke_all, sign_out, to_admin, remove_heading, remove_lead, remove_lead_last,
     }

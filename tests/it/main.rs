@@ -4,6 +4,7 @@
 mod harness;
 
 mod account;
+mod browser;
 mod csrf;
 mod enrolment;
 mod failures;

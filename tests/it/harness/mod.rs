@@ -111,9 +111,16 @@ pub struct Builder {
     mfa: String,
     extra: String,
     password: String,
+    host: &'static str,
 }
 
 impl Builder {
+    /// The routes of `app.example` stand on `localhost`, where a real browser finds them and allows passkeys.
+    pub fn on_localhost(mut self) -> Self {
+        self.host = "localhost";
+        self
+    }
+
     /// Lines of `[mfa]`.
     pub fn mfa(mut self, lines: &str) -> Self {
         self.mfa = format!("{}\n{lines}", self.mfa);
@@ -135,9 +142,11 @@ impl Builder {
     pub async fn build(self) -> World {
         let upstream = Upstream::start().await;
         let folder = tempfile::tempdir().unwrap();
-        let routes = ROUTES.replace("UPSTREAM", &format!("http://{}", upstream.address));
+        let routes =
+            ROUTES.replace("UPSTREAM", &format!("http://{}", upstream.address)).replace("\"app.example\"", &format!("{:?}", self.host));
         let server = if self.extra.contains("[server]") { "" } else { "[server]\ndata_dir = \"data\"\nlisten = [\"127.0.0.1:80\"]\n" };
-        let text = format!("{server}{}\n[mfa]{}\n{}\n{routes}", self.password, self.mfa, self.extra);
+        let extra = self.extra.replace("UPSTREAM", &format!("http://{}", upstream.address));
+        let text = format!("{server}{}\n[mfa]{}\n{extra}\n{routes}", self.password, self.mfa);
         // The middle of a step of thirty seconds.
         let clock = Clock::manual(Time::from_secs(1_800_000_000 + 15));
         let outbox = Arc::new(Outbox::default());
@@ -172,7 +181,7 @@ impl World {
 
     pub fn builder() -> Builder {
         let password = "[password]\nmemory_kib = 64\niterations = 1\nparallelism = 1\n".to_owned();
-        Builder { mfa: String::new(), extra: String::new(), password }
+        Builder { mfa: String::new(), extra: String::new(), password, host: HOST }
     }
 
     async fn open(&mut self) {

@@ -1,0 +1,105 @@
+//! Passkeys and security keys, with authenticators that Chromium plays (Web Authentication level 2, section 11).
+
+use super::driver::Habits;
+use super::tab::{Key, Tab};
+use super::{Driver, world};
+
+const BUILT_IN: Key = Key { transport: "internal", verifies: true };
+const STICK: Key = Key { transport: "usb", verifies: false };
+
+const BY_KEY: &str = "
+[[routes]]
+name = \"by-key\"
+hosts = [\"localhost\"]
+path = \"/by-key\"
+upstreams = [\"UPSTREAM\"]
+policy = \"two_factor\"
+factors = [\"webauthn\"]
+";
+
+/// From the account page: sets a key up under a name.
+async fn registers(tab: &Tab, name: &str) {
+    tab.opens("/.vestibule/account").await;
+    tab.is_at("account").await;
+    tab.clicks("button[name=method][value=webauthn]").await;
+    tab.is_at("enrol/webauthn").await;
+    tab.types("#name", name).await;
+    tab.clicks("form[data-webauthn] button.go").await;
+}
+
+async fn signs_out(tab: &Tab) {
+    tab.opens("/.vestibule/logout").await;
+    tab.clicks("form button").await;
+    tab.element("h1").await;
+    tab.waits_for_none("form").await;
+}
+
+/// Password, then the key.
+async fn signs_in_with_key(tab: &Tab, target: &str) {
+    tab.opens(target).await;
+    tab.types_password("alice").await;
+    tab.is_at("mfa/webauthn").await;
+    tab.clicks("form[data-webauthn] button.go").await;
+    tab.sees(target).await;
+}
+
+#[tokio::test]
+async fn a_passkey_is_set_up_used_as_a_second_factor_and_alone() {
+    let world = world().with(BY_KEY).build().await;
+    world.person("alice", &[]).await;
+    let driver = Driver::start().await;
+    let tab = driver.opens(&world, Habits::default()).await;
+    let built_in = tab.plugs_in(BUILT_IN).await;
+    tab.opens("/").await;
+    tab.types_password("alice").await;
+    tab.sees("/").await;
+    registers(&tab, "Blue laptop").await;
+    tab.is_at("enrol/recovery").await;
+    assert_eq!(tab.count("#recovery-codes code").await, 10);
+    tab.clicks("button.go").await;
+    tab.is_at("login").await;
+    signs_in_with_key(&tab, "/payroll/3").await;
+    tab.opens("/.vestibule/account").await;
+    assert!(tab.text("main").await.contains("Blue laptop"));
+    signs_out(&tab).await;
+    // Nothing typed at all.
+    tab.opens("/by-key/4?a=b").await;
+    tab.is_at("login").await;
+    tab.clicks("#passkey").await;
+    tab.sees("/by-key/4?a=b").await;
+    signs_out(&tab).await;
+    // The device is gone: said, and the page stays usable.
+    tab.pulls_out(&built_in).await;
+    tab.plugs_in(STICK).await;
+    tab.opens("/by-key/5").await;
+    tab.types_password("alice").await;
+    tab.is_at("mfa/webauthn").await;
+    tab.was_quiet().await;
+    driver.ends(tab).await;
+}
+
+#[tokio::test]
+async fn a_security_key_that_verifies_nobody_is_a_second_factor_and_never_the_only_one() {
+    let world = world().with(BY_KEY).build().await;
+    world.person("alice", &[]).await;
+    let driver = Driver::start().await;
+    let tab = driver.opens(&world, Habits::default()).await;
+    tab.plugs_in(STICK).await;
+    tab.opens("/").await;
+    tab.types_password("alice").await;
+    tab.sees("/").await;
+    registers(&tab, "Old stick").await;
+    tab.is_at("enrol/recovery").await;
+    tab.clicks("button.go").await;
+    tab.is_at("login").await;
+    signs_in_with_key(&tab, "/by-key/6").await;
+    signs_out(&tab).await;
+    tab.opens("/.vestibule/login").await;
+    tab.clicks("#passkey").await;
+    assert!(!tab.text("form[data-webauthn] [role=alert], [role=alert]").await.is_empty());
+    tab.is_at("login").await;
+    tab.opens("/by-key/7").await;
+    tab.is_at("login").await;
+    tab.was_quiet().await;
+    driver.ends(tab).await;
+}
