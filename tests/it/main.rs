@@ -4,16 +4,19 @@
 mod harness;
 
 mod account;
+mod binary;
 mod csrf;
 mod enrolment;
 mod failures;
 mod forwarding;
 mod headers;
+mod kills;
 mod parallel;
 mod paths;
 mod redirects;
 mod sent_codes;
 mod sessions;
 mod sign_in;
+mod site;
 mod step_up;
 mod trusted;
