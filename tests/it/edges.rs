@@ -36,9 +36,17 @@ async fn a_header_that_drips_in_is_cut_off_in_all() {
     assert_eq!(world.upstream.count(), 0);
 }
 
+/// As many open files as the system gives: both ends of every connection are in this process.
+fn many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+}
+
 /// Two thousand that dribble, from two addresses, and one who is served.
 #[tokio::test]
 async fn two_thousand_slow_clients_do_not_keep_another_waiting() {
+    many_files();
     let world = limited("header_timeout = \"60s\"\nconnections_per_ip = 1500").await;
     let mut slow = Vec::new();
     for n in 0..2000u32 {
