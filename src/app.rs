@@ -60,10 +60,18 @@ impl App {
     /// # Errors
     /// Whatever stands in the way, with what to do about it.
     pub async fn open(config: Arc<Config>, clock: Clock, post: Post) -> anyhow::Result<Arc<Self>> {
-        let work = Handle::current();
         let keys = keyfile::load_or_create(&config.server.data_dir, clock.now())?;
-        let keys = Arc::new(KeyRing::new(&keys)?);
-        let store = Arc::new(Store::open(&config.store, keys.clone()).await?);
+        let store = Store::open(&config.store, Arc::new(KeyRing::new(&keys)?)).await?;
+        Self::over(store, config, clock, post).await
+    }
+
+    /// As [`Self::open`], over a store that is open already: one that fails on purpose, in the tests of failures.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn over(store: Store, config: Arc<Config>, clock: Clock, post: Post) -> anyhow::Result<Arc<Self>> {
+        let work = Handle::current();
+        let (keys, store) = (store.keys(), Arc::new(store));
         let (live, ended) = Live::new(keys, config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
         shared::restore(&store, &live).await.context("the sessions in the store cannot be read")?;

@@ -85,6 +85,13 @@ impl Clock {
         }
     }
 
+    /// Sets a manual clock, backwards too; does nothing to the system's.
+    pub fn set(&self, to: Time) {
+        if let Some(hand) = &self.0 {
+            hand.store(to.0, Ordering::SeqCst);
+        }
+    }
+
     /// Moves a manual clock on; does nothing to the system's.
     pub fn advance(&self, span: Duration) {
         if let Some(hand) = &self.0 {

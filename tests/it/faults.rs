@@ -1,0 +1,233 @@
+//! Faults: whatever fails, in whichever step, the outcome is whole or refused, and the gate stays shut.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use vestibule::base::Time;
+use vestibule::service::accounts::AccountChange;
+use vestibule::service::audit::Actor;
+
+use crate::faulty::Shaky;
+use crate::harness::*;
+use crate::misbehaving::{self, Kind};
+use crate::site::{self, Site, until};
+
+/// How many commits into an action the store fails; more than any of them makes.
+const STEPS: i64 = 10;
+
+fn is_an_answer(answer: &Answer) -> bool {
+    matches!(answer.status, 200 | 303 | 422 | 429 | 503)
+}
+
+#[tokio::test]
+async fn a_sign_in_is_whole_or_refused_wherever_the_store_fails() {
+    let shaky = Shaky::new().await;
+    let fresh = shaky.person_with_app("alice").await;
+    let mut finished = 0;
+    for (at, lost) in (0..STEPS).flat_map(|at| [(at, false), (at, true)]) {
+        let mut alice = fresh.elsewhere(2);
+        shaky.clock.advance(Duration::from_secs(60));
+        alice.visits("/").await;
+        alice.types_password().await.is(303);
+        alice.follows().await;
+        let before = shaky.sessions().await;
+        shaky.plan.fails_from(at, 1, lost);
+        let code = alice.code();
+        let answer = alice.types_code(&code).await;
+        shaky.plan.recovers();
+        assert!(is_an_answer(&answer), "{at}: {}", answer.status);
+        let inside = alice.is_signed_in().await;
+        assert_eq!(inside, answer.status == 303 && alice.jar.get("vestibule").is_some(), "fault {at}, lost {lost}: told {}", answer.status);
+        finished += usize::from(inside);
+        if !inside {
+            assert_eq!(shaky.sessions().await.0, before.0, "a session that nobody was given (fault {at}, lost {lost})");
+            // The code may be used up; it is never worth a second try.
+            alice.opens("/payroll").await.is(303);
+        }
+    }
+    assert!(finished > 0 && finished < 20, "{finished}");
+    // And with the store mended everything works.
+    let mut alice = fresh.elsewhere(9);
+    shaky.clock.advance(Duration::from_secs(3600));
+    alice.signs_in().await;
+}
+
+#[tokio::test]
+async fn an_enrolment_is_whole_or_not_there_wherever_the_store_fails() {
+    for (at, lost) in (0..STEPS).flat_map(|at| [(at, false), (at, true)]) {
+        let shaky = Shaky::new().await;
+        let mut alice = shaky.person("alice").await;
+        alice.signs_in().await;
+        alice.visits("/.vestibule/enrol").await;
+        alice.picks("enrol", "totp").await;
+        let key = html::text_of(&alice.page.text(), "totp-secret").expect("#totp-secret");
+        alice.phone = Some(Authenticator::from_key(&key));
+        let code = alice.code();
+        shaky.plan.fails_from(at, 1, lost);
+        let answer = alice.sends("enrol/totp", &[("code", &code), ("name", "phone")]).await;
+        shaky.plan.recovers();
+        assert!(is_an_answer(&answer), "{at}: {}", answer.status);
+        let account = shaky.app.services.named("alice").await.unwrap();
+        let view = serde_json::to_value(shaky.app.services.view(&account)).unwrap();
+        let enrolled = view["methods"].as_array().unwrap().iter().any(|m| m.to_string().contains("totp"));
+        if answer.status == 303 && answer.location().contains("recovery") && !lost {
+            assert!(enrolled, "fault {at}: told that it is set up: {view}");
+        }
+        // Half of it would be a factor that is asked for by nobody, or nobody's factor that is asked for.
+        let mut other = alice.elsewhere(3);
+        other.visits("/").await;
+        let next = other.types_password().await;
+        next.is(303);
+        assert_eq!(next.location().contains("/mfa"), enrolled, "fault {at}, lost {lost}: {view}");
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_that_was_acknowledged_holds() {
+    let shaky = Shaky::new().await;
+    shaky.person("alice").await;
+    for (at, lost) in (0..STEPS).flat_map(|at| [(at, false), (at, true)]) {
+        let mut alice = shaky.at_a_browser("alice");
+        alice.signs_in().await;
+        shaky.plan.fails_from(at, 1, lost);
+        let disable = AccountChange { disabled: Some(true), ..AccountChange::default() };
+        let told = shaky.app.services.change_account("alice", &disable, Actor::CommandLine).await;
+        shaky.plan.recovers();
+        let inside = alice.is_signed_in().await;
+        assert!(told.is_err() || !inside, "fault {at}, lost {lost}: disabled and still inside");
+        let enable = AccountChange { disabled: Some(false), ..AccountChange::default() };
+        shaky.app.services.change_account("alice", &enable, Actor::CommandLine).await.unwrap();
+        let mut alice = shaky.at_a_browser("alice");
+        alice.signs_in().await;
+        alice.visits("/.vestibule/logout").await;
+        shaky.plan.fails_from(at, 1, lost);
+        let answer = alice.sends("logout", &[]).await;
+        shaky.plan.recovers();
+        assert!(is_an_answer(&answer), "{}", answer.status);
+        assert!(answer.status != 303 || !alice.is_signed_in().await, "fault {at}, lost {lost}: signed out and still inside");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_gone_opens_nothing_and_closes_nothing_else() {
+    let shaky = Shaky::new().await;
+    let mut alice = shaky.person("alice").await;
+    alice.signs_in().await;
+    let mut stranger = shaky.at_a_browser("alice");
+    stranger.visits("/").await;
+    shaky.plan.gone.store(1, Ordering::SeqCst);
+    stranger.types_password().await.is(503);
+    stranger.calls("GET", "/x").await.is(401);
+    stranger.calls("GET", "/public/x").await.is(200);
+    stranger.jar.put("vestibule", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", HOST);
+    stranger.calls("GET", "/x").await.is(401);
+    alice.calls("GET", "/x").await.is(200);
+    alice.calls("GET", "/payroll").await.is(401);
+    shaky.plan.recovers();
+    let mut again = shaky.at_a_browser("alice");
+    again.signs_in().await;
+}
+
+#[tokio::test]
+async fn a_slow_store_holds_up_sign_ins_alone() {
+    let shaky = Shaky::new().await;
+    let mut alice = shaky.person("alice").await;
+    alice.signs_in().await;
+    let mut bob = shaky.person("bob").await;
+    bob.visits("/").await;
+    shaky.plan.delay_millis.store(300, Ordering::SeqCst);
+    let signing = tokio::spawn(async move { bob.types_password().await.status });
+    let started = Instant::now();
+    let mut served = 0;
+    while !signing.is_finished() {
+        alice.calls("GET", "/x").await.is(200);
+        served += 1;
+    }
+    assert_eq!(signing.await.unwrap(), 303);
+    let mean = started.elapsed() / served;
+    assert!(mean < Duration::from_millis(150), "{served} answers, {mean:?} each, while the store takes 300 ms a step");
+}
+
+#[tokio::test]
+async fn an_application_that_fails_is_answered_for() {
+    let world = World::new().await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut more = String::new();
+    let kinds = [Kind::Silent, Kind::Hangs, Kind::DiesHalfway, Kind::Garbage, Kind::EndlessHeader];
+    let mut places = vec![("refusing".to_owned(), closed)];
+    for kind in kinds {
+        places.push((format!("{kind:?}").to_lowercase(), misbehaving::start(kind).await));
+    }
+    for (name, address) in &places {
+        more.push_str(&format!(
+            "\n[[routes]]\nname = \"{name}\"\nhosts = [\"{name}.bad.example\"]\nupstreams = [\"http://{address}\"]\npolicy = \"bypass\"\nproxy = {{ read_timeout = \"1s\" }}\n"
+        ));
+    }
+    world.reload(|text| text + &more).await;
+    for (name, expected) in [("refusing", 502), ("silent", 504), ("hangs", 502), ("garbage", 502), ("endlessheader", 502)] {
+        for method in ["GET", "POST"] {
+            let mut person = world.at_a_browser("x");
+            person.host = format!("{name}.bad.example");
+            let answer = person.asks(method, "/x", "", b"").await;
+            assert_eq!(answer.status, expected, "{name}: {}", answer.text());
+            assert!(!answer.text().contains("127.0.0.1"), "nothing internal: {}", answer.text());
+        }
+    }
+    let mut wire = world.at_a_browser("x").wire().await;
+    wire.send(b"GET /x HTTP/1.1\r\nHost: dieshalfway.bad.example\r\n\r\n").await;
+    wire.head().await.expect("a head").is(200);
+    assert_eq!(wire.rest().await, b"0123456789", "the connection ends, so that nobody takes it for whole");
+    world.at_a_browser("x").calls("GET", "/public/x").await.is(200);
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_an_hour_opens_nothing() {
+    let world = World::new().await;
+    let mut alice = world.person_with_app("alice", &[]).await;
+    let start = Time::from_secs(world.now().try_into().unwrap());
+    alice.signs_in().await;
+    let used = alice.code();
+    let noon = world.clock.now();
+    // An hour back: the code that was used then, and every older one, stay used up; the session is not harmed.
+    for back in [3600, 30, 60] {
+        world.clock.set(noon.minus(seconds(back)));
+        let mut thief = alice.elsewhere(3);
+        thief.visits("/").await;
+        thief.types_password().await.is(303);
+        thief.follows().await;
+        let older = thief.code();
+        assert!(thief.types_code(&older).await.status != 303, "a code of {back} s ago");
+        assert!(thief.types_code(&used).await.status != 303, "the used code, {back} s ago");
+    }
+    assert!(alice.is_signed_in().await);
+    // An hour on: what has ended has ended, and a step back does not bring it to life.
+    world.clock.set(start.plus(seconds(2 * 3600)));
+    assert!(!alice.is_signed_in().await);
+    world.clock.set(start.plus(seconds(60)));
+    assert!(!alice.is_signed_in().await, "an ended session came back with the clock");
+}
+
+#[tokio::test]
+async fn mail_that_hangs_or_is_refused_neither_hangs_the_page_nor_opens_the_gate() {
+    let hanging = misbehaving::start(Kind::Silent).await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for server in [hanging, closed] {
+        let config = format!("{}\n[mail]\nurl = \"smtp://{server}\"\nfrom = \"Vestibule <no-reply@post.example>\"\n", site::PLAIN);
+        let site = Site::with(&config).await;
+        site.adds("alice").await.ok();
+        site.run(&["user", "mfa", "alice", "--enrol", "email"]).await.ok();
+        let served = site.serve().await;
+        let mut alice = site::at(&served, "alice");
+        let started = Instant::now();
+        alice.visits("/").await;
+        alice.types_password().await.is(303);
+        alice.follows().await.is(200);
+        alice.is_at("mfa/email");
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        alice.types_code("123456").await.is(422);
+        assert!(!alice.is_signed_in().await);
+        until("the failure in the log", || async { server == hanging || site.log().to_lowercase().contains("mail") }).await;
+        assert!(!site.log().contains("panicked"));
+        served.kill().await;
+    }
+}
