@@ -9,6 +9,7 @@ mod enrolment;
 mod failures;
 mod forwarding;
 mod headers;
+mod metrics;
 mod parallel;
 mod paths;
 mod redirects;
