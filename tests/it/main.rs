@@ -13,6 +13,7 @@ mod metrics;
 mod parallel;
 mod paths;
 mod redirects;
+mod restart;
 mod sent_codes;
 mod sessions;
 mod sign_in;

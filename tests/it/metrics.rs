@@ -62,7 +62,7 @@ async fn a_sign_in_shows_in_the_metrics() {
     assert!(value(&page, "vestibule_store_duration_seconds_count{operation=\"commit\"}") >= 1.0);
     assert_eq!(value(&page, "vestibule_config_last_reload_successful"), 1.0);
     assert_eq!(value(&page, &format!("vestibule_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"))), 1.0);
-    assert!(value(&page, "vestibule_observed_total{route=\"watched\",reason=\"sign_in\"}") >= 1.0);
+    assert!(value(&page, "vestibule_observed_total{reason=\"sign_in\",route=\"watched\"}") >= 1.0);
 }
 
 #[tokio::test]
