@@ -1,6 +1,7 @@
 //! Everything that lives as long as the process, assembled once; and what the gateway asks of it, request by request.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,9 +25,10 @@ use crate::service::kept::Form;
 use crate::service::live::{Found, Live, LiveSession};
 use crate::service::{Courier, Services, shared};
 use crate::session::{KeyRing, SessionRecord};
-use crate::store::{Store, keyfile};
-use crate::telemetry::Telemetry;
+use crate::store::kv::Batch;
+use crate::store::{Store, StoreError, keyfile};
 use crate::telemetry::server::Health;
+use crate::telemetry::{Channel, Reading, Telemetry};
 use crate::view::message::{self, Problem};
 use crate::view::{Page, Words};
 
@@ -42,6 +44,8 @@ pub struct App {
     router: ArcSwap<(String, Router)>,
     /// The configuration of the start.
     started: Arc<Config>,
+    /// The last write failed: reading alone does not make a gateway ready.
+    unwritable: Arc<AtomicBool>,
     /// Where everything runs that is not a forwarded request.
     work: Handle,
 }
@@ -71,7 +75,16 @@ impl App {
     /// As [`Self::open`].
     pub async fn over(store: Store, config: Arc<Config>, clock: Clock, post: Post) -> anyhow::Result<Arc<Self>> {
         let work = Handle::current();
-        let (keys, store) = (store.keys(), Arc::new(store));
+        let keys = store.keys();
+        let telemetry = Arc::new(Telemetry::new()?);
+        let unwritable = Arc::new(AtomicBool::new(false));
+        let (timed, noted) = (telemetry.clone(), unwritable.clone());
+        let store = Arc::new(store.measured(Box::new(move |call, took, failed| {
+            timed.metrics.stored(call, took, failed);
+            if call == "commit" {
+                noted.store(failed, Ordering::Relaxed);
+            }
+        })));
         let (live, ended) = Live::new(keys, config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
         shared::restore(&store, &live).await.context("the sessions in the store cannot be read")?;
@@ -79,12 +92,14 @@ impl App {
         tracing::info!(sessions = live.count(), "sessions restored");
         let courier = Courier::new(Arc::new(notifier(&config, post, &clock, &work)?), &clock);
         let services = Arc::new(Services::new(config.clone(), clock, store, live, courier)?);
+        let counted = telemetry.clone();
+        services.listen(Box::new(move |event, detail| counted.metrics.event(event.name(), event.attempt(detail))));
         services.watch_accounts();
         work.spawn(services.clone().read_directory());
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let router = ArcSwap::from_pointee(router(&services, &config));
         let snapshot = ArcSwap::from_pointee(Snapshot::new(config.clone(), policy)?);
-        let app = Arc::new(Self { services, telemetry: Arc::new(Telemetry::new()?), snapshot, router, started: config, work });
+        let app = Arc::new(Self { services, telemetry, unwritable, snapshot, router, started: config, work });
         app.work.spawn(delete_ended(app.services.clone(), ended));
         app.work.spawn(sweep(Arc::downgrade(&app)));
         if let Some(changes) = app.services.store.kv().changes() {
@@ -328,25 +343,40 @@ impl Health for App {
         if self.services.live.is_stale() {
             return Err("no news of other gateways' changes".to_owned());
         }
-        let looked = tokio::time::timeout(Duration::from_secs(2), self.services.store.audit_head());
-        match looked.await {
-            Ok(Ok(_)) => Ok(()),
+        let store = &self.services.store;
+        let looked = async {
+            store.audit_head().await?;
+            // A full disk can be read. Only after a failed write is another one tried.
+            if self.unwritable.load(Ordering::Relaxed) {
+                store.kv().commit(Batch::default().put("health", "1")).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        match tokio::time::timeout(Duration::from_secs(2), looked).await {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(e)) => Err(e.to_string()),
             Err(_) => Err("the store does not answer".to_owned()),
         }
     }
 
-    fn measure(&self, telemetry: &Telemetry) {
-        telemetry.metrics.set_sessions(self.services.live.count());
-        let health = self.services.courier.notifier.health();
-        for (channel, state) in [("mail", health.mail), ("sms", health.sms)] {
-            if let Some(state) = state {
-                telemetry.metrics.set_pending(channel, state.pending);
-            }
+    fn measure(&self) -> Reading {
+        let (load, health) = (self.services.hash_load(), self.services.courier.notifier.health());
+        let channels = [("mail", health.mail), ("sms", health.sms)].into_iter().filter_map(|(name, state)| {
+            let state = state?;
+            Some(Channel { name, pending: state.pending, sent: state.sent, failed: state.failed, failing: state.failing })
+        });
+        let snapshot = self.snapshot.load();
+        Reading {
+            sessions: self.services.live.count(),
+            hashes: (load.waiting, load.running, load.refused),
+            channels: channels.collect(),
+            upstreams: snapshot.upstreams.health().map(|(route, label, up)| (route.to_owned(), label.to_owned(), up)).collect(),
         }
     }
 }
 
+#[cfg(test)]
+mod health_tests;
 #[cfg(test)]
 mod keep_support;
 #[cfg(test)]

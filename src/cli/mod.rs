@@ -16,6 +16,7 @@ pub mod serve;
 mod session;
 mod source;
 mod store;
+mod systemd;
 #[cfg(test)]
 mod tests;
 mod user;

@@ -1,5 +1,6 @@
 //! `vestibule serve`: the gateway until it is told to stop.
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::control;
 use super::source::ConfigSource;
+use super::systemd::{self, State};
 use crate::app::{App, Post};
 use crate::base::Clock;
 use crate::config::{self, Config, Loaded};
@@ -35,15 +37,24 @@ pub fn run(loaded: Loaded, source: ConfigSource) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    let handed = systemd::sockets()?;
     let runtime = work_runtime()?;
     let config = Arc::new(loaded.config);
     let app = runtime.block_on(App::open(config.clone(), Clock::system(), Post::Configured))?;
     runtime.block_on(prove(&app, &config))?;
     let (listeners, tls) = listeners(&config)?;
-    let running = start(&app, &config, &listeners)?;
+    let running = start_with(&app, &config, &listeners, &handed)?;
+    // From here on only the shards hold them: they must not outlive the accept loops.
+    drop(handed);
     announce(&running, &listeners);
-    runtime.block_on(until_stopped(&app, source, tls, &config))?;
+    let addresses = running.addresses.clone();
+    runtime.block_on(async {
+        name_ports(&app, &addresses).await?;
+        reseal(&app);
+        until_stopped(&app, Source { file: source, addresses }, tls, &config).await
+    })?;
     tracing::info!("stopping: no new connections; what is under way may end");
+    systemd::notify(State::Stopping);
     running.stop();
     running.join();
     runtime.block_on(async {
@@ -73,12 +84,57 @@ fn listeners(config: &Config) -> anyhow::Result<(Vec<Listener>, Tls)> {
 
 /// Starts the gateway's threads.
 pub fn start(app: &Arc<App>, config: &Config, listeners: &[Listener]) -> anyhow::Result<Running> {
+    start_with(app, config, listeners, &[])
+}
+
+/// As [`start`], on sockets that were handed over.
+fn start_with(app: &Arc<App>, config: &Config, listeners: &[Listener], handed: &[TcpListener]) -> anyhow::Result<Running> {
     let front: Arc<dyn Front> = app.clone();
     let mut settings = Settings::default();
     if let Some(threads) = config.server.threads {
         settings.shards = threads;
     }
-    Ok(gateway::start(&front, listeners, &settings)?)
+    Ok(gateway::start_with(&front, listeners, &settings, handed)?)
+}
+
+/// Where the configuration is read again, and what port 0 became.
+struct Source {
+    file: ConfigSource,
+    addresses: Vec<SocketAddr>,
+}
+
+/// Puts the ports that were found in the place of port 0, so that links lead to them.
+fn resolve(config: &mut Config, addresses: &[SocketAddr]) -> bool {
+    let tls = config.server.tls.iter_mut().map(|listener| &mut listener.listen);
+    let mut changed = false;
+    for (listed, found) in config.server.listen.iter_mut().chain(tls).zip(addresses) {
+        if listed.port() == 0 && listed.ip() == found.ip() {
+            *listed = *found;
+            changed = true;
+        }
+    }
+    changed
+}
+
+async fn name_ports(app: &App, addresses: &[SocketAddr]) -> anyhow::Result<()> {
+    let mut config = (*app.config()).clone();
+    if resolve(&mut config, addresses) {
+        // That the ports are other ones than at the start is what this is for.
+        app.reconfigure(Arc::new(config)).await?;
+    }
+    Ok(())
+}
+
+/// Goes on with what a rotation began: a stop may have come between.
+fn reseal(app: &Arc<App>) {
+    let services = app.services.clone();
+    tokio::spawn(async move {
+        match services.reseal().await {
+            Ok(done) if done.sealed > 0 => tracing::info!(sealed = done.sealed, "secrets were sealed under the key in force"),
+            Ok(_) => {}
+            Err(e) => tracing::error!(error = %e, "secrets stay under an older key until the next rotation"),
+        }
+    });
 }
 
 /// What scripts wait for: `listening URL` on standard output, for each listener that accepts.
@@ -109,11 +165,19 @@ async fn prove(app: &App, config: &Config) -> anyhow::Result<()> {
 }
 
 /// Reads the file again, proves it, and swaps it in. Where anything is wrong with it, nothing changes.
-async fn reload(app: &App, source: &ConfigSource) -> anyhow::Result<String> {
+async fn reload(app: &App, source: &Source) -> anyhow::Result<String> {
+    systemd::notify(State::Reloading);
+    let outcome = swap(app, source).await;
+    systemd::notify(State::Ready);
+    outcome
+}
+
+async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
     let swapped = async {
-        let loaded = source.load().map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        let mut loaded = source.file.load().map_err(|problems| anyhow::anyhow!("{problems}"))?;
         prove(app, &loaded.config).await?;
         let routes = loaded.config.routes.len();
+        resolve(&mut loaded.config, &source.addresses);
         let warnings = app.reconfigure(Arc::new(loaded.config)).await?;
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let said = std::iter::once(format!("reloaded: {routes} routes")).chain(warnings).collect::<Vec<_>>();
@@ -133,7 +197,7 @@ async fn reload(app: &App, source: &ConfigSource) -> anyhow::Result<String> {
     outcome
 }
 
-async fn until_stopped(app: &Arc<App>, source: ConfigSource, tls: Tls, config: &Config) -> anyhow::Result<()> {
+async fn until_stopped(app: &Arc<App>, source: Source, tls: Tls, config: &Config) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let source = Arc::new(source);
@@ -150,6 +214,7 @@ async fn until_stopped(app: &Arc<App>, source: ConfigSource, tls: Tls, config: &
         println!("listening http://{listening} (admin)");
     }
     tokio::spawn(watch_certificates(tls));
+    systemd::notify(State::Ready);
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),

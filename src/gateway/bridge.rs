@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode, header};
-use pingora::Result;
 use pingora::proxy::Session;
+use pingora::{Error, Result};
 
 use super::answer::Answer;
 use super::context::Context;
@@ -61,7 +61,8 @@ pub async fn read_body(session: &mut Session, most: usize) -> Result<Option<Byte
         session.downstream_session.write_continue_response().await?;
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = session.downstream_session.read_request_body().await? {
+    // Whatever is wrong with a client's body is the client's fault, also where pingora does not say so.
+    while let Some(chunk) = session.downstream_session.read_request_body().await.map_err(Error::into_down)? {
         if body.len() + chunk.len() > most {
             return Ok(None);
         }

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// Connections that the kernel keeps for a shard that is busy.
 pub const BACKLOG: u32 = 4096;
@@ -17,6 +17,50 @@ pub const BACKLOG: u32 = 4096;
 pub struct CannotListen {
     pub address: SocketAddr,
     pub source: io::Error,
+}
+
+/// A socket before its shard listens on it.
+pub enum Bound {
+    /// Our own, one for each shard.
+    Own(TcpSocket),
+    /// Handed over: it listens already, and goes on to when this process ends.
+    Inherited(std::net::TcpListener),
+}
+
+impl Bound {
+    /// Call on the shard's runtime.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn listen(self) -> io::Result<TcpListener> {
+        match self {
+            Self::Own(socket) => socket.listen(BACKLOG),
+            Self::Inherited(listener) => {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener)
+            }
+        }
+    }
+}
+
+/// The sockets of one address, with the shards that they are for: those of `inherited` that have this address, else new ones. Every
+/// inherited socket gets a shard (one that nobody accepts from would leave its connections hanging), and every shard a socket.
+///
+/// # Errors
+/// As the system says.
+pub fn sockets(
+    address: SocketAddr,
+    shards: usize,
+    inherited: &[std::net::TcpListener],
+) -> Result<(SocketAddr, Vec<(usize, Bound)>), CannotListen> {
+    let ours: Vec<_> = inherited.iter().filter(|socket| socket.local_addr().is_ok_and(|own| own == address)).collect();
+    if ours.is_empty() {
+        let (resolved, bound) = bind(address, shards)?;
+        return Ok((resolved, bound.into_iter().map(Bound::Own).enumerate().collect()));
+    }
+    let shares = ours.iter().cycle().take(shards.max(ours.len())).enumerate();
+    let shares = shares.map(|(i, socket)| Ok((i.checked_rem(shards).unwrap_or(0), Bound::Inherited(socket.try_clone()?))));
+    Ok((address, shares.collect::<io::Result<_>>().map_err(|source| CannotListen { address, source })?))
 }
 
 /// Binds `shards` sockets to one address. Port 0 is resolved once. Another process on the same port is an error, although
@@ -66,6 +110,20 @@ pub fn confirm(address: SocketAddr) -> Result<(), CannotListen> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn sockets_that_are_handed_over_are_used_all_of_them_and_by_every_shard() {
+        let handed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = handed.local_addr().unwrap();
+        let shards_of = |sockets: &[(usize, Bound)]| sockets.iter().map(|(shard, _)| *shard).collect::<Vec<_>>();
+        let (resolved, one) = sockets(address, 3, std::slice::from_ref(&handed)).unwrap();
+        assert_eq!((resolved, shards_of(&one)), (address, vec![0, 1, 2]));
+        assert!(one.into_iter().all(|(_, socket)| socket.listen().unwrap().local_addr().unwrap() == address));
+        confirm(address).unwrap();
+        let three: Vec<_> = (0..3).map(|_| handed.try_clone().unwrap()).collect();
+        assert_eq!(shards_of(&sockets(address, 2, &three).unwrap().1), [0, 1, 0]);
+        assert!(sockets("127.0.0.1:0".parse().unwrap(), 1, &three).unwrap().1.iter().all(|(_, s)| matches!(s, Bound::Own(_))));
+    }
 
     #[tokio::test]
     async fn every_shard_has_a_socket_on_the_same_port_and_strangers_have_none() {

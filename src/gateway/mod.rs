@@ -49,6 +49,6 @@ mod tls_tests;
 pub use cookies::OwnCookies;
 pub use front::{AccessRecord, ErrorPage, Front, Keeping, Lookup, Outcome, PortalAnswer, PortalContext, Snapshot, Visitor};
 pub use listen::CannotListen;
-pub use serve::{CannotStart, Listener, Running, Settings, start};
+pub use serve::{CannotStart, Listener, Running, Settings, start, start_with};
 pub use tls::{BadCertificate, Certificates};
 pub use upstream::{BadUpstream, Upstreams};

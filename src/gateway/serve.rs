@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
-use tokio::net::TcpSocket;
 use tokio::sync::watch;
 
 use super::crowd::Crowd;
 use super::edge::Edge;
 use super::front::Front;
 use super::hooks::Gate;
-use super::listen::{self, CannotListen};
+use super::listen::{self, Bound, CannotListen};
 use super::shard::Shard;
 use super::tls::Certificates;
 use crate::base::random;
@@ -53,6 +52,8 @@ impl Default for Settings {
 pub enum CannotStart {
     #[error(transparent)]
     Listen(#[from] CannotListen),
+    #[error("a socket on {0} was handed over, and the configuration has no listener there: let server.listen and the socket unit agree")]
+    Stranger(SocketAddr),
     #[error("a thread of the gateway could not start: {0}")]
     Thread(String),
     #[error(transparent)]
@@ -68,13 +69,27 @@ pub struct Running {
     threads: Vec<JoinHandle<()>>,
 }
 
-type Sockets = Vec<(TcpSocket, Option<Arc<Certificates>>)>;
+type Sockets = Vec<(Bound, Option<Arc<Certificates>>)>;
 
 /// Starts a gateway. When this returns, every address accepts connections on every shard. It blocks shortly.
 ///
 /// # Errors
 /// Where an address cannot be had or a thread cannot start; then nothing is left running.
 pub fn start(front: &Arc<dyn Front>, listeners: &[Listener], settings: &Settings) -> Result<Running, CannotStart> {
+    start_with(front, listeners, settings, &[])
+}
+
+/// As [`start`], taking the sockets that were handed over for the listeners whose addresses they have.
+///
+/// # Errors
+/// As [`start`], and where a socket was handed over that no listener is for.
+pub fn start_with(
+    front: &Arc<dyn Front>,
+    listeners: &[Listener],
+    settings: &Settings,
+    inherited: &[std::net::TcpListener],
+) -> Result<Running, CannotStart> {
+    no_strangers(listeners, inherited)?;
     let shards = settings.shards.max(1);
     let limits = front.snapshot().config.limits.clone();
     let (stop, stopped) = watch::channel(false);
@@ -82,12 +97,15 @@ pub fn start(front: &Arc<dyn Front>, listeners: &[Listener], settings: &Settings
     let mut running = Running { addresses: Vec::new(), crowd: Arc::clone(&crowd), stop, threads: Vec::new() };
     let mut sockets: Vec<Sockets> = (0..shards).map(|_| Vec::new()).collect();
     for listener in listeners {
-        let (address, bound) = listen::bind(listener.address, shards)?;
+        let (address, bound) = listen::sockets(listener.address, shards, inherited)?;
         running.addresses.push(address);
-        for (shard, socket) in sockets.iter_mut().zip(bound) {
-            shard.push((socket, listener.certificates.clone()));
+        for (shard, socket) in bound {
+            if let Some(shard) = sockets.get_mut(shard) {
+                shard.push((socket, listener.certificates.clone()));
+            }
         }
     }
+    let mut wanted: Vec<usize> = sockets.iter().map(Vec::len).collect();
     let (ready, is_ready) = mpsc::channel();
     for (number, sockets) in sockets.into_iter().enumerate() {
         let shard = Shard {
@@ -101,12 +119,26 @@ pub fn start(front: &Arc<dyn Front>, listeners: &[Listener], settings: &Settings
         running.threads.push(spawn(number, shard, sockets, ready.clone())?);
     }
     drop(ready);
-    let listening = is_ready.iter().take(shards).collect::<Result<Vec<usize>, _>>().map_err(CannotStart::Thread)?;
-    if listening != vec![listeners.len(); shards] {
+    let mut listening = is_ready.iter().take(shards).collect::<Result<Vec<usize>, _>>().map_err(CannotStart::Thread)?;
+    // They come in any order.
+    wanted.sort_unstable();
+    listening.sort_unstable();
+    if listening != wanted {
         return Err(CannotStart::Thread("not every shard listens on every address".into()));
     }
     running.addresses.iter().try_for_each(|a| listen::confirm(*a))?;
     Ok(running)
+}
+
+/// A socket that nobody accepts from would keep its clients waiting for ever.
+fn no_strangers(listeners: &[Listener], inherited: &[std::net::TcpListener]) -> Result<(), CannotStart> {
+    for socket in inherited {
+        let address = socket.local_addr().map_err(|e| CannotStart::Thread(e.to_string()))?;
+        if !listeners.iter().any(|listener| listener.address == address) {
+            return Err(CannotStart::Stranger(address));
+        }
+    }
+    Ok(())
 }
 
 fn edge(front: &Arc<dyn Front>, number: usize) -> Result<Edge, CannotStart> {
@@ -126,7 +158,7 @@ fn spawn(number: usize, shard: Shard, sockets: Sockets, ready: Ready) -> Result<
             Err(error) => return drop(ready.send(Err(error.to_string()))),
         };
         runtime.block_on(async {
-            let listening = sockets.into_iter().map(|(socket, certificates)| Ok((socket.listen(listen::BACKLOG)?, certificates)));
+            let listening = sockets.into_iter().map(|(socket, certificates)| Ok((socket.listen()?, certificates)));
             match listening.collect::<std::io::Result<Vec<_>>>() {
                 Ok(listeners) => {
                     let _ = ready.send(Ok(listeners.len()));

@@ -80,6 +80,11 @@ impl Upstreams {
     pub fn of(&self, route: &Route) -> Option<&Arc<Pool>> {
         self.0.get(&route.name)
     }
+
+    /// Every route's upstreams, and whether each is used rather than left out for a while.
+    pub fn health(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        self.0.iter().flat_map(|(route, pool)| pool.endpoints.iter().map(move |endpoint| (&**route, &*endpoint.label, endpoint.is_up())))
+    }
 }
 
 impl Pool {

@@ -1,6 +1,7 @@
 //! What goes into the audit log, and by which names. One record for each attempt and each change; never a secret.
 
 use super::{Client, Refused, Services};
+use crate::factor::Method;
 use crate::store::AuditRecord;
 
 /// What happened.
@@ -100,11 +101,28 @@ impl Event {
         }
     }
 
+    /// The factor that was tried and whether it was right, where this is an authentication; from the record's own detail. Names are
+    /// few, so that they can be a metric's labels.
+    pub fn attempt(self, detail: &str) -> Option<(&'static str, bool)> {
+        let method = |name: &str| name.parse::<Method>().map(Method::name).ok();
+        match self {
+            Self::PasswordRight => Some(("password", true)),
+            Self::PasswordWrong => Some(("password", false)),
+            Self::SecondWrong if detail == "passkey" => Some((Method::Webauthn.name(), false)),
+            Self::SecondWrong => method(detail).map(|name| (name, false)),
+            Self::SignedIn | Self::SteppedUp => method(detail.rsplit(", ").next()?).map(|name| (name, true)),
+            _ => None,
+        }
+    }
+
     /// Whether this is somebody or something being refused.
     pub const fn is_failure(self) -> bool {
         matches!(self, Self::PasswordWrong | Self::SecondWrong | Self::Locked | Self::PolicyRefused)
     }
 }
+
+/// Told of every record that was written: the event and its detail.
+pub type Listener = Box<dyn Fn(Event, &str) + Send + Sync>;
 
 /// Who did it, from where.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +138,11 @@ pub enum Actor<'a> {
 }
 
 impl Services {
+    /// Sets who is told of every record. Only the first call counts.
+    pub fn listen(&self, listener: Listener) {
+        let _ = self.listener.set(listener);
+    }
+
     /// Appends a record. What must not happen unrecorded is refused where this fails.
     pub async fn audit(&self, event: Event, user: Option<&str>, actor: Actor<'_>, detail: impl Into<String>) -> Result<(), Refused> {
         let (client, by) = match actor {
@@ -142,6 +165,27 @@ impl Services {
         };
         let record = self.store.append_audit(record).await?;
         tracing::info!(target: "audit", event = record.event, user = record.user, by = record.by, address = record.address, request = record.request, detail = record.detail);
+        if let Some(listener) = self.listener.get() {
+            listener(event, &record.detail);
+        }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_known_by_their_factor() {
+        assert_eq!(Event::PasswordWrong.attempt(""), Some(("password", false)));
+        assert_eq!(Event::SecondWrong.attempt("sms"), Some(("sms", false)));
+        assert_eq!(Event::SecondWrong.attempt("passkey"), Some(("webauthn", false)));
+        assert_eq!(Event::SecondWrong.attempt("totp, enrolment"), None, "setting up is no sign-in");
+        assert_eq!(Event::SignedIn.attempt("password, recovery"), Some(("recovery", true)));
+        assert_eq!(Event::SteppedUp.attempt("webauthn"), Some(("webauthn", true)));
+        assert_eq!(Event::SignedIn.attempt("password"), None, "the password was counted when it was right");
+        assert_eq!(Event::SignedIn.attempt("password, trusted browser"), None);
+        assert_eq!(Event::Locked.attempt(""), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Password hashes on threads of their own, few and at low priority: a storm of sign-ins queues here and leaves the traffic alone.
 //! (OWASP ASVS 15.2.2.)
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +19,28 @@ pub struct Busy;
 
 /// The threads that hash.
 #[derive(Clone)]
-pub struct Hasher(SyncSender<Job>);
+pub struct Hasher {
+    jobs: SyncSender<Job>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    waiting: AtomicU64,
+    running: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// How busy the hashes are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Load {
+    /// Hashes in the queue.
+    pub waiting: u64,
+    /// Hashes being computed.
+    pub running: u64,
+    /// Refused since the start because the queue was full.
+    pub refused: u64,
+}
 
 impl Hasher {
     /// # Errors
@@ -30,7 +52,7 @@ impl Hasher {
             let waiting = waiting.clone();
             std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&waiting))?;
         }
-        Ok(Self(jobs))
+        Ok(Self { jobs, counts: Arc::default() })
     }
 
     /// Runs `job` when its turn comes.
@@ -39,11 +61,43 @@ impl Hasher {
     /// [`Busy`] where too many wait already, or the job died.
     pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move || drop(answer.send(job())));
-        match self.0.try_send(job) {
+        let counts = self.counts.clone();
+        let job: Job = Box::new(move || {
+            counts.waiting.fetch_sub(1, Ordering::Relaxed);
+            let _running = Running::start(&counts.running);
+            drop(answer.send(job()));
+        });
+        // Counted before it is sent: the job may start, and count itself out, before `try_send` returns.
+        self.counts.waiting.fetch_add(1, Ordering::Relaxed);
+        match self.jobs.try_send(job) {
             Ok(()) => answered.await.map_err(|_| Busy),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Busy),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+                self.counts.refused.fetch_add(1, Ordering::Relaxed);
+                Err(Busy)
+            }
         }
+    }
+
+    pub fn load(&self) -> Load {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Load { waiting: of(&self.counts.waiting), running: of(&self.counts.running), refused: of(&self.counts.refused) }
+    }
+}
+
+/// Counts a job for as long as it runs, also where it ends in a panic.
+struct Running<'a>(&'a AtomicU64);
+
+impl<'a> Running<'a> {
+    fn start(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -130,6 +184,7 @@ mod tests {
             assert!(futures_poll(wait.as_mut()).is_none());
         }
         assert_eq!(hasher.run(|| 0).await, Err(Busy));
+        assert_eq!(hasher.load(), Load { waiting: QUEUE as u64, running: 1, refused: 1 });
         hold.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(1));
         assert_eq!(queued.remove(7).await, Ok(7));

@@ -24,14 +24,14 @@ mod sign_in;
 pub mod trail;
 pub mod verify;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 pub use client::{Client, DeviceId, browser_name};
 pub use enrol::{Confirmed, EnrolPage, EnrolProblem};
-pub use hasher::{Busy, Hasher, Turnstile};
+pub use hasher::{Busy, Hasher, Load, Turnstile};
 pub use live::{Live, LiveSession};
 pub use notices::Courier;
 pub use profile::Removal;
@@ -61,6 +61,7 @@ pub struct Services {
     turnstile: Turnstile,
     /// Hashed for names that nobody has, so that they take as long.
     dummy_phc: String,
+    listener: OnceLock<audit::Listener>,
 }
 
 /// Why something was refused; one table at the portal's edge maps it to a page and a status.
@@ -126,6 +127,7 @@ impl Services {
             observed: overview::Observed::default(),
             directory: Arc::default(),
             activity: overview::Activity::default(),
+            listener: OnceLock::new(),
         })
     }
 
@@ -140,5 +142,10 @@ impl Services {
 
     pub fn now(&self) -> Time {
         self.clock.now()
+    }
+
+    /// How busy the password hashes are.
+    pub fn hash_load(&self) -> Load {
+        self.hasher.load()
     }
 }

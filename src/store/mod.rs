@@ -13,6 +13,7 @@ mod kept;
 pub mod keyfile;
 pub mod kv;
 mod links;
+mod measured;
 pub(crate) mod postgres;
 mod sessions;
 mod sled;
@@ -27,6 +28,7 @@ pub use self::audit::{AuditHead, AuditRecord, GENESIS};
 pub use self::error::StoreError;
 pub use self::kv::Kv;
 pub use self::links::{Link, LinkKind};
+pub use self::measured::Measure;
 pub use self::postgres::PostgresKv;
 pub use self::sled::SledKv;
 
@@ -66,6 +68,13 @@ impl Store {
             store.check_keys().await?;
         }
         Ok(store)
+    }
+
+    /// The same store, whose calls are reported.
+    #[must_use]
+    pub fn measured(self, measure: Measure) -> Self {
+        let kv: Arc<dyn Kv> = Arc::new(measured::MeasuredKv::new(self.kv, measure));
+        Self { kv, ..self }
     }
 
     /// Sets who is told of written accounts. Only the first call counts.

@@ -1,7 +1,10 @@
 //! Prometheus metrics, named in the field's style (base units, `_total` for counters).
 
+use std::time::Duration;
+
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use super::reading::{Gauges, Reading};
 use crate::base::Time;
 use crate::gateway::AccessRecord;
 
@@ -12,50 +15,84 @@ pub struct Metrics {
     durations: HistogramVec,
     observed: IntCounterVec,
     audited: IntCounterVec,
-    sessions: IntGauge,
-    messages: IntGaugeVec,
+    authentications: IntCounterVec,
+    store: HistogramVec,
+    store_errors: IntCounterVec,
     reload_ok: IntGauge,
     reload_at: IntGauge,
+    snapshot_at: IntGauge,
+    gauges: Gauges,
 }
+
+/// From a tenth of a millisecond, what the embedded store takes, to what a database in trouble takes. Seconds.
+const STORE_BUCKETS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
+/// Seconds.
+const REQUEST_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 impl Metrics {
     /// # Errors
     /// Where two metrics have the same name.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let requests = IntCounterVec::new(
-            Opts::new("vestibule_requests_total", "Requests by route, status class and outcome."),
-            &["route", "status", "outcome"],
-        )?;
-        let durations = HistogramVec::new(
-            HistogramOpts::new("vestibule_request_duration_seconds", "Time from the request's header to its end.")
-                .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0]),
-            &["route"],
-        )?;
-        let observed = IntCounterVec::new(
-            Opts::new(
+        let at = &registry;
+        let metrics = Self {
+            requests: counters(
+                at,
+                "vestibule_requests_total",
+                "Requests by route, status class and outcome.",
+                &["route", "status", "outcome"],
+            )?,
+            durations: times(
+                at,
+                "vestibule_request_duration_seconds",
+                "Time from the request's header to its end.",
+                &["route"],
+                &REQUEST_BUCKETS,
+            )?,
+            observed: counters(
+                at,
                 "vestibule_observed_total",
                 "Requests that a route with enforce = false let through, by what would have stopped them.",
-            ),
-            &["route", "reason"],
-        )?;
-        let audited =
-            IntCounterVec::new(Opts::new("vestibule_events_total", "Security events by kind, as the audit log names them."), &["event"])?;
-        let sessions = IntGauge::new("vestibule_sessions", "Live sessions.")?;
-        let messages = IntGaugeVec::new(Opts::new("vestibule_messages_pending", "Messages waiting to be sent."), &["channel"])?;
-        let reload_ok = IntGauge::new("vestibule_config_last_reload_successful", "Whether the last reload was taken (1) or refused (0).")?;
-        let reload_at =
-            IntGauge::new("vestibule_config_last_reload_timestamp_seconds", "When the configuration was last asked to reload.")?;
-        reload_ok.set(1);
-        registry.register(Box::new(audited.clone()))?;
-        registry.register(Box::new(sessions.clone()))?;
-        registry.register(Box::new(messages.clone()))?;
-        registry.register(Box::new(reload_ok.clone()))?;
-        registry.register(Box::new(reload_at.clone()))?;
-        registry.register(Box::new(requests.clone()))?;
-        registry.register(Box::new(durations.clone()))?;
-        registry.register(Box::new(observed.clone()))?;
-        Ok(Self { registry, requests, durations, observed, audited, sessions, messages, reload_ok, reload_at })
+                &["route", "reason"],
+            )?,
+            audited: counters(at, "vestibule_events_total", "Security events by kind, as the audit log names them.", &["event"])?,
+            authentications: counters(
+                at,
+                "vestibule_authentications_total",
+                "Passwords and second factors that were tried, by factor and outcome.",
+                &["factor", "outcome"],
+            )?,
+            store: times(at, "vestibule_store_duration_seconds", "Time that calls of the store took.", &["operation"], &STORE_BUCKETS)?,
+            store_errors: counters(at, "vestibule_store_errors_total", "Calls of the store that failed.", &["operation"])?,
+            reload_ok: gauge(at, "vestibule_config_last_reload_successful", "Whether the last reload was taken (1) or refused (0).")?,
+            reload_at: gauge(at, "vestibule_config_last_reload_timestamp_seconds", "When the configuration was last asked to reload.")?,
+            snapshot_at: gauge(
+                at,
+                "vestibule_snapshot_last_success_timestamp_seconds",
+                "When a snapshot of the embedded store was last written or found to be current; 0: not since the start.",
+            )?,
+            gauges: Gauges::new(at)?,
+            registry,
+        };
+        metrics.reload_ok.set(1);
+        metrics.begin()?;
+        Ok(metrics)
+    }
+
+    /// What is there from the start: a series that begins at its first event hides that event from `rate`.
+    fn begin(&self) -> Result<(), prometheus::Error> {
+        let build = IntGaugeVec::new(Opts::new("vestibule_build_info", "Always 1; the version is a label."), &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        self.registry.register(Box::new(build))?;
+        for factor in ["password", "totp", "webauthn", "email", "sms", "recovery"] {
+            for outcome in ["success", "failure"] {
+                self.authentications.with_label_values(&[factor, outcome]).inc_by(0);
+            }
+        }
+        for operation in ["get", "scan", "commit", "snapshot", "replace"] {
+            self.store_errors.with_label_values(&[operation]).inc_by(0);
+        }
+        Ok(())
     }
 
     /// Counts one request.
@@ -79,20 +116,33 @@ impl Metrics {
     /// A reload was taken or refused.
     pub fn reloaded(&self, taken: bool, at: Time) {
         self.reload_ok.set(i64::from(taken));
-        self.reload_at.set(i64::try_from(at.unix()).unwrap_or(i64::MAX));
+        self.reload_at.set(unix(at));
     }
 
-    /// An event of the audit log.
-    pub fn event(&self, name: &str) {
+    /// There is a snapshot of the store as it was then.
+    pub fn snapshot_current(&self, at: Time) {
+        self.snapshot_at.set(unix(at));
+    }
+
+    /// An event of the audit log, and the factor that was tried where it was an authentication.
+    pub fn event(&self, name: &str, attempt: Option<(&str, bool)>) {
         self.audited.with_label_values(&[name]).inc();
+        if let Some((factor, right)) = attempt {
+            self.authentications.with_label_values(&[factor, if right { "success" } else { "failure" }]).inc();
+        }
     }
 
-    pub fn set_sessions(&self, count: usize) {
-        self.sessions.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// One call of the store.
+    pub fn stored(&self, operation: &str, took: Duration, failed: bool) {
+        self.store.with_label_values(&[operation]).observe(took.as_secs_f64());
+        if failed {
+            self.store_errors.with_label_values(&[operation]).inc();
+        }
     }
 
-    pub fn set_pending(&self, channel: &str, count: usize) {
-        self.messages.with_label_values(&[channel]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// Brings the gauges up to date.
+    pub fn show(&self, reading: &Reading) {
+        self.gauges.show(reading);
     }
 
     /// The text that Prometheus reads.
@@ -101,4 +151,26 @@ impl Metrics {
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut buffer);
         String::from_utf8(buffer).unwrap_or_default()
     }
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    let made = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(made.clone()))?;
+    Ok(made)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    let made = IntGauge::new(name, help)?;
+    registry.register(Box::new(made.clone()))?;
+    Ok(made)
+}
+
+fn times(registry: &Registry, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Result<HistogramVec, prometheus::Error> {
+    let made = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
+    registry.register(Box::new(made.clone()))?;
+    Ok(made)
+}
+
+fn unix(at: Time) -> i64 {
+    i64::try_from(at.unix()).unwrap_or(i64::MAX)
 }

@@ -1,11 +1,13 @@
 //! What the gateway tells about itself: the log, the access log, metrics.
 
 mod metrics;
+mod reading;
 pub mod server;
 
 use crate::gateway::AccessRecord;
 
 pub use metrics::Metrics;
+pub use reading::{Channel, Reading};
 
 /// The log and the metrics of one gateway.
 pub struct Telemetry {

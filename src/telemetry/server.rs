@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::Telemetry;
+use super::{Reading, Telemetry};
 
 /// What can be asked of the rest of the program.
 #[async_trait::async_trait]
@@ -21,8 +21,8 @@ pub trait Health: Send + Sync + 'static {
     /// Whether requests can be served: `Err` says what is missing.
     async fn ready(&self) -> Result<(), String>;
 
-    /// Brings the gauges up to date before they are read.
-    fn measure(&self, telemetry: &Telemetry);
+    /// How things stand, for the gauges.
+    fn measure(&self) -> Reading;
 }
 
 /// Starts to listen; ends with the runtime.
@@ -50,7 +50,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, body) = match request.uri().path() {
         "/metrics" => {
-            health.measure(&telemetry);
+            telemetry.metrics.show(&health.measure());
             (StatusCode::OK, telemetry.metrics.text())
         }
         "/health/live" => (StatusCode::OK, "live\n".to_owned()),

@@ -4,8 +4,8 @@
 mod harness;
 
 mod account;
-mod browser;
 mod binary;
+mod browser;
 mod csrf;
 mod edges;
 mod enrolment;
@@ -16,10 +16,12 @@ mod forwarding;
 mod fuzz;
 mod headers;
 mod kills;
+mod metrics;
 mod misbehaving;
 mod parallel;
 mod paths;
 mod redirects;
+mod restart;
 mod secrets;
 mod sent_codes;
 mod sessions;

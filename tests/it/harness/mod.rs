@@ -2,6 +2,7 @@
 //! outbox in the place of the post, and people who speak HTTP as a browser without script does.
 
 pub mod authenticator;
+pub mod binary;
 pub mod html;
 pub mod jar;
 pub mod person;

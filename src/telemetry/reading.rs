@@ -1,0 +1,139 @@
+//! What is read off the program at the moment of a scrape, and the metrics that show it.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+/// The program at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    pub sessions: usize,
+    /// Password hashes: in the queue, being computed, refused since the start.
+    pub hashes: (u64, u64, u64),
+    pub channels: Vec<Channel>,
+    /// Route, upstream, and whether it is used rather than left out for a while.
+    pub upstreams: Vec<(String, String, bool)>,
+}
+
+/// A channel for messages: `mail` or `sms`.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    pub name: &'static str,
+    /// Queued or under way.
+    pub pending: usize,
+    pub sent: u64,
+    /// Given up.
+    pub failed: u64,
+    /// Whether the last try failed.
+    pub failing: bool,
+}
+
+/// The metrics of a [`Reading`].
+pub(super) struct Gauges {
+    sessions: IntGauge,
+    hashes: IntGaugeVec,
+    refused: IntCounter,
+    pending: IntGaugeVec,
+    failing: IntGaugeVec,
+    messages: IntCounterVec,
+    upstreams: IntGaugeVec,
+    /// The upstreams that are shown; two scrapes at once take turns here.
+    shown: Mutex<BTreeSet<(String, String)>>,
+}
+
+impl Gauges {
+    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let gauges = Self {
+            sessions: IntGauge::new("vestibule_sessions", "Live sessions.")?,
+            hashes: IntGaugeVec::new(
+                Opts::new("vestibule_password_hashes", "Password hashes in the queue (waiting) and being computed (running)."),
+                &["state"],
+            )?,
+            refused: IntCounter::new(
+                "vestibule_password_hashes_refused_total",
+                "Password hashes that were not computed because the queue was full.",
+            )?,
+            pending: IntGaugeVec::new(Opts::new("vestibule_messages_pending", "Messages queued or being sent."), &["channel"])?,
+            failing: IntGaugeVec::new(
+                Opts::new("vestibule_messages_failing", "Whether the last try to send a message failed (1)."),
+                &["channel"],
+            )?,
+            messages: IntCounterVec::new(
+                Opts::new("vestibule_messages_total", "Messages by channel and whether they were sent or given up (failed)."),
+                &["channel", "outcome"],
+            )?,
+            upstreams: IntGaugeVec::new(
+                Opts::new("vestibule_upstream_up", "Whether an upstream is used (1) or left out after a failure to connect (0)."),
+                &["route", "upstream"],
+            )?,
+            shown: Mutex::default(),
+        };
+        registry.register(Box::new(gauges.sessions.clone()))?;
+        registry.register(Box::new(gauges.hashes.clone()))?;
+        registry.register(Box::new(gauges.refused.clone()))?;
+        registry.register(Box::new(gauges.pending.clone()))?;
+        registry.register(Box::new(gauges.failing.clone()))?;
+        registry.register(Box::new(gauges.messages.clone()))?;
+        registry.register(Box::new(gauges.upstreams.clone()))?;
+        Ok(gauges)
+    }
+
+    pub(super) fn show(&self, reading: &Reading) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sessions.set(whole(reading.sessions));
+        let (waiting, running, refused) = reading.hashes;
+        self.hashes.with_label_values(&["waiting"]).set(whole(waiting));
+        self.hashes.with_label_values(&["running"]).set(whole(running));
+        raise(&self.refused, refused);
+        for channel in &reading.channels {
+            self.pending.with_label_values(&[channel.name]).set(whole(channel.pending));
+            self.failing.with_label_values(&[channel.name]).set(i64::from(channel.failing));
+            raise(&self.messages.with_label_values(&[channel.name, "sent"]), channel.sent);
+            raise(&self.messages.with_label_values(&[channel.name, "failed"]), channel.failed);
+        }
+        let now: BTreeSet<_> = reading.upstreams.iter().map(|(route, upstream, _)| (route.clone(), upstream.clone())).collect();
+        for (route, upstream) in shown.difference(&now) {
+            let _ = self.upstreams.remove_label_values(&[route, upstream]);
+        }
+        for (route, upstream, up) in &reading.upstreams {
+            self.upstreams.with_label_values(&[route, upstream]).set(i64::from(*up));
+        }
+        *shown = now;
+    }
+}
+
+fn whole(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+/// Brings a counter up to what was counted elsewhere; it never goes back.
+fn raise(counter: &IntCounter, to: u64) {
+    counter.inc_by(to.saturating_sub(counter.get()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_no_longer_shown_and_counters_only_rise() {
+        let metrics = crate::telemetry::Metrics::new().unwrap();
+        let mail = |sent| vec![Channel { name: "mail", pending: 1, sent, failed: 0, failing: false }];
+        let upstreams = vec![("app".to_owned(), "a:1".to_owned(), false)];
+        metrics.show(&Reading { upstreams, hashes: (3, 2, 7), channels: mail(5), sessions: 4 });
+        let text = metrics.text();
+        for line in [
+            "vestibule_upstream_up{route=\"app\",upstream=\"a:1\"} 0",
+            "vestibule_password_hashes{state=\"waiting\"} 3",
+            "vestibule_password_hashes_refused_total 7",
+            "vestibule_messages_total{channel=\"mail\",outcome=\"sent\"} 5",
+            "vestibule_sessions 4",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
+        metrics.show(&Reading { channels: mail(2), ..Reading::default() });
+        let text = metrics.text();
+        assert!(!text.contains("a:1") && text.contains("outcome=\"sent\"} 5"), "{text}");
+    }
+}
