@@ -10,6 +10,7 @@ mod failures;
 mod forwarding;
 mod headers;
 mod metrics;
+mod operator;
 mod parallel;
 mod paths;
 mod redirects;
