@@ -23,9 +23,11 @@ use crate::policy::{Identity, Policy};
 use crate::portal::{self, Portal};
 use crate::service::kept::Form;
 use crate::service::live::{Found, Live, LiveSession};
+use crate::service::snapshot::Content;
 use crate::service::{Courier, Services, shared};
 use crate::session::{KeyRing, SessionRecord};
 use crate::store::kv::Batch;
+use crate::store::snapshot::Snapshots;
 use crate::store::{Store, StoreError, keyfile};
 use crate::telemetry::server::Health;
 use crate::telemetry::{Channel, Reading, Telemetry};
@@ -65,7 +67,8 @@ impl App {
     /// Whatever stands in the way, with what to do about it.
     pub async fn open(config: Arc<Config>, clock: Clock, post: Post) -> anyhow::Result<Arc<Self>> {
         let keys = keyfile::load_or_create(&config.server.data_dir, clock.now())?;
-        let store = Store::open(&config.store, Arc::new(KeyRing::new(&keys)?)).await?;
+        let snapshots = Snapshots::below(&config.server.data_dir);
+        let store = Store::open(&config.store, Arc::new(KeyRing::new(&keys)?)).await.map_err(|e| e.with_snapshot(snapshots.newest()))?;
         Self::over(store, config, clock, post).await
     }
 
@@ -148,6 +151,23 @@ impl App {
         }
     }
 
+    /// Keeps snapshots of the embedded store from now on.
+    ///
+    /// # Errors
+    /// Where the store lacks what the newest snapshot has.
+    pub async fn keep_snapshots(self: &Arc<Self>) -> anyhow::Result<()> {
+        let config = self.config();
+        if self.services.store.kv().is_shared() {
+            return Ok(());
+        }
+        let folder = Snapshots::below(&config.server.data_dir);
+        let last = self.services.follows_snapshot(&folder).await?;
+        if !config.snapshot_every.is_zero() {
+            self.work.spawn(snapshots(Arc::downgrade(self), folder, last, config.snapshot_every));
+        }
+        Ok(())
+    }
+
     pub fn config(&self) -> Arc<Config> {
         self.snapshot.load().config.clone()
     }
@@ -197,6 +217,25 @@ async fn sweep(app: std::sync::Weak<App>) {
         };
         if let Err(e) = swept.await {
             tracing::error!(error = %e, "the store could not be swept");
+        }
+    }
+}
+
+async fn snapshots(app: std::sync::Weak<App>, folder: Snapshots, mut last: Option<Content>, every: Duration) {
+    let mut tick = tokio::time::interval(every);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        match app.services.snapshot(&folder, last).await {
+            Ok((written, held)) => {
+                last = Some(held);
+                app.telemetry.metrics.snapshot_current(app.services.now());
+                if let Some(file) = written {
+                    tracing::info!(file = %file.display(), "a snapshot of the store was written");
+                }
+            }
+            Err(e) => tracing::error!(error = %e, "no snapshot of the store could be written; the last one stays"),
         }
     }
 }

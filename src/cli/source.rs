@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Loaded, Problems};
+use crate::config::{self, Config, Loaded, Problems};
 
 /// The variable that `--data-dir` stands for.
 const DATA_DIR: &str = "VESTIBULE_SERVER__DATA_DIR";
@@ -54,7 +54,10 @@ impl ConfigSource {
             let value = lines.find_map(|line| line.strip_prefix("data_dir")?.trim_start().strip_prefix('='))?;
             Some(named(toml::from_str::<toml::Table>(&format!("x = {value}")).ok()?.get("x")?.as_str()?.to_owned()))
         };
-        self.data_dir.clone().or_else(from_environment).or_else(from_file)
+        // Only where it is nowhere spoken of is it the default.
+        let silent = || std::fs::read_to_string(&self.file).is_ok_and(|text| !text.contains("data_dir"));
+        let default = || silent().then(|| self.file.parent().unwrap_or(Path::new("")).join(Config::default().server.data_dir));
+        self.data_dir.clone().or_else(from_environment).or_else(from_file).or_else(default)
     }
 }
 
@@ -70,6 +73,10 @@ mod tests {
         let broken = ConfigSource::new(file.clone(), None).unwrap();
         assert!(broken.load().is_err());
         assert_eq!(broken.data_dir_of_a_broken_file(), Some(folder.path().join("there")));
+        std::fs::write(&file, "[nonsense]\n").unwrap();
+        assert_eq!(broken.data_dir_of_a_broken_file(), Some(folder.path().join("data")), "the default");
+        std::fs::write(&file, "[server]\ndata_dir = 'un\n").unwrap();
+        assert_eq!(broken.data_dir_of_a_broken_file(), None, "a folder that cannot be read is not guessed");
         std::fs::write(
             &file,
             "[server]\ndata_dir = \"there\"\n[[routes]]\nname = \"a\"\nupstreams = [\"http://127.0.0.1:1\"]\npolicy = \"bypass\"\n",

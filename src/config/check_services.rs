@@ -1,6 +1,7 @@
 //! `[mail]`, `[sms]` and `[store]`: what the gateway talks to. Secrets may stand in files; none is repeated in a message.
 
 use std::path::{Component, Path};
+use std::time::Duration;
 
 use super::problem::{Fault, Severity};
 use super::secret::{is_given, secret};
@@ -138,8 +139,8 @@ fn template(entry: &Entry) -> Result<String, Fault> {
     Ok(text)
 }
 
-/// `sled:NAME` below the data folder, or a PostgreSQL database.
-pub(super) fn store(s: Section, data_dir: &Path) -> StoreUrl {
+/// `sled:NAME` below the data folder, or a PostgreSQL database; and how often the first is saved.
+pub(super) fn store(s: Section, data_dir: &Path, default_every: Duration) -> (StoreUrl, Duration) {
     let url = secret(&s, "url").unwrap_or_else(|| Secret::new("sled:store"));
     let key = if s.has("url_file") { "url_file" } else { "url" };
     let store = store_url(&url, data_dir).unwrap_or_else(|fault| {
@@ -149,8 +150,9 @@ pub(super) fn store(s: Section, data_dir: &Path) -> StoreUrl {
     if matches!(&store, StoreUrl::Postgres(url) if travels_in_the_clear(url)) {
         s.warn(key, "sessions and password hashes travel in the clear", "use sslmode=verify-full");
     }
+    let every = s.or("snapshot_every", default_every, value::span(Duration::ZERO..=Duration::from_secs(7 * 86_400)));
     s.finish();
-    store
+    (store, every)
 }
 
 fn store_url(secret: &Secret, data_dir: &Path) -> Result<StoreUrl, Fault> {

@@ -87,6 +87,7 @@ fn build(sink: &Sink, entries: &Entries) -> Config {
     let default = Config::default();
     let server = check_server::server(root.section("server"), default.server);
     let portal = check_server::portal(root.section("portal"), default.portal);
+    let (store, snapshot_every) = check_services::store(root.section("store"), &server.data_dir, default.snapshot_every);
     let config = Config {
         session: check_login::session(root.section("session"), default.session),
         password: check_login::password(root.section("password"), default.password),
@@ -94,7 +95,8 @@ fn build(sink: &Sink, entries: &Entries) -> Config {
         mail: check_services::mail(root.section("mail")),
         sms: check_services::sms(root.section("sms")),
         limits: check_login::limits(root.section("limits"), default.limits),
-        store: check_services::store(root.section("store"), &server.data_dir),
+        store,
+        snapshot_every,
         admin: check_login::admin(root.section("admin"), default.admin),
         routes: check_routes::routes(&root, &portal.prefix),
         expect: check_expect::expectations(&root),

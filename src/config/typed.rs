@@ -23,6 +23,8 @@ pub struct Config {
     pub sms: Option<Sms>,
     pub limits: Limits,
     pub store: StoreUrl,
+    /// How often the embedded store is looked at for a snapshot; zero: never.
+    pub snapshot_every: Duration,
     pub admin: Admin,
     pub routes: Vec<Route>,
     pub expect: Vec<Expectation>,
@@ -227,6 +229,7 @@ impl Default for Config {
                 connections_per_ip: 1_000,
             },
             store: StoreUrl::Sled("data/store".into()),
+            snapshot_every: minutes(15),
             admin: Admin { groups: vec!["admins".into()], max_age: minutes(15) },
             routes: Vec::new(),
             expect: Vec::new(),

@@ -21,6 +21,7 @@ mod profile;
 mod second;
 pub mod shared;
 mod sign_in;
+pub mod snapshot;
 pub mod trail;
 pub mod verify;
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 pub enum StoreError {
     #[error("the store at {0} is in use by another process; stop it first, or let this command reach it over its control socket")]
     InUse(PathBuf),
-    #[error("the store at {path} does not open: {fault}; move it aside and restore a backup with `vestibule store import FILE`")]
-    Damaged { path: PathBuf, fault: String },
+    #[error("the store at {} does not open: {fault}; {}", path.display(), way_back(path, snapshot.as_deref()))]
+    Damaged { path: PathBuf, fault: String, snapshot: Option<PathBuf> },
     #[error("{path} can be read by others; run `chmod {mode} {path}`")]
     Loose { path: PathBuf, mode: &'static str },
     #[error("{0} is not a folder; name another data_dir")]
@@ -29,7 +29,23 @@ pub enum StoreError {
     Unsealable,
 }
 
+/// What to do about a store that does not open: two commands, the newest snapshot named where there is one.
+fn way_back(store: &Path, snapshot: Option<&Path>) -> String {
+    let file = snapshot.map_or_else(|| "BACKUP".to_owned(), |path| path.display().to_string());
+    let store = store.display();
+    format!("move it aside with `mv {store} {store}.broken`, and restore with `vestibule store import {file} --replace`")
+}
+
 impl StoreError {
+    /// Names the newest snapshot in what says that a store is damaged.
+    #[must_use]
+    pub fn with_snapshot(self, newest: Option<PathBuf>) -> Self {
+        match self {
+            Self::Damaged { path, fault, .. } => Self::Damaged { path, fault, snapshot: newest },
+            other => other,
+        }
+    }
+
     pub fn file(path: &Path, fault: &std::io::Error) -> Self {
         Self::File { path: path.to_owned(), fault: fault.to_string() }
     }

@@ -17,6 +17,7 @@ mod measured;
 pub(crate) mod postgres;
 mod sessions;
 mod sled;
+pub mod snapshot;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};

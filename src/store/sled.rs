@@ -50,7 +50,7 @@ impl SledKv {
 }
 
 fn damaged(path: &Path, fault: String) -> StoreError {
-    StoreError::Damaged { path: PathBuf::from(path), fault }
+    StoreError::Damaged { path: PathBuf::from(path), fault, snapshot: None }
 }
 
 fn failed(e: impl std::fmt::Display) -> StoreError {

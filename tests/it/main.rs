@@ -18,6 +18,7 @@ mod headers;
 mod kills;
 mod metrics;
 mod misbehaving;
+mod operator;
 mod parallel;
 mod paths;
 mod redirects;

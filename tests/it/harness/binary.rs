@@ -43,7 +43,9 @@ impl Machine {
 
     fn prepare(&self, mut command: Command) -> Command {
         let ours: Vec<_> = std::env::vars_os().map(|(name, _)| name).filter(|n| n.to_string_lossy().starts_with("VESTIBULE")).collect();
-        ours.into_iter().for_each(|name| drop(command.env_remove(name)));
+        for name in ours {
+            command.env_remove(name);
+        }
         command.env("VESTIBULE_CONFIG", self.path("vestibule.toml")).env("VESTIBULE_LOG", "info").current_dir(self.folder.path());
         command
     }
@@ -88,6 +90,16 @@ impl Machine {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    /// What `serve` complains about where it does not start.
+    #[track_caller]
+    pub fn does_not_serve(&self) -> String {
+        let mut command = self.prepare(Command::new("timeout"));
+        let output = command.args(["30", env!("CARGO_BIN_EXE_vestibule"), "serve"]).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        said.lines().filter(|line| line.starts_with("vestibule: ")).collect()
     }
 
     /// Starts `serve`, which opens its own sockets, and waits until it listens.
