@@ -55,6 +55,6 @@ fn what_is_wrong_with_a_secret_is_said_without_it() {
         }
     }
     let env = [("VESTIBULE_MAIL__URL".to_owned(), "gopher://x:swordfish-env@y".to_owned())];
-    let problems = vestibule::config::parse(TEXT, Path::new("v.toml"), env).err().expect("no mail goes by gopher");
+    let problems = vestibule::config::parse(TEXT, Path::new("v.toml"), env).expect_err("no mail goes by gopher");
     tells_nothing(&format!("{problems} {problems:?}"));
 }
