@@ -211,6 +211,16 @@ impl Account {
         there
     }
 
+    /// What its owner calls a method (for security keys: the one with this id); empty where it has no name.
+    pub fn name_of(&self, method: Method, key: Option<&str>) -> &str {
+        match method {
+            Method::Totp => self.totp.as_ref().map(|totp| totp.name.as_str()),
+            Method::Webauthn => self.webauthn.iter().find(|one| key == Some(one.id.as_str())).map(|one| one.name.as_str()),
+            Method::Email | Method::Sms | Method::Recovery => None,
+        }
+        .unwrap_or_default()
+    }
+
     /// What holds after every change of a password or factor: sessions, flows and links from before are void, no browser is trusted.
     pub fn factors_changed(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);

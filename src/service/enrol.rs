@@ -391,7 +391,8 @@ impl Services {
             Some(Err(Conflict::Login(_))) | None => return Err(Refused::Gone),
         };
         self.audit(Event::FactorAdded, Some(&account.name), Actor::User(client), method.name()).await?;
-        self.notice_factor(&account, method, true, client);
+        let key = account.webauthn.last().map(|key| key.id.clone());
+        self.notice_factor(&account, method, account.name_of(method, key.as_deref()), true, client);
         if !first {
             self.store.take_flow(flow).await?;
             return Ok(Confirmed::Done);

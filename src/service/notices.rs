@@ -98,8 +98,9 @@ impl Services {
         self.notice(account, Content::RecoveryUsed { left: account.recovery_left() }, client);
     }
 
-    pub(super) fn notice_factor(&self, account: &Account, method: Method, added: bool, client: &Client) {
-        let name = String::new();
+    /// `name`: what its owner calls it; empty where it has none.
+    pub(super) fn notice_factor(&self, account: &Account, method: Method, name: &str, added: bool, client: &Client) {
+        let name = name.to_owned();
         self.notice(account, if added { Content::FactorAdded { method, name } } else { Content::FactorRemoved { method, name } }, client);
     }
 

@@ -82,7 +82,7 @@ impl Services {
         let Some(Ok(written)) = outcome.await? else { return Err(Refused::Gone) };
         let Some(account) = written? else { return Ok((Removal::LastOfRequired, None)) };
         self.audit(Event::FactorRemoved, Some(&account.name), Actor::User(client), method.name()).await?;
-        self.notice_factor(&account, method, false, client);
+        self.notice_factor(&account, method, before.name_of(method, key), false, client);
         let record = session.record();
         // What is gone proves nothing any more: who has other methods shows one of them, and for all others the password is enough.
         let proof = match record.second {

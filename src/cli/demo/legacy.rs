@@ -67,7 +67,7 @@ fn page(title: &str, body: &Markup) -> Response<Full<Bytes>> {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) " - Legacy Intranet" }
-                style { "body{font:16px/1.5 Georgia,serif;margin:0;background:#fffff4;color:#222}header{background:#204a62;padding:.6rem 1rem;display:flex;flex-wrap:wrap;gap:.25rem 1rem}header a{color:#fff}main{padding:1rem;max-width:60rem}table{border-collapse:collapse}td,th{border:1px solid #999;padding:.2rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}pre{white-space:pre-wrap;margin:0}" }
+                style { "body{font:16px/1.5 Georgia,serif;margin:0;background:#fffff4;color:#222}header{background:#204a62;padding:.6rem 1rem;display:flex;flex-wrap:wrap;gap:.25rem 1rem}header a{color:#fff}main{padding:1rem;max-width:60rem}table{border-collapse:collapse}td,th{border:1px solid #999;padding:.2rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}th{min-width:8rem}pre{white-space:pre-wrap;margin:0}" }
             }
             body {
                 header {

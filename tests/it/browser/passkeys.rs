@@ -56,6 +56,8 @@ async fn a_passkey_is_set_up_used_as_a_second_factor_and_alone() {
     registers(&tab, "Blue laptop").await;
     tab.is_at("enrol/recovery").await;
     assert_eq!(tab.count("#recovery-codes code").await, 10);
+    let mail = world.outbox.last_to("alice@post.example").expect("a notice").text;
+    assert!(mail.contains("“Blue laptop”"), "{mail}");
     tab.clicks("button.go").await;
     tab.is_at("login").await;
     signs_in_with_key(&tab, "/payroll/3").await;
@@ -68,7 +70,7 @@ async fn a_passkey_is_set_up_used_as_a_second_factor_and_alone() {
     tab.clicks("#passkey").await;
     tab.sees("/by-key/4?a=b").await;
     signs_out(&tab).await;
-    // The device is gone: said, and the page stays usable.
+    // Without the laptop, the password alone leads no further than to the second door.
     tab.pulls_out(&built_in).await;
     tab.plugs_in(STICK).await;
     tab.opens("/by-key/5").await;

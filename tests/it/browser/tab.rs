@@ -222,7 +222,6 @@ impl Tab {
         for entry in self.log("browser").await {
             let text = entry["message"].as_str().unwrap_or_default();
             let refused = text.contains("Failed to load resource") && text.contains("422");
-            // The application behind the gateway has no icon.
             assert!(refused || entry["level"] == "INFO" || entry["level"] == "DEBUG", "the console says {entry}");
         }
         let mut own = 0;
