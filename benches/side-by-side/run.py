@@ -212,7 +212,7 @@ def measure(options, servers):
     if shutil.which("haproxy"):
         port, path = free_port(), os.path.join(servers.folder, "haproxy.cfg")
         with open(path, "w") as f:
-            f.write(f"global\n nbthread 2\n maxconn 10000\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n http-reuse always\nfrontend f\n bind 127.0.0.1:{port}\n default_backend b\nbackend b\n server s 127.0.0.1:{upstream}\n")
+            f.write(f"global\n nbthread 2\n maxconn 2000\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n http-reuse always\nfrontend f\n bind 127.0.0.1:{port}\n default_backend b\nbackend b\n server s 127.0.0.1:{upstream}\n")
         contender("haproxy, 2 threads", servers.start("haproxy", ["haproxy", "-f", path], port), port)
     port = free_port()
     bare = os.path.join(TARGET, "examples", "bare_proxy")
