@@ -1,7 +1,7 @@
 """One SVG with a bar for each contender in each story: requests a second against nginx. Light or dark as the reader's page is."""
 from xml.sax.saxutils import escape
 
-LEFT, WIDTH, BAR, GAP, TOP = 190, 470, 14, 20, 64
+LEFT, WIDTH, BAR, GAP, TOP = 240, 430, 14, 20, 64
 
 
 def svg(stories, contenders, title, note):
@@ -20,9 +20,9 @@ def svg(stories, contenders, title, note):
         y += GAP
     one = f'<line class="one" x1="{x(1):.1f}" x2="{x(1):.1f}" y1="{TOP - 6}" y2="{y - GAP + 6}"/>'
     legend, at = [], 16
-    for kind, contender in enumerate(contenders):
+    for kind, contender in enumerate(name.split(",")[0] for name in contenders):
         legend.append(f'<rect class="c{kind}" x="{at}" y="36" width="10" height="10" rx="2"/><text class="value" x="{at + 15}" y="45">{escape(contender)}</text>')
-        at += 32 + 6.1 * len(contender)
+        at += 36 + 6.5 * len(contender)
     return f'''<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 60} {y + 16}" role="img" aria-label="{escape(title)}">
 <style>
 text {{ font: 12px system-ui, sans-serif; fill: #1f2328; }} .value {{ font-size: 11px; fill: #59636e; }} .title {{ font-size: 14px; font-weight: 600; }}
