@@ -1,10 +1,11 @@
 //! Host names as routes compare them: lower case, without port and without the trailing dot (RFC 9110 section 4.2.3).
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A host name or address in its one comparable form.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub struct Host(Box<str>);
+pub struct Host(Arc<str>);
 
 /// Why a Host value was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

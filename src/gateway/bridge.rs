@@ -81,7 +81,7 @@ fn request(session: &Session, context: &Context, body: Bytes, token: Option<Stri
     let about = PortalContext {
         snapshot: std::sync::Arc::clone(&context.snapshot),
         host: asked.host.clone(),
-        authority: asked.authority.clone(),
+        authority: asked.authority.to_string(),
         secure: asked.secure,
         client: asked.client,
         now: context.at,

@@ -62,18 +62,19 @@ impl OwnCookies {
 
     /// A Cookie line without our cookies: `None` where it may stay as it is, an empty value where nothing is left of it.
     pub fn without_own(&self, line: &HeaderValue) -> Option<Vec<u8>> {
-        let segments = || line.as_bytes().split(|b| *b == b';');
-        if !segments().any(|s| self.is_own(split(s).0)) {
-            return None;
-        }
         let mut kept = Vec::with_capacity(line.len());
-        for segment in segments().map(trim).filter(|s| !s.is_empty() && !self.is_own(split(s).0)) {
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
+        let mut found = false;
+        for segment in line.as_bytes().split(|b| *b == b';').map(trim) {
+            if self.is_own(split(segment).0) {
+                found = true;
+            } else if !segment.is_empty() {
+                if !kept.is_empty() {
+                    kept.extend_from_slice(b"; ");
+                }
+                kept.extend_from_slice(segment);
             }
-            kept.extend_from_slice(segment);
         }
-        Some(kept)
+        found.then_some(kept)
     }
 
     /// The name under which a browser would keep a `Set-Cookie`, where that is one of ours. A cookie without a name is sent

@@ -2,8 +2,8 @@
 //! ended. Dropping pingora's future closes the connection, or resets the HTTP/2 stream.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::hooks::Gate;
 use super::recall::{Roll, Slot};
 use super::tenure::Tenure;
+use crate::base::Host;
 
 /// How long an idle connection is kept between requests.
 pub const IDLE: Duration = Duration::from_secs(60);
@@ -45,6 +46,8 @@ pub struct Line {
     awaited: AtomicUsize,
     served: AtomicBool,
     http2: AtomicBool,
+    /// The last host that was named over it, and the authority that named it.
+    place: Mutex<Option<(Host, Arc<str>)>>,
 }
 
 impl Line {
@@ -60,6 +63,7 @@ impl Line {
             awaited: AtomicUsize::new(0),
             served: AtomicBool::new(false),
             http2: AtomicBool::new(false),
+            place: Mutex::new(None),
         };
         line.awaits_header();
         Arc::new(line)
@@ -128,6 +132,20 @@ pub fn header_is_read() {
 /// The address of the line's client as a header's value, where it is this one.
 pub fn peer_as_header(peer: IpAddr) -> Option<HeaderValue> {
     LINE.try_with(|line| Some(&line.peer).filter(|(own, _)| *own == peer).map(|(_, written)| written.clone())).ok().flatten()
+}
+
+/// The host that an authority names, where the line's last request named it in the same words.
+pub fn place_named_before(authority: &str) -> Option<(Host, Arc<str>)> {
+    LINE.try_with(|line| locked(&line.place).as_ref().filter(|(_, known)| **known == *authority).cloned()).ok().flatten()
+}
+
+/// Keeps what an authority was read as.
+pub fn remember_place(place: &(Host, Arc<str>)) {
+    let _ = LINE.try_with(|line| *locked(&line.place) = Some(place.clone()));
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The request was admitted on this: it is to be cut when that no longer holds.

@@ -169,7 +169,7 @@ fn set_host(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsend
         header.set_uri(target);
     }
     let host = match &out.route.proxy.host {
-        HostHeader::Preserve => Cow::Borrowed(out.asked.authority.as_str()),
+        HostHeader::Preserve => Cow::Borrowed(&*out.asked.authority),
         HostHeader::Name(name) => Cow::Borrowed(name.as_str()),
         HostHeader::Upstream => Cow::Owned(authority(out.upstream)),
     };

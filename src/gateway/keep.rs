@@ -58,7 +58,14 @@ fn read(session: &Session, context: &Context, route: &Route) -> Option<Form> {
     let asked = context.asked.as_ref().filter(|_| route.keep_post)?;
     let content_type = keepable(header, asked)?;
     let target = std::str::from_utf8(header.raw_path()).ok()?.to_owned();
-    Some(Form { authority: asked.authority.clone(), secure: asked.secure, target, content_type, body: bytes::Bytes::new(), kept_as: None })
+    Some(Form {
+        authority: asked.authority.to_string(),
+        secure: asked.secure,
+        target,
+        content_type,
+        body: bytes::Bytes::new(),
+        kept_as: None,
+    })
 }
 
 /// The content type of a request that a browser made from a form on a page of the same host.

@@ -76,7 +76,8 @@ struct Held {
     tenure: Option<Arc<Tenure>>,
     /// The roll's turn at which the tenure was last looked at.
     seen: u64,
-    seat: Option<usize>,
+    /// Where it sits, and who is woken there.
+    seat: Option<(usize, Waker)>,
 }
 
 impl Slot {
@@ -98,11 +99,15 @@ impl Slot {
     }
 
     fn look(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut held = locked(&self.held);
-        let Some(tenure) = held.tenure.clone() else { return Poll::Pending };
-        match held.seat {
-            None => held.seat = Some(self.roll.sit(cx.waker().clone())),
-            Some(at) => self.roll.refresh(at, cx.waker()),
+        let held = &mut *locked(&self.held);
+        let Some(tenure) = &held.tenure else { return Poll::Pending };
+        match &mut held.seat {
+            None => held.seat = Some((self.roll.sit(cx.waker().clone()), cx.waker().clone())),
+            Some((_, known)) if known.will_wake(cx.waker()) => {}
+            Some((at, known)) => {
+                known.clone_from(cx.waker());
+                self.roll.refresh(*at, known);
+            }
         }
         let turn = self.roll.turn();
         if turn != held.seen {
@@ -118,7 +123,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let seat = locked(&self.held).seat.take();
-        if let Some(at) = seat {
+        if let Some((at, _)) = seat {
             self.roll.leave(at);
         }
     }

@@ -2,12 +2,13 @@
 //! method that is forwarded, bounded headers, and a client address that only trusted proxies can speak for.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use ipnet::IpNet;
 use pingora::http::RequestHeader;
 
-use super::headers;
+use super::{edge, headers};
 use crate::base::{ClientAddr, Host};
 
 /// Header lines, at most; pingora itself stops at 256.
@@ -22,7 +23,7 @@ const MAX_TARGET: usize = 16 * 1024;
 pub struct Asked {
     pub host: Host,
     /// The Host in its comparable form, with the port as sent.
-    pub authority: String,
+    pub authority: Arc<str>,
     pub method: Method,
     pub client: ClientAddr,
     /// Who is connected to us.
@@ -72,9 +73,7 @@ pub fn read<R: AsRef<[u8]>>(header: &RequestHeader, raw: impl FnOnce() -> R, ori
     if !target.starts_with(b"/") {
         return Err(bad("target_form"));
     }
-    let sent = authority(header)?;
-    let host = Host::parse(sent.as_bytes()).map_err(|_| bad("host"))?;
-    let authority = comparable(&host, sent);
+    let (host, authority) = place(authority(header)?)?;
     let trusted = ClientAddr::new(origin.peer).is_in(origin.trusted_proxies);
     let chain = trusted.then(|| forwarded_for(&header.headers)).flatten();
     let client = ClientAddr::resolve(origin.peer, chain.as_deref(), origin.trusted_proxies);
@@ -125,6 +124,17 @@ fn authority(header: &RequestHeader) -> Result<&str, Refusal> {
         (Some(a), _) | (None, Some(a)) => Ok(a),
         (None, None) => Err(bad("host")),
     }
+}
+
+/// Where a request goes. A connection's requests mostly name the same host.
+fn place(sent: &str) -> Result<(Host, Arc<str>), Refusal> {
+    if let Some(known) = edge::place_named_before(sent) {
+        return Ok(known);
+    }
+    let host = Host::parse(sent.as_bytes()).map_err(|_| bad("host"))?;
+    let place = (host.clone(), Arc::from(comparable(&host, sent)));
+    edge::remember_place(&place);
+    Ok(place)
 }
 
 /// The authority with the host in the form in which routes compare it, so that an upstream does not read another into it: lower
@@ -255,7 +265,7 @@ mod tests {
             ("[2001:DB8::1]", "[2001:db8::1]"),
             ("[::1]:80", "[::1]:80"),
         ] {
-            assert_eq!(read_from("192.0.2.1", &request("GET", "/", &[("Host", sent)]), b"").unwrap().authority, authority);
+            assert_eq!(&*read_from("192.0.2.1", &request("GET", "/", &[("Host", sent)]), b"").unwrap().authority, authority);
         }
     }
 
