@@ -1,7 +1,8 @@
 //! What the gateway itself does for a request, piece by piece, over the same functions that a request calls.
 //!
-//! Each file below `hot_path/` states its budget: about three times what was measured (Xeon-class virtual machine, two shared cores, `[profile.bench]`,
-//! another job on the machine). A budget is a guide, not a gate: where a change goes over one, say in `docs/performance.md` why.
+//! Each file below `hot_path/` states its budget, for one core of a common server under `[profile.bench]`. They were not measured but decided: what a plain
+//! request needs of all of them together is to stay below 3 us, a tenth of what the bare proxy spends on it. A budget is a guide, not a gate:
+//! where a change goes over one, say in `docs/performance.md` why.
 //!
 //! `cargo bench --bench hot_path`, or a part of it: `cargo bench --bench hot_path -- 'route decision'`. `QUICK=1` in the environment measures for a moment
 //! only.
