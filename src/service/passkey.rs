@@ -39,10 +39,14 @@ impl Services {
 
     /// The answer to a challenge: a finished sign-in, or [`Refused::WrongPassword`] for whatever was not right with it.
     pub async fn passkey(&self, sealed: &str, answer: &Secret, client: &Client) -> Result<Signed, Refused> {
-        self.per_address.check(client.address.group())?;
+        let owner = match client.device {
+            Some(device) => self.store.account(device.user).await?,
+            None => None,
+        };
+        self.refuse_crowded(owner.as_ref(), client).await?;
         let signed = self.try_passkey(sealed, answer, client).await;
         if matches!(signed, Err(Refused::WrongPassword)) {
-            self.per_address.failed(client.address.group());
+            self.count_at_address(client).await?;
             self.audit(Event::SecondWrong, None, Actor::User(client), "passkey").await?;
         }
         signed
