@@ -197,7 +197,7 @@ impl ProxyHttp for Gate {
             }
             None => context.ends(failure.outcome(), failure.reason),
         }
-        if answered {
+        if answered && failure.status.is_some() {
             // pingora flushes a body that is whole: the start of one that broke off would be lost with the connection.
             let _ = tokio::time::timeout(LAST_WORDS, session.as_downstream_mut().shutdown()).await;
         }
