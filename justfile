@@ -43,3 +43,22 @@ docs:
 # docs/images, made anew from the pages with sample values.
 screenshots:
     scripts/screenshots
+
+# A bill of materials (CycloneDX) from Cargo.lock; needs cargo-cyclonedx.
+sbom:
+    cargo cyclonedx --format json --all
+
+# A release build whose bytes do not tell where, when or by whom it was built.
+reproducible:
+    SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" \
+    RUSTFLAGS="--remap-path-prefix=$PWD=/build --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
+    cargo build --locked --release --bin vestibule
+    sha256sum target/release/vestibule
+
+# Checks that the fuzz targets compile; running one needs nightly and cargo-fuzz: `just fuzz path`.
+fuzz-check:
+    cd fuzz && CARGO_TARGET_DIR=../target cargo check --locked
+
+# Runs a fuzz target: path, cookie, host, return_to, forwarded_for or config.
+fuzz target *arguments:
+    cargo +nightly fuzz run {{ target }} fuzz/corpus/{{ target }} {{ arguments }}

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
 use crate::account::Account;
-use crate::base::{Clock, SessionId, Time, UserId};
+use crate::base::{ClientAddr, Clock, SessionId, Time, UserId};
 use crate::config::Config;
 use crate::gateway::{AccessRecord, ErrorPage, Front, Keeping, Lookup, PortalAnswer, PortalContext, Snapshot, Visitor};
 use crate::notify::{Notifier, Outbox, Texts};
@@ -319,6 +319,10 @@ impl Front for App {
             help: None,
         };
         message::problem(&base, problem(page.status.as_u16(), page.reason), Some(page.request_id)).into_string()
+    }
+
+    fn unread(&self, peer: ClientAddr) {
+        self.telemetry.unread(peer);
     }
 
     fn record(&self, record: &AccessRecord<'_>) {

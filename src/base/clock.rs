@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Time(i64);
 
+/// How far clocks of gateways that share a store may be apart.
+const AHEAD: Duration = Duration::from_secs(10);
+
 impl Time {
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
@@ -41,6 +44,12 @@ impl Time {
     /// The time from `earlier` to this moment; zero where `earlier` is later (a clock that was set back).
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Whether this moment lies no longer than `age` before `now`. One ahead of the clock does not, bar what clocks of several machines
+    /// differ by: where the clock was set back, what was fresh then is not fresh for so much longer.
+    pub fn is_fresh(self, age: Duration, now: Self) -> bool {
+        self.since(now) <= AHEAD && now.since(self) <= age
     }
 
     /// RFC 3339, in UTC, to the second.
@@ -110,6 +119,14 @@ mod tests {
         assert_eq!(time.rfc3339(), "2023-11-14T22:13:20Z");
         assert_eq!(Time::parse("2023-11-14T22:13:20Z"), Some(time));
         assert_eq!(Time::parse("yesterday"), None);
+    }
+
+    #[test]
+    fn what_lies_ahead_of_the_clock_is_not_fresh() {
+        let (at, age) = (Time::from_secs(10_000), Duration::from_secs(60));
+        assert!(at.is_fresh(age, at) && at.is_fresh(age, at.plus(age)) && at.is_fresh(age, at.minus(AHEAD)));
+        assert!(!at.is_fresh(age, at.plus(age * 2)));
+        assert!(!at.is_fresh(age, at.minus(Duration::from_secs(3600))));
     }
 
     #[test]

@@ -34,6 +34,7 @@ type Tls = Vec<(Arc<Certificates>, Vec<config::Certificate>)>;
 /// Whatever keeps the gateway from starting.
 pub fn run(loaded: Loaded, source: ConfigSource) -> anyhow::Result<()> {
     telemetry::start_log("info");
+    keep_memory_private();
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -64,6 +65,19 @@ pub fn run(loaded: Loaded, source: ConfigSource) -> anyhow::Result<()> {
     })?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Keys and passwords stand in memory: no core dump is written of it, and no other process of the same user reads it
+/// (prctl(2), `PR_SET_DUMPABLE`), unless `VESTIBULE_CORE_DUMPS=allow` says so.
+fn keep_memory_private() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    if std::env::var("VESTIBULE_CORE_DUMPS").is_ok_and(|word| word == "allow") {
+        return;
+    }
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable)) {
+        tracing::warn!(%error, "core dumps cannot be turned off");
+    }
 }
 
 /// The threads for everything but forwarded requests.

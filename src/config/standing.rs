@@ -13,8 +13,6 @@ impl Config {
             ("server.threads", server.0.threads != server.1.threads),
             ("server.admin_listen", server.0.admin_listen != server.1.admin_listen),
             ("server.tls", format!("{:?}", server.0.tls) != format!("{:?}", server.1.tls)),
-            ("limits.login_per_ip", limits.0.login_per_ip != limits.1.login_per_ip),
-            ("limits.login_per_account", limits.0.login_per_account != limits.1.login_per_account),
             ("limits.max_hashes", limits.0.max_hashes != limits.1.max_hashes),
             ("limits.header_timeout", limits.0.header_timeout != limits.1.header_timeout),
             ("limits.connections", limits.0.connections != limits.1.connections),

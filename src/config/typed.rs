@@ -173,6 +173,8 @@ pub struct Limits {
     pub lockout: Duration,
     pub max_hashes: usize,
     pub header_timeout: Duration,
+    /// How long a client may leave a piece of an answer unread.
+    pub write_timeout: Duration,
     pub connections: usize,
     pub connections_per_ip: usize,
 }
@@ -225,6 +227,7 @@ impl Default for Config {
                 lockout: minutes(15),
                 max_hashes: 2,
                 header_timeout: D::from_secs(10),
+                write_timeout: minutes(1),
                 connections: 10_000,
                 connections_per_ip: 1_000,
             },

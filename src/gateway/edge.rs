@@ -48,10 +48,25 @@ pub struct Line {
     http2: AtomicBool,
     /// The last host that was named over it, and the authority that named it.
     place: Mutex<Option<(Host, Arc<str>)>>,
+    newcomers: Newcomers,
+}
+
+/// How many connections of a shard have not come to their first request yet.
+#[derive(Clone, Debug, Default)]
+pub struct Newcomers(Arc<AtomicUsize>);
+
+impl Newcomers {
+    /// Waits until there are none: what was accepted just before a stop has its request on the way.
+    pub async fn settle(&self) {
+        while self.0.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
 
 impl Line {
-    pub fn new(peer: IpAddr, header_timeout: Duration) -> Arc<Self> {
+    pub fn new(peer: IpAddr, header_timeout: Duration, newcomers: &Newcomers) -> Arc<Self> {
+        newcomers.0.fetch_add(1, Ordering::Relaxed);
         let peer = peer.to_canonical();
         // The text of an address is always a header's value.
         let written = HeaderValue::try_from(peer.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
@@ -64,6 +79,7 @@ impl Line {
             served: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             place: Mutex::new(None),
+            newcomers: newcomers.clone(),
         };
         line.awaits_header();
         Arc::new(line)
@@ -97,8 +113,17 @@ impl Line {
         }
     }
 
+    /// Whether something came and no request could be read from it: malformed, CONNECT, or cut off. Over TLS (`secure`) the word at
+    /// the end of a connection is nothing (RFC 8446 section 6.1).
+    pub fn is_unread(&self, secure: bool) -> bool {
+        let goodbye = if secure { 32 } else { 0 };
+        self.deadline.load(Ordering::Relaxed) != 0 && self.awaited.load(Ordering::Relaxed) > goodbye
+    }
+
     fn serves(&self) {
-        self.served.store(true, Ordering::Relaxed);
+        if !self.served.load(Ordering::Relaxed) && !self.served.swap(true, Ordering::Relaxed) {
+            self.newcomers.0.fetch_sub(1, Ordering::Relaxed);
+        }
         self.deadline.store(0, Ordering::Relaxed);
     }
 
@@ -121,6 +146,14 @@ impl Line {
     /// Runs a connection over this line.
     pub async fn carry<F: Future>(self: Arc<Self>, connection: F) -> F::Output {
         LINE.scope(self, connection).await
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !*self.served.get_mut() {
+            self.newcomers.0.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -212,21 +245,39 @@ mod tests {
 
     #[test]
     fn bytes_count_while_a_header_is_awaited_and_only_then() {
-        let line = Line::new([127, 0, 0, 1].into(), Duration::from_secs(10));
+        let line = Line::new([127, 0, 0, 1].into(), Duration::from_secs(10), &Newcomers::default());
         line.has_read(MAX_AWAITED);
         assert!(line.may_read());
         line.has_read(1);
-        assert!(!line.may_read());
+        assert!(!line.may_read() && line.is_unread(true));
         line.serves();
+        assert!(!line.is_unread(false));
         line.has_read(MAX_AWAITED * 2);
         assert!(line.may_read(), "a body is not bounded");
         line.awaits_header();
-        assert!(line.may_read(), "the next header begins anew");
+        assert!(line.may_read() && !line.is_unread(false), "the next header begins anew");
+        line.has_read(24);
+        assert!(line.is_unread(false) && !line.is_unread(true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn newcomers_are_those_that_have_neither_spoken_nor_left() {
+        let newcomers = Newcomers::default();
+        let is_settled = async || tokio::time::timeout(Duration::from_secs(1), newcomers.settle()).await.is_ok();
+        let line = || Line::new([127, 0, 0, 1].into(), Duration::from_secs(10), &newcomers);
+        let (speaks, leaves) = (line(), line());
+        speaks.serves();
+        speaks.serves();
+        assert!(!is_settled().await);
+        drop(leaves);
+        assert!(is_settled().await);
+        drop(speaks);
+        assert!(is_settled().await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_later_header_has_its_time_from_its_first_byte() {
-        let line = Line::new([127, 0, 0, 1].into(), Duration::from_millis(20));
+        let line = Line::new([127, 0, 0, 1].into(), Duration::from_millis(20), &Newcomers::default());
         line.serves();
         line.awaits_header();
         line.has_read(1);

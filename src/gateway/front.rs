@@ -181,6 +181,10 @@ pub trait Front: Send + Sync + 'static {
     /// One event for the log and the metrics.
     fn record(&self, record: &AccessRecord<'_>);
 
+    /// A connection ended from which something came and no request could be read: malformed, CONNECT, or cut off by a limit. There is no
+    /// record of it. The address is the peer's.
+    fn unread(&self, _peer: ClientAddr) {}
+
     /// An upstream tried to set a cookie under one of the gateway's names; it was dropped.
     fn dropped_cookie(&self, route: &str, cookie: &str) {
         tracing::warn!(route, cookie, "dropped an upstream's Set-Cookie under a name of the gateway's");

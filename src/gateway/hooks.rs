@@ -22,8 +22,8 @@ use super::{bridge, edge, failure, judge, keep, replay, respond, tunnel};
 /// How long an idle connection is kept, in seconds; pingora's own reading of HTTP/1.1 would keep it for ever.
 const KEEPALIVE: u64 = edge::IDLE.as_secs();
 
-/// How long a client may leave a piece of an answer unread before it counts as gone.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long what an upstream said before it broke off may take to leave.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// The hooks of one shard.
 pub struct Gate {
@@ -86,11 +86,13 @@ impl ProxyHttp for Gate {
     /// None of pingora's: nothing here compresses or buffers.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, _context: &mut Context) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
         edge::header_is_read();
-        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        session.set_write_timeout(Some(context.snapshot.config.limits.write_timeout));
         if session.get_keepalive().is_some() {
-            session.set_keepalive(Some(KEEPALIVE));
+            // pingora reads the first of several Connection lines alone.
+            let closes = says_close(&session.req_header().headers);
+            session.set_keepalive(if closes { None } else { Some(KEEPALIVE) });
         }
         Ok(())
     }
@@ -207,6 +209,10 @@ impl ProxyHttp for Gate {
             }
             None => context.ends(failure.outcome(), failure.reason),
         }
+        if answered && failure.status.is_some() {
+            // pingora flushes a body that is whole: the start of one that broke off would be lost with the connection.
+            let _ = tokio::time::timeout(LAST_WORDS, session.as_downstream_mut().shutdown()).await;
+        }
         FailToProxy { error_code: failure.status.map_or(0, |s: StatusCode| s.as_u16()), can_reuse_downstream: false }
     }
 
@@ -229,4 +235,10 @@ impl ProxyHttp for Gate {
     fn suppress_proxy_warn_log(&self, _session: &Session, _context: &Context, _error: &Error, _why: ProxyWarnLogContext) -> bool {
         true
     }
+}
+
+/// Whether any of the Connection lines has the word (RFC 9110 section 7.6.1).
+fn says_close(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::CONNECTION);
+    lines.iter().flat_map(|line| line.as_bytes().split(|b| *b == b',')).any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"))
 }

@@ -84,3 +84,31 @@ async fn an_application_does_not_join_the_portals_pages() {
     assert!(answer.contains("cross-origin-opener-policy: same-origin-allow-popups\r\n"), "{answer}");
     assert!(!answer.contains("plus-coep") && !answer.contains("service-worker-allowed"), "{answer}");
 }
+
+#[tokio::test]
+async fn a_second_connection_line_closes_too() {
+    let app = mirror().await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    for lines in ["Connection: x\r\nConnection: close\r\n", "Connection: x, Close\r\n"] {
+        // `ask` reads to the end of the connection, and has only so much patience.
+        assert!(ask(&running, &format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")).await.starts_with("HTTP/1.1 200"), "{lines}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_counted_and_what_says_nothing_is_not() {
+    let app = mirror().await;
+    let (house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    for (n, bytes) in ["CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "\0\x01\x02\r\n\r\n", "G\r\n\r\n"].into_iter().enumerate() {
+        ask(&running, bytes).await;
+        soon(async {
+            while house.unread.load(std::sync::atomic::Ordering::SeqCst) < n + 1 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+    drop(connect(&running).await);
+    get(&running, "/", "").await;
+    assert_eq!(house.unread.load(std::sync::atomic::Ordering::SeqCst), 3);
+}

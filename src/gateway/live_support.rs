@@ -48,6 +48,7 @@ pub struct House {
     revoked: watch::Sender<u64>,
     pub records: watch::Sender<Vec<String>>,
     pub dropped: Mutex<Vec<String>>,
+    pub unread: std::sync::atomic::AtomicUsize,
 }
 
 impl House {
@@ -60,6 +61,7 @@ impl House {
             revoked: watch::Sender::new(0),
             records: watch::Sender::new(Vec::new()),
             dropped: Mutex::new(Vec::new()),
+            unread: std::sync::atomic::AtomicUsize::new(0),
         })
     }
 
@@ -118,6 +120,10 @@ impl Front for House {
     fn record(&self, r: &AccessRecord<'_>) {
         let line = format!("{} {} {} {} {}", r.method, r.path, r.status, r.outcome.name(), r.reason);
         self.records.send_modify(|all| all.push(line.trim_end().to_owned()));
+    }
+
+    fn unread(&self, _peer: crate::base::ClientAddr) {
+        self.unread.fetch_add(1, Ordering::SeqCst);
     }
 
     fn dropped_cookie(&self, _route: &str, cookie: &str) {

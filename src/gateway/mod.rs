@@ -36,6 +36,8 @@ mod tunnel;
 mod upstream;
 
 #[cfg(test)]
+mod live_flood_tests;
+#[cfg(test)]
 mod live_guard_tests;
 #[cfg(test)]
 mod live_support;

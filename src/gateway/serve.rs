@@ -11,7 +11,7 @@ use pingora::server::configuration::ServerConf;
 use tokio::sync::watch;
 
 use super::crowd::Crowd;
-use super::edge::Edge;
+use super::edge::{Edge, Newcomers};
 use super::front::Front;
 use super::hooks::Gate;
 use super::listen::{self, Bound, CannotListen};
@@ -117,6 +117,7 @@ pub fn start_with(
             header_timeout: limits.header_timeout,
             drain: settings.drain,
             stop: stopped.clone(),
+            newcomers: Newcomers::default(),
         };
         running.threads.push(spawn(number, shard, sockets, ready.clone())?);
     }

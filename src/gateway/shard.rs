@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::crowd::Crowd;
-use super::edge::{Edge, Line};
+use super::edge::{Edge, Line, Newcomers};
 use super::front::Front;
 use super::socket::Socket;
 use super::tls::Certificates;
@@ -23,6 +23,9 @@ use super::tls::Certificates;
 /// A client that is silently gone is noticed within about two minutes, so that its tunnel does not live for ever.
 const PROBES: TcpKeepalive =
     TcpKeepalive { idle: Duration::from_secs(60), interval: Duration::from_secs(15), count: 4, user_timeout: Duration::ZERO };
+
+/// How long a stop waits for the first request of what was accepted just before it.
+const FIRST_WORDS: Duration = Duration::from_secs(2);
 
 /// What the accept loops of a shard share.
 pub struct Shard {
@@ -33,6 +36,7 @@ pub struct Shard {
     /// How long requests under way may go on after a stop.
     pub drain: Duration,
     pub stop: ShutdownWatch,
+    pub newcomers: Newcomers,
 }
 
 impl Shard {
@@ -81,6 +85,8 @@ impl Shard {
             }
         }
         drop(listener);
+        // Only then are the idle ones closed: pingora makes no difference between them and those that have not spoken yet.
+        let _ = tokio::time::timeout(FIRST_WORDS.min(self.drain), self.newcomers.settle()).await;
         self.edge.http_cleanup().await;
         let ends = async {
             while let Some(ended) = connections.join_next().await {
@@ -95,14 +101,14 @@ impl Shard {
         let Some(seat) = self.crowd.enter(peer.ip(), exempt) else { return };
         let _ = stream.set_nodelay(true);
         let _ = set_tcp_keepalive(&stream, &PROBES);
-        let line = Line::new(peer.ip(), self.header_timeout);
+        let line = Line::new(peer.ip(), self.header_timeout, &self.newcomers);
         let socket = Socket::new(stream, peer, Arc::clone(&line), seat);
-        connections.spawn(Arc::clone(self).serve(socket, line, acceptor));
+        connections.spawn(Arc::clone(self).serve(socket, peer, line, acceptor));
     }
 
     /// One connection, from the handshake to its end or the first missed deadline.
-    async fn serve(self: Arc<Self>, socket: Socket, line: Arc<Line>, acceptor: Option<Arc<Acceptor>>) {
-        let overdue = Arc::clone(&line);
+    async fn serve(self: Arc<Self>, socket: Socket, peer: SocketAddr, line: Arc<Line>, acceptor: Option<Arc<Acceptor>>) {
+        let (overdue, secure) = (Arc::clone(&line), acceptor.is_some());
         let connection = line.carry(async {
             let stream: Stream = match acceptor {
                 None => Box::new(socket),
@@ -117,6 +123,9 @@ impl Shard {
             biased;
             () = connection => (),
             () = overdue.overdue() => (),
+        }
+        if overdue.is_unread(secure) {
+            self.front.unread(crate::base::ClientAddr::new(peer.ip()));
         }
     }
 }

@@ -19,7 +19,7 @@ fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/gateway/testdata").join(name)
 }
 
-fn files(names: &[&str]) -> Vec<Certificate> {
+pub(super) fn files(names: &[&str]) -> Vec<Certificate> {
     names.iter().map(|n| Certificate { cert: data(&format!("{n}.pem")), key: data(&format!("{n}.key")) }).collect()
 }
 
@@ -27,7 +27,7 @@ fn certificate(name: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(data(&format!("{name}.pem"))).unwrap()
 }
 
-fn secure_gateway(routes: Vec<Route>, names: &[&str]) -> (Arc<House>, Running, Arc<Certificates>) {
+pub(super) fn secure_gateway(routes: Vec<Route>, names: &[&str]) -> (Arc<House>, Running, Arc<Certificates>) {
     let certificates = Certificates::load(&files(names)).unwrap();
     let house = House::new(Config { routes, ..Config::default() });
     let front: Arc<dyn Front> = Arc::clone(&house) as _;
@@ -36,7 +36,7 @@ fn secure_gateway(routes: Vec<Route>, names: &[&str]) -> (Arc<House>, Running, A
     (house, running, certificates)
 }
 
-async fn secure_connect(running: &Running, name: &str, alpn: &[&[u8]]) -> TlsStream<TcpStream> {
+pub(super) async fn secure_connect(running: &Running, name: &str, alpn: &[&[u8]]) -> TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certificate("ca")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

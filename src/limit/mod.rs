@@ -1,9 +1,12 @@
-//! Rate limits and lockouts. Pure arithmetic over [`crate::account::Failures`]; governor keeps the rates, in tables of a fixed size.
+//! Rate limits and lockouts. Pure arithmetic over [`crate::account::Failures`] and over [`Bucket`], which the store keeps; governor keeps
+//! the rates of what is sent, in tables of a fixed size.
 
+mod bucket;
 mod lockout;
 mod rate;
 mod sends;
 
+pub use bucket::Bucket;
 pub use lockout::{HARD_LIMIT, is_locked, record_failure};
 pub use rate::{RateLimiter, Throttled};
 pub use sends::{SendLimits, Sending};

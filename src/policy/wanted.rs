@@ -47,7 +47,7 @@ impl Wanted {
         match proof {
             Proof::Password => false,
             Proof::TrustedBrowser => self.factors.is_none() && self.max_age.is_none(),
-            Proof::Second { method, at } => self.accepts(method) && self.max_age.is_none_or(|age| now.since(at) <= age),
+            Proof::Second { method, at } => self.accepts(method) && self.max_age.is_none_or(|age| at.is_fresh(age, now)),
         }
     }
 }

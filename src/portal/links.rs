@@ -95,16 +95,16 @@ pub fn weak_note(visit: &Visit, weak: crate::factor::blocklist::Weak) -> Note {
 }
 
 pub async fn ask(visit: Visit) -> Response {
-    let reply = asked(&visit);
+    let reply = asked(&visit).await;
     visit.answer(reply)
 }
 
 /// The same words and the same work at once, whoever's name it was.
-fn asked(visit: &Visit) -> Result<Reply, Refused> {
+async fn asked(visit: &Visit) -> Result<Reply, Refused> {
     if !visit.services.courier.can_send(Method::Email) {
         return Ok(Reply::problem(visit, Problem::NotFound));
     }
     let name: String = visit.form.get("username").chars().take(512).collect();
-    visit.services.ask_for_reset(name, visit.client.clone())?;
+    visit.services.ask_for_reset(name, visit.client.clone()).await?;
     Ok(Reply::ok(password::reset_sent(&visit.page())))
 }

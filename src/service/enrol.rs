@@ -136,7 +136,7 @@ impl Services {
         let config = self.config();
         let off = account.mfa_policy.resolve(config.mfa.policy) == MfaPolicy::Off;
         let in_full = record.second.is_some() || off || usable(account, config.mfa.methods).is_empty();
-        in_full && !record.trusted_browser && self.now().since(record.full_auth) <= FRESH
+        in_full && !record.trusted_browser && record.full_auth.is_fresh(FRESH, self.now())
     }
 
     async fn enrol_flow(&self, page: &EnrolPage, client: &Client) -> Result<Flow, Refused> {
@@ -267,7 +267,7 @@ impl Services {
         mut then: impl FnMut(&mut Flow),
     ) -> Result<(), Refused> {
         let (config, now) = (self.config(), self.now());
-        self.per_address.check(client.address.group())?;
+        self.refuse_crowded(Some(&page.account), client).await?;
         self.refuse_locked(&page.account, client, now)?;
         if page.account.vouch_failures >= MOST_VOUCH_FAILURES {
             return Err(Refused::Second(SecondProblem::Exhausted));
@@ -319,7 +319,7 @@ impl Services {
         let flow = page.flow.as_ref().ok_or(Refused::Gone)?;
         let now = self.now();
         let add = match (method, &flow.enrolling) {
-            (Method::Totp, Some(Enrolling::Totp { sealed_secret })) => self.confirm_totp(page, sealed_secret, typed, name, client)?,
+            (Method::Totp, Some(Enrolling::Totp { sealed_secret })) => self.confirm_totp(page, sealed_secret, typed, name, client).await?,
             (Method::Webauthn, Some(Enrolling::Webauthn { state, .. })) => {
                 let answer =
                     self.relying_party(client)?.finish_registration(state.as_ref().clone(), typed.expose(), &page.account.webauthn);
@@ -339,14 +339,14 @@ impl Services {
         self.store_factor(page, flow, method, add, client).await
     }
 
-    fn confirm_totp(&self, page: &EnrolPage, sealed: &str, typed: &Secret, name: &str, client: &Client) -> Result<Added, Refused> {
-        self.per_address.check(client.address.group())?;
+    async fn confirm_totp(&self, page: &EnrolPage, sealed: &str, typed: &Secret, name: &str, client: &Client) -> Result<Added, Refused> {
+        self.refuse_crowded(Some(&page.account), client).await?;
         let (now, parameters) = (self.now(), self.totp_parameters());
         let secret = self.store.open_sealed(page.account.id, sealed)?;
         let totp::Verdict::Accepted { step } =
             totp::verify(&totp::Key::from_bytes(&secret), parameters, self.config().mfa.totp.skew, 0, typed.expose(), now)
         else {
-            self.per_address.failed(client.address.group());
+            self.count_at_address(client).await?;
             return Err(Refused::Second(SecondProblem::Wrong { left: None }));
         };
         Ok(Added::Totp(TotpEnrolment {

@@ -20,7 +20,7 @@ const FORMAT: &str = "vestibule-store";
 const VERSION: u32 = 1;
 
 /// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in anew.
-pub(super) const PASSING: [&[u8]; 5] = [b"session/", b"flow/", b"flow-of/", b"link/", b"nothing"];
+pub(super) const PASSING: [&[u8]; 6] = [b"session/", b"flow/", b"flow-of/", b"link/", b"nothing", b"failed/"];
 
 #[derive(Serialize, Deserialize)]
 struct Header {

@@ -41,10 +41,10 @@ impl Services {
     /// # Errors
     /// A weak password leaves the link as it is.
     pub async fn use_link(&self, token: &str, kind: LinkKind, chosen: Secret, client: &Client) -> Result<Option<Flow>, Refused> {
-        self.per_address.check(client.address.group())?;
+        self.refuse_crowded(None, client).await?;
         let account = match self.link_account(token, kind).await {
             Err(Refused::Gone) => {
-                self.per_address.failed(client.address.group());
+                self.count_at_address(client).await?;
                 return Err(Refused::Gone);
             }
             other => other?,
@@ -98,9 +98,9 @@ impl Services {
     }
 
     /// Sends a reset link, if the name or address is somebody's. Says nothing about whether it is; the work is done after the answer.
-    pub fn ask_for_reset(self: &std::sync::Arc<Self>, login: String, client: Client) -> Result<(), Refused> {
-        self.per_address.check(client.address.group())?;
-        self.per_address.failed(client.address.group());
+    pub async fn ask_for_reset(self: &std::sync::Arc<Self>, login: String, client: Client) -> Result<(), Refused> {
+        self.refuse_crowded(None, &client).await?;
+        self.count_at_address(&client).await?;
         let services = self.clone();
         tokio::spawn(async move {
             if let Err(e) = services.send_reset(&login, &client).await {

@@ -7,6 +7,7 @@ pub mod desk;
 pub mod directory;
 mod enrol;
 pub mod export;
+mod failed;
 mod former;
 mod hasher;
 pub mod import;
@@ -42,7 +43,7 @@ pub use sign_in::{Entry, Signed};
 use crate::base::{Clock, Time};
 use crate::config::Config;
 use crate::factor::{Method, blocklist, password};
-use crate::limit::{RateLimiter, Throttled};
+use crate::limit::Throttled;
 use crate::store::{Store, StoreError};
 
 /// All that the use cases work with. One for the life of the process.
@@ -56,8 +57,6 @@ pub struct Services {
     activity: overview::Activity,
     config: ArcSwap<Config>,
     hasher: Hasher,
-    per_address: RateLimiter,
-    per_login: RateLimiter,
     /// How many sign-ins of one address are hashed at once; the others of that address wait, and nobody else with them.
     turnstile: Turnstile,
     /// Hashed for names that nobody has, so that they take as long.
@@ -116,9 +115,7 @@ impl Services {
     pub fn new(config: Arc<Config>, clock: Clock, store: Arc<Store>, live: Arc<Live>, courier: Courier) -> anyhow::Result<Self> {
         Ok(Self {
             hasher: Hasher::new(config.limits.max_hashes)?,
-            per_address: RateLimiter::new(config.limits.login_per_ip, &clock),
             turnstile: Turnstile::new(),
-            per_login: RateLimiter::new(config.limits.login_per_account, &clock),
             dummy_phc: password::dummy_phc(&config.password)?,
             config: ArcSwap::new(config),
             clock,
@@ -136,7 +133,7 @@ impl Services {
         self.config.load_full()
     }
 
-    /// Another configuration from now on; limits of rates stay as they were at the start.
+    /// Another configuration from now on.
     pub fn reconfigure(&self, config: Arc<Config>) {
         self.config.store(config);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::audit::{Actor, Event};
-use super::sign_in::Follows;
+use super::sign_in::{Follows, knows};
 use super::{Client, Refused, Services, Signed};
 use crate::base::{Secret, Time};
 use crate::factor::webauthn::{self, Passwordless};
@@ -39,10 +39,18 @@ impl Services {
 
     /// The answer to a challenge: a finished sign-in, or [`Refused::WrongPassword`] for whatever was not right with it.
     pub async fn passkey(&self, sealed: &str, answer: &Secret, client: &Client) -> Result<Signed, Refused> {
-        self.per_address.check(client.address.group())?;
+        let owner = match client.device {
+            Some(device) => self.store.account(device.user).await?.filter(|account| knows(account, device)),
+            None => None,
+        };
+        // Whose passkey it will be is not known yet: a known browser is spared its neighbours, and has a bound of its own.
+        let browser = client.device.filter(|_| owner.is_some()).map(|device| self.by_name(format!("browser {}", device.name())));
+        let browser: Vec<_> = browser.into_iter().collect();
+        self.refuse_crowded(owner.as_ref(), client).await?;
+        self.refuse_over_rate(&browser).await?;
         let signed = self.try_passkey(sealed, answer, client).await;
         if matches!(signed, Err(Refused::WrongPassword)) {
-            self.per_address.failed(client.address.group());
+            self.store.count_failure(&[vec![self.at_address(client)], browser].concat(), self.now()).await?;
             self.audit(Event::SecondWrong, None, Actor::User(client), "passkey").await?;
         }
         signed

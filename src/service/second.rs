@@ -155,7 +155,7 @@ impl Services {
     /// One proof. Right: the sign-in is finished, or the session has stepped up. Wrong: counted for the account, whatever the method,
     /// the flow or the browser window.
     pub async fn second(&self, pending: Pending, method: Method, typed: &Secret, trust: bool, client: &Client) -> Result<Signed, Refused> {
-        self.per_address.check(client.address.group())?;
+        self.refuse_crowded(Some(&pending.account), client).await?;
         let now = self.now();
         self.refuse_locked(&pending.account, client, now)?;
         let proved = match method {
@@ -168,7 +168,7 @@ impl Services {
             Ok(account) => account,
             Err(refused) => {
                 if matches!(refused, Refused::Second(SecondProblem::Wrong { .. } | SecondProblem::Key)) {
-                    self.per_address.failed(client.address.group());
+                    self.count_at_address(client).await?;
                     self.audit(Event::SecondWrong, Some(&pending.account.name), Actor::User(client), method.name()).await?;
                 }
                 return Err(refused);
@@ -191,7 +191,7 @@ impl Services {
     /// Counts a wrong code that was to vouch for an enrolment, in the same place as all the others and in one of its own.
     pub(super) async fn count_failure(&self, id: crate::base::UserId, client: &Client) -> Result<(), Refused> {
         let (config, now) = (self.config(), self.now());
-        self.per_address.failed(client.address.group());
+        self.count_at_address(client).await?;
         let count = |account: &mut Account| {
             account.vouch_failures = account.vouch_failures.saturating_add(1);
             let locked = limit::record_failure(budget(account, client.device), &config.limits, now);

@@ -107,15 +107,21 @@ impl Services {
         let account = self.store.account_by_login(login).await?;
         // The name and the address of a person share one counter; a browser that is known has one of its own.
         let known = account.as_ref().and_then(|account| client.device.filter(|device| knows(account, *device)));
-        let key = known.map_or_else(|| format!("name {folded}"), |device| format!("device {}", device.name()));
-        let person = account.as_ref().filter(|_| known.is_none()).map(|account| format!("account {}", account.id));
-        self.per_address.check(client.address.group())?;
-        self.per_login.check(&key)?;
+        let key = self.by_name(known.map_or_else(|| format!("name {folded}"), |device| format!("device {}", device.name())));
+        // For a name that nobody has as many cells are read and written.
+        let person = match (&account, known) {
+            (_, Some(device)) => format!("browser {}", device.name()),
+            (Some(account), None) => format!("account {}", account.id),
+            (None, None) => format!("nobody {folded}"),
+        };
+        let person = self.by_name(person);
+        self.refuse_crowded(account.as_ref(), client).await?;
+        self.refuse_over_rate(std::slice::from_ref(&key)).await?;
         // 429 speaks of what was typed alone. That two names are one person's shows in no answer: over that limit nothing is right.
-        let exhausted = person.as_ref().is_some_and(|person| self.per_login.check(person).is_err());
+        let exhausted = self.store.may_fail(std::slice::from_ref(&person), self.now()).await?.is_err();
         let turn = self.turnstile.pass(client.address.group()).await?;
         // Others of this address may have failed while this one waited.
-        self.per_address.check(client.address.group())?;
+        self.refuse_crowded(account.as_ref(), client).await?;
 
         let config = self.config();
         let phc = account.as_ref().and_then(|account| account.password.clone());
@@ -135,11 +141,7 @@ impl Services {
             }
         };
         let Some(account) = judged else {
-            self.per_address.failed(client.address.group());
-            self.per_login.failed(&key);
-            if let Some(person) = &person {
-                self.per_login.failed(person);
-            }
+            self.store.count_failure(&[self.at_address(client), key, person], self.now()).await?;
             // The name as typed may be a password typed into the wrong field: it is kept only where it is an account's.
             self.audit(Event::PasswordWrong, account.as_ref().map(|account| account.name.as_str()), Actor::User(client), "").await?;
             return Err(Refused::WrongPassword);

@@ -72,7 +72,7 @@ impl Store {
         Err(StoreError::Contended)
     }
 
-    /// Removes flows, links and kept forms that expired; returns how many.
+    /// Removes flows, links, kept forms and counts of failures that expired; returns how many.
     pub async fn sweep(&self, now: Time) -> Result<usize, StoreError> {
         let (mut gone, mut after) = (0, None);
         loop {
@@ -86,6 +86,6 @@ impl Store {
                 }
             }
         }
-        Ok(gone + self.sweep_links(now).await? + self.sweep_kept(now).await?)
+        Ok(gone + self.sweep_links(now).await? + self.sweep_kept(now).await? + self.sweep_failed(now).await?)
     }
 }

@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 mod canary;
 mod error;
+mod failed;
 mod flows;
 mod kept;
 pub mod keyfile;
@@ -27,6 +28,7 @@ use arc_swap::ArcSwap;
 pub use self::accounts::{Conflict, Edit, fold};
 pub use self::audit::{AuditHead, AuditRecord, GENESIS};
 pub use self::error::StoreError;
+pub use self::failed::Counted;
 pub use self::kv::Kv;
 pub use self::links::{Link, LinkKind};
 pub use self::measured::Measure;
@@ -48,11 +50,19 @@ pub struct Store {
     observer: OnceLock<Observer>,
     /// Writers of the audit log take turns here; between processes the chain's head decides.
     audit_turn: tokio::sync::Mutex<()>,
+    /// As do those who count failures of one address.
+    failed_turns: failed::Turns,
 }
 
 impl Store {
     pub fn new(kv: Arc<dyn Kv>, keys: Arc<KeyRing>) -> Self {
-        Self { kv, keys: ArcSwap::new(keys), observer: OnceLock::new(), audit_turn: tokio::sync::Mutex::new(()) }
+        Self {
+            kv,
+            keys: ArcSwap::new(keys),
+            observer: OnceLock::new(),
+            audit_turn: tokio::sync::Mutex::new(()),
+            failed_turns: failed::Turns::default(),
+        }
     }
 
     /// Opens the backend that the configuration names.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use super::reading::{Gauges, Reading};
 use crate::base::Time;
@@ -13,6 +13,7 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     durations: HistogramVec,
+    unread: IntCounter,
     observed: IntCounterVec,
     audited: IntCounterVec,
     authentications: IntCounterVec,
@@ -48,6 +49,11 @@ impl Metrics {
                 "Time from the request's header to its end.",
                 &["route"],
                 &REQUEST_BUCKETS,
+            )?,
+            unread: counter(
+                at,
+                "vestibule_unread_requests_total",
+                "Connections that sent something which is no request: malformed, CONNECT, or cut off by a limit.",
             )?,
             observed: counters(
                 at,
@@ -113,6 +119,11 @@ impl Metrics {
         }
     }
 
+    /// Counts one connection that sent something which is no request.
+    pub fn unread(&self) {
+        self.unread.inc();
+    }
+
     /// A reload was taken or refused.
     pub fn reloaded(&self, taken: bool, at: Time) {
         self.reload_ok.set(i64::from(taken));
@@ -155,6 +166,12 @@ impl Metrics {
 
 fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
     let made = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(made.clone()))?;
+    Ok(made)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    let made = IntCounter::new(name, help)?;
     registry.register(Box::new(made.clone()))?;
     Ok(made)
 }

@@ -4,6 +4,7 @@ mod metrics;
 mod reading;
 pub mod server;
 
+use crate::base::ClientAddr;
 use crate::gateway::AccessRecord;
 
 pub use metrics::Metrics;
@@ -19,6 +20,12 @@ impl Telemetry {
     /// Where two metrics have the same name.
     pub fn new() -> Result<Self, prometheus::Error> {
         Ok(Self { metrics: Metrics::new()? })
+    }
+
+    /// One event and one count for each connection that said something which is no request.
+    pub fn unread(&self, peer: ClientAddr) {
+        self.metrics.unread();
+        tracing::info!(target: "access", client = %peer, outcome = "unread");
     }
 
     /// One event and one count for each request.

@@ -1,5 +1,7 @@
 //! Failures: one answer to all of them, one counter for a person, and an end to every lockout.
 
+use std::time::Duration;
+
 use crate::harness::*;
 
 /// An answer without what differs for every page: tokens, challenges, the name that was typed.
@@ -224,4 +226,139 @@ async fn a_name_that_is_guessed_at_from_everywhere_is_told_to_wait_known_or_not(
         counts.push(n);
     }
     assert_eq!(counts[0], counts[1], "known and unknown names are limited alike");
+}
+
+/// Slow enough a rate that no test outlives it.
+const SIX_AN_HOUR: &str = "[limits]\nlogin_per_ip = \"6/h\"";
+
+#[tokio::test]
+async fn an_address_that_guesses_waits_over_a_kill_too() {
+    let config = format!("{}\n{SIX_AN_HOUR}\n", crate::site::PLAIN);
+    let site = crate::site::Site::with(&config).await;
+    site.adds("alice").await.ok();
+    let served = site.serve().await;
+    for n in 0..7 {
+        tries(&mut crate::site::at(&served, "x").elsewhere(9), &format!("nobody{n}"), "whatever-it-may-be").await.is(422);
+    }
+    tries(&mut crate::site::at(&served, "x").elsewhere(9), "alice", PASSWORD).await.is(429);
+    served.kill().await;
+    let served = site.serve().await;
+    tries(&mut crate::site::at(&served, "x").elsewhere(9), "alice", PASSWORD).await.is(429);
+    crate::site::at(&served, "alice").signs_in().await;
+    served.kill().await;
+}
+
+#[tokio::test]
+async fn wrong_tries_count_at_the_address_whichever_way_in() {
+    let world = World::builder().mfa("first_enrolment = \"password\"").with(SIX_AN_HOUR).build().await;
+    let alice = world.person_with_app("alice", &[]).await;
+    world.recovery_codes("alice").await;
+    let mut stranger = alice.elsewhere(9);
+    tries(&mut stranger, "nosuch", "whatever-it-may-be").await.is(422);
+    guesses(&mut stranger, "alice", 1).await;
+    stranger.visits("/").await;
+    stranger.types_password().await.leads_to("/.vestibule/mfa");
+    stranger.follows().await;
+    stranger.types_code("000000").await.is(422);
+    stranger.types_code("000001").await.is(422);
+    stranger.visits("/.vestibule/mfa/recovery").await;
+    stranger.types_code("aaaa-bbbb-cccc-dddd").await.is(422);
+    stranger.types_code("aaaa-bbbb-cccc-ddde").await.is(422);
+    stranger.types_code("aaaa-bbbb-cccc-dddf").await.is(422);
+    stranger.types_code("aaaa-bbbb-cccc-dddg").await.is(429);
+    tries(&mut alice.elsewhere(9), "nosuch", "whatever-it-may-be").await.is(429);
+    tries(&mut alice.elsewhere(8), "nosuch", "whatever-it-may-be").await.is(422);
+}
+
+#[tokio::test]
+async fn a_neighbour_cannot_use_up_what_a_known_browser_needs() {
+    let world = World::builder().mfa("first_enrolment = \"password\"").with(SIX_AN_HOUR).build().await;
+    let mut alice = world.person_with_app("alice", &[]).await;
+    alice.signs_in().await;
+    let mut neighbour = world.at_a_browser("alice");
+    for n in 0..7 {
+        tries(&mut neighbour, &format!("nobody{n}"), "whatever-it-may-be").await.is(422);
+    }
+    neighbour.visits("/").await;
+    neighbour.types_password().await.is(429);
+    alice.jar.drop("vestibule");
+    alice.waits_for_the_next_code();
+    alice.signs_in().await;
+    // Known to alice's account alone: of no use for another's.
+    let bob = world.person("bob", &[]).await;
+    alice.jar.drop("vestibule");
+    tries(&mut alice, &bob.name, "not-the-right-password").await.is(429);
+}
+
+#[tokio::test]
+async fn an_office_signs_in_on_monday_morning() {
+    let world = World::new().await;
+    let mut people = Vec::new();
+    for n in 0..50 {
+        people.push(world.person(&format!("clerk{n}"), &[]).await);
+    }
+    // Five hundred within ten minutes from one address, in browsers that nobody knows yet; every fifth mistypes first.
+    for n in 0..500 {
+        let mut clerk = people[n % 50].clone();
+        clerk.visits("/").await;
+        if n % 5 == 0 {
+            let name = clerk.name.clone();
+            tries(&mut clerk, &name, "mistyped-in-a-hurry").await.is(422);
+        }
+        clerk.types_password().await.leads_to("/");
+        world.advance(Duration::from_millis(1200));
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_bogus_names_lock_nobody_out_and_are_forgotten() {
+    use vestibule::store::Counted;
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    let (store, now, limits) = (&world.app().services.store, world.clock.now(), world.app().config().limits.clone());
+    for n in 0..10_000 {
+        let at = Counted { table: "address", name: format!("198.51.{}.{}", n / 250, n % 250), rate: limits.login_per_ip };
+        let of = Counted { table: "name", name: format!("name nobody{n}"), rate: limits.login_per_account };
+        store.count_failure(&[at, of], now).await.unwrap();
+    }
+    alice.signs_in().await;
+    world.advance(minutes(2));
+    store.sweep(world.clock.now()).await.unwrap();
+    assert!(store.kv().scan(b"failed/", None, 10, false).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn unknown_wrong_locked_and_disabled_take_as_long() {
+    let world = World::builder()
+        .mfa("first_enrolment = \"password\"")
+        .with("[limits]\nlockout = \"1d\"\nlogin_per_ip = \"1000/m\"")
+        .default_hashing()
+        .build()
+        .await;
+    for name in ["wrong", "locked", "barred"] {
+        world.person(name, &[]).await;
+    }
+    world.disable("barred").await;
+    guesses(&mut world.at_a_browser("x").elsewhere(9), "locked", 10).await;
+    let kinds = ["nosuch", "wrong", "locked", "barred"];
+    let mut times = kinds.map(|_| Vec::new());
+    let mut stranger = world.at_a_browser("x").elsewhere(8);
+    for round in 0..9 {
+        // None of them is always the first.
+        for at in (0..kinds.len()).map(|n| (n + round) % kinds.len()) {
+            let (name, times) = (kinds[at], &mut times[at]);
+            stranger.visits("/.vestibule/login").await;
+            let started = std::time::Instant::now();
+            tries(&mut stranger, name, "not-the-right-password").await.is(422);
+            times.push(started.elapsed());
+        }
+        world.advance(minutes(1));
+    }
+    times.iter_mut().for_each(|times| times.sort_unstable());
+    println!("{:?}", kinds.iter().zip(times.iter().map(|t| (t[0], t[4], t[8]))).collect::<Vec<_>>());
+    for (name, one) in kinds.iter().zip(&times) {
+        for (other_name, other) in kinds.iter().zip(&times) {
+            assert!(one[0] <= other[8], "{name} {one:?}, {other_name} {other:?}");
+        }
+    }
 }

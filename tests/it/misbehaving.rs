@@ -50,5 +50,9 @@ async fn serve(mut stream: TcpStream, kind: Kind) {
         Kind::Endless => (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n", endless(b"0123456789")),
     };
     let _ = stream.write_all(once).await;
+    if kind == Kind::DiesHalfway {
+        // Its end comes by itself, not with the last bytes.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     while !then.is_empty() && stream.write_all(&then).await.is_ok() {}
 }

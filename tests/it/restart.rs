@@ -29,11 +29,7 @@ async fn a_restart_refuses_no_connection() {
         }
         crowd.gets(50);
         let faults = crowd.leaves();
-        // A connection that was accepted in the very moment of a stop, before it had said anything, may be closed without a byte:
-        // a client asks again. None is refused, none gets half an answer or a wrong one.
-        let (closed, others): (Vec<_>, Vec<_>) = faults.into_iter().partition(|fault| fault == "answered: \"\"");
-        assert!(others.is_empty(), "{} faults, first {:?}", others.len(), others.first());
-        assert!(closed.len() <= 3, "one for each stop is bad luck, {} are not", closed.len());
+        assert!(faults.is_empty(), "{} faults, first {:?}", faults.len(), faults.first());
         assert!(!gateway.log().contains("in use"));
     };
     tokio::task::spawn_blocking(hammering).await.unwrap();

@@ -58,3 +58,13 @@ fn what_is_wrong_with_a_secret_is_said_without_it() {
     let problems = vestibule::config::parse(TEXT, Path::new("v.toml"), env).expect_err("no mail goes by gopher");
     tells_nothing(&format!("{problems} {problems:?}"));
 }
+
+#[tokio::test]
+async fn no_core_dump_is_written_of_a_gateway() {
+    let site = crate::site::Site::new().await;
+    let served = site.serve().await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", served.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert!(core["Max core file size".len()..].split_whitespace().take(2).all(|limit| limit == "0"), "{core}");
+    served.kill().await;
+}

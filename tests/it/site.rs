@@ -136,15 +136,22 @@ impl Site {
 
     /// `serve`, once it said where.
     pub async fn serve(&self) -> Served {
+        self.tries_to_serve().await.unwrap_or_else(|said| panic!("it ended: {said}"))
+    }
+
+    /// `serve` where it may not start: what it said then.
+    pub async fn tries_to_serve(&self) -> Result<Served, String> {
         let log = File::options().create(true).append(true).open(self.file("log")).unwrap();
         let mut command = self.program();
         command.arg("serve").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = soon(lines.next_line()).await.unwrap().unwrap_or_else(|| panic!("it ended: {}", self.log()));
-        let url = line.strip_prefix("listening http://").unwrap_or_else(|| panic!("{line}"));
-        let address = url.parse().unwrap();
-        Served { child, _out: lines, address }
+        let Some(line) = soon(lines.next_line()).await.unwrap() else {
+            assert_eq!(soon(child.wait()).await.unwrap().code(), Some(1), "{}", self.log());
+            return Err(self.log().lines().filter(|line| line.starts_with("vestibule: ")).last().unwrap_or_default().to_owned());
+        };
+        let address = line.strip_prefix("listening http://").unwrap_or_else(|| panic!("{line}")).parse().unwrap();
+        Ok(Served { child, _out: lines, address })
     }
 
     /// Another command, to its end.

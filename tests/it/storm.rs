@@ -1,11 +1,13 @@
 //! A storm of sign-ins while others work: what is forwarded is forwarded, the storm is held to its bounds, and nobody half signs in.
+//! `cargo test --release --test it a_minute_of_storm -- --ignored --nocapture` measures 200 a second for a minute.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
+use crate::harness::Person;
 use crate::site::{self, Served, Site, at};
 
 const STORM: u8 = 100;
@@ -15,6 +17,103 @@ fn resident_kib(served: &Served) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", served.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Clients that ask for what is forwarded, without a pause, for as long as they are let.
+struct Workers {
+    over: Arc<AtomicBool>,
+    all: JoinSet<Vec<Duration>>,
+}
+
+impl Workers {
+    fn start(worker: &Person) -> Self {
+        let (over, mut all) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+        for _ in 0..WORKERS {
+            let (mut one, over) = (worker.clone(), over.clone());
+            all.spawn(async move {
+                let mut times = Vec::new();
+                while !over.load(Ordering::SeqCst) {
+                    let started = Instant::now();
+                    one.calls("GET", "/x").await.is(200);
+                    times.push(started.elapsed());
+                }
+                times
+            });
+        }
+        Self { over, all }
+    }
+
+    /// How long each answer took, the slowest last.
+    async fn stop(self) -> Vec<Duration> {
+        self.over.store(true, Ordering::SeqCst);
+        let mut times: Vec<Duration> = self.all.join_all().await.into_iter().flatten().collect();
+        times.sort_unstable();
+        times
+    }
+}
+
+fn p99(times: &[Duration]) -> Duration {
+    times[times.len() * 99 / 100]
+}
+
+/// One sign-in: in with the password, or refused, or told to come back; never between. Its status.
+async fn tries(one: &mut Person, good: bool) -> u16 {
+    one.visits("/.vestibule/login").await;
+    let answer = one.types_password().await;
+    assert!(matches!(answer.status, 303 | 422 | 429 | 503), "{}", answer.status);
+    let inside = one.is_signed_in().await;
+    assert_eq!(inside, answer.status == 303, "half signed in");
+    assert!(!inside || good, "let in without the password");
+    if matches!(answer.status, 429 | 503) {
+        assert!(answer.header("retry-after").is_some());
+    }
+    answer.status
+}
+
+/// 200 sign-ins a second for `VESTIBULE_TEST_STORM` seconds (60), from 200 addresses; half of them with the right password.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement: a minute, in a release build"]
+async fn a_minute_of_storm_beside_forwarded_traffic() {
+    let seconds: u64 = std::env::var("VESTIBULE_TEST_STORM").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
+    let config = site::PLAIN.replace("memory_kib = 64", "memory_kib = 19456").replace("iterations = 1", "iterations = 2");
+    let site = Site::with(&config).await;
+    site.adds("worker").await.ok();
+    for n in 0..20 {
+        site.adds(&format!("user{n}")).await.ok();
+    }
+    let served = Arc::new(site.serve().await);
+    let mut worker = at(&served, "worker");
+    worker.signs_in().await;
+    let workers = Workers::start(&worker);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let (calm, before) = (p99(&workers.stop().await), resident_kib(&served));
+    let workers = Workers::start(&worker);
+    let (mut storm, mut tick) = (JoinSet::new(), tokio::time::interval(Duration::from_millis(5)));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    for n in 0..seconds * 200 {
+        tick.tick().await;
+        let mut one = at(&served, &format!("user{}", n % 20)).elsewhere(10 + (n % 200) as u8);
+        let good = n % 2 == 0;
+        if !good {
+            one.name = format!("nobody{n}");
+        }
+        storm.spawn(async move { tries(&mut one, good).await });
+    }
+    let told = storm.join_all().await;
+    let (times, after) = (workers.stop().await, resident_kib(&served));
+    let count = |status: u16| told.iter().filter(|s| **s == status).count();
+    println!(
+        "{} sign-ins: {} in, {} refused, {} told to wait, {} busy, 0 half; forwarded meanwhile {}, all good; p99 calm {calm:?}, storm {:?}; memory {before} KiB before, {after} after",
+        told.len(),
+        count(303),
+        count(422),
+        count(429),
+        count(503),
+        times.len(),
+        p99(&times)
+    );
+    assert!(count(303) > 0 && after < before + 256 * 1024, "{before} {after}");
+    assert!(!site.log().contains("panicked"), "{}", site.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -29,21 +128,7 @@ async fn a_storm_of_sign_ins_leaves_traffic_alone() {
     let mut worker = at(&served, "worker");
     worker.signs_in().await;
     let calm = resident_kib(&served);
-    let (over, forwarded) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let mut workers = JoinSet::new();
-    for _ in 0..WORKERS {
-        let (mut one, over, forwarded) = (worker.clone(), over.clone(), forwarded.clone());
-        workers.spawn(async move {
-            let mut times = Vec::new();
-            while !over.load(Ordering::SeqCst) {
-                let started = Instant::now();
-                one.calls("GET", "/x").await.is(200);
-                times.push(started.elapsed());
-                forwarded.fetch_add(1, Ordering::SeqCst);
-            }
-            times
-        });
-    }
+    let workers = Workers::start(&worker);
     let mut storm = JoinSet::new();
     for n in 0..STORM {
         let mut one = at(&served, "alice").elsewhere(10 + n);
@@ -59,25 +144,12 @@ async fn a_storm_of_sign_ins_leaves_traffic_alone() {
                 false
             }
         };
-        storm.spawn(async move {
-            one.visits("/.vestibule/login").await;
-            let answer = one.types_password().await;
-            assert!(matches!(answer.status, 303 | 422 | 429 | 503), "{}", answer.status);
-            let inside = one.is_signed_in().await;
-            assert_eq!(inside, answer.status == 303, "half signed in");
-            assert!(!inside || good, "let in without the password");
-            if answer.status == 503 {
-                assert!(answer.header("retry-after").is_some());
-            }
-            answer.status
-        });
+        storm.spawn(async move { tries(&mut one, good).await });
     }
     let mut told = storm.join_all().await;
     told.sort_unstable();
-    over.store(true, Ordering::SeqCst);
-    let mut times: Vec<Duration> = workers.join_all().await.into_iter().flatten().collect();
-    times.sort_unstable();
-    let p99 = times[times.len() * 99 / 100];
+    let times = workers.stop().await;
+    let p99 = p99(&times);
     let grown = resident_kib(&served).saturating_sub(calm);
     let count = |status: u16| told.iter().filter(|s| **s == status).count();
     println!(
@@ -89,6 +161,7 @@ async fn a_storm_of_sign_ins_leaves_traffic_alone() {
         times.len()
     );
     assert!(count(303) > 0 && !times.is_empty(), "{told:?}");
-    assert!(grown < 128 * 1024, "memory grew by {grown} KiB");
+    // Hash blocks of 19 MiB each that the allocator has not given back yet, a dozen at worst.
+    assert!(grown < 320 * 1024, "memory grew by {grown} KiB");
     assert!(!site.log().contains("panicked"), "{}", site.log());
 }

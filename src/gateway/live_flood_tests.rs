@@ -1,0 +1,305 @@
+//! Floods over HTTP/2 (frames by hand over TLS) and clients that read nothing: each is cut off or held to its bounds, and meanwhile
+//! others are served.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_rustls::client::TlsStream;
+
+use super::live_support::*;
+use super::tls_tests::{files, secure_connect};
+use super::*;
+use crate::config::Config;
+use crate::policy::Level;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// RFC 9113 section 4.1.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// `GET path` of first.example as HPACK, nothing in it indexed (RFC 7541 section 6.2.2).
+fn block(path: &str) -> Vec<u8> {
+    let host = b"first.example";
+    [&[0x82, 0x87, 0x04, path.len() as u8], path.as_bytes(), &[0x01, host.len() as u8], host].concat()
+}
+
+fn get_frame(stream: u32, path: &str) -> Vec<u8> {
+    frame(HEADERS, END_STREAM | END_HEADERS, stream, &block(path))
+}
+
+/// What came back by the end: the kinds of the frames, how often each.
+#[derive(Debug)]
+struct Heard {
+    kinds: Vec<usize>,
+    bytes: usize,
+}
+
+/// An attacker: writes what it likes; what comes back is read beside it.
+struct Flood {
+    write: WriteHalf<TlsStream<TcpStream>>,
+    heard: Option<JoinHandle<Heard>>,
+}
+
+async fn listen(mut read: ReadHalf<TlsStream<TcpStream>>) -> Heard {
+    let mut heard = Heard { kinds: vec![0; 256], bytes: 0 };
+    let mut head = [0; 9];
+    while read.read_exact(&mut head).await.is_ok() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        heard.kinds[usize::from(head[3])] += 1;
+        heard.bytes += length;
+        if read.read_exact(&mut vec![0; length]).await.is_err() {
+            break;
+        }
+    }
+    heard
+}
+
+impl Flood {
+    /// With these SETTINGS; `reads`: what comes back is read.
+    async fn begin(house: &Fort, settings: &[u8], reads: bool) -> Self {
+        let (read, mut write) = tokio::io::split(secure_connect(&house.running, "first.example", &[b"h2"]).await);
+        let opening = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(SETTINGS, 0, 0, settings)].concat();
+        write.write_all(&opening).await.unwrap();
+        write.flush().await.unwrap();
+        let heard = if reads {
+            Some(tokio::spawn(listen(read)))
+        } else {
+            std::mem::forget(read);
+            None
+        };
+        Self { write, heard }
+    }
+
+    /// `false`: the gateway is not listening any more, or will not take it within a second.
+    async fn sends(&mut self, bytes: &[u8]) -> bool {
+        let sent = async {
+            self.write.write_all(bytes).await?;
+            self.write.flush().await
+        };
+        tokio::time::timeout(Duration::from_secs(1), sent).await.is_ok_and(|sent| sent.is_ok())
+    }
+
+    /// What came back until the connection ended, which it must.
+    async fn ends(mut self) -> Heard {
+        let heard = self.heard.take().unwrap();
+        let heard = tokio::time::timeout(Duration::from_secs(20), heard).await.expect("the connection goes on").unwrap();
+        drop(self.write);
+        heard
+    }
+}
+
+struct Fort {
+    house: Arc<House>,
+    running: Running,
+}
+
+impl Fort {
+    fn new(app: SocketAddr, write_timeout: Duration) -> Self {
+        let mut config = Config { routes: vec![route("app", "", Level::Bypass, &[app])], ..Config::default() };
+        config.limits.write_timeout = write_timeout;
+        let house = House::new(config);
+        let front: Arc<dyn Front> = Arc::clone(&house) as _;
+        let certificates = Certificates::load(&files(&["first"])).unwrap();
+        let address = "127.0.0.1:0".parse().unwrap();
+        let listeners = [Some(certificates), None].map(|certificates| Listener { address, certificates });
+        let running = start(&front, &listeners, &Settings { shards: 1, ..Settings::default() }).unwrap();
+        Self { house, running }
+    }
+
+    async fn serves_others(&self) {
+        let started = Instant::now();
+        let mut other = secure_connect(&self.running, "first.example", &[b"http/1.1"]).await;
+        other.write_all(b"GET /other HTTP/1.1\r\nHost: first.example\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let _ = soon(other.read_to_end(&mut answer)).await;
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    }
+
+    /// The connections that are left end by themselves.
+    async fn is_left(&self) {
+        soon(async {
+            while self.running.connections() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+}
+
+/// Resident memory of this process, in MiB.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
+}
+
+/// CVE-2023-44487: streams opened and reset at once, faster than the limit of streams at a time counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rapid_resets_end_the_connection() {
+    let house = Fort::new(mirror().await, Duration::from_secs(60));
+    let mut flood = Flood::begin(&house, &[], true).await;
+    let (mut stream, before) = (1, resident());
+    let mut rounds = 0;
+    loop {
+        let batch = (0..100).flat_map(|_| {
+            stream += 2;
+            [get_frame(stream, "/"), frame(RST_STREAM, 0, stream, &8u32.to_be_bytes())].concat()
+        });
+        if !flood.sends(&batch.collect::<Vec<_>>()).await {
+            break;
+        }
+        rounds += 1;
+        assert!(rounds < 1000, "100,000 resets were taken");
+    }
+    house.serves_others().await;
+    let heard = flood.ends().await;
+    assert!(heard.kinds[usize::from(GOAWAY)] > 0, "{rounds} rounds, {:?}", &heard.kinds[..10]);
+    assert!(resident() < before + 128);
+}
+
+/// CVE-2024-27316: a header that never ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_continuations_ends_the_connection() {
+    let house = Fort::new(mirror().await, Duration::from_secs(60));
+    for piece in [0, 1, 16_384] {
+        let mut flood = Flood::begin(&house, &[], true).await;
+        flood.sends(&frame(HEADERS, END_STREAM, 1, &block("/"))).await;
+        // A literal field without indexing, cut anywhere: its name is `x`, its value as long as the piece.
+        let junk = vec![b'x'; piece];
+        let next = frame(CONTINUATION, 0, 1, &junk);
+        let (mut sent, mut frames) = (0, 0);
+        while flood.sends(&next.repeat(16)).await {
+            (sent, frames) = (sent + 16 * next.len(), frames + 16);
+            assert!(sent < 16 * 1024 * 1024 && frames < 100_000, "{sent} bytes of header in {frames} frames of {piece} were taken");
+        }
+        house.serves_others().await;
+        flood.ends().await;
+    }
+    assert_eq!(house.house.records(3).await.len(), 3, "those of the others alone");
+}
+
+/// A few bytes that unfold to megabytes: one large field, indexed, then named a thousand times (RFC 7541 section 7.3).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_header_bomb_is_not_unfolded() {
+    let house = Fort::new(mirror().await, Duration::from_secs(60));
+    let (mut flood, before) = (Flood::begin(&house, &[], true).await, resident());
+    let value = vec![b'y'; 4000];
+    // Literal with incremental indexing: name `x`, a value of 4000 bytes (an integer with a prefix of 7 bits).
+    let field = [&[0x40, 1, b'x', 0x7f, 0xa1, 0x1e][..], &value].concat();
+    let bomb = [block("/"), field, vec![0xbe; 12_000]].concat();
+    for n in 0..20 {
+        if !flood.sends(&frame(HEADERS, END_STREAM | END_HEADERS, 1 + 2 * n, &bomb)).await {
+            break;
+        }
+    }
+    house.serves_others().await;
+    assert!(resident() < before + 64, "{} MiB", resident() - before);
+    let records = house.house.records(1).await;
+    assert!(!records.iter().any(|record| record.starts_with("GET / 200")), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_and_pings_without_end_fill_no_memory() {
+    let house = Fort::new(mirror().await, Duration::from_secs(60));
+    let before = resident();
+    for junk in [frame(SETTINGS, 0, 0, &[]), frame(PING, 0, 0, b"12345678")] {
+        // It never reads an acknowledgement.
+        let mut flood = Flood::begin(&house, &[], false).await;
+        let mut sent = 0;
+        while sent < 64 * 1024 * 1024 && flood.sends(&junk.repeat(4000)).await {
+            sent += junk.len() * 4000;
+        }
+        house.serves_others().await;
+        assert!(resident() < before + 96, "{} MiB after {sent} bytes", resident() - before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_beyond_the_limit_are_refused() {
+    let app = upstream(|mut stream| async move {
+        let head = read_head(&mut stream).await.unwrap_or_default();
+        if head.contains("/other") {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+        }
+        let _ = stream.read_u8().await;
+    })
+    .await;
+    let house = Fort::new(app, Duration::from_secs(60));
+    let mut flood = Flood::begin(&house, &[], true).await;
+    for n in 0..150 {
+        flood.sends(&get_frame(1 + 2 * n, "/hangs")).await;
+    }
+    house.serves_others().await;
+    // REFUSED_STREAM for those beyond the limit; then the client goes.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let heard = flood.heard.take().unwrap();
+    flood.write.shutdown().await.unwrap();
+    drop(flood);
+    let heard = soon(heard).await.unwrap();
+    assert!(heard.kinds[usize::from(RST_STREAM)] >= 50, "{:?}", &heard.kinds[..10]);
+    assert_eq!(heard.kinds[usize::from(DATA)], 0);
+}
+
+/// Windows of zero: answers are asked for and never taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_never_taken_are_given_up() {
+    let app = upstream(|mut stream| async move {
+        while let Some(head) = read_head(&mut stream).await {
+            let body = if head.contains("/other") { 10 } else { 1 << 20 };
+            let answer = [format!("HTTP/1.1 200 OK\r\nContent-Length: {body}\r\n\r\n").into_bytes(), vec![b'z'; body]].concat();
+            if stream.write_all(&answer).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let house = Fort::new(app, Duration::from_millis(500));
+    // SETTINGS_INITIAL_WINDOW_SIZE (4): 0.
+    let mut flood = Flood::begin(&house, &[0, 4, 0, 0, 0, 0], true).await;
+    let before = resident();
+    for n in 0..90 {
+        flood.sends(&get_frame(1 + 2 * n, "/large")).await;
+    }
+    house.serves_others().await;
+    let records = house.house.records(91).await;
+    assert!(resident() < before + 128, "{} MiB", resident() - before);
+    assert_eq!(records.iter().filter(|record| record.contains("/large")).count(), 90, "each was given up");
+}
+
+/// The same over HTTP/1.1: the connection itself is given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_nothing_is_gone_after_the_write_timeout() {
+    let app = upstream(|mut stream| async move {
+        let head = read_head(&mut stream).await.unwrap_or_default();
+        let size: usize = if head.contains("/other") { 0 } else { 1 << 32 };
+        let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").as_bytes()).await;
+        while size > 0 && stream.write_all(&[b'z'; 65_536]).await.is_ok() {}
+    })
+    .await;
+    let house = Fort::new(app, Duration::from_millis(500));
+    let mut readers = Vec::new();
+    for _ in 0..20 {
+        let mut reader = TcpStream::connect(house.running.addresses[1]).await.unwrap();
+        reader.write_all(b"GET /large HTTP/1.1\r\nHost: a.example\r\n\r\n").await.unwrap();
+        readers.push(reader);
+    }
+    house.serves_others().await;
+    house.is_left().await;
+    drop(readers);
+}
