@@ -50,6 +50,8 @@ pub enum EndReason {
     AccountChanged,
     /// By one that shows more: a step up.
     Replaced,
+    /// By a newer one: its user had as many as there may be, and this was the one not used for longest.
+    Crowded,
 }
 
 impl EndReason {
@@ -61,6 +63,7 @@ impl EndReason {
             Self::Revoked => "revoked",
             Self::AccountChanged => "account_changed",
             Self::Replaced => "replaced",
+            Self::Crowded => "crowded",
         }
     }
 }
