@@ -132,7 +132,8 @@ async fn a_link_from_elsewhere_to_a_page_of_the_second_door_changes_nothing_that
     };
     let (before, mails) = (state().await, world.outbox.newest_first().len());
     let navigates = "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: cross-site\r\nReferer: https://evil.example/\r\n";
-    for page in ["mfa", "mfa/webauthn", "mfa/totp", "mfa/email", "mfa/recovery", "enrol", "enrol/totp", "enrol/verify", "account", "logout"] {
+    for page in ["mfa", "mfa/webauthn", "mfa/totp", "mfa/email", "mfa/recovery", "enrol", "enrol/totp", "enrol/verify", "account", "logout"]
+    {
         alice.asks("GET", &format!("{PREFIX}/{page}?rd=%2Ffresh"), navigates, b"").await;
         assert!(alice.is_signed_in().await, "{page}");
     }
