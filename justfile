@@ -23,10 +23,14 @@ test *names:
 deny:
     cargo deny --locked check
 
-# The gateway beside nginx, haproxy and a bare pingora proxy; needs wrk, nginx and python3.
+# The gateway beside nginx, haproxy and a bare pingora proxy; needs wrk, nginx, openssl and python3.
 bench *arguments:
-    cargo build --release --locked --bin vestibule --example bare_proxy
+    cargo build --release --locked --bin vestibule --example bare_proxy --example load --example growth
     benches/side-by-side/run.py {{ arguments }}
+
+# The pieces of the hot path, each against its budget; `just bench-pieces 'cookie check'` for some of them.
+bench-pieces *names:
+    cargo bench --locked --bench hot_path -- {{ names }}
 
 # A gateway with a small application behind it, to look at.
 demo *arguments:

@@ -21,7 +21,7 @@ use crate::notify::{Notifier, Outbox, Texts};
 use crate::policy::{Identity, Policy};
 use crate::portal::{self, Portal};
 use crate::service::kept::Form;
-use crate::service::live::{Found, Live, LiveSession};
+use crate::service::live::{Found, Live, LiveSession, PARTS};
 use crate::service::snapshot::Content;
 use crate::service::{Courier, Services, shared};
 use crate::session::{KeyRing, SessionRecord};
@@ -226,9 +226,13 @@ async fn sweep(app: std::sync::Weak<App>) {
     loop {
         tick.tick().await;
         let Some(app) = app.upgrade() else { return };
-        let used: Vec<SessionRecord> = app.services.live.sweep(app.services.now());
         let swept = async {
-            app.services.store.touch_sessions(&used).await?;
+            // A little at a time: whoever waits for this thread waits for no more than that.
+            for part in 0..PARTS {
+                let used: Vec<SessionRecord> = app.services.live.sweep_part(part, app.services.now());
+                app.services.store.touch_sessions(&used).await?;
+                tokio::task::yield_now().await;
+            }
             app.services.store.sweep(app.services.now()).await
         };
         if let Err(e) = swept.await {

@@ -221,7 +221,7 @@ fn record(user: UserId, epoch: u32, now: Time) -> SessionRecord {
         trusted_browser: false,
         full_auth: now,
         address: "192.0.2.1".parse().unwrap(),
-        browser: "Firefox on Linux".to_owned(),
+        browser: "Firefox on Linux".into(),
     }
 }
 

@@ -112,14 +112,19 @@ pub fn is_readable(stored: &str) -> bool {
         && Params::try_from(&parsed).is_ok_and(bounded)
 }
 
-/// A hash of nothing anybody knows, to verify against where there is no account, so that the answer takes as long
-/// (OWASP ASVS 6.3.8). Make it once at start: it costs a hash.
+/// A hash that no password has, to verify against where there is no account, so that the answer takes as long
+/// (OWASP ASVS 6.3.8): 256 random bits in the place of a hash, so that making it costs neither time nor memory.
 ///
 /// # Errors
 /// As [`hash`].
 pub fn dummy_phc(parameters: &config::Password) -> Result<String, HashError> {
-    let unknown = random::bytes::<16>().map_err(|_| HashError::NoEntropy)?;
-    hash(&Secret::new(data_encoding::HEXLOWER.encode(&unknown)), parameters)
+    let params = hasher(parameters)?;
+    let params = params.params();
+    let (salt, unknown) = (random::bytes::<16>(), random::bytes::<32>());
+    let (Ok(salt), Ok(unknown)) = (salt, unknown) else { return Err(HashError::NoEntropy) };
+    let base64 = |bytes: &[u8]| data_encoding::BASE64_NOPAD.encode(bytes);
+    let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
+    Ok(format!("$argon2id$v=19$m={m},t={t},p={p}${}${}", base64(&salt), base64(&unknown)))
 }
 
 fn hasher(parameters: &config::Password) -> Result<Argon2<'static>, HashError> {
@@ -216,6 +221,11 @@ mod tests {
     fn the_dummy_costs_what_a_real_one_does_and_fits_nobody() {
         let phc = dummy_phc(&CHEAP).unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+        let (real, dummy) = (hash(&secret("password"), &CHEAP).unwrap(), PasswordHash::new(&phc).unwrap());
+        let real = PasswordHash::new(&real).unwrap();
+        assert_eq!((real.params, real.version), (dummy.params, dummy.version));
+        assert_eq!(real.hash.map(|hash| hash.len()), dummy.hash.map(|hash| hash.len()));
+        assert_eq!(real.salt.map(|salt| salt.len()), dummy.salt.map(|salt| salt.len()));
         assert_eq!(verify(&phc, &secret("password"), &CHEAP), Verdict::Wrong);
     }
 

@@ -40,7 +40,8 @@ pub struct Context {
 /// What the access record tells beyond the request.
 pub struct Story {
     pub method: http::Method,
-    pub path: String,
+    /// The request target, as it is judged.
+    pub target: Arc<[u8]>,
     pub route: Option<Arc<str>>,
     pub user: Option<Arc<Person>>,
     pub status: u16,
@@ -55,7 +56,7 @@ impl Context {
     pub fn new(front: Arc<Arc<dyn Front>>, request_id: String) -> Self {
         let story = Story {
             method: http::Method::GET,
-            path: String::new(),
+            target: Arc::default(),
             route: None,
             user: None,
             status: 0,
@@ -107,6 +108,7 @@ impl Context {
         if std::mem::replace(&mut self.story.told, true) {
             return;
         }
+        let path = String::from_utf8_lossy(self.story.target.split(|b| *b == b'?').next().unwrap_or_default());
         let upstream = self.pool.as_ref().and_then(|pool| self.tried.last().and_then(|at| pool.get(*at)));
         let record = AccessRecord {
             request_id: &self.request_id,
@@ -114,7 +116,7 @@ impl Context {
             client: self.asked.as_ref().map(|a| a.client),
             method: &self.story.method,
             host: self.asked.as_ref().map(|a| &a.host),
-            path: &self.story.path,
+            path: &path,
             route: self.story.route.as_deref(),
             user: self.story.user.as_ref().map(|person| person.name.as_str()),
             status: self.story.status,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -54,7 +54,7 @@ pub fn plot(session: &Session, context: &mut Context) -> Course {
 fn find(session: &Session, context: &mut Context) -> Course {
     let header = session.req_header();
     context.story.method = header.method.clone();
-    context.story.path = String::from_utf8_lossy(header.raw_path().split(|b| *b == b'?').next().unwrap_or_default()).into_owned();
+    context.story.target = header.raw_path().into();
     let asked = match read(session, context) {
         Ok(asked) => Arc::new(asked),
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
@@ -65,7 +65,7 @@ fn find(session: &Session, context: &mut Context) -> Course {
     };
     let came = recognise(session, context, &asked);
     let course = match judge::portal(&context.snapshot, &asked, &path) {
-        Portal::Yes => Course::Portal { token: came.0 },
+        Portal::Yes => Course::Portal { token: came.0.map(str::to_owned) },
         Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
         Portal::No => decide(session, context, &asked, &path, came),
     };
@@ -98,14 +98,14 @@ fn read(session: &Session, context: &Context) -> Result<Asked, request::Refusal>
     let peer = peer.ok_or(request::Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, reason: "no_peer" })?;
     let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
     let origin = Origin { peer, tls, trusted_proxies: &context.snapshot.config.server.trusted_proxies };
-    let raw = session.as_http1().map(|h1| h1.get_headers_raw_bytes()).unwrap_or_default();
-    request::read(session.req_header(), &raw, origin)
+    let raw = || session.as_http1().map(|h1| h1.get_headers_raw_bytes()).unwrap_or_default();
+    request::read(session.req_header(), raw, origin)
 }
 
 /// Who asks: the one session cookie's value, and the live session behind it.
-type Came = (Option<String>, Option<Arc<dyn Visitor>>);
+type Came<'s> = (Option<&'s str>, Option<Arc<dyn Visitor>>);
 
-fn recognise(session: &Session, context: &mut Context, asked: &Asked) -> Came {
+fn recognise<'s>(session: &'s Session, context: &mut Context, asked: &Asked) -> Came<'s> {
     let lines = session.req_header().headers.get_all(header::COOKIE);
     match context.snapshot.cookies.presented(lines.iter(), asked.secure) {
         Presented::None => (None, None),
@@ -113,7 +113,7 @@ fn recognise(session: &Session, context: &mut Context, asked: &Asked) -> Came {
             context.expire_cookie = true;
             (None, None)
         }
-        Presented::One(token) => match context.front().session(&token, asked.secure, context.at) {
+        Presented::One(token) => match context.front().session(token, asked.secure, context.at) {
             Lookup::Live(visitor) => (Some(token), Some(visitor)),
             Lookup::Ended => (Some(token), None),
             Lookup::Forged => {
@@ -124,7 +124,7 @@ fn recognise(session: &Session, context: &mut Context, asked: &Asked) -> Came {
     }
 }
 
-fn decide(session: &Session, context: &mut Context, asked: &Arc<Asked>, path: &Path<'_>, (token, visitor): Came) -> Course {
+fn decide(session: &Session, context: &mut Context, asked: &Arc<Asked>, path: &Path<'_>, (token, visitor): Came<'_>) -> Course {
     let identity: Option<Identity> = visitor.as_ref().map(|v| v.identity());
     context.story.user = identity.as_ref().map(|i| Arc::clone(&i.person));
     let disguise = match request::disguise(session.req_header()) {
@@ -142,7 +142,7 @@ fn decide(session: &Session, context: &mut Context, asked: &Arc<Asked>, path: &P
                 visitor: visitor.filter(|_| named),
                 front: Arc::clone(context.shared_front()),
                 asked: Arc::clone(asked),
-                target: path.as_sent().as_bytes().to_vec(),
+                target: Arc::clone(&context.story.target),
                 disguise,
                 at: context.at,
             });
@@ -153,7 +153,7 @@ fn decide(session: &Session, context: &mut Context, asked: &Arc<Asked>, path: &P
         }
         Verdict::Challenge { route, reason } => {
             context.story.route = Some(Arc::clone(&route.name));
-            Course::Challenge { reason, route, token }
+            Course::Challenge { reason, route, token: token.map(str::to_owned) }
         }
         Verdict::Forbid { route, reason } => {
             context.story.route = Some(Arc::clone(&route.name));
@@ -187,18 +187,19 @@ fn forward(session: &Session, asked: &Asked) -> Course {
 /// # Errors
 /// None that is known; pingora's header type may refuse a value.
 pub fn tame(response: &mut ResponseHeader, context: &Context) -> Result<()> {
-    response.remove_header("service-worker-allowed");
-    let isolates = |value: &http::HeaderValue| {
+    response.remove_header(&WORKER_SCOPE);
+    let isolates = |value: &HeaderValue| {
         let word = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
         word.to_ascii_lowercase().starts_with(b"same-origin") && !word.eq_ignore_ascii_case(b"same-origin-allow-popups")
     };
-    if response.headers.get_all(OPENER_POLICY).iter().any(isolates) {
-        response.insert_header(OPENER_POLICY, "same-origin-allow-popups")?;
+    if response.headers.get_all(&OPENER_POLICY).iter().any(isolates) {
+        response.insert_header(OPENER_POLICY, HeaderValue::from_static("same-origin-allow-popups"))?;
     }
     drop_own_set_cookies(response, context)
 }
 
-const OPENER_POLICY: &str = "cross-origin-opener-policy";
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const WORKER_SCOPE: HeaderName = HeaderName::from_static("service-worker-allowed");
 
 fn drop_own_set_cookies(response: &mut ResponseHeader, context: &Context) -> Result<()> {
     let own = &context.snapshot.cookies;

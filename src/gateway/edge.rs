@@ -1,11 +1,13 @@
 //! What pingora's proxy lacks at its edge: a deadline and a bound for the whole request header, and the end of requests whose session
 //! ended. Dropping pingora's future closes the connection, or resets the HTTP/2 stream.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use http::HeaderValue;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
@@ -34,6 +36,8 @@ tokio::task_local! {
 #[derive(Debug)]
 pub struct Line {
     opened: Instant,
+    /// Who is connected, and how that is written in a header.
+    peer: (IpAddr, HeaderValue),
     header_timeout: Duration,
     /// Milliseconds after `opened`; zero: serving.
     deadline: AtomicU64,
@@ -44,9 +48,13 @@ pub struct Line {
 }
 
 impl Line {
-    pub fn new(header_timeout: Duration) -> Arc<Self> {
+    pub fn new(peer: IpAddr, header_timeout: Duration) -> Arc<Self> {
+        let peer = peer.to_canonical();
+        // The text of an address is always a header's value.
+        let written = HeaderValue::try_from(peer.to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
         let line = Self {
             opened: Instant::now(),
+            peer: (peer, written),
             header_timeout,
             deadline: AtomicU64::new(0),
             awaited: AtomicUsize::new(0),
@@ -117,6 +125,11 @@ pub fn header_is_read() {
     let _ = LINE.try_with(|line| line.serves());
 }
 
+/// The address of the line's client as a header's value, where it is this one.
+pub fn peer_as_header(peer: IpAddr) -> Option<HeaderValue> {
+    LINE.try_with(|line| Some(&line.peer).filter(|(own, _)| *own == peer).map(|(_, written)| written.clone())).ok().flatten()
+}
+
 /// The request was admitted on this: it is to be cut when that no longer holds.
 pub fn depends_on(tenure: Arc<Tenure>) {
     let _ = SLOT.try_with(|slot| slot.fill(tenure));
@@ -181,7 +194,7 @@ mod tests {
 
     #[test]
     fn bytes_count_while_a_header_is_awaited_and_only_then() {
-        let line = Line::new(Duration::from_secs(10));
+        let line = Line::new([127, 0, 0, 1].into(), Duration::from_secs(10));
         line.has_read(MAX_AWAITED);
         assert!(line.may_read());
         line.has_read(1);
@@ -195,7 +208,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_later_header_has_its_time_from_its_first_byte() {
-        let line = Line::new(Duration::from_millis(20));
+        let line = Line::new([127, 0, 0, 1].into(), Duration::from_millis(20));
         line.serves();
         line.awaits_header();
         line.has_read(1);

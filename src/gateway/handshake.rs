@@ -1,7 +1,8 @@
 //! The opening handshake of a WebSocket (RFC 6455 section 4). Guarantees that a request which only half asks for one opens nothing, and
 //! that nothing is tunnelled to an upstream that has not agreed to this very one.
 
-use http::{HeaderMap, Method, Version, header};
+use http::header::{self, AsHeaderName};
+use http::{HeaderMap, Method, Version};
 use pingora::http::RequestHeader;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -30,13 +31,16 @@ pub fn is_agreed(asked: &HeaderMap, answered: &HeaderMap) -> bool {
 }
 
 fn upgrades(headers: &HeaderMap) -> bool {
+    if !headers.contains_key(header::UPGRADE) {
+        return false;
+    }
     let named = headers.get_all(header::CONNECTION).iter().flat_map(|line| line.as_bytes().split(|b| *b == b','));
-    one(headers, "upgrade").is_some_and(|word| word.eq_ignore_ascii_case(b"websocket"))
+    one(headers, header::UPGRADE).is_some_and(|word| word.eq_ignore_ascii_case(b"websocket"))
         && named.into_iter().any(|word| word.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// The value of a header that comes once.
-fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+fn one(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&[u8]> {
     let mut lines = headers.get_all(name).iter();
     lines.next().filter(|_| lines.next().is_none()).map(|line| line.as_bytes().trim_ascii())
 }

@@ -8,11 +8,14 @@
 //! dropped unless it comes with POST, the one method on which frameworks are meant to heed it; then the request was judged
 //! under both methods.
 
+use std::borrow::Cow;
+
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName};
 use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
 use super::cookies::OwnCookies;
+use super::edge;
 use super::request::{self, Asked};
 use crate::policy::{HostHeader, Person, Route, Upstream};
 
@@ -40,7 +43,7 @@ const OWNED: [&str; 20] = [
 ];
 
 /// What the names of both lists begin with.
-const INITIALS: [char; 4] = ['f', 'p', 'r', 'x'];
+const INITIALS: [u8; 4] = [b'f', b'p', b'r', b'x'];
 
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
@@ -71,9 +74,12 @@ pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Uns
     drop_own_cookies(header, out.cookies, out.version == Version::HTTP_2);
     collapse_lengths(header);
     let peer = out.asked.peer.to_canonical();
-    let forwarded = chain.map_or_else(|| peer.to_string(), |chain| format!("{chain}, {peer}"));
-    set(header, "X-Forwarded-For", forwarded.as_bytes())?;
-    set(header, "X-Forwarded-Proto", if out.asked.secure { b"https" } else { b"http" })?;
+    match (chain, edge::peer_as_header(peer)) {
+        (None, Some(value)) => insert(header, "X-Forwarded-For", value)?,
+        (None, None) => set(header, "X-Forwarded-For", peer.to_string().as_bytes())?,
+        (Some(chain), _) => set(header, "X-Forwarded-For", format!("{chain}, {peer}").as_bytes())?,
+    }
+    insert(header, "X-Forwarded-Proto", HeaderValue::from_static(if out.asked.secure { "https" } else { "http" }))?;
     set(header, "X-Forwarded-Host", out.asked.authority.as_bytes())?;
     set(header, "X-Request-Id", out.request_id.as_bytes())?;
     set_host(header, out)?;
@@ -85,7 +91,7 @@ pub fn clean(header: &mut RequestHeader) {
     let post = header.method == Method::POST;
     let ours = |name: &HeaderName| {
         // Most names begin with another letter than any of ours.
-        if !name.as_str().starts_with(INITIALS) {
+        if !name.as_str().as_bytes().first().is_some_and(|initial| INITIALS.contains(initial)) {
             return false;
         }
         let is = |list: &[&str]| list.iter().any(|owned| same(name.as_str(), owned));
@@ -120,9 +126,26 @@ fn collapse_lengths(header: &mut RequestHeader) {
 /// Cookie lines without our cookies. HTTP/2 may have split one line into many, which HTTP/1 wants back as one (RFC 9113
 /// section 8.2.3).
 fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies, crumbs: bool) {
+    let mut lines = header.headers.get_all(COOKIE).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => {}
+        (Some(line), None) => {
+            let Some(changed) = own.without_own(line) else { return };
+            // Bytes of a header's value are a header's value.
+            let kept = Some(changed).filter(|kept| !kept.is_empty()).and_then(|kept| HeaderValue::try_from(kept).ok());
+            let _ = match kept {
+                Some(value) => header.insert_header("Cookie", value).is_ok(),
+                None => header.remove_header(&COOKIE).is_some(),
+            };
+        }
+        (Some(_), Some(_)) => drop_own_from_many(header, own, crumbs),
+    }
+}
+
+fn drop_own_from_many(header: &mut RequestHeader, own: &OwnCookies, crumbs: bool) {
     let lines: Vec<(HeaderValue, Option<Vec<u8>>)> =
         header.headers.get_all(COOKIE).iter().map(|line| (line.clone(), own.without_own(line))).collect();
-    let join = lines.len() > 1 && crumbs;
+    let join = crumbs;
     if !join && lines.iter().all(|(_, changed)| changed.is_none()) {
         return;
     }
@@ -146,9 +169,9 @@ fn set_host(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsend
         header.set_uri(target);
     }
     let host = match &out.route.proxy.host {
-        HostHeader::Preserve => out.asked.authority.clone(),
-        HostHeader::Name(name) => name.clone(),
-        HostHeader::Upstream => authority(out.upstream),
+        HostHeader::Preserve => Cow::Borrowed(out.asked.authority.as_str()),
+        HostHeader::Name(name) => Cow::Borrowed(name.as_str()),
+        HostHeader::Upstream => Cow::Owned(authority(out.upstream)),
     };
     if header.version == Version::HTTP_2 || header.headers.get(HOST).is_none_or(|h| h.as_bytes() != host.as_bytes()) {
         set(header, "Host", host.as_bytes())?;
@@ -169,14 +192,21 @@ fn identify(header: &mut RequestHeader, person: &Person) -> Result<(), Unsendabl
     set(header, "Remote-User", person.name.as_bytes())?;
     set(header, "Remote-Name", person.display_name.as_bytes())?;
     set(header, "Remote-Email", person.email.as_bytes())?;
-    set(header, "Remote-Groups", person.groups.join(",").as_bytes())
+    match person.groups.as_slice() {
+        [one] => set(header, "Remote-Groups", one.as_bytes()),
+        many => set(header, "Remote-Groups", many.join(",").as_bytes()),
+    }
 }
 
 fn set(header: &mut RequestHeader, name: &'static str, value: &[u8]) -> Result<(), Unsendable> {
-    if value.iter().any(u8::is_ascii_control) {
+    // The one control character that a header's value may hold otherwise.
+    if value.contains(&b'\t') {
         return Err(Unsendable(name));
     }
-    let value = HeaderValue::from_bytes(value).map_err(|_| Unsendable(name))?;
+    insert(header, name, HeaderValue::from_bytes(value).map_err(|_| Unsendable(name))?)
+}
+
+fn insert(header: &mut RequestHeader, name: &'static str, value: HeaderValue) -> Result<(), Unsendable> {
     header.insert_header(name, value).map_err(|_| Unsendable(name))
 }
 

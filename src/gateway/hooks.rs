@@ -65,13 +65,22 @@ impl Gate {
     }
 }
 
+/// The prefix and the number in hexadecimal digits.
+fn request_id(prefix: &str, number: u64) -> String {
+    let digits = (16 - number.leading_zeros() / 4).max(1);
+    let mut id = String::with_capacity(prefix.len() + 16);
+    id.push_str(prefix);
+    id.extend((0..digits).rev().filter_map(|at| char::from_digit(((number >> (at * 4)) & 15) as u32, 16)));
+    id
+}
+
 #[async_trait]
 impl ProxyHttp for Gate {
     type CTX = Context;
 
     fn new_ctx(&self) -> Context {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        Context::new(Arc::clone(&self.front), format!("{}{number:x}", self.prefix))
+        Context::new(Arc::clone(&self.front), request_id(&self.prefix, number))
     }
 
     /// None of pingora's: nothing here compresses or buffers.
@@ -100,6 +109,9 @@ impl ProxyHttp for Gate {
             return Err(Error::new(ErrorType::HTTPStatus(503)));
         };
         context.tried.push(at);
+        if let Some(address) = endpoint.fixed {
+            return Ok(Box::new(pool.peer(endpoint, address)));
+        }
         match tokio::time::timeout(pool.connect_timeout(), endpoint.address()).await {
             Ok(Ok(address)) => Ok(Box::new(pool.peer(endpoint, address))),
             Ok(Err(_)) | Err(_) => {

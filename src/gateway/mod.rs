@@ -48,6 +48,7 @@ mod tls_tests;
 
 pub use cookies::OwnCookies;
 pub use front::{AccessRecord, ErrorPage, Front, Keeping, Lookup, Outcome, PortalAnswer, PortalContext, Snapshot, Visitor};
+pub use headers::clean;
 pub use listen::CannotListen;
 pub use serve::{CannotStart, Listener, Running, Settings, start, start_with};
 pub use tls::{BadCertificate, Certificates};

@@ -29,7 +29,7 @@ use crate::service::kept::Form;
 /// Where the client is gone, or the upstream in the middle of its answer.
 pub async fn send(session: &mut Session, context: &mut Context, token: Option<&str>, form: Form) -> Result<()> {
     context.navigation = true;
-    context.story.path = form.target.split('?').next().unwrap_or_default().to_owned();
+    context.story.target = form.target.as_bytes().into();
     let same_place = context.asked.as_ref().is_some_and(|asked| {
         asked.method == Method::POST && asked.authority.eq_ignore_ascii_case(&form.authority) && asked.secure == form.secure
     });

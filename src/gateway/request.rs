@@ -52,11 +52,11 @@ pub struct Origin<'a> {
     pub trusted_proxies: &'a [IpNet],
 }
 
-/// Reads a request. `raw` is the header as it came over HTTP/1, where pingora has already taken things away.
+/// Reads a request. `raw` gives the header as it came over HTTP/1, where pingora has already taken things away.
 ///
 /// # Errors
 /// With the status to answer: 400, 405, 414 or 431.
-pub fn read(header: &RequestHeader, raw: &[u8], origin: Origin<'_>) -> Result<Asked, Refusal> {
+pub fn read<R: AsRef<[u8]>>(header: &RequestHeader, raw: impl FnOnce() -> R, origin: Origin<'_>) -> Result<Asked, Refusal> {
     bounded(header)?;
     if matches!(header.method.as_str(), "CONNECT" | "TRACE" | "TRACK") {
         return Err(Refusal { status: StatusCode::METHOD_NOT_ALLOWED, reason: "method" });
@@ -65,7 +65,7 @@ pub fn read(header: &RequestHeader, raw: &[u8], origin: Origin<'_>) -> Result<As
     if header.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
         return Err(bad("method"));
     }
-    if (header.headers.contains_key(header::TRANSFER_ENCODING) && names_content_length(raw)) || !is_one_length(header) {
+    if (header.headers.contains_key(header::TRANSFER_ENCODING) && names_content_length(raw().as_ref())) || !is_one_length(header) {
         return Err(bad("framing"));
     }
     let target = header.raw_path();
@@ -74,7 +74,7 @@ pub fn read(header: &RequestHeader, raw: &[u8], origin: Origin<'_>) -> Result<As
     }
     let sent = authority(header)?;
     let host = Host::parse(sent.as_bytes()).map_err(|_| bad("host"))?;
-    let authority = comparable(&host, &sent);
+    let authority = comparable(&host, sent);
     let trusted = ClientAddr::new(origin.peer).is_in(origin.trusted_proxies);
     let chain = trusted.then(|| forwarded_for(&header.headers)).flatten();
     let client = ClientAddr::resolve(origin.peer, chain.as_deref(), origin.trusted_proxies);
@@ -113,7 +113,7 @@ pub fn disguise(header: &RequestHeader) -> Result<Option<Method>, Refusal> {
 }
 
 /// The one Host of a request; over HTTP/2 the `:authority`, which a Host beside it must repeat (RFC 9113 section 8.3.1).
-fn authority(header: &RequestHeader) -> Result<String, Refusal> {
+fn authority(header: &RequestHeader) -> Result<&str, Refusal> {
     let mut hosts = header.headers.get_all(header::HOST).iter();
     let named = match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Err(bad("host")),
@@ -122,7 +122,7 @@ fn authority(header: &RequestHeader) -> Result<String, Refusal> {
     let pseudo = header.uri.authority().filter(|_| header.version == Version::HTTP_2).map(http::uri::Authority::as_str);
     match (pseudo, named) {
         (Some(a), Some(b)) if !a.eq_ignore_ascii_case(b) => Err(bad("host")),
-        (Some(a), _) | (None, Some(a)) => Ok(a.to_owned()),
+        (Some(a), _) | (None, Some(a)) => Ok(a),
         (None, None) => Err(bad("host")),
     }
 }
@@ -130,6 +130,9 @@ fn authority(header: &RequestHeader) -> Result<String, Refusal> {
 /// The authority with the host in the form in which routes compare it, so that an upstream does not read another into it: lower
 /// case, no trailing dot, the port as it was sent.
 fn comparable(host: &Host, sent: &str) -> String {
+    if sent.strip_prefix(host.as_str()).is_some_and(|port| port.is_empty() || port.starts_with(':')) {
+        return sent.to_owned();
+    }
     let port = sent.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
     port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
 }
@@ -180,7 +183,7 @@ mod tests {
 
     fn read_from(peer: &str, header: &RequestHeader, raw: &[u8]) -> Result<Asked, Refusal> {
         let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
-        read(header, raw, Origin { peer: peer.parse().unwrap(), tls: false, trusted_proxies: &trusted })
+        read(header, || raw, Origin { peer: peer.parse().unwrap(), tls: false, trusted_proxies: &trusted })
     }
 
     fn status(method: &str, target: &str, headers: &[(&str, &str)]) -> u16 {

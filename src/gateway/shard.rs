@@ -95,7 +95,7 @@ impl Shard {
         let Some(seat) = self.crowd.enter(peer.ip(), exempt) else { return };
         let _ = stream.set_nodelay(true);
         let _ = set_tcp_keepalive(&stream, &PROBES);
-        let line = Line::new(self.header_timeout);
+        let line = Line::new(peer.ip(), self.header_timeout);
         let socket = Socket::new(stream, peer, Arc::clone(&line), seat);
         connections.spawn(Arc::clone(self).serve(socket, line, acceptor));
     }

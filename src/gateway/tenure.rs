@@ -21,7 +21,7 @@ pub struct Tenure {
     pub visitor: Option<Arc<dyn Visitor>>,
     pub front: Arc<Arc<dyn Front>>,
     pub asked: Arc<Asked>,
-    pub target: Vec<u8>,
+    pub target: Arc<[u8]>,
     /// The method that it may be taken for, where that is another.
     pub disguise: Option<Method>,
     pub at: Time,

@@ -55,6 +55,8 @@ pub struct Trust {
 pub struct Endpoint {
     pub upstream: Upstream,
     pub label: String,
+    /// Where it has no name that could be looked up.
+    pub fixed: Option<SocketAddr>,
     /// As [`millis`] counts; zero: never failed.
     resting_until: AtomicU64,
     name: Arc<Name>,
@@ -122,7 +124,8 @@ impl Pool {
 
     /// The peer that pingora connects to.
     pub fn peer(&self, endpoint: &Endpoint, address: SocketAddr) -> HttpPeer {
-        let mut peer = HttpPeer::new(address, endpoint.upstream.tls, endpoint.upstream.host.clone());
+        let name = if endpoint.upstream.tls { endpoint.upstream.host.clone() } else { String::new() };
+        let mut peer = HttpPeer::new(address, endpoint.upstream.tls, name);
         let options = &mut peer.options;
         options.connection_timeout = Some(self.options.connect_timeout);
         options.total_connection_timeout = Some(self.options.connect_timeout);
@@ -160,7 +163,8 @@ impl Endpoint {
         let label = super::headers::authority(&upstream);
         let (addresses, refreshing) = (Mutex::new(None), AtomicBool::new(false));
         let name = Arc::new(Name { host: upstream.host.clone(), port: upstream.port, addresses, refreshing });
-        Self { upstream, label, resting_until: AtomicU64::new(0), name, turn: AtomicUsize::new(0) }
+        let fixed = upstream.host.parse().ok().map(|ip| SocketAddr::new(ip, upstream.port));
+        Self { upstream, label, fixed, resting_until: AtomicU64::new(0), name, turn: AtomicUsize::new(0) }
     }
 
     fn is_up(&self) -> bool {
@@ -178,8 +182,8 @@ impl Endpoint {
     /// # Errors
     /// Where the name is not known and never was.
     pub async fn address(&self) -> std::io::Result<SocketAddr> {
-        if let Ok(ip) = self.upstream.host.parse() {
-            return Ok(SocketAddr::new(ip, self.upstream.port));
+        if let Some(address) = self.fixed {
+            return Ok(address);
         }
         let Some((at, addresses)) = self.name.known() else {
             return self.choose(&self.name.look_up().await?);

@@ -1,5 +1,5 @@
-//! The policy compiled for look-ups whose cost does not grow with the number of routes or rules: a hash by host, then by prefix,
-//! tried at the lengths that occur, longest first (contract, "Which route").
+//! The policy compiled for look-ups whose cost does not grow with the number of routes or rules: a hash by host, then by prefix, the
+//! longest first (contract, "Which route"), then the first rule there that takes the method and the client.
 //!
 //! Prefixes are compiled as written, in lower case, and folded, for the readings that are to be compared so. They are read as text; one that is
 //! written percent-encoded is decoded first, so that it means what its author sees in the browser.
@@ -13,6 +13,8 @@ use foldhash::fast::FixedState;
 use crate::base::{ClientAddr, Host};
 use crate::path::{Path, Reading, fold, lower};
 
+use super::candidates::Candidates;
+use super::prefixes::Prefixes;
 use super::types::{HostPattern, Requirement, Route, Rule};
 
 /// A request, as far as a decision needs to know it.
@@ -81,13 +83,13 @@ impl Policy {
 
     /// Whether a route names this host; a route without hosts names every host.
     pub fn knows_host(&self, host: &Host) -> bool {
-        self.written.classes(host.as_str()).any(|table| !table.entries.is_empty())
+        self.written.classes(host.as_str()).any(|table| !table.is_empty())
     }
 
     /// Whether a route names this host in so many words, itself or by a wildcard; a route without hosts names none here. What a
     /// return address may lead to.
     pub fn names_host(&self, host: &Host) -> bool {
-        self.written.classes(host.as_str()).any(|table| !table.entries.is_empty() && !std::ptr::eq(table, &self.written.any))
+        self.written.classes(host.as_str()).any(|table| !table.is_empty() && !std::ptr::eq(table, &self.written.any))
     }
 
     /// Whether a request is for the gateway's own pages. Compares what was sent; nothing that only looks like the prefix is served.
@@ -142,20 +144,23 @@ impl Policy {
     }
 }
 
+/// The routes at each prefix: one, or several that only folding makes the same.
+type Paths = Prefixes<Vec<usize>>;
+
 /// Route and rule prefixes under one way of writing them.
 #[derive(Debug)]
 struct Tables {
-    exact: HashMap<Box<str>, Prefixes, FixedState>,
-    below: HashMap<Box<str>, Prefixes, FixedState>,
-    any: Prefixes,
+    exact: HashMap<Box<str>, Paths, FixedState>,
+    below: HashMap<Box<str>, Paths, FixedState>,
+    any: Paths,
     /// For each route, its rules.
-    rules: Vec<Prefixes>,
+    rules: Vec<Prefixes<Candidates>>,
 }
 
 impl Tables {
     fn new(routes: &[Arc<Route>], form: fn(&str) -> String) -> Self {
         let rules = routes.iter().map(|route| rule_prefixes(&route.rules, form)).collect();
-        let mut tables = Self { exact: HashMap::default(), below: HashMap::default(), any: Prefixes::default(), rules };
+        let mut tables = Self { exact: HashMap::default(), below: HashMap::default(), any: Paths::default(), rules };
         for (id, route) in routes.iter().enumerate() {
             let path = form(&route.path);
             for host in &route.hosts {
@@ -163,19 +168,24 @@ impl Tables {
                     HostPattern::Exact(name) => tables.exact.entry(name.as_str().into()),
                     HostPattern::Below(name) => tables.below.entry(name.as_str().into()),
                 };
-                table.or_default().insert(path.clone(), id);
+                let here = table.or_default().at(path.clone());
+                if here.last() != Some(&id) {
+                    here.push(id);
+                }
             }
             if route.hosts.is_empty() {
-                tables.any.insert(path, id);
+                tables.any.at(path).push(id);
             }
         }
         tables
     }
 
     /// The host classes that a host belongs to, the most specific first.
-    fn classes<'t, 'h>(&'t self, host: &'h str) -> impl Iterator<Item = &'t Prefixes> + use<'t, 'h> {
-        let parents = host.match_indices('.').filter_map(|(dot, _)| host.get(dot + 1..));
-        self.exact.get(host).into_iter().chain(parents.filter_map(|name| self.below.get(name))).chain(std::iter::once(&self.any))
+    fn classes<'t, 'h>(&'t self, host: &'h str) -> impl Iterator<Item = &'t Paths> + use<'t, 'h> {
+        let wildcards = if self.below.is_empty() { "" } else { host };
+        let parents = wildcards.match_indices('.').filter_map(|(dot, _)| wildcards.get(dot + 1..));
+        let below = parents.filter_map(|name| probe(&self.below, name));
+        probe(&self.exact, host).into_iter().chain(below).chain(std::iter::once(&self.any))
     }
 
     fn routes(&self, host: &str, path: &str) -> &[usize] {
@@ -189,54 +199,27 @@ impl Tables {
 
     /// The first rule that matches, in the order in which they are written.
     fn rule(&self, id: usize, route: &Route, ask: &Ask<'_>, path: &str) -> Option<usize> {
-        let applies =
-            |at: &&usize| route.rules.get(**at).is_some_and(|rule| takes_method(rule, ask.method) && takes_client(rule, ask.client));
-        self.rules.get(id)?.above(path).filter_map(|rules| rules.iter().find(applies)).min().copied()
+        self.rules.get(id)?.above(path).filter_map(|here| here.first(&route.rules, ask.method, ask.client)).min()
     }
 }
 
-fn rule_prefixes(rules: &[Rule], form: fn(&str) -> String) -> Prefixes {
-    let mut prefixes = Prefixes::default();
+fn probe<'t>(hosts: &'t HashMap<Box<str>, Paths, FixedState>, name: &str) -> Option<&'t Paths> {
+    #[cfg(test)]
+    super::effort::count();
+    hosts.get(name)
+}
+
+fn rule_prefixes(rules: &[Rule], form: fn(&str) -> String) -> Prefixes<Candidates> {
+    let mut prefixes = Prefixes::<Candidates>::default();
     for (at, rule) in rules.iter().enumerate() {
         if rule.paths.is_empty() {
-            prefixes.insert(String::new(), at);
+            prefixes.at(String::new()).add(at, rules);
         }
         for path in &rule.paths {
-            prefixes.insert(form(path), at);
+            prefixes.at(form(path)).add(at, rules);
         }
     }
     prefixes
-}
-
-/// A map from path prefixes, on segment boundaries, to what stands there, in order.
-#[derive(Debug, Default)]
-struct Prefixes {
-    entries: HashMap<Box<str>, Vec<usize>, FixedState>,
-    /// The lengths of the prefixes, longest first.
-    lengths: Vec<usize>,
-}
-
-impl Prefixes {
-    fn insert(&mut self, prefix: String, value: usize) {
-        if let Err(at) = self.lengths.binary_search_by(|length| prefix.len().cmp(length)) {
-            self.lengths.insert(at, prefix.len());
-        }
-        let values = self.entries.entry(prefix.into()).or_default();
-        if values.last() != Some(&value) {
-            values.push(value);
-        }
-    }
-
-    /// What stands at the prefixes of a path, the longest first.
-    fn above<'t, 'h>(&'t self, path: &'h str) -> impl Iterator<Item = &'t Vec<usize>> + use<'t, 'h> {
-        self.lengths.iter().filter_map(move |length| {
-            let (head, tail) = path.split_at_checked(*length)?;
-            if !tail.is_empty() && !tail.starts_with('/') {
-                return None;
-            }
-            self.entries.get(head)
-        })
-    }
 }
 
 /// A prefix as it is compared: decoded, without trailing slashes.

@@ -73,7 +73,7 @@ fn account_view(visit: &Visit, session: &LiveSession, account: Account, note: Op
         let record = other.record();
         SessionRow {
             id: record.id.to_string(),
-            browser: record.browser,
+            browser: record.browser.to_string(),
             address: record.address.to_string(),
             started: record.created,
             last_seen: record.last_seen,

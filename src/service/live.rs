@@ -4,7 +4,11 @@
 //! changed password ends sessions at once; who watches a connection is woken over [`Live::revocations`].
 
 mod others;
+mod table;
 
+pub use table::PARTS;
+
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -12,6 +16,7 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use tokio::sync::{mpsc, watch};
 
+use self::table::Table;
 use super::former::Former;
 use crate::account::Account;
 use crate::base::{SessionId, Time, UserId};
@@ -42,9 +47,16 @@ pub struct Standing {
     sessions: Mutex<Vec<SessionId>>,
     /// The account's revision that `person` and `epoch` are of.
     revision: Mutex<u64>,
+    /// The registry's own.
+    stale: Arc<AtomicBool>,
 }
 
 impl Standing {
+    /// The account's epoch, as far as it is known here.
+    pub fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
     /// Takes a state of the account in, unless a later one is here already. Says whether what is open may no longer be admitted.
     fn update(&self, account: &Account, mfa: &config::Mfa) -> bool {
         let mut revision = locked(&self.revision);
@@ -66,8 +78,6 @@ pub struct LiveSession {
     /// `last_seen` as the store has it.
     written: AtomicI64,
     ended: AtomicBool,
-    /// The registry's own.
-    stale: Arc<AtomicBool>,
     /// The session that replaced this one at a step up: what this one opened goes on in its name.
     successor: OnceLock<Arc<LiveSession>>,
     standing: Arc<Standing>,
@@ -80,7 +90,7 @@ impl LiveSession {
 
     /// Over, or not to be relied on for now ([`super::shared`]).
     pub fn is_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire) || self.stale.load(Ordering::Acquire)
+        self.ended.load(Ordering::Acquire) || self.standing.stale.load(Ordering::Acquire)
     }
 
     /// The last of those that replaced it; itself where none did.
@@ -139,7 +149,9 @@ const PRECISION_MILLIS: i64 = 1000;
 
 /// The sessions.
 pub struct Live {
-    sessions: DashMap<SessionId, Arc<LiveSession>>,
+    sessions: Table,
+    /// Names of browsers, shared by the sessions.
+    browsers: Mutex<HashSet<Arc<str>>>,
     former: Mutex<Former>,
     users: DashMap<UserId, Arc<Standing>>,
     keys: ArcSwap<KeyRing>,
@@ -156,7 +168,8 @@ impl Live {
     pub fn new(keys: Arc<KeyRing>, session: config::Session, mfa: config::Mfa) -> (Self, mpsc::UnboundedReceiver<SessionId>) {
         let (ended, to_delete) = mpsc::unbounded_channel();
         let live = Self {
-            sessions: DashMap::new(),
+            sessions: Table::default(),
+            browsers: Mutex::default(),
             former: Mutex::default(),
             users: DashMap::new(),
             keys: ArcSwap::new(keys),
@@ -188,7 +201,7 @@ impl Live {
     /// Whose session a well-signed token names or named. `None` for any other token, and where the session ended too long ago.
     pub fn owner(&self, token: &str) -> Option<UserId> {
         let id = self.signed(token)?;
-        let live = self.sessions.get(&id).map(|entry| entry.value().user());
+        let live = self.sessions.get(id).map(|session| session.user());
         live.or_else(|| locked(&self.former).owner(id))
     }
 
@@ -196,7 +209,7 @@ impl Live {
         if self.is_stale() {
             return None;
         }
-        let session = self.sessions.get(&id).map(|entry| entry.value().clone())?;
+        let session = self.sessions.get(id)?;
         let settings = self.settings.load();
         if let Some(reason) = over(session.record.created, session.last_seen(), &settings.0, now) {
             self.end(id, reason);
@@ -222,46 +235,80 @@ impl Live {
     /// Takes a session in; one that is there already is only told when it was last used. The caller reads the account once more
     /// afterwards, so that no change of it is missed.
     pub fn insert(&self, record: SessionRecord, account: &Account) -> Arc<LiveSession> {
+        self.insert_under(record, self.standing(account))
+    }
+
+    /// A user's standing: the one that their sessions share, or where they have none one for [`Live::insert_under`].
+    pub fn standing(&self, account: &Account) -> Arc<Standing> {
+        if let Some(known) = self.users.get(&account.id) {
+            return known.value().clone();
+        }
         let settings = self.settings.load();
-        let entry = self.users.entry(account.id).or_insert_with(|| {
-            Arc::new(Standing {
-                person: ArcSwap::from_pointee(person(account, &settings.1)),
-                epoch: AtomicU32::new(account.epoch),
-                sessions: Mutex::new(Vec::new()),
-                revision: Mutex::new(account.revision),
-            })
-        });
+        Arc::new(Standing {
+            person: ArcSwap::from_pointee(person(account, &settings.1)),
+            epoch: AtomicU32::new(account.epoch),
+            sessions: Mutex::new(Vec::new()),
+            revision: Mutex::new(account.revision),
+            stale: self.stale.clone(),
+        })
+    }
+
+    /// As [`Live::insert`], for many sessions of one user.
+    pub fn insert_under(&self, mut record: SessionRecord, standing: Arc<Standing>) -> Arc<LiveSession> {
+        let entry = self.users.entry(record.user).or_insert(standing);
         let standing = entry.value().clone();
         if let Some(known) = self.get(record.id) {
             known.seen(record.last_seen);
             return known;
         }
         locked(&standing.sessions).push(record.id);
+        record.browser = self.browser(record.browser);
         let seen = record.last_seen.millis();
         let session = Arc::new(LiveSession {
             last_seen: AtomicI64::new(seen),
             written: AtomicI64::new(seen),
             ended: AtomicBool::new(standing.epoch.load(Ordering::Acquire) != record.epoch),
-            stale: self.stale.clone(),
             successor: OnceLock::new(),
             standing,
             record,
         });
-        self.sessions.insert(session.id(), session.clone());
+        self.sessions.insert(session.clone());
         drop(entry);
         session
     }
 
+    /// The same name, shared.
+    fn browser(&self, name: Arc<str>) -> Arc<str> {
+        let mut browsers = locked(&self.browsers);
+        if let Some(known) = browsers.get(&name) {
+            return known.clone();
+        }
+        // There are some seventy. Should there be many more, those that nobody has any more go.
+        if browsers.len() >= 1024 {
+            browsers.retain(|known| Arc::strong_count(known) > 1);
+        }
+        browsers.insert(name.clone());
+        name
+    }
+
     /// Ends a session; `true` for the one caller that ended it.
     pub fn end(&self, id: SessionId, reason: EndReason) -> bool {
-        let Some((_, session)) = self.sessions.remove(&id) else { return false };
+        let ended = self.end_unheard(id, reason);
+        if ended {
+            self.recheck();
+        }
+        ended
+    }
+
+    /// Ends a session; who watches a connection is to be woken afterwards.
+    fn end_unheard(&self, id: SessionId, reason: EndReason) -> bool {
+        let Some(session) = self.sessions.remove(id) else { return false };
         session.ended.store(true, Ordering::Release);
         let user = session.user();
         locked(&self.former).add(id, user);
         locked(&session.standing.sessions).retain(|other| *other != id);
         self.users.remove_if(&user, |_, standing| locked(&standing.sessions).is_empty());
         let _ = self.ended.send(id);
-        self.recheck();
         tracing::debug!(reason = reason.name(), "session ended");
         true
     }
@@ -278,15 +325,17 @@ impl Live {
     pub fn of(&self, user: UserId) -> Vec<Arc<LiveSession>> {
         let Some(standing) = self.users.get(&user).map(|entry| entry.value().clone()) else { return Vec::new() };
         let ids = locked(&standing.sessions).clone();
-        ids.iter().filter_map(|id| self.sessions.get(id).map(|entry| entry.value().clone())).collect()
+        ids.iter().filter_map(|id| self.sessions.get(*id)).collect()
     }
 
     pub fn get(&self, id: SessionId) -> Option<Arc<LiveSession>> {
-        self.sessions.get(&id).map(|entry| entry.value().clone())
+        self.sessions.get(id)
     }
 
     pub fn all(&self) -> Vec<Arc<LiveSession>> {
-        self.sessions.iter().map(|entry| entry.value().clone()).collect()
+        let mut all = Vec::with_capacity(self.count());
+        self.sessions.each(|session| all.push(session.clone()));
+        all
     }
 
     pub fn count(&self) -> usize {
@@ -335,23 +384,26 @@ impl Live {
 
     /// Ends what is over, and returns the sessions whose last use the store does not know yet.
     pub fn sweep(&self, now: Time) -> Vec<SessionRecord> {
+        (0..PARTS).flat_map(|part| self.sweep_part(part, now)).collect()
+    }
+
+    /// The same for one of [`PARTS`] parts: some microseconds of work, and no lock that is held longer.
+    pub fn sweep_part(&self, part: usize, now: Time) -> Vec<SessionRecord> {
         let settings = self.settings.load_full();
         let (mut dead, mut used) = (Vec::new(), Vec::new());
-        for entry in &self.sessions {
-            let session = entry.value();
-            match over(session.record.created, session.last_seen(), &settings.0, now) {
-                Some(_) if self.is_stale() => {}
-                Some(reason) => dead.push((session.id(), reason)),
-                None => {
-                    let seen = session.last_seen.load(Ordering::Relaxed);
-                    if session.written.swap(seen, Ordering::Relaxed) != seen {
-                        used.push(session.record());
-                    }
+        self.sessions.each_of(part, |session| match over(session.record.created, session.last_seen(), &settings.0, now) {
+            Some(_) if self.is_stale() => {}
+            Some(reason) => dead.push((session.id(), reason)),
+            None => {
+                let seen = session.last_seen.load(Ordering::Relaxed);
+                if session.written.swap(seen, Ordering::Relaxed) != seen {
+                    used.push(session.record());
                 }
             }
-        }
-        for (id, reason) in dead {
-            self.end(id, reason);
+        });
+        let ended = dead.into_iter().filter(|(id, reason)| self.end_unheard(*id, *reason)).count();
+        if ended > 0 {
+            self.recheck();
         }
         used
     }
@@ -362,100 +414,4 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::session::keys::MasterKey;
-
-    fn registry() -> Live {
-        let keys = Arc::new(KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap());
-        let config = config::Config::default();
-        Live::new(keys, config.session, config.mfa).0
-    }
-
-    fn account(groups: &[&str], revision: u64) -> Account {
-        serde_json::from_value(serde_json::json!({
-            "id": UserId::from_bytes([1; 16]), "name": "alice", "email": "", "display_name": "Alice", "groups": groups, "created": 0, "revision": revision,
-        }))
-        .unwrap()
-    }
-
-    fn record(account: &Account) -> SessionRecord {
-        let now = Time::from_secs(1000);
-        SessionRecord {
-            id: SessionId::random().unwrap(),
-            user: account.id,
-            epoch: account.epoch,
-            created: now,
-            last_seen: now,
-            second: None,
-            trusted_browser: false,
-            full_auth: now,
-            address: [127, 0, 0, 1].into(),
-            browser: String::new(),
-        }
-    }
-
-    #[test]
-    fn a_removed_group_stays_removed_whatever_the_order_of_the_news() {
-        let live = registry();
-        let before = account(&["staff"], 1);
-        let session = live.insert(record(&before), &before);
-        live.account_changed(before.id, Some(&account(&[], 3)));
-        live.account_changed(before.id, Some(&account(&["staff"], 2)));
-        assert!(session.identity().person.groups.is_empty());
-    }
-
-    #[test]
-    fn another_epoch_a_disabled_or_a_deleted_account_ends_the_session_and_says_so() {
-        type Change = fn(&mut Account);
-        let changes: [Option<Change>; 3] = [Some(|a| a.epoch = 1), Some(|a| a.disabled = true), None];
-        for change in changes {
-            let live = registry();
-            let before = account(&[], 1);
-            let (session, watch) = (live.insert(record(&before), &before), live.revocations());
-            let token = live.token(session.id());
-            assert!(matches!(live.lookup(&token, Time::from_secs(1001)), Found::Live(_)));
-            let after = change.map(|change| {
-                let mut after = account(&[], 2);
-                change(&mut after);
-                after
-            });
-            live.account_changed(before.id, after.as_ref());
-            assert!(session.is_ended() && watch.has_changed().unwrap());
-            assert!(matches!(live.lookup(&token, Time::from_secs(1001)), Found::Ended));
-            assert_eq!((live.count(), live.users().len()), (0, 0));
-        }
-    }
-
-    #[test]
-    fn what_a_replaced_session_opened_lives_as_long_as_its_successor() {
-        let live = registry();
-        let owner = account(&[], 1);
-        let all: Vec<_> = (0..3).map(|_| live.insert(record(&owner), &owner)).collect();
-        let token = live.token(all[0].id());
-        assert!(live.replace(all[0].id(), &all[1]) && live.replace(all[1].id(), &all[2]));
-        assert!(matches!(live.lookup(&token, Time::from_secs(1001)), Found::Ended));
-        assert!(all[0].is_ended() && !all[0].latest().is_ended());
-        all[0].latest().touch(Time::from_secs(2000));
-        assert_eq!(all[2].last_seen(), Time::from_secs(2000));
-        live.end(all[2].id(), EndReason::Revoked);
-        assert!(all[0].latest().is_ended());
-    }
-
-    #[test]
-    fn both_limits_end_a_session_and_use_keeps_it_alive() {
-        let live = registry();
-        let (owner, mut now) = (account(&[], 1), Time::from_secs(1000));
-        let session = live.insert(record(&owner), &owner);
-        let token = live.token(session.id());
-        for _ in 0..12 {
-            now = now.plus(std::time::Duration::from_secs(3599));
-            assert!(matches!(live.lookup(&token, now), Found::Live(_)));
-        }
-        now = now.plus(std::time::Duration::from_secs(60));
-        assert!(matches!(live.lookup(&token, now), Found::Ended), "twelve hours are over");
-        let idle = live.insert(record(&owner), &owner);
-        assert!(matches!(live.lookup(&live.token(idle.id()), Time::from_secs(1000 + 3600)), Found::Ended));
-        assert!(matches!(live.lookup("nonsense", now), Found::Forged));
-    }
-}
+mod tests;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::Services;
-use super::live::{Found, Live, LiveSession};
+use super::live::{Found, Live, LiveSession, Standing};
 use crate::account::Account;
 use crate::base::{SessionId, UserId};
 use crate::session::{EndReason, SessionRecord, over};
@@ -39,29 +39,67 @@ fn stands(account: &Account, record: &SessionRecord) -> bool {
 /// # Errors
 /// The store's; then the memory may have been changed in part.
 pub async fn restore(store: &Store, live: &Live) -> Result<(), StoreError> {
-    // What is in memory now was in the store before: what the store shows from here on decides. Sessions before accounts, so that
-    // no account is older than a session of it.
-    let (known, users) = (live.ids(), live.users());
-    let records = store.all_sessions().await?;
-    let accounts: HashMap<UserId, Account> = store.all_accounts().await?.into_iter().map(|account| (account.id, account)).collect();
-    for user in users {
-        live.account_changed(user, accounts.get(&user));
-    }
-    let mut void = Vec::new();
-    let mut kept: HashSet<SessionId> = HashSet::with_capacity(records.len());
-    for record in records {
-        match accounts.get(&record.user).filter(|account| stands(account, &record)) {
-            Some(account) => {
-                kept.insert(record.id);
-                live.insert(record, account);
+    // What is in memory now was in the store before: what the store shows from here on decides.
+    let (mut gone, users) = (live.ids().into_iter().collect::<HashSet<_>>(), live.users().into_iter().collect::<HashSet<_>>());
+    let standings = standings(store, live, users).await?;
+    let (mut void, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.sessions(after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        for record in page {
+            let id = record.id;
+            match standings.get(&record.user).filter(|standing| standing.epoch() == record.epoch) {
+                Some(standing) => drop(live.insert_under(record, standing.clone())),
+                // The account may have changed since it was read, and the session be of what it is now.
+                None => match store.account(record.user).await?.filter(|account| stands(account, &record)) {
+                    Some(account) => {
+                        live.account_changed(account.id, Some(&account));
+                        live.insert(record, &account);
+                    }
+                    None => {
+                        void.push(id);
+                        continue;
+                    }
+                },
             }
-            None => void.push(record.id),
+            gone.remove(&id);
         }
+        tokio::task::yield_now().await;
     }
-    for id in known.into_iter().filter(|id| !kept.contains(id)) {
+    for id in gone {
         live.end(id, EndReason::Revoked);
     }
     store.delete_sessions(&void).await
+}
+
+/// How many sessions, or accounts, are read at a time.
+const PAGE: usize = 2000;
+
+/// What the sessions of each account share; accounts that may have none are left out. `users` have sessions in memory, which follow what is read.
+async fn standings(store: &Store, live: &Live, mut users: HashSet<UserId>) -> Result<HashMap<UserId, Arc<Standing>>, StoreError> {
+    let (mut standings, mut after) = (HashMap::new(), None);
+    if users.is_empty() && store.sessions(None, 1).await?.is_empty() {
+        return Ok(standings);
+    }
+    loop {
+        let page = store.accounts(after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        for account in &page {
+            if users.remove(&account.id) {
+                live.account_changed(account.id, Some(account));
+            }
+            if !account.disabled {
+                standings.insert(account.id, live.standing(account));
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    for user in users {
+        live.account_changed(user, None);
+    }
+    Ok(standings)
 }
 
 /// Follows the changes that other gateways make, until they or the services are gone.

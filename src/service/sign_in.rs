@@ -307,7 +307,7 @@ impl Services {
             trusted_browser: proof == Proof::TrustedBrowser,
             full_auth: before.map_or(now, |old| old.full_auth),
             address: client.address.ip(),
-            browser: client.browser.clone(),
+            browser: client.browser.as_str().into(),
         };
         if !self.store.put_session(&record, replaces.map(|old| old.id)).await? {
             return Err(Refused::Gone);

@@ -3,8 +3,10 @@
 pub mod cookie;
 pub mod keys;
 pub mod origin;
+mod packed;
 mod record;
 
 pub use cookie::{CookieKind, Cookies};
 pub use keys::{KeyRing, Purpose};
+pub use packed::Unreadable;
 pub use record::{EndReason, SessionRecord, over};

@@ -1,6 +1,7 @@
 //! The record of a finished sign-in and when it ends.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +10,8 @@ use crate::config;
 use crate::factor::Method;
 use crate::policy::Proof;
 
-/// What the store keeps of a session. Field names are short because there may be a million of them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What the store keeps of a session, packed ([`SessionRecord::pack`]); earlier versions kept it as JSON under these short names.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SessionRecord {
     #[serde(rename = "i")]
     pub id: SessionId,
@@ -35,9 +36,9 @@ pub struct SessionRecord {
     pub full_auth: Time,
     #[serde(rename = "a")]
     pub address: IpAddr,
-    /// What a person would call the browser.
+    /// What a person would call the browser. There are few of them, shared by the sessions in memory.
     #[serde(rename = "b")]
-    pub browser: String,
+    pub browser: Arc<str>,
 }
 
 /// Why a session is over.

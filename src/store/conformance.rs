@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::kv::Batch;
 use super::*;
 use crate::account::{Account, RecoveryCode};
 use crate::base::{FlowId, SessionId, Time};
@@ -71,7 +72,8 @@ macro_rules! backends {
 
         every_backend!($make; name_and_address_are_one_identity, a_taken_name_is_refused_and_changes_nothing, of_fifty_uses_of_a_code_one_wins,
             an_import_is_all_or_nothing, a_flow_is_finished_once, a_link_is_used_once, a_step_up_replaces_the_session_once,
-            a_touch_does_not_bring_back_a_session, the_audit_chain_holds_under_parallel_writes, scans_stay_within_their_prefix,
+            a_touch_does_not_bring_back_a_session, many_touches_are_noted_and_never_turn_back,
+            sessions_written_as_json_by_an_earlier_version_are_read, the_audit_chain_holds_under_parallel_writes, scans_stay_within_their_prefix,
             a_factor_belongs_to_one_account, a_user_has_few_flows_at_once);
     } )* };
 }
@@ -219,6 +221,31 @@ async fn a_touch_does_not_bring_back_a_session(store: Arc<Store>) {
     store.delete_sessions(&[record.id]).await.unwrap();
     store.touch_sessions(std::slice::from_ref(&record)).await.unwrap();
     assert!(store.all_sessions().await.unwrap().is_empty());
+}
+
+async fn many_touches_are_noted_and_never_turn_back(store: Arc<Store>) {
+    let mut records: Vec<_> = (0..300).map(|_| session(UserId::from_bytes([7; 16]))).collect();
+    for record in &records {
+        store.put_session(record, None).await.unwrap();
+    }
+    store.delete_sessions(&[records[3].id]).await.unwrap();
+    records.iter_mut().for_each(|record| record.last_seen = Time::from_secs(9));
+    store.touch_sessions(&records).await.unwrap();
+    let earlier: Vec<_> = records.iter().map(|record| SessionRecord { last_seen: Time::from_secs(5), ..record.clone() }).collect();
+    store.touch_sessions(&earlier).await.unwrap();
+    let all = store.all_sessions().await.unwrap();
+    assert_eq!(all.len(), records.len() - 1);
+    assert!(all.iter().all(|record| record.last_seen == Time::from_secs(9)));
+}
+
+async fn sessions_written_as_json_by_an_earlier_version_are_read(store: Arc<Store>) {
+    let record = session(UserId::random().unwrap());
+    let json = Batch::default().put(super::kv::key("session", record.id.as_bytes()), serde_json::to_vec(&record).unwrap());
+    assert!(store.kv().commit(json).await.unwrap());
+    assert_eq!(store.session(record.id).await.unwrap().as_ref(), Some(&record));
+    let later = SessionRecord { last_seen: Time::from_secs(8), ..record };
+    store.touch_sessions(std::slice::from_ref(&later)).await.unwrap();
+    assert_eq!(store.all_sessions().await.unwrap(), [later]);
 }
 
 async fn the_audit_chain_holds_under_parallel_writes(store: Arc<Store>) {

@@ -1,18 +1,25 @@
 //! Sessions as the store keeps them; the gateway reads them from memory and writes through.
 
-use super::kv::{Batch, decode, encode, key};
+use super::kv::{Batch, key};
 use super::{Store, StoreError};
 use crate::base::SessionId;
 use crate::session::SessionRecord;
+
+/// How many last uses are noted in one step.
+const TOUCHED: usize = 128;
 
 fn session_key(id: SessionId) -> Vec<u8> {
     key("session", id.as_bytes())
 }
 
+fn unpack(id: SessionId, bytes: &[u8]) -> Result<SessionRecord, StoreError> {
+    SessionRecord::unpack(id, bytes).map_err(|e| StoreError::Record(e.to_string()))
+}
+
 impl Store {
     /// Keeps a session; at a step up `replaces` is gone in the same step, and nothing is kept where it was gone already.
     pub async fn put_session(&self, record: &SessionRecord, replaces: Option<SessionId>) -> Result<bool, StoreError> {
-        let mut batch = Batch::durable().put(session_key(record.id), encode(record)?);
+        let mut batch = Batch::durable().put(session_key(record.id), record.pack());
         if let Some(old) = replaces {
             let Some(bytes) = self.kv.get(&session_key(old)).await? else { return Ok(false) };
             batch = batch.expect(session_key(old), Some(bytes)).delete(session_key(old));
@@ -22,21 +29,34 @@ impl Store {
 
     /// The session with this id.
     pub async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        self.kv.get(&session_key(id)).await?.map(|bytes| decode(&bytes)).transpose()
+        self.kv.get(&session_key(id)).await?.map(|bytes| unpack(id, &bytes)).transpose()
     }
 
     /// Notes when sessions were last used. Those that are gone stay gone, and a later use noted by another gateway stands.
     pub async fn touch_sessions(&self, records: &[SessionRecord]) -> Result<(), StoreError> {
-        for record in records {
-            let at = session_key(record.id);
-            if let Some(before) = self.kv.get(&at).await? {
-                if decode::<SessionRecord>(&before)?.last_seen >= record.last_seen {
-                    continue;
+        for records in records.chunks(TOUCHED) {
+            let mut batch = Batch::default();
+            for record in records {
+                batch = self.touched(record, batch).await?;
+            }
+            // Where one of them was changed between the look and here, each is noted by itself.
+            if !batch.write.is_empty() && !self.kv.commit(batch).await? {
+                for record in records {
+                    let batch = self.touched(record, Batch::default()).await?;
+                    self.kv.commit(batch).await?;
                 }
-                self.kv.commit(Batch::default().expect(at.clone(), Some(before)).put(at, encode(record)?)).await?;
             }
         }
         Ok(())
+    }
+
+    async fn touched(&self, record: &SessionRecord, batch: Batch) -> Result<Batch, StoreError> {
+        let at = session_key(record.id);
+        let Some(before) = self.kv.get(&at).await? else { return Ok(batch) };
+        if unpack(record.id, &before)?.last_seen >= record.last_seen {
+            return Ok(batch);
+        }
+        Ok(batch.expect(at.clone(), Some(before)).put(at, record.pack()))
     }
 
     /// Removes sessions for good.
@@ -52,7 +72,12 @@ impl Store {
     /// Up to `limit` sessions after one, in the order of their ids.
     pub async fn sessions(&self, after: Option<SessionId>, limit: usize) -> Result<Vec<SessionRecord>, StoreError> {
         let after = after.map(session_key);
-        self.kv.scan(b"session/", after.as_deref(), limit, false).await?.iter().map(|(_, bytes)| decode(bytes)).collect()
+        let pairs = self.kv.scan(b"session/", after.as_deref(), limit, false).await?;
+        let id = |key: &[u8]| key.strip_prefix(b"session/").and_then(|id| id.try_into().ok()).map(SessionId::from_bytes);
+        let read = |(key, bytes): &(Vec<u8>, Vec<u8>)| {
+            unpack(id(key).ok_or_else(|| StoreError::Record("a session's key is no id".to_owned()))?, bytes)
+        };
+        pairs.iter().map(read).collect()
     }
 
     /// Every session.

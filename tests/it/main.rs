@@ -3,7 +3,11 @@
 
 mod harness;
 
+#[global_allocator]
+static GLOBAL: harness::counting::Counting = harness::counting::Counting;
+
 mod account;
+mod allocations;
 mod binary;
 mod browser;
 mod contact;

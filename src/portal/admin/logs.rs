@@ -32,7 +32,7 @@ async fn session_page(desk: &Desk, note: Option<Note>) -> Result<Reply, Refused>
         SessionRow {
             id: record.id.to_string(),
             user: session.identity().person.name.clone(),
-            browser: record.browser,
+            browser: record.browser.to_string(),
             address: record.address.to_string(),
             started: record.created,
             last_seen: record.last_seen,

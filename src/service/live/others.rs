@@ -7,7 +7,9 @@ use crate::base::{SessionId, Time};
 
 impl Live {
     pub fn ids(&self) -> Vec<SessionId> {
-        self.sessions.iter().map(|entry| *entry.key()).collect()
+        let mut ids = Vec::with_capacity(self.count());
+        self.sessions.each(|session| ids.push(session.id()));
+        ids
     }
 
     /// The store has this time of a session's last use; `false` where it is not here.

@@ -3,6 +3,7 @@
 
 pub mod authenticator;
 pub mod binary;
+pub mod counting;
 pub mod html;
 pub mod jar;
 pub mod person;
