@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use vestibule::view::{self, Words};
+use vestibule::view::{self, Languages};
 
 fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let out = PathBuf::from(arguments.next().unwrap_or_else(|| "gallery".into()));
-    let words = Words::choose(arguments.next().as_deref());
+    let words = Languages::default().choose(arguments.next().as_deref());
     std::fs::create_dir_all(&out)?;
     for asset in view::assets() {
         std::fs::write(out.join(&asset.name), asset.body)?;

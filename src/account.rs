@@ -30,6 +30,17 @@ pub enum MfaPolicy {
     Required,
 }
 
+impl MfaPolicy {
+    /// How much it asks for, the least first.
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::Off => 0,
+            Self::Optional => 1,
+            Self::Required => 2,
+        }
+    }
+}
+
 impl UserMfaPolicy {
     /// The policy in force where the server's default is `default`.
     pub const fn resolve(self, default: MfaPolicy) -> MfaPolicy {
@@ -118,6 +129,9 @@ pub struct KnownBrowser {
     /// Its own failure budget, so that a stranger's failures do not lock the owner out of it.
     #[serde(default)]
     pub failures: Failures,
+    /// The language that it asked for last: what others do to the account is told in the first browser's.
+    #[serde(default)]
+    pub language: String,
 }
 
 /// An account.

@@ -1,8 +1,7 @@
 //! Everything that lives as long as the process, assembled once; and what the gateway asks of it, request by request.
 
-use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,7 +15,7 @@ use tower::ServiceExt;
 
 use crate::account::Account;
 use crate::base::{ClientAddr, Clock, SessionId, Time, UserId};
-use crate::config::Config;
+use crate::config::{Config, Problems};
 use crate::gateway::{AccessRecord, ErrorPage, Front, Keeping, Lookup, PortalAnswer, PortalContext, Snapshot, Visitor};
 use crate::notify::{Notifier, Outbox, Texts};
 use crate::policy::{Identity, Policy};
@@ -32,7 +31,7 @@ use crate::store::{Store, StoreError, keyfile};
 use crate::telemetry::server::Health;
 use crate::telemetry::{Channel, Reading, Telemetry};
 use crate::view::message::{self, Problem};
-use crate::view::{Page, Words};
+use crate::view::{Languages, Page};
 
 /// How often sessions are swept and their last use is written down.
 const SWEEP: Duration = Duration::from_secs(20);
@@ -44,6 +43,7 @@ pub struct App {
     snapshot: ArcSwap<Snapshot>,
     /// The portal, and the prefix that it is made for.
     router: ArcSwap<(String, Router)>,
+    languages: ArcSwap<Languages>,
     /// The configuration of the start.
     started: Arc<Config>,
     /// The last write failed: reading alone does not make a gateway ready.
@@ -93,16 +93,18 @@ impl App {
         shared::restore(&store, &live).await.context("the sessions in the store cannot be read")?;
         live.sweep(clock.now());
         tracing::info!(sessions = live.count(), "sessions restored");
-        let courier = Courier::new(Arc::new(notifier(&config, post, &clock, &work)?), &clock);
+        let (texts, languages) = wording(&config)?;
+        let courier = Courier::new(Arc::new(notifier(&config, texts, post, &clock, &work)?), &clock);
         let services = Arc::new(Services::new(config.clone(), clock, store, live, courier)?);
         let counted = telemetry.clone();
         services.listen(Box::new(move |event, detail| counted.metrics.event(event.name(), event.attempt(detail))));
         services.watch_accounts();
         work.spawn(services.clone().read_directory());
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
-        let router = ArcSwap::from_pointee(router(&services, &config));
+        let router = ArcSwap::from_pointee(router(&services, &languages, &config));
         let snapshot = ArcSwap::from_pointee(Snapshot::new(config.clone(), policy)?);
-        let app = Arc::new(Self { services, telemetry, unwritable, snapshot, router, started: config, work });
+        let app =
+            Arc::new(Self { services, telemetry, unwritable, snapshot, router, languages: ArcSwap::new(languages), started: config, work });
         app.work.spawn(delete_ended(app.services.clone(), ended));
         app.work.spawn(sweep(Arc::downgrade(&app)));
         if let Some(changes) = app.services.store.kv().changes() {
@@ -115,15 +117,18 @@ impl App {
     /// Returns warnings: keys that were changed and count at the next start only.
     ///
     /// # Errors
-    /// Where an upstream's certificates cannot be used, or the accounts of those who are signed in cannot be read; then nothing has changed.
+    /// Where an upstream's certificates or an operator's texts cannot be used, or the accounts of those who are signed in cannot be read; then nothing has changed.
     pub async fn reconfigure(&self, config: Arc<Config>) -> anyhow::Result<Vec<String>> {
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let snapshot = Snapshot::new(config.clone(), policy)?;
-        let router = router(&self.services, &config);
+        let (texts, languages) = wording(&config)?;
+        let router = router(&self.services, &languages, &config);
         let accounts = self.signed_in().await?;
         let fixed = self.started.fixed_until_restart(&config);
         self.services.live.reconfigure(config.session.clone(), config.mfa.clone());
         self.services.reconfigure(config);
+        self.services.courier.notifier.reword(texts);
+        self.languages.store(languages);
         self.router.store(Arc::new(router));
         self.snapshot.store(Arc::new(snapshot));
         self.judge_again(accounts);
@@ -186,8 +191,19 @@ impl App {
     }
 }
 
-fn notifier(config: &Config, post: Post, clock: &Clock, work: &Handle) -> anyhow::Result<Notifier> {
-    let texts = Arc::new(Texts::load(None::<&Path>)?);
+/// The texts of messages and pages, an operator's over the built-in ones.
+///
+/// # Errors
+/// Everything that is wrong with an operator's, at once.
+pub fn wording(config: &Config) -> Result<(Arc<Texts>, Arc<Languages>), Problems> {
+    let folder = config.portal.templates.as_deref();
+    match (Texts::load(folder), Languages::load(folder)) {
+        (Ok(texts), Ok(languages)) => Ok((Arc::new(texts), Arc::new(languages))),
+        (texts, languages) => Err(Problems([texts.err(), languages.err()].into_iter().flatten().flat_map(|found| found.0).collect())),
+    }
+}
+
+fn notifier(config: &Config, texts: Arc<Texts>, post: Post, clock: &Clock, work: &Handle) -> anyhow::Result<Notifier> {
     Ok(match post {
         Post::Configured => Notifier::start(config.mail.as_ref(), config.sms.as_ref(), texts, clock.clone(), work)?,
         Post::Outbox(outbox) => Notifier::with_outbox(outbox, texts, clock.clone())?,
@@ -299,15 +315,15 @@ impl Front for App {
         let current = self.router.load();
         let router = match &**current {
             (prefix, portal) if *prefix == context.snapshot.config.portal.prefix => portal.clone(),
-            _ => router(&self.services, &context.snapshot.config).1,
+            _ => router(&self.services, &self.languages.load_full(), &context.snapshot.config).1,
         };
         let answer = self.work.spawn(answer(router, request, context));
         Box::pin(async move { answer.await.unwrap_or_else(|_| unavailable()) })
     }
 
     fn error_page(&self, page: &ErrorPage<'_>) -> String {
-        static ENGLISH: OnceLock<&'static Words> = OnceLock::new();
-        let words = page.language.map_or_else(|| *ENGLISH.get_or_init(Words::english), |header| Words::choose(Some(header)));
+        let languages = self.languages.load();
+        let words = page.language.map_or_else(|| languages.english(), |header| languages.choose(Some(header)));
         let config = self.config();
         let base = Page {
             words,
@@ -318,7 +334,11 @@ impl Front for App {
             rd: String::new(),
             help: None,
         };
-        message::problem(&base, problem(page.status.as_u16(), page.reason), Some(page.request_id)).into_string()
+        match page.login_url {
+            Some(url) => message::not_sent(&base, url, page.request_id),
+            None => message::problem(&base, problem(page.status.as_u16(), page.reason), Some(page.request_id)),
+        }
+        .into_string()
     }
 
     fn unread(&self, peer: ClientAddr) {
@@ -334,9 +354,9 @@ impl Front for App {
 }
 
 /// The portal below a configuration's prefix.
-fn router(services: &Arc<Services>, config: &Config) -> (String, Router) {
+fn router(services: &Arc<Services>, languages: &Arc<Languages>, config: &Config) -> (String, Router) {
     let prefix = config.portal.prefix.clone();
-    let router = portal::router(Arc::new(Portal { services: services.clone() }), &prefix);
+    let router = portal::router(Arc::new(Portal { services: services.clone(), languages: languages.clone() }), &prefix);
     (prefix, router)
 }
 

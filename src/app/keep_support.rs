@@ -98,7 +98,7 @@ pub async fn town() -> Town {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = ROUTES.replace("NOBODY", &nobody.to_string()).replace("UPSTREAM", &upstream(arrived.clone()).await.to_string());
     let data = [("VESTIBULE_SERVER__DATA_DIR".to_owned(), folder.path().join("data").display().to_string())];
-    let loaded = crate::config::parse(&text, Path::new("test.toml"), data).map_err(|problems| problems.to_string()).unwrap();
+    let loaded = crate::config::parse(&text, std::path::Path::new("test.toml"), data).map_err(|problems| problems.to_string()).unwrap();
     let clock = Clock::manual(Time::from_secs(1_700_000_000));
     let app = App::open(Arc::new(loaded.config), clock.clone(), Post::Outbox(Arc::default())).await.unwrap();
     let front: Arc<dyn Front> = app.clone();

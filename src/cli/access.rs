@@ -17,6 +17,8 @@ use crate::store::StoreError;
 /// How often a store that another command holds is tried again, and how long to wait between.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a command waits for the mail server.
+const TELL: Duration = Duration::from_secs(5);
 
 /// An open way.
 pub enum Access {
@@ -83,7 +85,7 @@ impl Access {
     pub fn run(&mut self, command: Command) -> anyhow::Result<Value> {
         match self {
             Self::Gateway(connection) => connection.run(&command),
-            Self::Store(offline) => offline.runtime.block_on(execute(&offline.app, command)),
+            Self::Store(offline) => offline.run(command),
         }
         .map_err(anyhow::Error::msg)
     }
@@ -95,6 +97,17 @@ impl Offline {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let app = runtime.block_on(App::open(config, Clock::system(), Post::Configured))?;
         Ok(Self { app, runtime })
+    }
+
+    /// Does it, and waits a while until what is to be told of it is on its way.
+    fn run(&self, command: Command) -> Result<Value, String> {
+        self.runtime.block_on(async {
+            let done = execute(&self.app, command).await;
+            if !self.app.services.courier.notifier.drain(TELL).await {
+                tracing::warn!("the mail server does not take the notice to the account's owner; what it tells of is done");
+            }
+            done
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::access::Access;
 use super::{Context, control, output};
 use crate::account::MfaPolicy;
+use crate::app::wording;
 use crate::config::{Config, Loaded, Problem, Severity};
 use crate::factor::MethodSet;
 use crate::policy::{Person, Policy, run_expectations};
@@ -18,6 +19,7 @@ pub fn run(context: &Context) -> anyhow::Result<ExitCode> {
     let (problems, config) = match context.source.load() {
         Ok(Loaded { config, mut warnings }) => {
             warnings.extend(policy_tests(context, &config));
+            warnings.extend(wording(&config).err().into_iter().flat_map(|found| found.0));
             (warnings, Some(config))
         }
         Err(problems) => (problems.0, None),

@@ -66,9 +66,23 @@ fn tls_listener(s: Section, taken: &Taken) -> Option<TlsListener> {
 }
 
 pub(super) fn portal(s: Section, default: Portal) -> Portal {
-    let portal = Portal { prefix: s.or("prefix", default.prefix, prefix), title: s.or("title", default.title, value::label) };
+    let portal = Portal {
+        prefix: s.or("prefix", default.prefix, prefix),
+        title: s.or("title", default.title, value::label),
+        templates: s.maybe("templates", templates),
+        change_contact: s.or("change_contact", default.change_contact, value::flag),
+    };
     s.finish();
     portal
+}
+
+/// A folder that is there: a misspelt one would leave every text as it was, unnoticed.
+fn templates(entry: &Entry) -> Result<PathBuf, Fault> {
+    let folder = value::path(entry)?;
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    Err(Fault::new(format!("there is no folder {}", folder.display()), "make it, with messages/ or words/ in it, or leave the key out"))
 }
 
 fn prefix(entry: &Entry) -> Result<String, Fault> {

@@ -21,6 +21,7 @@ mod standing;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod tree;
 mod typed;
 mod upstream;
@@ -29,6 +30,7 @@ mod value;
 use std::path::Path;
 
 pub use problem::{Problem, Problems, Severity};
+pub use texts::{TextEntry, TextFile, problem as text_problem, read_text, text_files, unknown_text};
 pub use typed::*;
 
 use problem::Fault;

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use crate::account::MfaPolicy;
 use crate::base::{Host, Secret};
 use crate::factor::MethodSet;
-use crate::policy::{Expectation, Route};
+use crate::policy::{Expectation, HostPattern, Route};
 
 /// A checked configuration. `Config::default()` in tests and `demo` has no listener and no route.
 #[derive(Clone, Debug)]
@@ -31,6 +31,21 @@ pub struct Config {
 }
 
 impl Config {
+    /// The host where people come in: the first that a route names, else the address that is listened on.
+    pub fn home(&self) -> String {
+        let exact = self.routes.iter().flat_map(|route| &route.hosts).find_map(|host| match host {
+            HostPattern::Exact(host) => Some(host.clone()),
+            HostPattern::Below(_) => None,
+        });
+        let listen = self.server.tls.first().map(|tls| tls.listen).or(self.server.listen.first().copied());
+        exact.unwrap_or_else(|| match listen {
+            Some(listen) if listen.ip().is_unspecified() => "localhost".to_owned(),
+            Some(listen) if listen.is_ipv6() => format!("[{}]", listen.ip()),
+            Some(listen) => listen.ip().to_string(),
+            None => "localhost".to_owned(),
+        })
+    }
+
     /// Whether a mail may lead to this `scheme://host[:port]`, which a client has named: a route names the host (or it is this machine
     /// itself), and the port is one that is listened on, here or by a trusted proxy.
     pub fn may_link_to(&self, origin: &str) -> bool {
@@ -81,6 +96,10 @@ pub struct Portal {
     /// Starts with `/`, no trailing slash; lower case.
     pub prefix: String,
     pub title: String,
+    /// A folder with texts to put over the built-in ones.
+    pub templates: Option<PathBuf>,
+    /// Whether users change their own address and number, after a second factor and a code to the new one.
+    pub change_contact: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -205,7 +224,7 @@ impl Default for Config {
                 trusted_proxies: Vec::new(),
                 tls: Vec::new(),
             },
-            portal: Portal { prefix: "/.vestibule".into(), title: "Sign in".into() },
+            portal: Portal { prefix: "/.vestibule".into(), title: "Sign in".into(), templates: None, change_contact: true },
             session: Session { cookie: "vestibule".into(), domain: None, lifetime: minutes(720), idle_timeout: minutes(60) },
             password: Password { memory_kib: 19456, iterations: 2, parallelism: 1, min_length: 12 },
             mfa: Mfa {

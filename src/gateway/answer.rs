@@ -12,7 +12,7 @@ use super::judge::Reason;
 /// What RFC 3986 lets stand in a query beside letters and digits, as far as every reader agrees on it.
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
-const PAGE_CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; \
+const PAGE_CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; \
                         frame-ancestors 'none'";
 
 /// An answer, whole.
@@ -27,6 +27,8 @@ pub struct Answer {
 pub struct Asker<'a> {
     pub front: &'a dyn Front,
     pub navigation: bool,
+    /// A person's browser shows the answer, whatever the method ([`shows_a_page`]).
+    pub page: bool,
     pub request_id: &'a str,
     pub language: Option<&'a str>,
 }
@@ -44,6 +46,13 @@ pub fn loads_a_page(headers: &HeaderMap) -> bool {
     }
     let html = |value: &HeaderValue| value.to_str().is_ok_and(|v| v.to_ascii_lowercase().contains("text/html"));
     headers.get_all(header::ACCEPT).iter().any(html) && !headers.contains_key("x-requested-with") && !headers.contains_key(header::UPGRADE)
+}
+
+/// Whether the answer to what was not a navigation is a page all the same: a form that a browser sent says that it shows one, and
+/// names `text/html` (RFC 9110 section 12.5.1).
+pub fn shows_a_page(headers: &HeaderMap) -> bool {
+    let html = |value: &HeaderValue| value.to_str().is_ok_and(|v| v.to_ascii_lowercase().contains("text/html"));
+    loads_a_page(headers) && headers.get_all(header::ACCEPT).iter().any(html)
 }
 
 /// A challenge's name in problem documents, its page below the prefix, and what to tell a person.
@@ -69,7 +78,12 @@ pub fn challenge(reason: Reason, prefix: &str, target: &[u8], asker: &Asker<'_>)
         answer.add(header::LOCATION, &url);
         return answer;
     }
-    let mut answer = problem(StatusCode::UNAUTHORIZED, word, "Sign-in required", detail, Some(&url));
+    let title = "Sign-in required";
+    let mut answer = if asker.page {
+        shown(StatusCode::UNAUTHORIZED, word, title, detail, Some(&url), asker)
+    } else {
+        problem(StatusCode::UNAUTHORIZED, word, title, detail, Some(&url))
+    };
     answer.add(header::WWW_AUTHENTICATE, "Session");
     answer
 }
@@ -77,10 +91,14 @@ pub fn challenge(reason: Reason, prefix: &str, target: &[u8], asker: &Asker<'_>)
 /// An error, as a page or as a problem document.
 pub fn error(status: StatusCode, reason: &str, asker: &Asker<'_>) -> Answer {
     let (title, detail) = words(status);
-    if !asker.navigation {
-        return problem(status, reason, title, detail, None);
+    if asker.navigation || asker.page {
+        return shown(status, reason, title, detail, None, asker);
     }
-    let page = ErrorPage { status, reason, title, detail, request_id: asker.request_id, language: asker.language };
+    problem(status, reason, title, detail, None)
+}
+
+fn shown(status: StatusCode, reason: &str, title: &str, detail: &str, login_url: Option<&str>, asker: &Asker<'_>) -> Answer {
+    let page = ErrorPage { status, reason, title, detail, request_id: asker.request_id, language: asker.language, login_url };
     let mut answer = Answer::new(status, "text/html; charset=utf-8", Bytes::from(asker.front.error_page(&page)));
     answer.add(header::CONTENT_SECURITY_POLICY, PAGE_CSP);
     answer
@@ -156,6 +174,19 @@ mod tests {
             let map = headers.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect();
             assert_eq!(is_navigation(&method.parse().unwrap(), &map), expected, "{method} {headers:?}");
         }
+    }
+
+    #[test]
+    fn a_form_that_a_browser_sent_is_answered_with_a_page() {
+        let headers = |list: &[(&'static str, &'static str)]| -> HeaderMap {
+            list.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+        };
+        assert!(shows_a_page(&headers(&[("sec-fetch-mode", "navigate"), ("accept", "text/html,*/*;q=0.8")])));
+        assert!(shows_a_page(&headers(&[("accept", "text/html")])), "a browser of old");
+        assert!(!shows_a_page(&headers(&[("sec-fetch-mode", "navigate"), ("accept", "*/*")])));
+        assert!(!shows_a_page(&headers(&[("sec-fetch-mode", "cors"), ("accept", "text/html")])));
+        assert!(!shows_a_page(&headers(&[("accept", "application/json, text/html"), ("x-requested-with", "XMLHttpRequest")])));
+        assert!(!shows_a_page(&headers(&[])));
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub struct ErrorPage<'a> {
     pub request_id: &'a str,
     /// The client's `Accept-Language`, as sent.
     pub language: Option<&'a str>,
+    /// Where to sign in, for a form that was not sent on because nobody was.
+    pub login_url: Option<&'a str>,
 }
 
 /// How a request ended.

@@ -71,7 +71,10 @@ async fn drain(session: &mut Session) {
 pub async fn challenge(session: &mut Session, context: &mut Context, reason: Reason, target: &[u8]) -> Result<()> {
     context.ends(Outcome::Challenged, answer::word(reason));
     let snapshot = Arc::clone(&context.snapshot);
-    let challenge = answer::challenge(reason, &snapshot.config.portal.prefix, target, &asker(context, None));
+    let challenge = {
+        let language = language(session);
+        answer::challenge(reason, &snapshot.config.portal.prefix, target, &asker(session, context, language.as_deref()))
+    };
     write(session, context, challenge).await
 }
 
@@ -86,14 +89,15 @@ pub async fn refuse(
     context.ends(outcome, reason);
     let answer = {
         let language = language(session);
-        answer::error(status, reason, &asker(context, language.as_deref()))
+        answer::error(status, reason, &asker(session, context, language.as_deref()))
     };
     write(session, context, answer).await
 }
 
 /// What an answer needs to know of the request.
-pub fn asker<'a>(context: &'a Context, language: Option<&'a str>) -> Asker<'a> {
-    Asker { front: context.front().as_ref(), navigation: context.navigation, request_id: &context.request_id, language }
+pub fn asker<'a>(session: &Session, context: &'a Context, language: Option<&'a str>) -> Asker<'a> {
+    let page = answer::shows_a_page(&session.req_header().headers);
+    Asker { front: context.front().as_ref(), navigation: context.navigation, page, request_id: &context.request_id, language }
 }
 
 fn language(session: &Session) -> Option<String> {

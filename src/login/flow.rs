@@ -20,6 +20,20 @@ pub enum Purpose {
     StepUp { session: SessionId },
     /// A second factor is to be set up: in the course of a sign-in, from a set-up link, or from a session.
     Enrol { session: Option<SessionId> },
+    /// A session's user has another address or number, once the code that was sent there is entered.
+    Contact { session: SessionId, method: Method, to: String },
+    /// Nothing is under way: the sign-in page has something to say. It opens nothing.
+    News(News),
+}
+
+/// What the sign-in page says to the browser that it is said to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum News {
+    /// A second factor is set up, and is asked for from now on.
+    Enrolled,
+    /// A link was used to choose a password.
+    PasswordSet,
 }
 
 /// A second factor that is being set up.

@@ -17,5 +17,5 @@
 mod flow;
 mod return_to;
 
-pub use flow::{AfterPassword, Enrolling, Flow, Purpose, after_password};
+pub use flow::{AfterPassword, Enrolling, Flow, News, Purpose, after_password};
 pub use return_to::{Judge, ReturnTo};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::account::MfaPolicy;
 use crate::base::{Secret, Time};
 use crate::factor::Method;
 
@@ -37,6 +38,8 @@ pub struct Message {
     /// The host that a browser fills a code in on (the last line of an SMS, by the WebOTP convention).
     pub host: String,
     pub at: Time,
+    /// An administrator did what it tells of.
+    pub by_admin: bool,
     pub content: Content,
 }
 
@@ -52,6 +55,11 @@ pub enum Content {
         code: Secret,
         minutes: u64,
     },
+    /// To an address or number that is to be the account's.
+    ContactCode {
+        code: Secret,
+        minutes: u64,
+    },
     FactorAdded {
         method: Method,
         name: String,
@@ -63,10 +71,25 @@ pub enum Content {
     RecoveryUsed {
         left: usize,
     },
+    RecoveryRenewed {},
     PasswordChanged {},
+    /// What the second factor must be from now on: less than before.
+    PolicyWeakened {
+        policy: MfaPolicy,
+    },
     /// Sent to the old address; `new` is masked.
     AddressChanged {
         new: String,
+    },
+    /// Sent to the new address.
+    AddressSet {},
+    /// `new` is masked; empty where the number was removed.
+    PhoneChanged {
+        new: String,
+    },
+    /// A set-up link that was handed out otherwise than by mail.
+    LinkMade {
+        hours: u64,
     },
     NewBrowser {
         browser: String,
@@ -90,11 +113,17 @@ pub enum Content {
 pub enum MessageKind {
     SignInCode,
     EnrolmentCode,
+    ContactCode,
     FactorAdded,
     FactorRemoved,
     RecoveryUsed,
+    RecoveryRenewed,
     PasswordChanged,
+    PolicyWeakened,
     AddressChanged,
+    AddressSet,
+    PhoneChanged,
+    LinkMade,
     NewBrowser,
     SetupLink,
     ResetLink,
@@ -102,14 +131,20 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::SignInCode,
         Self::EnrolmentCode,
+        Self::ContactCode,
         Self::FactorAdded,
         Self::FactorRemoved,
         Self::RecoveryUsed,
+        Self::RecoveryRenewed,
         Self::PasswordChanged,
+        Self::PolicyWeakened,
         Self::AddressChanged,
+        Self::AddressSet,
+        Self::PhoneChanged,
+        Self::LinkMade,
         Self::NewBrowser,
         Self::SetupLink,
         Self::ResetLink,
@@ -120,11 +155,17 @@ impl MessageKind {
         match self {
             Self::SignInCode => "sign_in_code",
             Self::EnrolmentCode => "enrolment_code",
+            Self::ContactCode => "contact_code",
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
             Self::RecoveryUsed => "recovery_used",
+            Self::RecoveryRenewed => "recovery_renewed",
             Self::PasswordChanged => "password_changed",
+            Self::PolicyWeakened => "policy_weakened",
             Self::AddressChanged => "address_changed",
+            Self::AddressSet => "address_set",
+            Self::PhoneChanged => "phone_changed",
+            Self::LinkMade => "link_made",
             Self::NewBrowser => "new_browser",
             Self::SetupLink => "setup_link",
             Self::ResetLink => "reset_link",
@@ -134,7 +175,7 @@ impl MessageKind {
 
     /// Whether it also goes by SMS: the codes.
     pub const fn has_sms(self) -> bool {
-        matches!(self, Self::SignInCode | Self::EnrolmentCode)
+        matches!(self, Self::SignInCode | Self::EnrolmentCode | Self::ContactCode)
     }
 }
 
@@ -143,11 +184,17 @@ impl Content {
         match self {
             Self::SignInCode { .. } => MessageKind::SignInCode,
             Self::EnrolmentCode { .. } => MessageKind::EnrolmentCode,
+            Self::ContactCode { .. } => MessageKind::ContactCode,
             Self::FactorAdded { .. } => MessageKind::FactorAdded,
             Self::FactorRemoved { .. } => MessageKind::FactorRemoved,
             Self::RecoveryUsed { .. } => MessageKind::RecoveryUsed,
+            Self::RecoveryRenewed {} => MessageKind::RecoveryRenewed,
             Self::PasswordChanged {} => MessageKind::PasswordChanged,
+            Self::PolicyWeakened { .. } => MessageKind::PolicyWeakened,
             Self::AddressChanged { .. } => MessageKind::AddressChanged,
+            Self::AddressSet {} => MessageKind::AddressSet,
+            Self::PhoneChanged { .. } => MessageKind::PhoneChanged,
+            Self::LinkMade { .. } => MessageKind::LinkMade,
             Self::NewBrowser { .. } => MessageKind::NewBrowser,
             Self::SetupLink { .. } => MessageKind::SetupLink,
             Self::ResetLink { .. } => MessageKind::ResetLink,
@@ -155,26 +202,43 @@ impl Content {
         }
     }
 
+    /// What the reader needs of it, where it is more than news.
+    pub(super) fn code_or_link(&self) -> Option<Secret> {
+        match self {
+            Self::SignInCode { code, .. } | Self::EnrolmentCode { code, .. } | Self::ContactCode { code, .. } => Some(code.clone()),
+            Self::SetupLink { link, .. } | Self::ResetLink { link, .. } => Some(link.clone()),
+            _ => None,
+        }
+    }
+
     /// For how long it is worth delivering. A code that arrives after its end only confuses.
     pub const fn life(&self) -> Duration {
         match self {
-            Self::SignInCode { minutes, .. } | Self::EnrolmentCode { minutes, .. } => Duration::from_secs(minutes.saturating_mul(60)),
+            Self::SignInCode { minutes, .. } | Self::EnrolmentCode { minutes, .. } | Self::ContactCode { minutes, .. } => {
+                Duration::from_secs(minutes.saturating_mul(60))
+            }
             _ => Duration::from_secs(3600),
         }
     }
 
     /// One of each, with values that show what they are: to prove a set of texts.
-    pub fn samples() -> [Self; 11] {
+    pub fn samples() -> [Self; 17] {
         let code = || Secret::new("123456");
         let link = || Secret::new("https://host.example/setup?token=abc");
         [
             Self::SignInCode { code: code(), minutes: 5 },
             Self::EnrolmentCode { code: code(), minutes: 5 },
+            Self::ContactCode { code: code(), minutes: 5 },
             Self::FactorAdded { method: Method::Totp, name: "Phone".into() },
             Self::FactorRemoved { method: Method::Webauthn, name: "Key".into() },
             Self::RecoveryUsed { left: 9 },
+            Self::RecoveryRenewed {},
             Self::PasswordChanged {},
+            Self::PolicyWeakened { policy: MfaPolicy::Off },
             Self::AddressChanged { new: "a•••@host.example".into() },
+            Self::AddressSet {},
+            Self::PhoneChanged { new: "••• ••67".into() },
+            Self::LinkMade { hours: 24 },
             Self::NewBrowser { browser: "Firefox on Linux".into(), address: "192.0.2.1".into() },
             Self::SetupLink { link: link(), hours: 24 },
             Self::ResetLink { link: link(), minutes: 30 },

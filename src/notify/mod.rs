@@ -14,6 +14,7 @@ mod texts;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 pub use mail::MailError;
 pub use message::{Content, Message, MessageKind, Recipient};
 pub use outbox::{Outbox, Sent};
@@ -60,7 +61,7 @@ pub struct Health {
 /// runtime lives.
 #[derive(Debug)]
 pub struct Notifier {
-    texts: Arc<Texts>,
+    texts: ArcSwap<Texts>,
     clock: Clock,
     mail: Option<(mail::Writer, Way)>,
     sms: Option<(sms::Writer, Way)>,
@@ -108,7 +109,7 @@ impl Notifier {
             }
             None => None,
         };
-        Ok(Self { texts, clock, mail, sms })
+        Ok(Self { texts: ArcSwap::new(texts), clock, mail, sms })
     }
 
     /// Puts everything into `outbox` at once: for the demo and the tests.
@@ -118,7 +119,12 @@ impl Notifier {
     pub fn with_outbox(outbox: Arc<Outbox>, texts: Arc<Texts>, clock: Clock) -> Result<Self, StartError> {
         let mail = Some((mail::Writer::new("Vestibule <no-reply@localhost>")?, Way::Outbox(outbox.clone())));
         let sms = Some((sms::Writer::new("{{ text }}")?, Way::Outbox(outbox)));
-        Ok(Self { texts, clock, mail, sms })
+        Ok(Self { texts: ArcSwap::new(texts), clock, mail, sms })
+    }
+
+    /// Other texts from the next message on.
+    pub fn reword(&self, texts: Arc<Texts>) {
+        self.texts.store(texts);
     }
 
     /// Writes the message and queues it. Returns at once.
@@ -129,7 +135,7 @@ impl Notifier {
         match &message.to {
             Recipient::Email(address) => {
                 let (writer, way) = self.mail.as_ref().ok_or(NotifyError::NotConfigured("e-mail"))?;
-                let written = self.texts.mail(message)?;
+                let written = self.texts.load().mail(message)?;
                 let letter = writer.write(address, &written, self.clock.now()).map_err(|_| NotifyError::BadRecipient)?;
                 match way {
                     Way::Queue(queue) => queue.push(Job::new(Payload::Letter(Box::new(letter)), message.content.life())),
@@ -141,7 +147,7 @@ impl Notifier {
             }
             Recipient::Phone(number) => {
                 let (writer, way) = self.sms.as_ref().ok_or(NotifyError::NotConfigured("SMS"))?;
-                let text = self.texts.sms(message)?;
+                let text = self.texts.load().sms(message)?;
                 let body = writer.write(number, &text).map_err(|_| NotifyError::BadRecipient)?;
                 match way {
                     Way::Queue(queue) => queue.push(Job::new(Payload::Body(body), message.content.life())),

@@ -22,7 +22,7 @@ fn clock() -> Clock {
 
 fn message(to: Recipient, content: Content) -> Message {
     let (user, site, host) = ("Alice".to_owned(), "Wiki".to_owned(), "wiki.internal.example".to_owned());
-    Message { to, lang: "en".into(), user, site, host, at: Time::from_secs(1_700_000_000), content }
+    Message { to, lang: "en".into(), user, site, host, at: Time::from_secs(1_700_000_000), by_admin: false, content }
 }
 
 fn code() -> Content {

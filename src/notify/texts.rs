@@ -4,13 +4,14 @@
 //! HTML part. Everything is rendered once when it is loaded, so that a misspelt name is told then, not at somebody's sign-in.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Deserialize;
 
 use super::message::{Content, Message, MessageKind, Recipient};
-use crate::base::Time;
+use crate::base::{Secret, Time};
+use crate::config::{Problem, Problems, TextEntry, TextFile, read_text, text_files, text_problem, unknown_text};
 
 const EMBEDDED: [(&str, &str); 5] = [
     ("en", include_str!("../../templates/messages/en.toml")),
@@ -22,11 +23,11 @@ const EMBEDDED: [(&str, &str); 5] = [
 const LAYOUT: &str = include_str!("../../templates/messages/layout.html");
 const FALLBACK: &str = "en";
 
-/// What is wrong with a text.
+/// What is wrong with a text when it is written: none that was proved when it was loaded is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {what}")]
 pub struct TemplateError {
-    /// The file and entry.
+    /// Language and entry, or the layout.
     pub place: String,
     pub what: String,
 }
@@ -56,6 +57,33 @@ struct Text {
     sms: Option<String>,
 }
 
+impl Text {
+    fn part(&self, part: &str) -> Option<&str> {
+        match part {
+            "subject" => self.subject.as_deref(),
+            "sms" => self.sms.as_deref(),
+            _ => self.text.as_deref(),
+        }
+    }
+}
+
+/// Whether there is such a message with such a part.
+fn has_part(name: &str, part: &str) -> bool {
+    MessageKind::ALL.iter().any(|kind| kind.name() == name && (matches!(part, "subject" | "text") || part == "sms" && kind.has_sms()))
+}
+
+/// The keys of every message.
+fn keys() -> impl Iterator<Item = String> {
+    let parts = |kind: MessageKind| ["subject", "text", "sms"].into_iter().filter(move |part| has_part(kind.name(), part));
+    MessageKind::ALL.into_iter().flat_map(move |kind| parts(kind).map(move |part| format!("messages.{}.{part}", kind.name())))
+}
+
+fn sample(tag: &str, content: Content) -> Message {
+    let (user, site, host) = ("Alice".to_owned(), "Sign in".to_owned(), "host.example".to_owned());
+    let to = Recipient::Email(String::new());
+    Message { to, lang: tag.to_owned(), user, site, host, at: Time::from_secs(0), by_admin: true, content }
+}
+
 /// Every message in every language.
 #[derive(Debug)]
 pub struct Texts {
@@ -64,77 +92,98 @@ pub struct Texts {
     layout: String,
 }
 
+/// Where an operator's texts came from, by language, message and part: `("de", "locked", "text")`.
+type Origins = BTreeMap<(String, String, String), (PathBuf, TextEntry)>;
+
 impl Texts {
     /// The embedded texts, with those in `overrides/messages/` over them.
     ///
     /// # Errors
-    /// A file that cannot be read, an entry that does not exist, a name in it that means nothing.
-    pub fn load(overrides: Option<&Path>) -> Result<Self, TemplateError> {
+    /// All at once: files that cannot be read, entries that do not exist, names in them that mean nothing, a code or link left out.
+    pub fn load(overrides: Option<&Path>) -> Result<Self, Problems> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let mut texts = Self { environment, languages: BTreeMap::new(), layout: LAYOUT.to_owned() };
         for (tag, source) in EMBEDDED {
-            texts.add(tag, source, tag)?;
+            let language = toml::from_str(source)
+                .map_err(|e: toml::de::Error| Problems(vec![text_problem(Path::new(tag), None, "", e.message(), "report it")]))?;
+            texts.languages.insert(tag.to_owned(), language);
         }
-        if let Some(folder) = overrides {
-            texts.add_folder(&folder.join("messages"))?;
+        let Some(folder) = overrides.map(|folder| folder.join("messages")) else { return Ok(texts) };
+        let (mut origins, mut problems) = (Origins::new(), Vec::new());
+        for file in text_files(&folder).map_err(Problems)? {
+            problems.extend(texts.add(&file, &mut origins));
         }
-        texts.prove()?;
-        Ok(texts)
+        let layout = folder.join("layout.html");
+        if layout.exists() {
+            texts.layout = read_text(&layout).map_err(|problem| Problems(vec![problem]))?;
+        }
+        problems.extend(texts.prove(&origins, &layout));
+        if problems.is_empty() { Ok(texts) } else { Err(Problems(problems)) }
     }
 
-    fn add_folder(&mut self, folder: &Path) -> Result<(), TemplateError> {
-        let fault = |path: &Path, what: &dyn ToString| TemplateError { place: path.display().to_string(), what: what.to_string() };
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(fault(folder, &error)),
-        };
-        for entry in entries {
-            let path = entry.map_err(|error| fault(folder, &error))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let read = || std::fs::read_to_string(&path).map_err(|error| fault(&path, &error));
-            match name.strip_suffix(".toml") {
-                Some(tag) => self.add(tag, &read()?, &path.display().to_string())?,
-                None if name == "layout.html" => self.layout = read()?,
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, tag: &str, source: &str, place: &str) -> Result<(), TemplateError> {
-        let fault = |what: String| TemplateError { place: place.to_owned(), what };
-        let added: Language = toml::from_str(source).map_err(|error| fault(error.message().to_owned()))?;
-        let language = self.languages.entry(tag.to_owned()).or_default();
-        language.words.extend(added.words);
-        for (name, text) in added.messages {
-            if !MessageKind::ALL.iter().any(|kind| kind.name() == name) {
-                return Err(fault(format!("there is no message “{name}”")));
-            }
-            let whole = language.messages.entry(name).or_default();
-            whole.subject = text.subject.or_else(|| whole.subject.take());
-            whole.text = text.text.or_else(|| whole.text.take());
-            whole.sms = text.sms.or_else(|| whole.sms.take());
-        }
-        Ok(())
-    }
-
-    /// Renders every message of every language with sample values.
-    fn prove(&self) -> Result<(), TemplateError> {
-        for lang in self.languages.keys() {
-            for content in Content::samples() {
-                let has_sms = content.kind().has_sms();
-                let (user, site, host) = ("Alice".to_owned(), "Sign in".to_owned(), "host.example".to_owned());
-                let to = Recipient::Email(String::new());
-                let message = Message { to, lang: lang.clone(), user, site, host, at: Time::from_secs(0), content };
-                self.mail(&message)?;
-                if has_sms {
-                    self.sms(&message)?;
+    /// Puts a file's entries over those that are there.
+    fn add(&mut self, file: &TextFile, origins: &mut Origins) -> Vec<Problem> {
+        let words: Vec<String> =
+            self.languages.get(FALLBACK).iter().flat_map(|english| english.words.keys().map(|word| format!("words.{word}"))).collect();
+        let language = self.languages.entry(file.tag.clone()).or_default();
+        let mut problems = Vec::new();
+        for entry in &file.entries {
+            let parts: Vec<&str> = entry.key.split('.').collect();
+            match parts.as_slice() {
+                ["words", word] if words.contains(&entry.key) => drop(language.words.insert((*word).to_owned(), entry.text.clone())),
+                ["messages", name, part] if has_part(name, part) => {
+                    let whole = language.messages.entry((*name).to_owned()).or_default();
+                    let place = match *part {
+                        "subject" => &mut whole.subject,
+                        "sms" => &mut whole.sms,
+                        _ => &mut whole.text,
+                    };
+                    *place = Some(entry.text.clone());
+                    let key = (file.tag.clone(), (*name).to_owned(), (*part).to_owned());
+                    origins.insert(key, (file.path.clone(), entry.clone()));
+                }
+                _ => {
+                    let known: Vec<String> = keys().chain(words.iter().cloned()).collect();
+                    problems.push(unknown_text(&file.path, entry, known.iter().map(String::as_str)));
                 }
             }
         }
-        Ok(())
+        problems
+    }
+
+    /// Writes every message in every language with sample values: what an operator's text has wrong.
+    fn prove(&self, origins: &Origins, layout: &Path) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for ((tag, name, part), (file, entry)) in origins {
+            for content in Content::samples().into_iter().filter(|content| content.kind().name() == name) {
+                if let Err((what, remedy)) = self.prove_one(tag, part, content) {
+                    problems.push(text_problem(file, Some(entry.line), &entry.key, &what, remedy));
+                }
+            }
+        }
+        let sample = Content::samples().into_iter().find_map(|content| self.mail(&sample(FALLBACK, content)).err());
+        if let Some(error) = sample.filter(|_| problems.is_empty()) {
+            problems.push(text_problem(layout, None, "", &error.what, "use only lang, dir, subject, site, paragraphs, code and link"));
+        }
+        problems
+    }
+
+    fn prove_one(&self, tag: &str, part: &str, content: Content) -> Result<(), (String, &'static str)> {
+        let must = if part == "subject" { None } else { content.code_or_link() };
+        let message = sample(tag, content);
+        let written = self.render(tag, &message, part, |text| text.part(part)).map_err(|e| {
+            (e.what, "use only user, site, host, at, by_admin, words and the values of the built-in text (templates/messages/en.toml)")
+        })?;
+        if written.trim().is_empty() {
+            return Err(("the text is empty".into(), "write one, or leave the key out for the built-in one"));
+        }
+        match must {
+            Some(value) if !written.contains(value.expose()) => {
+                Err(("the code or link is left out".into(), "put {{ code }} or {{ link }} where the built-in text has it"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The languages there are.
@@ -144,14 +193,12 @@ impl Texts {
 
     pub(super) fn mail(&self, message: &Message) -> Result<Written, TemplateError> {
         let tag = self.pick(&message.lang);
-        let subject = self.render(tag, message, "subject", |text| text.subject.as_deref())?;
-        let text = self.render(tag, message, "text", |text| text.text.as_deref())?;
+        let subject = self.render(tag, message, "subject", |text| text.part("subject"))?;
+        let text = self.render(tag, message, "text", |text| text.part("text"))?;
         let subject = subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned();
-        let (code, link) = match &message.content {
-            Content::SignInCode { code, .. } | Content::EnrolmentCode { code, .. } => (Some(code.expose()), None),
-            Content::SetupLink { link, .. } | Content::ResetLink { link, .. } => (None, Some(link.expose())),
-            _ => (None, None),
-        };
+        let secret = message.content.code_or_link();
+        let secret = secret.as_ref().map(Secret::expose);
+        let (code, link) = if message.content.kind().has_sms() { (secret, None) } else { (None, secret) };
         let paragraphs: Vec<&str> = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()).collect();
         let dir = self.languages.get(tag).and_then(|language| language.words.get("dir")).map_or("ltr", String::as_str);
         let values = context! { lang => tag, dir, subject => &subject, site => &message.site, paragraphs, code, link };
@@ -164,7 +211,7 @@ impl Texts {
 
     pub(super) fn sms(&self, message: &Message) -> Result<String, TemplateError> {
         let tag = self.pick(&message.lang);
-        self.render(tag, message, "sms", |text| text.sms.as_deref()).map(|text| text.trim().to_owned())
+        self.render(tag, message, "sms", |text| text.part("sms")).map(|text| text.trim().to_owned())
     }
 
     /// The entry of the language, or the English one where an operator's language is not complete.
@@ -184,6 +231,7 @@ impl Texts {
             site => &message.site,
             host => &message.host,
             at => readable(message.at),
+            by_admin => message.by_admin,
             words => self.words(tag),
             ..minijinja::Value::from_serialize(&message.content)
         };

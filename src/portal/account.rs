@@ -44,7 +44,7 @@ fn session(visit: &Visit) -> Result<&Arc<LiveSession>, Reply> {
 }
 
 /// The outer part of every handler here: needs a session, and comes back to the account after a fresh sign-in.
-async fn with_session<F: AsyncFnOnce(&Visit, &Arc<LiveSession>) -> Result<Reply, Refused>>(mut visit: Visit, inner: F) -> Response {
+pub async fn with_session<F: AsyncFnOnce(&Visit, &Arc<LiveSession>) -> Result<Reply, Refused>>(mut visit: Visit, inner: F) -> Response {
     let reply = match session(&visit).cloned() {
         Err(reply) => Ok(reply),
         Ok(session) => inner(&visit, &session).await,
@@ -57,7 +57,7 @@ pub async fn show(visit: Visit) -> Response {
     with_session(visit, async |visit, session| account_page(visit, session, None).await).await
 }
 
-async fn account_page(visit: &Visit, session: &LiveSession, note: Option<Note>) -> Result<Reply, Refused> {
+pub async fn account_page(visit: &Visit, session: &LiveSession, note: Option<Note>) -> Result<Reply, Refused> {
     let account = visit.services.store.account(session.user()).await?.ok_or(Refused::Gone)?;
     let wrong = matches!(note, Some(Note::Error(_)));
     let page = account::account(&visit.page(), &account_view(visit, session, account, note));
@@ -94,6 +94,7 @@ fn account_view(visit: &Visit, session: &LiveSession, account: Account, note: Op
         sessions,
         browsers: account.browsers.iter().filter_map(trusted).collect(),
         trust_offered: !config.mfa.trusted_device.is_zero(),
+        changeable: [Method::Email, Method::Sms].into_iter().filter(|method| visit.services.offers_contact(*method)).collect(),
         admin: account.groups.iter().any(|group| config.admin.groups.contains(group)),
         user: account.name,
         display_name: account.display_name,

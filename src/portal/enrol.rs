@@ -3,12 +3,12 @@
 use axum::extract::Path;
 use axum::response::Response;
 
-use super::login::signed_in;
+use super::login::{signed_in, with_news};
 use super::mfa::{clocks, destination, no_such_page, note, sent_again};
 use super::reply::Reply;
 use super::visit::Visit;
 use crate::factor::{Method, qr};
-use crate::login::Enrolling;
+use crate::login::{Enrolling, News};
 use crate::policy::Level;
 use crate::service::{Confirmed, EnrolPage, EnrolProblem, Refused};
 use crate::session::CookieKind;
@@ -41,7 +41,7 @@ async fn choice(visit: &Visit) -> Result<Reply, Refused> {
         return Ok(Reply::to(visit, "enrol/recovery"));
     }
     if !visit.query.has("now")
-        && let Some(until) = visit.services.grace(&page).await?
+        && let Some(until) = visit.services.grace(&page)
     {
         return Ok(Reply::ok(enrol::grace(&visit.page(), until)));
     }
@@ -211,8 +211,8 @@ async fn confirmed(visit: &Visit, name: &str) -> Result<Reply, Refused> {
     let problem = match visit.services.confirm(&page, method, &typed, visit.form.get("name"), &visit.client).await {
         Ok(Confirmed::ShowCodes) => return Ok(Reply::to(visit, "enrol/recovery").cookie(visit.cookies.expire(CookieKind::Session))),
         Ok(Confirmed::Done) => {
-            let to = Reply::to(visit, "login");
-            return Ok(to.cookie(visit.cookies.expire(CookieKind::Session)).cookie(visit.cookies.expire(CookieKind::Flow)));
+            let to = with_news(visit, &page.account, News::Enrolled).await?;
+            return Ok(to.cookie(visit.cookies.expire(CookieKind::Session)));
         }
         Err(Refused::Second(problem)) => note(visit, problem, method),
         Err(Refused::Enrol(EnrolProblem::TakenFactor)) if method == Method::Totp => Note::Error(visit.words.note.totp_taken.clone()),
@@ -273,5 +273,5 @@ async fn saved(visit: &Visit) -> Result<Reply, Refused> {
         return Ok(Reply::to(visit, "enrol/recovery"));
     }
     visit.services.codes_saved(&page).await?;
-    Ok(Reply::to(visit, "login").cookie(visit.cookies.expire(CookieKind::Flow)))
+    with_news(visit, &page.account, News::Enrolled).await
 }

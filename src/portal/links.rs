@@ -5,8 +5,8 @@ use axum::response::Response;
 use super::reply::Reply;
 use super::visit::Visit;
 use crate::factor::Method;
+use crate::login::Purpose;
 use crate::service::Refused;
-use crate::session::CookieKind;
 use crate::store::LinkKind;
 use crate::view::message::{self, Problem, Way};
 use crate::view::password::{self, LinkView};
@@ -72,8 +72,10 @@ pub async fn set_new(visit: Visit) -> Response {
 async fn use_link(visit: &Visit, kind: LinkKind) -> Result<Reply, Refused> {
     let token = if visit.form.has("token") { visit.form.get("token") } else { visit.query.get("token") };
     match visit.services.use_link(token, kind, visit.form.secret("password"), &visit.client).await {
-        Ok(Some(flow)) => Ok(Reply::to(visit, "enrol").cookie(visit.flow_cookie(flow.id))),
-        Ok(None) => Ok(Reply::to(visit, "login").cookie(visit.cookies.expire(CookieKind::Flow))),
+        Ok(flow) => {
+            let page = if matches!(flow.purpose, Purpose::Enrol { .. }) { "enrol" } else { "login" };
+            Ok(Reply::to(visit, page).cookie(visit.flow_cookie(flow.id)))
+        }
         Err(Refused::Gone) => Ok(gone(visit)),
         Err(Refused::Weak(weak)) => {
             let account = visit.services.link_account(token, kind).await?;

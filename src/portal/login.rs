@@ -4,8 +4,10 @@ use axum::response::Response;
 
 use super::reply::Reply;
 use super::visit::Visit;
+use crate::account::Account;
 use crate::base::FlowId;
 use crate::factor::Method;
+use crate::login::News;
 use crate::service::{Entry, Refused, Signed};
 use crate::session::CookieKind;
 use crate::view::login::{self, LoginView};
@@ -24,8 +26,23 @@ async fn page_or_pass(visit: &Visit) -> Result<Reply, Refused> {
     match &visit.session {
         Some(session) if !visit.query.has("fresh") => Ok(Reply::go(visit.rd.as_str())),
         Some(session) => Ok(Reply::ok(form(visit, &session.identity().person.name, None, true))),
-        None => Ok(Reply::ok(form(visit, "", None, false))),
+        None => Ok(Reply::ok(form(visit, "", news(visit).await, false))),
     }
+}
+
+/// What this browser was told to expect here.
+async fn news(visit: &Visit) -> Option<Note> {
+    let words = &visit.words.note;
+    Some(Note::Done(match visit.services.news(visit.flow).await? {
+        News::Enrolled => words.enrolled.clone(),
+        News::PasswordSet => words.password_set.clone(),
+    }))
+}
+
+/// To the sign-in page, which says what was done and why one is there.
+pub async fn with_news(visit: &Visit, account: &Account, news: News) -> Result<Reply, Refused> {
+    let flow = visit.services.leave_news(account, news, &visit.client).await?;
+    Ok(Reply::to(visit, "login").cookie(visit.flow_cookie(flow.id)))
 }
 
 fn form(visit: &Visit, username: &str, note: Option<Note>, again: bool) -> maud::Markup {

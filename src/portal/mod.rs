@@ -6,6 +6,7 @@
 mod account;
 mod admin;
 mod assets;
+mod contact;
 mod csrf;
 mod enrol;
 mod fields;
@@ -24,12 +25,14 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::service::Services;
+use crate::view::Languages;
 
 pub use visit::{Request, secure_url};
 
 /// What the pages work with.
 pub struct Portal {
     pub services: Arc<Services>,
+    pub languages: Arc<Languages>,
 }
 
 /// The pages, below the prefix.
@@ -54,6 +57,7 @@ pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
         .route("/resume", get(resume::show).post(resume::submit))
         .route("/assets/{name}", get(assets::serve))
         .merge(account::routes())
+        .merge(contact::routes())
         .merge(admin::routes())
         .fallback(reply::not_found)
         .method_not_allowed_fallback(reply::not_allowed)

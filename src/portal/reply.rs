@@ -96,6 +96,7 @@ fn refused(visit: &Visit, refused: Refused) -> Reply {
         Refused::WrongPassword
         | Refused::Second(_)
         | Refused::NotOffered(_)
+        | Refused::Contact(_)
         | Refused::Weak(_)
         | Refused::Enrol(EnrolProblem::TakenFactor | EnrolProblem::AlreadyThere) => {
             Reply::problem(visit, Problem::Malformed).status(StatusCode::UNPROCESSABLE_ENTITY, None)

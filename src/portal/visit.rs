@@ -134,7 +134,7 @@ impl Visit {
                 (fresh, Some(fresh.cookie(&keys)))
             }
         };
-        let words = Words::choose(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
+        let words = portal.languages.choose(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
         let (query, form) = (Fields::parse(target.split_once('?').map_or("", |(_, query)| query).as_bytes()), Fields::parse(body));
         let client = Client {
             address: request.client,

@@ -60,6 +60,8 @@ pub enum AccountError {
     Taken(#[from] Conflict),
     #[error("“{0}” cannot be a user name: 1 to 64 characters, no spaces, commas, “@” or control characters")]
     BadName(String),
+    #[error("“{0}” cannot be a user name: the administration has a page at that address; choose another")]
+    ReservedName(String),
     #[error("“{0}” is not an e-mail address")]
     BadEmail(String),
     #[error("“{0}” is not a telephone number in international form, as +491701234567")]
@@ -121,15 +123,22 @@ fn one_line(text: &str, most: usize) -> bool {
 /// A name that can stand in a header and a log without any escaping rule to get wrong.
 pub fn good_name(name: &str) -> Result<(), AccountError> {
     let good = one_line(name, 64) && !name.chars().any(|c| c.is_whitespace() || c == '@' || c == '"' || c == '<' || c == '>');
-    if good { Ok(()) } else { Err(AccountError::BadName(name.to_owned())) }
+    if !good {
+        return Err(AccountError::BadName(name.to_owned()));
+    }
+    // `admin/users/new` is a form, and no honest path has dots for a segment.
+    if matches!(crate::store::fold(name).as_str(), "new" | "." | "..") {
+        return Err(AccountError::ReservedName(name.to_owned()));
+    }
+    Ok(())
 }
 
-fn good_email(email: &str) -> Result<(), AccountError> {
+pub(super) fn good_email(email: &str) -> Result<(), AccountError> {
     let good = email.len() <= 254 && one_line(email, 254) && email.parse::<lettre::Address>().is_ok();
     if good { Ok(()) } else { Err(AccountError::BadEmail(email.to_owned())) }
 }
 
-fn good_phone(phone: &str) -> Result<String, AccountError> {
+pub(super) fn good_phone(phone: &str) -> Result<String, AccountError> {
     let plain: String = phone.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '/')).collect();
     let digits = plain.strip_prefix('+').unwrap_or_default();
     if (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -228,10 +237,12 @@ impl Services {
         Ok(Some(self.make_link(&account, LinkKind::Setup, actor).await?))
     }
 
-    /// A set-up link for an account that exists. It sets the password and touches no factor.
+    /// A set-up link for an account that exists, shown to who asks; its owner is told. It sets the password and touches no factor.
     pub async fn setup_link(&self, name: &str, actor: Actor<'_>) -> Result<Secret, AccountError> {
         let account = self.named(name).await?;
-        Ok(self.make_link(&account, LinkKind::Setup, actor).await?)
+        let link = self.make_link(&account, LinkKind::Setup, actor).await?;
+        self.notice_link(&account, actor);
+        Ok(link)
     }
 
     /// Changes what an administrator keeps of a person. A removed group takes effect on the next request.
@@ -249,6 +260,7 @@ impl Services {
         let phone =
             change.phone.as_deref().map(|phone| if phone.is_empty() { Ok(None) } else { good_phone(phone).map(Some) }).transpose()?;
         let edit = |account: &mut Account| {
+            let before = account.clone();
             // A new address or number receives codes and links in the old one's place: what rests on the old one is void.
             let moved = change.email.as_ref().is_some_and(|email| *email != account.email)
                 || phone.as_ref().is_some_and(|phone| *phone != account.phone);
@@ -263,10 +275,12 @@ impl Services {
             if moved || account.disabled {
                 account.factors_changed();
             }
-            Edit::Write(account.clone())
+            Edit::Write((before, account.clone()))
         };
-        let written = self.store.update_account(account.id, edit).await?.ok_or_else(|| AccountError::Unknown(name.to_owned()))??;
+        let (before, written) =
+            self.store.update_account(account.id, edit).await?.ok_or_else(|| AccountError::Unknown(name.to_owned()))??;
         self.audit(Event::AccountChanged, Some(&written.name), actor, change.summary()).await?;
+        self.notice_changes(&before, &written, actor);
         Ok(written)
     }
 
@@ -286,7 +300,8 @@ impl Services {
     pub async fn set_password_for(&self, name: &str, password: &Secret, actor: Actor<'_>) -> Result<(), AccountError> {
         let account = self.named(name).await?;
         let phc = self.hash_new(&account, password).await?;
-        self.set_password(&account, phc, account.epoch, actor).await?;
+        let account = self.set_password(&account, phc, account.epoch, actor).await?;
+        self.notice_password(&account, actor);
         Ok(())
     }
 
@@ -302,11 +317,15 @@ impl Services {
         let account = self.named(name).await?;
         let now = self.now();
         let totp = change.totp_uri.as_ref().map(|uri| self.provisioned(&account, uri)).transpose()?;
-        let edit = |account: &mut Account| match self.apply_mfa(account, change, totp.as_ref(), now) {
-            Ok(()) => Edit::Write(Ok(account.clone())),
-            Err(e) => Edit::Leave(Err(e)),
+        let edit = |account: &mut Account| {
+            let before = account.clone();
+            match self.apply_mfa(account, change, totp.as_ref(), now) {
+                Ok(()) => Edit::Write(Ok((before, account.clone()))),
+                Err(e) => Edit::Leave(Err(e)),
+            }
         };
-        let written = self.store.update_account(account.id, edit).await?.ok_or_else(|| AccountError::Unknown(name.to_owned()))???;
+        let (before, written) =
+            self.store.update_account(account.id, edit).await?.ok_or_else(|| AccountError::Unknown(name.to_owned()))???;
         for method in &change.reset {
             self.audit(Event::FactorRemoved, Some(&written.name), actor, method.name()).await?;
         }
@@ -317,6 +336,7 @@ impl Services {
         if change.policy.is_some() || change.allow.is_some() {
             self.audit(Event::AccountChanged, Some(&written.name), actor, "second-factor policy").await?;
         }
+        self.notice_changes(&before, &written, actor);
         Ok(written)
     }
 
@@ -394,6 +414,7 @@ impl Services {
         }
         let codes = self.fresh_codes(&account).await?;
         self.audit(Event::RecoveryRenewed, Some(&account.name), actor, "").await?;
+        self.notice_recovery_renewed(&account, actor);
         Ok(codes)
     }
 
@@ -438,6 +459,21 @@ impl<T: Clone> CloneIntoSome<T> for Option<T> {
     fn clone_into_some(&self, place: &mut T) {
         if let Some(value) = self {
             *place = value.clone();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_in_a_header_a_log_and_an_address() {
+        for name in ["alice", "al.ice", "ÄÖÜ", "new1", "renew", "a-b_c"] {
+            assert_eq!(good_name(name), Ok(()), "{name}");
+        }
+        for name in ["", "a b", "a,b", "a@b", "a\nb", "<a>", "new", "New", "ＮＥＷ", ".", ".."] {
+            assert!(good_name(name).is_err(), "{name:?}");
         }
     }
 }

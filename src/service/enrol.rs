@@ -78,7 +78,7 @@ impl Services {
                     matches!(flow.enrolling, Some(Enrolling::Codes { .. })) || session.as_ref().is_some_and(|live| live.id() == *of)
                 }
                 Purpose::Enrol { session: None } => true,
-                Purpose::Second | Purpose::StepUp { .. } => false,
+                Purpose::Second | Purpose::StepUp { .. } | Purpose::Contact { .. } | Purpose::News(_) => false,
             };
             if own && flow.is_good(&account, self.now()) {
                 return Ok(EnrolPage { account, flow: Some(flow), session });
@@ -98,31 +98,41 @@ impl Services {
     }
 
     /// Until when a required enrolment may still be put off (`mfa.grace`), for a user whose sign-in is stopped by it. The time
-    /// runs from the first sign-in that was.
-    pub async fn grace(&self, page: &EnrolPage) -> Result<Option<Time>, Refused> {
-        let (Some(grace), now) = (self.config().mfa.grace, self.now()) else { return Ok(None) };
+    /// runs from the first sign-in that was; to ask starts nothing.
+    pub fn grace(&self, page: &EnrolPage) -> Option<Time> {
+        let (grace, now) = (self.config().mfa.grace?, self.now());
         let stopped = page.flow.as_ref().is_some_and(|flow| {
             flow.purpose == Purpose::Enrol { session: None } && flow.enrolling.is_none() && flow.by_password && !flow.vouched
         });
         if !stopped || !page.is_first() {
-            return Ok(None);
+            return None;
         }
-        let started = self.store.update_account(page.account.id, |account| match account.grace_started {
-            Some(started) => Edit::Leave(started),
+        Some(page.account.grace_started.unwrap_or(now).plus(grace)).filter(|until| now < *until)
+    }
+
+    /// A sign-in was stopped by a required enrolment: from the first time on its grace runs.
+    pub(super) async fn start_grace(&self, account: &Account) -> Result<(), Refused> {
+        if self.config().mfa.grace.is_none() || account.grace_started.is_some() || !account.enrolled().is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let start = |account: &mut Account| match account.grace_started {
+            Some(_) => Edit::Leave(()),
             None => {
                 account.grace_started = Some(now);
-                Edit::Write(now)
+                Edit::Write(())
             }
-        });
-        let Some(Ok(started)) = started.await? else { return Err(Refused::Gone) };
-        Ok(Some(started.plus(grace)).filter(|until| now < *until))
+        };
+        self.store.update_account(account.id, start).await?;
+        Ok(())
     }
 
     /// Puts a required enrolment off: the sign-in is finished with the password alone.
     pub async fn put_off(&self, page: &EnrolPage, client: &Client) -> Result<Signed, Refused> {
-        if self.grace(page).await?.is_none() {
+        if self.grace(page).is_none() {
             return Err(Refused::Gone);
         }
+        self.start_grace(&page.account).await?;
         let flow = page.flow.as_ref().ok_or(Refused::Gone)?;
         if !self.store.take_flow(flow).await? {
             return Err(Refused::Gone);
@@ -257,7 +267,7 @@ impl Services {
         self.send_enrol_code(page, flow, method, None, client).await
     }
 
-    async fn check_enrol_code(
+    pub(super) async fn check_enrol_code(
         &self,
         page: &EnrolPage,
         flow: &Flow,

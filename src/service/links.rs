@@ -7,7 +7,7 @@ use super::{Client, Refused, Services};
 use crate::account::{Account, Failures, MfaPolicy};
 use crate::base::Secret;
 use crate::factor::{blocklist, password};
-use crate::login::{Flow, Purpose};
+use crate::login::{Flow, News, Purpose};
 use crate::store::{Edit, Link, LinkKind};
 
 /// How long a set-up link is good (contract, section 3).
@@ -35,12 +35,12 @@ impl Services {
         if account.disabled || account.epoch != link.epoch { Err(Refused::Gone) } else { Ok(account) }
     }
 
-    /// Uses a link up and sets the password. For a set-up link of a user who has no method yet and may have one: the vouched flow
-    /// in which the first is enrolled.
+    /// Uses a link up and sets the password. What follows: for a set-up link of a user who has no method yet and may have one, the
+    /// vouched flow in which the first is enrolled, else word for the sign-in page.
     ///
     /// # Errors
     /// A weak password leaves the link as it is.
-    pub async fn use_link(&self, token: &str, kind: LinkKind, chosen: Secret, client: &Client) -> Result<Option<Flow>, Refused> {
+    pub async fn use_link(&self, token: &str, kind: LinkKind, chosen: Secret, client: &Client) -> Result<Flow, Refused> {
         self.refuse_crowded(None, client).await?;
         let account = match self.link_account(token, kind).await {
             Err(Refused::Gone) => {
@@ -53,14 +53,18 @@ impl Services {
         let link = self.store.take_link(token, self.now()).await?.filter(|link| link.kind == kind).ok_or(Refused::Gone)?;
         self.audit(Event::LinkUsed, Some(&account.name), Actor::User(client), kind.name()).await?;
         let account = self.set_password(&account, phc, link.epoch, Actor::User(client)).await?;
-        self.notice_password(&account, client);
+        self.notice_password(&account, Actor::User(client));
         let config = self.config();
         let policy = account.mfa_policy.resolve(config.mfa.policy);
         let enrols = kind == LinkKind::Setup
             && policy != MfaPolicy::Off
             && account.enrolled().is_empty()
             && !account.may_enrol(config.mfa.methods).is_empty();
-        if enrols { self.begin(&account, Purpose::Enrol { session: None }, true, client).await.map(Some) } else { Ok(None) }
+        if enrols {
+            self.begin(&account, Purpose::Enrol { session: None }, true, client).await
+        } else {
+            self.leave_news(&account, News::PasswordSet, client).await
+        }
     }
 
     /// A new password's hash, if the password will do.

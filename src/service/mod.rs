@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 mod client;
+mod contact;
 pub mod desk;
 pub mod directory;
 mod enrol;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use client::{Client, DeviceId, browser_name};
+pub use contact::{ContactChange, ContactProblem};
 pub use enrol::{Confirmed, EnrolPage, EnrolProblem};
 pub use hasher::{Busy, Hasher, Load, Turnstile};
 pub use live::{Live, LiveSession};
@@ -81,6 +83,8 @@ pub enum Refused {
     Second(SecondProblem),
     #[error("{0}")]
     Enrol(EnrolProblem),
+    #[error("{0}")]
+    Contact(ContactProblem),
     #[error("{0} is not offered here")]
     NotOffered(Method),
     #[error("{0}")]

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use super::audit::Actor;
+use super::links::SETUP_LIFETIME;
 use super::sign_in::knows;
 use super::{Client, Refused, Services};
-use crate::account::Account;
-use crate::base::{Secret, Time};
+use crate::account::{Account, MfaPolicy};
+use crate::base::Secret;
 use crate::factor::Method;
+use crate::factor::otp::{mask_email, mask_phone};
 use crate::limit::{SendLimits, Sending};
 use crate::notify::{Content, Message, Notifier, NotifyError, Recipient};
 use crate::store::LinkKind;
@@ -69,7 +72,20 @@ impl Services {
         let minutes = self.config().mfa.otp.lifetime.as_secs().div_ceil(60);
         let code = code.clone();
         let content = if enrolment { Content::EnrolmentCode { code, minutes } } else { Content::SignInCode { code, minutes } };
-        self.post(account, to, content, client).map_err(|e| {
+        self.post(account, to, content, Told::to(client)).map_err(|e| {
+            tracing::warn!(error = %e, method = method.name(), "a code could not be sent");
+            Refused::CannotSend
+        })
+    }
+
+    /// A code to an address or number that is to be the account's: of an account that has it already, and is not stored so.
+    pub(super) fn deliver_contact_code(&self, moved: &Account, method: Method, code: &Secret, client: &Client) -> Result<(), Refused> {
+        let to = match method {
+            Method::Sms => Recipient::Phone(moved.phone.clone().ok_or(Refused::NotOffered(method))?),
+            _ => Recipient::Email(moved.email.clone()),
+        };
+        let content = Content::ContactCode { code: code.clone(), minutes: self.config().mfa.otp.lifetime.as_secs().div_ceil(60) };
+        self.post(moved, to, content, Told::to(client)).map_err(|e| {
             tracing::warn!(error = %e, method = method.name(), "a code could not be sent");
             Refused::CannotSend
         })
@@ -87,49 +103,128 @@ impl Services {
             LinkKind::Setup => Content::SetupLink { link, hours: span.as_secs() / 3600 },
             LinkKind::Reset => Content::ResetLink { link, minutes: span.as_secs() / 60 },
         };
-        self.post(account, Recipient::Email(account.email.clone()), content, client).map_err(|_| Refused::CannotSend)
+        self.post(account, Recipient::Email(account.email.clone()), content, Told::to(client)).map_err(|_| Refused::CannotSend)
     }
 
     pub(super) fn notice_new_browser(&self, account: &Account, client: &Client) {
-        self.notice(account, Content::NewBrowser { browser: client.browser.clone(), address: client.address.to_string() }, client);
+        let content = Content::NewBrowser { browser: client.browser.clone(), address: client.address.to_string() };
+        self.notice(account, content, Actor::User(client));
     }
 
     pub(super) fn notice_recovery_used(&self, account: &Account, client: &Client) {
-        self.notice(account, Content::RecoveryUsed { left: account.recovery_left() }, client);
+        self.notice(account, Content::RecoveryUsed { left: account.recovery_left() }, Actor::User(client));
+    }
+
+    pub(super) fn notice_recovery_renewed(&self, account: &Account, actor: Actor<'_>) {
+        self.notice(account, Content::RecoveryRenewed {}, actor);
     }
 
     /// `name`: what its owner calls it; empty where it has none.
     pub(super) fn notice_factor(&self, account: &Account, method: Method, name: &str, added: bool, client: &Client) {
         let name = name.to_owned();
-        self.notice(account, if added { Content::FactorAdded { method, name } } else { Content::FactorRemoved { method, name } }, client);
+        let content = if added { Content::FactorAdded { method, name } } else { Content::FactorRemoved { method, name } };
+        self.notice(account, content, Actor::User(client));
     }
 
-    pub(super) fn notice_password(&self, account: &Account, client: &Client) {
-        self.notice(account, Content::PasswordChanged {}, client);
+    pub(super) fn notice_password(&self, account: &Account, actor: Actor<'_>) {
+        self.notice(account, Content::PasswordChanged {}, actor);
     }
 
-    /// A notice that cannot be sent is logged; what it tells of has happened all the same.
-    fn notice(&self, account: &Account, content: Content, client: &Client) {
+    /// Of a link that its owner does not get by mail. Who has no password yet waits for one.
+    pub(super) fn notice_link(&self, account: &Account, actor: Actor<'_>) {
+        if account.password.is_some() {
+            self.notice(account, Content::LinkMade { hours: SETUP_LIFETIME.as_secs() / 3600 }, actor);
+        }
+    }
+
+    /// Of everything that tells an account from what it was before. A change of the address is told to both.
+    pub(super) fn notice_changes(&self, before: &Account, now: &Account, actor: Actor<'_>) {
+        let default = self.config().mfa.policy;
+        for content in changes(before, now, default) {
+            self.notice(before, content, actor);
+        }
+        if before.email != now.email {
+            self.notice(before, Content::AddressChanged { new: mask_email(&now.email) }, actor);
+            self.notice(now, Content::AddressSet {}, actor);
+        }
+    }
+
+    /// To the account's address. One that cannot be sent is logged; what it tells of has happened all the same. What the
+    /// gateway does by itself is told to nobody.
+    fn notice(&self, account: &Account, content: Content, actor: Actor<'_>) {
         if account.email.is_empty() || !self.courier.notifier.has_mail() {
             return;
         }
-        if let Err(e) = self.post(account, Recipient::Email(account.email.clone()), content, client) {
+        let own_language = || account.browsers.first().map(|browser| browser.language.clone()).filter(|language| !language.is_empty());
+        let told = match actor {
+            Actor::User(client) => Told::to(client),
+            Actor::Admin(client, by) => Told {
+                language: own_language().unwrap_or_else(|| client.language.to_owned()),
+                host: client.host.as_str().to_owned(),
+                by_admin: by != account.name,
+            },
+            Actor::CommandLine => Told { language: own_language().unwrap_or_default(), host: self.config().home(), by_admin: true },
+            Actor::Gateway => return,
+        };
+        if let Err(e) = self.post(account, Recipient::Email(account.email.clone()), content, told) {
             tracing::warn!(error = %e, user = account.name, "a notice could not be sent");
         }
     }
 
-    fn post(&self, account: &Account, to: Recipient, content: Content, client: &Client) -> Result<(), NotifyError> {
-        let now: Time = self.now();
-        let config = self.config();
+    fn post(&self, account: &Account, to: Recipient, content: Content, told: Told) -> Result<(), NotifyError> {
         let user = if account.display_name.is_empty() { account.name.clone() } else { account.display_name.clone() };
         self.courier.notifier.try_send(&Message {
             to,
-            lang: client.language.to_owned(),
+            lang: told.language,
             user,
-            site: config.mfa.totp.issuer.clone(),
-            host: client.host.as_str().to_owned(),
-            at: now,
+            site: self.config().mfa.totp.issuer.clone(),
+            host: told.host,
+            at: self.now(),
+            by_admin: told.by_admin,
             content,
         })
     }
+}
+
+/// How something is told.
+struct Told {
+    /// Empty: English.
+    language: String,
+    host: String,
+    by_admin: bool,
+}
+
+impl Told {
+    fn to(client: &Client) -> Self {
+        Self { language: client.language.to_owned(), host: client.host.as_str().to_owned(), by_admin: false }
+    }
+}
+
+/// A factor, told apart from all others by its method and what stands behind the name.
+fn factors(account: &Account) -> Vec<(Method, String, String)> {
+    let totp = account.totp.iter().map(|totp| (Method::Totp, totp.fingerprint.clone(), totp.name.clone()));
+    let keys = account.webauthn.iter().map(|key| (Method::Webauthn, key.id.clone(), key.name.clone()));
+    let sent = [Method::Email, Method::Sms].into_iter().filter(|method| account.has(*method));
+    totp.chain(keys).chain(sent.map(|method| (method, String::new(), String::new()))).collect()
+}
+
+/// What its owner is told of a changed account, the address aside.
+fn changes(before: &Account, now: &Account, default: MfaPolicy) -> Vec<Content> {
+    let (had, has) = (factors(before), factors(now));
+    let missing_in = |all: &[(Method, String, String)], one: &(Method, String, String)| !all.iter().any(|o| (o.0, &o.1) == (one.0, &one.1));
+    let gone = had.iter().filter(|one| missing_in(&has, one)).cloned();
+    let new = has.iter().filter(|one| missing_in(&had, one)).cloned();
+    let mut told: Vec<Content> = gone.map(|(method, _, name)| Content::FactorRemoved { method, name }).collect();
+    told.extend(new.map(|(method, _, name)| Content::FactorAdded { method, name }));
+    if !before.recovery.is_empty() && now.recovery.is_empty() && !has.is_empty() {
+        told.push(Content::FactorRemoved { method: Method::Recovery, name: String::new() });
+    }
+    let policy = now.mfa_policy.resolve(default);
+    if policy.rank() < before.mfa_policy.resolve(default).rank() {
+        told.push(Content::PolicyWeakened { policy });
+    }
+    if before.phone != now.phone {
+        told.push(Content::PhoneChanged { new: now.phone.as_deref().map(mask_phone).unwrap_or_default() });
+    }
+    told
 }

@@ -50,7 +50,7 @@ impl Services {
         let phc = self.hash_new(&account, &chosen).await?;
         let record = session.record();
         let account = self.set_password(&account, phc, account.epoch, Actor::User(client)).await?;
-        self.notice_password(&account, client);
+        self.notice_password(&account, Actor::User(client));
         self.finish(account, record.proof(), client, Follows::Ended(&record), false).await
     }
 
@@ -137,6 +137,7 @@ impl Services {
         }
         let codes = self.fresh_codes(&account).await?;
         self.audit(Event::RecoveryRenewed, Some(&account.name), Actor::User(client), "").await?;
+        self.notice_recovery_renewed(&account, Actor::User(client));
         Ok(codes)
     }
 

@@ -77,7 +77,7 @@ impl Services {
                 Purpose::StepUp { session: of } if good && session.as_ref().is_some_and(|live| live.id() == *of) => {
                     return Ok(Pending { account, flow: Some(flow), session });
                 }
-                Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } => {}
+                Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } | Purpose::Contact { .. } | Purpose::News(_) => {}
             }
         }
         let session = session.ok_or(Refused::Gone)?;

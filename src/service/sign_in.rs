@@ -7,7 +7,7 @@ use crate::base::{FlowId, Secret, SessionId, Time, UserId};
 use crate::factor::password::{self, Verdict};
 use crate::factor::{Method, MethodSet};
 use crate::limit;
-use crate::login::{AfterPassword, Flow, Purpose, after_password};
+use crate::login::{AfterPassword, Flow, News, Purpose, after_password};
 use crate::policy::Proof;
 use crate::session::{CookieKind, EndReason, SessionRecord};
 use crate::store::{Edit, StoreError};
@@ -58,6 +58,9 @@ impl<'a> Follows<'a> {
 /// How many browsers of a user are kept; the one that was not used for longest goes.
 const BROWSERS_KEPT: usize = 20;
 
+/// How many sessions a user may have at the same time.
+const SESSIONS_KEPT: usize = 100;
+
 /// The failures that count for this browser: its own budget where it is known, the account's otherwise.
 pub(super) fn budget(account: &mut Account, device: Option<DeviceId>) -> &mut Failures {
     let known = device.filter(|device| device.user == account.id).map(DeviceId::name);
@@ -97,7 +100,10 @@ impl Services {
                 self.finish(account, Proof::TrustedBrowser, client, Follows::Nothing, false).await.map(Entry::SignedIn)
             }
             AfterPassword::Second(_) => self.begin(&account, Purpose::Second, false, client).await.map(Entry::Second),
-            AfterPassword::Enrol => self.begin(&account, Purpose::Enrol { session: None }, false, client).await.map(Entry::Enrol),
+            AfterPassword::Enrol => {
+                self.start_grace(&account).await?;
+                self.begin(&account, Purpose::Enrol { session: None }, false, client).await.map(Entry::Enrol)
+            }
         }
     }
 
@@ -213,6 +219,26 @@ impl Services {
         Ok(flow)
     }
 
+    /// Leaves word for this browser's next look at the sign-in page. Only a flow's own cookie finds it, so nobody else can put words there.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn leave_news(&self, account: &Account, news: News, client: &Client) -> Result<Flow, Refused> {
+        self.begin(account, Purpose::News(news), false, client).await
+    }
+
+    /// The word that was left.
+    pub async fn news(&self, flow: Option<FlowId>) -> Option<News> {
+        let flow = self.store.flow(flow?).await.unwrap_or_else(|e| {
+            tracing::warn!(error = %e, "the store could not be asked for a flow");
+            None
+        })?;
+        match flow.purpose {
+            Purpose::News(news) if self.now() < flow.expires => Some(news),
+            Purpose::News(_) | Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } | Purpose::Contact { .. } => None,
+        }
+    }
+
     /// The end of a sign-in: failures are forgotten, the browser is known from now on, and there is a session. A step up
     /// `follows` the session it started from.
     pub(super) async fn finish(
@@ -301,7 +327,21 @@ impl Services {
             self.end_session(id, EndReason::AccountChanged).await?;
             return Err(Refused::Gone);
         }
+        self.make_room(account.id, id).await;
         Ok(id)
+    }
+
+    /// So that nobody's sign-ins fill the memory, the session that was not used for longest goes, never the newest.
+    async fn make_room(&self, user: UserId, newest: SessionId) {
+        let mut others = self.live.of(user);
+        others.retain(|session| session.id() != newest);
+        others.sort_by_key(|session| session.last_seen());
+        let over = (others.len() + 1).saturating_sub(SESSIONS_KEPT);
+        for old in others.iter().take(over) {
+            if let Err(e) = self.end_session(old.id(), EndReason::Crowded).await {
+                tracing::warn!(error = %e, "a session that ended stays in the store until the next start, where it is void");
+            }
+        }
     }
 
     /// Ends a session: in memory first, so that a store that fails keeps no door open.
@@ -326,6 +366,7 @@ fn remember(account: &mut Account, device: DeviceId, client: &Client, trusted_un
         Some(browser) => {
             browser.last_seen = now;
             browser.name.clone_from(&client.browser);
+            client.language.clone_into(&mut browser.language);
             browser.trusted_until = trusted_until.or(browser.trusted_until);
         }
         None => account.browsers.push(KnownBrowser {
@@ -335,6 +376,7 @@ fn remember(account: &mut Account, device: DeviceId, client: &Client, trusted_un
             last_seen: now,
             trusted_until,
             failures: Failures::default(),
+            language: client.language.to_owned(),
         }),
     }
     account.browsers.sort_by_key(|browser| std::cmp::Reverse(browser.last_seen));

@@ -51,6 +51,8 @@ pub enum EndReason {
     AccountChanged,
     /// By one that shows more: a step up.
     Replaced,
+    /// By a newer one: its user had as many as there may be, and this was the one not used for longest.
+    Crowded,
 }
 
 impl EndReason {
@@ -62,6 +64,7 @@ impl EndReason {
             Self::Revoked => "revoked",
             Self::AccountChanged => "account_changed",
             Self::Replaced => "replaced",
+            Self::Crowded => "crowded",
         }
     }
 }

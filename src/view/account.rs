@@ -66,6 +66,8 @@ pub struct AccountView {
     pub password_changed: Option<Time>,
     pub sessions: Vec<SessionRow>,
     pub browsers: Vec<BrowserRow>,
+    /// What users may change themselves: [`Method::Email`] stands for the address, [`Method::Sms`] for the number.
+    pub changeable: Vec<Method>,
     /// Whether browsers can be trusted at all.
     pub trust_offered: bool,
     pub admin: bool,
@@ -107,10 +109,25 @@ fn profile(page: &Page, view: &AccountView) -> Markup {
             dl.facts {
                 (fact(&words.display_name, &view.display_name))
                 (fact(&words.username, &view.user))
-                (fact(&words.email, &view.email))
-                @if let Some(phone) = &view.phone { (fact(&words.phone, phone)) }
+                (own_fact(page, view, Method::Email, &words.email, &view.email))
+                @if view.phone.is_some() || view.changeable.contains(&Method::Sms) {
+                    (own_fact(page, view, Method::Sms, &words.phone, view.phone.as_deref().unwrap_or("–")))
+                }
                 @if !view.groups.is_empty() { (fact(&words.groups, &view.groups.join(", "))) }
             }
+        }
+    }
+}
+
+/// With the way to change it, where its owner may.
+fn own_fact(page: &Page, view: &AccountView, method: Method, label: &str, value: &str) -> Markup {
+    let change = &page.words.contact.change;
+    html! {
+        div {
+            dt { (label) }
+            dd { bdi { (value) } @if view.changeable.contains(&method) {
+                " " a href=(page.link_with("account/contact", &[("method", method.name())])) aria-label={ (label) ": " (change) } { (change) }
+            } }
         }
     }
 }

@@ -169,6 +169,7 @@ fn own(p: &Page) -> Vec<(&'static str, Markup)> {
             session("s2", "Safari 26 · iPhone", "2001:db8::1:42", 190, false),
         ],
         browsers: vec![BrowserRow { id: "b1".into(), name: "Firefox · Linux".into(), last_seen: ago(0), trusted_until: ago(-30_000) }],
+        changeable: vec![Method::Email, Method::Sms],
         trust_offered: true,
         admin: true,
     };
@@ -185,6 +186,9 @@ fn own(p: &Page) -> Vec<(&'static str, Markup)> {
         ("account", super::account::account(p, &view)),
         ("account-bare", super::account::account(p, &bare)),
         ("account-remove", super::account::confirm_removal(p, &only, true)),
+        ("account-contact", super::contact::change(p, Method::Email, "", None)),
+        ("account-contact-wrong", super::contact::change(p, Method::Sms, HOSTILE, Some(&Note::Error(p.words.contact.bad_phone.clone())))),
+        ("account-contact-code", super::contact::confirm(p, Method::Email, MASKED, 6, sent(290, 20), None)),
         ("account-password", super::account::change_password(p, "alice", 12, None)),
     ]
 }
@@ -222,6 +226,7 @@ fn problems(p: &Page) -> Vec<(&'static str, Markup)> {
     let of = |problem| message::problem(p, problem, Some("01K9-7Q2M"));
     vec![
         ("problem-400", of(Problem::Malformed)),
+        ("problem-401", message::not_sent(p, &p.link("login"), "01K9-7Q2M")),
         ("problem-403-denied", of(Problem::Denied)),
         ("problem-403-group", of(Problem::WrongGroup)),
         ("problem-403-off", of(Problem::MfaOff)),

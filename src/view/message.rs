@@ -123,6 +123,13 @@ pub fn problem(page: &Page, problem: Problem, reference: Option<&str>) -> Markup
     message(page, problem.status(), heading, &text, &problem.ways_on(page), reference)
 }
 
+/// A form that went no further because nobody was signed in, or not in full; `login` is where one does. Answer it with 401.
+pub fn not_sent(page: &Page, login: &str, reference: &str) -> Markup {
+    let words = &page.words.problem;
+    let way = Way { label: page.words.login.heading.clone(), href: login.to_owned() };
+    message(page, 401, &words.not_sent_heading, &words.not_sent_text, &[way], Some(reference))
+}
+
 /// A page of a heading, a text (`role="alert"`), and where to go from here.
 pub fn message(page: &Page, status: u16, heading: &str, text: &str, ways: &[Way], reference: Option<&str>) -> Markup {
     let head = Card { heading, lead: None, ..Card::default() };

@@ -9,11 +9,13 @@ pub mod account;
 pub mod admin;
 mod assets;
 mod chart;
+pub mod contact;
 pub mod enrol;
 mod field;
 #[doc(hidden)]
 pub mod gallery;
 mod icon;
+mod languages;
 mod layout;
 pub mod login;
 pub mod message;
@@ -25,6 +27,7 @@ mod words;
 mod words_keys;
 
 pub use assets::{Asset, asset, assets};
+pub use languages::Languages;
 pub use layout::{Note, Page, Steps};
 pub use maud::Markup;
 pub use words::fill;

@@ -1,6 +1,7 @@
 //! The texts of the pages in five languages, as a type: a key that does not exist does not compile, and a test finds a language that
 //! lacks one. The texts are embedded and read once; a language that could not be read shows its keys, it never takes the gate down.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -13,48 +14,25 @@ static FRENCH: &str = include_str!("../../templates/words/fr.toml");
 static SPANISH: &str = include_str!("../../templates/words/es.toml");
 static CHINESE: &str = include_str!("../../templates/words/zh-Hans.toml");
 
+const EMBEDDED: [&str; 5] = [ENGLISH, GERMAN, FRENCH, SPANISH, CHINESE];
+
 /// In the order of preference among equals; the first is what a browser gets that names none of them.
-static ALL: LazyLock<[Words; 5]> = LazyLock::new(|| [ENGLISH, GERMAN, FRENCH, SPANISH, CHINESE].map(read));
+static ALL: LazyLock<[Words; 5]> = LazyLock::new(|| EMBEDDED.map(read));
 
 fn read(text: &str) -> Words {
     toml::from_str(text).unwrap_or_else(|_| Words { meta: Meta { lang: "en".into(), dir: "ltr".into() }, ..Words::keys() })
 }
 
-/// How many entries of an `Accept-Language` are looked at; browsers send fewer than ten.
-const MAX_PREFERENCES: usize = 16;
-
 impl Words {
-    /// Every language, English first.
+    /// Every built-in language, English first.
     pub fn all() -> &'static [Words] {
         &*ALL
     }
 
-    /// English.
+    /// English, as it is built in.
     pub fn english() -> &'static Words {
         let [english, ..] = &*ALL;
         english
-    }
-
-    /// The language that an `Accept-Language` header prefers (RFC 9110 section 12.5.4), by its primary subtag; English where it
-    /// names none of ours or cannot be read.
-    pub fn choose(header: Option<&str>) -> &'static Words {
-        let mut best: Option<(u16, &'static Words)> = None;
-        for entry in header.unwrap_or_default().split(',').take(MAX_PREFERENCES) {
-            let (tag, quality) = preference(entry);
-            let found = Self::all().iter().find(|words| words.speaks(tag));
-            if let Some(words) = found
-                && quality > best.map_or(0, |(q, _)| q)
-            {
-                best = Some((quality, words));
-            }
-        }
-        best.map_or_else(Self::english, |(_, words)| words)
-    }
-
-    /// Whether these words are in the language of `tag`; `zh-Hans` speaks for every `zh`.
-    fn speaks(&self, tag: &str) -> bool {
-        let primary = |t: &str| t.split('-').next().unwrap_or_default().to_ascii_lowercase();
-        primary(tag) == primary(&self.meta.lang)
     }
 
     /// "30 seconds", "5 minutes", "12 hours", "30 days": the largest unit that leaves at least two of it, rounded up.
@@ -83,14 +61,9 @@ impl Words {
     }
 }
 
-/// One entry of an `Accept-Language`: the tag and its quality in thousandths; a quality that cannot be read counts as none.
-fn preference(entry: &str) -> (&str, u16) {
-    let (tag, parameters) = entry.split_once(';').unwrap_or((entry, ""));
-    let quality = match parameters.trim().strip_prefix("q=") {
-        Some(q) => q.trim().parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q)).map_or(0, |q| (q * 1000.0) as u16),
-        None => 1000,
-    };
-    (tag.trim(), quality)
+/// The names in braces in a text.
+pub(super) fn placeholders(text: &str) -> BTreeSet<&str> {
+    text.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name)).collect()
 }
 
 /// Puts values in the place of `{name}`. What is put in is not looked at again; an unknown name stays as it stands.
@@ -117,13 +90,7 @@ pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-
-    fn placeholders(text: &str) -> BTreeSet<&str> {
-        text.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name)).collect()
-    }
 
     #[test]
     fn every_language_has_every_key_and_no_other() {
@@ -142,24 +109,6 @@ mod tests {
             for ((key, english), (_, other)) in Words::english().pairs().into_iter().zip(words.pairs()) {
                 assert_eq!(placeholders(english), placeholders(other), "{}: {key}", words.meta.lang);
             }
-        }
-    }
-
-    #[test]
-    fn the_browser_chooses() {
-        for (header, lang) in [
-            (None, "en"),
-            (Some(""), "en"),
-            (Some("de-CH"), "de"),
-            (Some("DE"), "de"),
-            (Some("it, fr;q=0.5, es;q=0.9"), "es"),
-            (Some("zh-CN,zh;q=0.9,en;q=0.8"), "zh-Hans"),
-            (Some("de;q=0, fr;q=0.1"), "fr"),
-            (Some("*"), "en"),
-            (Some("fr;q=7,de;q=x,es;q=0.2"), "es"),
-            (Some(";;;,,,q=,-;q=1"), "en"),
-        ] {
-            assert_eq!(Words::choose(header).meta.lang, lang, "{header:?}");
         }
     }
 

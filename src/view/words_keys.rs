@@ -6,7 +6,7 @@ use serde::Deserialize;
 macro_rules! words {
     ($($section:ident: $type:ident { $($key:ident),+ $(,)? })+) => {
         /// The texts of one language.
-        #[derive(Debug, Deserialize)]
+        #[derive(Clone, Debug, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct Words {
             $(pub $section: $type,)+
@@ -14,7 +14,7 @@ macro_rules! words {
 
         $(
             #[doc = concat!("The texts of the section `", stringify!($section), "`.")]
-            #[derive(Debug, Deserialize)]
+            #[derive(Clone, Debug, Deserialize)]
             #[serde(deny_unknown_fields)]
             pub struct $type {
                 $(pub $key: String,)+
@@ -25,6 +25,14 @@ macro_rules! words {
             /// Every text is its own key.
             pub(super) fn keys() -> Self {
                 Self { $($section: $type { $($key: concat!(stringify!($section), ".", stringify!($key)).to_owned(),)+ },)+ }
+            }
+
+            /// Puts another text in the place of one; an unknown key changes nothing.
+            pub(super) fn set(&mut self, key: &str, text: &str) {
+                match key {
+                    $($(concat!(stringify!($section), ".", stringify!($key)) => text.clone_into(&mut self.$section.$key),)+)+
+                    _ => {}
+                }
             }
 
             /// Every key with its text, in the order of the declaration.
@@ -70,6 +78,9 @@ words! {
         password_change, sessions, session_this, last_seen, since, end, end_others, browsers, browsers_lead, browsers_none, trusted_until,
         revoke, revoke_all, sign_out, to_admin, remove_heading, remove_lead, remove_lead_last,
     }
+    contact: Contact {
+        change, email_heading, sms_heading, lead, email_label, sms_label, sms_hint, until, bad_email, bad_phone, taken, no_second,
+    }
     password: Password {
         setup_heading, setup_lead, setup_button, new, current, hint, change_heading, change_lead, reset_heading, reset_lead, reset_button,
         reset_sent_heading, reset_sent_lead, reset_sent_hint, reset_set_heading, reset_set_lead, to_login,
@@ -87,7 +98,7 @@ words! {
         malformed_heading, malformed_text, denied_heading, denied_text, group_heading, group_text, mfa_off_heading, mfa_off_text,
         csrf_heading, csrf_text, scheme_hint, not_found_heading, not_found_text, too_large_heading, too_large_text, misdirected_heading,
         misdirected_text, throttled_heading, throttled_text, internal_heading, internal_text, bad_gateway_heading, bad_gateway_text,
-        unavailable_heading, unavailable_text, timeout_heading, timeout_text, retry, home, other_account,
+        unavailable_heading, unavailable_text, timeout_heading, timeout_text, not_sent_heading, not_sent_text, retry, home, other_account,
     }
     resume: Resume {
         heading, lead, to, fields, more, file, empty, send, discard,

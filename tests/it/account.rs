@@ -212,6 +212,16 @@ async fn a_further_method_signs_out_and_is_asked_for() {
     alice.sends("enrol/email", &[("code", &code)]).await.leads_to("/.vestibule/login");
     assert!(!alice.is_signed_in().await);
     alice.follows().await;
+    let told = "Your new method is set up. Sign in with it now.";
+    assert!(alice.page.text().contains("role=\"status\"") && alice.page.text().contains(told), "{}", alice.page.text());
+    let mut stranger = world.at_a_browser("stranger");
+    for query in ["", "?news=enrolled", "?note=enrolled", "?fresh=1"] {
+        stranger.visits(&format!("/.vestibule/login{query}")).await;
+        assert!(!stranger.page.text().contains(told), "nobody else is told: {query}");
+    }
+    // It opens nothing by itself.
+    alice.clone().opens("/.vestibule/mfa").await.leads_to("/.vestibule/login");
+    alice.clone().opens("/.vestibule/enrol").await.leads_to("/.vestibule/login");
     alice.types_password().await;
     alice.follows().await;
     alice.is_at("mfa");
@@ -240,6 +250,7 @@ async fn a_forgotten_password_is_set_by_mail_and_removes_no_factor() {
     elsewhere.visits(&link).await.is(200);
     elsewhere.sends("reset/new", &[("password", NEW)]).await.leads_to("/.vestibule/login");
     elsewhere.follows().await;
+    assert!(elsewhere.page.text().contains("Your password was changed. You can sign in with it now."));
     elsewhere.password = NEW.to_owned();
     elsewhere.types_password().await.leads_to("/.vestibule/mfa");
     elsewhere.visits(&link).await.is(422);

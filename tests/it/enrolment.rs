@@ -279,3 +279,28 @@ async fn an_enrolment_outlives_a_restart() {
     again.signs_in_at(TARGET).await;
     again.sees(TARGET);
 }
+
+#[tokio::test]
+async fn the_grace_runs_from_the_first_sign_in_that_was_stopped_and_looking_starts_nothing() {
+    let world = World::builder().mfa("policy = \"required\"\ngrace = \"7d\"\nfirst_enrolment = \"password\"").build().await;
+    let mut alice = world.person("alice", &[]).await;
+    let started = async || world.app().services.named("alice").await.unwrap().grace_started.map(|at| at.unix());
+    alice.visits("/.vestibule/enrol").await;
+    alice.visits("/").await;
+    assert_eq!(started().await, None);
+    let first = world.now();
+    alice.types_password().await.leads_to("/.vestibule/enrol");
+    assert_eq!(started().await, Some(first), "the password's POST starts it");
+    world.advance(minutes(5));
+    alice.follows().await;
+    assert!(alice.has_form("enrol/later"));
+    alice.sends("enrol/later", &[]).await.leads_to("/");
+    assert!(alice.is_signed_in().await);
+    assert_eq!(started().await, Some(first), "and nothing moves it");
+    world.advance(minutes(7 * 24 * 60));
+    let mut later = alice.elsewhere(5);
+    later.visits("/").await;
+    later.types_password().await.leads_to("/.vestibule/enrol");
+    later.follows().await;
+    assert!(!later.has_form("enrol/later") && later.has_form("enrol"));
+}

@@ -312,3 +312,27 @@ async fn a_restart_signs_nobody_out_and_nobody_in() {
     thief.follows().await;
     thief.types_code(&used).await.is(422);
 }
+
+#[tokio::test]
+async fn nobody_has_more_than_a_hundred_sessions_and_the_least_used_goes_first() {
+    let world = World::new().await;
+    let mut alice = world.person("alice", &[]).await;
+    let mut first = alice.elsewhere(5);
+    first.signs_in().await;
+    world.advance(seconds(2));
+    let mut second = alice.elsewhere(6);
+    second.signs_in().await;
+    world.advance(seconds(2));
+    for n in 0..98u8 {
+        alice.elsewhere(10 + n).signs_in().await;
+    }
+    world.advance(seconds(2));
+    assert!(first.is_signed_in().await, "a hundred are no one too many, and this one is in use again");
+    world.advance(seconds(2));
+    alice.signs_in().await;
+    assert!(!second.is_signed_in().await, "it was not used for longest");
+    assert!(first.is_signed_in().await && alice.is_signed_in().await);
+    let user = world.app().services.named("alice").await.unwrap().id;
+    assert_eq!(world.app().services.live.of(user).len(), 100);
+    assert_eq!(world.app().services.store.all_sessions().await.unwrap().len(), 100);
+}

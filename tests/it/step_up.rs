@@ -117,3 +117,26 @@ async fn who_lacks_the_factor_is_sent_to_set_it_up() {
     assert_eq!(alice.calls("GET", "/by-app").await.is(401).json()["reason"], "enrol");
     alice.opens("/by-app").await.leads_to("/.vestibule/enrol?rd=");
 }
+
+/// Another site can make a browser open any of our pages. The key's page keeps a challenge for its answer; that is all that it does.
+#[tokio::test]
+async fn a_link_from_elsewhere_to_a_page_of_the_second_door_changes_nothing_that_counts() {
+    let world = World::new().await;
+    let mut alice = world.person_with_app("alice", &[]).await;
+    alice.signs_in_at("/payroll").await;
+    let services = &world.app().services;
+    let state = async || {
+        let account = services.named("alice").await.unwrap();
+        let audit = services.store.audit_head().await.unwrap().map(|head| head.seq);
+        (account.epoch, account.revision, account.failures, services.store.all_sessions().await.unwrap().len(), audit)
+    };
+    let (before, mails) = (state().await, world.outbox.newest_first().len());
+    let navigates = "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: cross-site\r\nReferer: https://evil.example/\r\n";
+    for page in ["mfa", "mfa/webauthn", "mfa/totp", "mfa/email", "mfa/recovery", "enrol", "enrol/totp", "enrol/verify", "account", "logout"]
+    {
+        alice.asks("GET", &format!("{PREFIX}/{page}?rd=%2Ffresh"), navigates, b"").await;
+        assert!(alice.is_signed_in().await, "{page}");
+    }
+    assert_eq!((state().await, world.outbox.newest_first().len()), (before, mails));
+    alice.opens("/payroll").await.is(200);
+}

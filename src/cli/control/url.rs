@@ -1,7 +1,6 @@
 //! Where a person reaches the gateway's pages, for links that the command line prints.
 
 use crate::config::Config;
-use crate::policy::HostPattern;
 
 /// The portal's address: `https` where there is TLS here or a proxy in front, else `http`; the first host that a route names, else the
 /// address that is listened on; a port where it is not the scheme's own.
@@ -14,16 +13,7 @@ pub fn portal_url(config: &Config) -> String {
         (_, true, _) => ("https", None),
         (None, false, listen) => ("http", listen.map(|listen| listen.port()).filter(|port| *port != 80)),
     };
-    let exact = config.routes.iter().flat_map(|route| &route.hosts).find_map(|host| match host {
-        HostPattern::Exact(host) => Some(host.clone()),
-        HostPattern::Below(_) => None,
-    });
-    let host = exact.unwrap_or_else(|| match listen {
-        Some(listen) if listen.ip().is_unspecified() => "localhost".to_owned(),
-        Some(listen) if listen.is_ipv6() => format!("[{}]", listen.ip()),
-        Some(listen) => listen.ip().to_string(),
-        None => "localhost".to_owned(),
-    });
+    let host = config.home();
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     format!("{scheme}://{host}{port}{}", config.portal.prefix)
 }

@@ -124,7 +124,7 @@ async fn add(app: &Arc<App>, part: &Part) -> anyhow::Result<Person> {
         totp_uri: totp.as_ref().map(|app| Secret::new(app.uri.clone())),
         ..MfaChange::default()
     };
-    services.change_mfa(part.name, &change, Actor::CommandLine).await?;
+    services.change_mfa(part.name, &change, Actor::Gateway).await?;
     Ok(Person { name: part.name, password: part.password, about: part.about, totp })
 }
 

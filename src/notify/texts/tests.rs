@@ -11,6 +11,7 @@ fn message(lang: &str, content: Content) -> Message {
         site: "Wiki".into(),
         host: "wiki.internal.example".into(),
         at: Time::from_secs(1_700_000_000),
+        by_admin: false,
         content,
     }
 }
@@ -44,7 +45,7 @@ fn every_value_that_matters_is_said_in_every_language() {
             let values = serde_json::to_value(&content).unwrap();
             for (key, value) in values.as_object().unwrap() {
                 let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                assert!(key == "method" || written.text.contains(&value), "{lang} {kind} leaves out {key}");
+                assert!(matches!(key.as_str(), "method" | "policy") || written.text.contains(&value), "{lang} {kind} leaves out {key}");
             }
             assert!(written.text.contains("<Alice & Co>") && written.html.contains("&lt;Alice &amp; Co&gt;"), "{lang} {kind}");
             assert!(!written.subject.contains("123456"), "a code in the subject shows on a locked screen: {lang} {kind}");
@@ -79,9 +80,26 @@ fn an_operator_replaces_what_they_like_and_hears_of_mistakes() {
     let texts = Texts::load(Some(folder.path())).unwrap();
     let written = texts.mail(&message("en", code())).unwrap();
     assert!(written.subject.starts_with("ACME says hello") && written.text.contains("271828"));
-    for bad in ["[messages.sign_in_cod]\nsubject = \"x\"\n", "[messages.sign_in_code]\nsubject = \"{{ cdoe }}\"\n", "not toml"] {
+    for (bad, line, key, remedy) in [
+        ("[messages.sign_in_cod]\nsubject = \"x\"\n", 2, "messages.sign_in_cod.subject", "did you mean “messages.sign_in_code.subject”?"),
+        ("[messages.sign_in_code]\n\nsubject = \"{{ cdoe }}\"\n", 3, "messages.sign_in_code.subject", "use only user, site"),
+        ("[messages.sign_in_code]\ntext = \"Hello {{ user }}\"\n", 2, "messages.sign_in_code.text", "put {{ code }}"),
+        ("[messages.sign_in_code]\nsms = \"{% if %}\"\n", 2, "messages.sign_in_code.sms", "use only user, site"),
+        ("[messages.reset_link]\ntext = \" \"\n", 2, "messages.reset_link.text", "leave the key out"),
+        ("[messages.locked]\nsms = \"x\"\n", 2, "messages.locked.sms", "did you mean"),
+        ("[words]\nphone = \"x\"\n", 2, "words.phone", "did you mean"),
+        ("not toml", 1, "", "correct the syntax"),
+    ] {
         std::fs::write(messages.join("en.toml"), bad).unwrap();
-        assert!(Texts::load(Some(folder.path())).is_err(), "{bad}");
+        let problems = Texts::load(Some(folder.path())).unwrap_err().0;
+        let found = problems.first().unwrap();
+        assert!((problems.len(), found.line, found.key.as_str()) == (1, Some(line), key) && found.remedy.contains(remedy), "{problems:?}");
+        assert!(found.file.ends_with("messages/en.toml"), "{found}");
     }
+    std::fs::remove_file(messages.join("en.toml")).unwrap();
+    std::fs::write(messages.join("layout.html"), "<p>{{ nothing }}</p>").unwrap();
+    let problems = Texts::load(Some(folder.path())).unwrap_err();
+    assert!(problems.to_string().contains("layout.html") && problems.to_string().contains("paragraphs"), "{problems}");
+    std::fs::remove_file(messages.join("layout.html")).unwrap();
     assert!(Texts::load(Some(Path::new("/nonexistent"))).is_ok());
 }

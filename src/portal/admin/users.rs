@@ -11,7 +11,7 @@ use super::user::user_page;
 use super::{fault, page_number, state};
 use crate::factor::Method;
 use crate::service::Refused;
-use crate::service::accounts::NewAccount;
+use crate::service::accounts::{AccountError, NewAccount};
 use crate::service::directory::Row;
 use crate::service::overview::is_missing;
 use crate::view::admin::{self, PAGE_ROWS, Paging, UserRow, UserView, UsersView};
@@ -80,9 +80,9 @@ fn read(form: &Fields) -> NewAccount {
     }
 }
 
-/// Names whose page could not be reached: one is this form's address, the others no honest path has.
+/// Names whose page could not be reached: no honest path has them in a segment.
 fn is_reserved(name: &str) -> bool {
-    matches!(crate::store::fold(name).as_str(), "new" | "." | "..") || name.contains(['/', '\\'])
+    name.contains(['/', '\\'])
 }
 
 pub async fn create(desk: Desk) -> Response {
@@ -99,6 +99,9 @@ async fn created(desk: &Desk) -> Result<Reply, Refused> {
     }
     let token = match visit.services.add_account(&new, None, desk.actor()).await {
         Ok(token) => token.ok_or(Refused::Gone)?,
+        Err(AccountError::ReservedName(_)) => {
+            return Ok(form(desk, StatusCode::UNPROCESSABLE_ENTITY, &new, Some(Note::Error(words.name_reserved.clone()))));
+        }
         Err(e) => return Ok(form(desk, StatusCode::UNPROCESSABLE_ENTITY, &new, Some(fault(e)?))),
     };
     let account = visit.services.store.account_by_login(&new.name).await?.ok_or(Refused::Gone)?;

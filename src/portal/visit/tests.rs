@@ -12,7 +12,7 @@ async fn a_session_made_at_another_gateway_needs_no_second_sign_in() {
     let account = alice(&a).await;
     let (_, token) = sign_in(&a, &account).await;
     let config = b.config();
-    let router = super::super::router(Arc::new(Portal { services: b.clone() }), &config.portal.prefix);
+    let router = super::super::router(Arc::new(Portal { services: b.clone(), languages: Arc::default() }), &config.portal.prefix);
     for (token, status) in [(Some(token), StatusCode::SEE_OTHER), (None, StatusCode::OK)] {
         let mut request = axum::http::Request::get(format!("{}/login", config.portal.prefix)).body(Body::empty()).unwrap();
         request.extensions_mut().insert(Request {

@@ -116,7 +116,7 @@ fn routes(page: &Page, view: &OverviewView) -> Markup {
 fn observed(page: &Page, view: &OverviewView) -> Markup {
     let words = &page.words.admin;
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(words.observed) {
+        div.scroll tabindex="0" role="group" aria-label=(words.observed) {
             table {
                 thead { tr {
                     th scope="col" { (words.route) }

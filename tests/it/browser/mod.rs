@@ -3,6 +3,7 @@
 //! Chromium and chromedriver must be there; a test without them fails and says what to run. One browser at a time: each
 //! story takes the [`driver::Driver`], which holds a lock.
 
+mod axe;
 mod driver;
 mod enrolment;
 mod keyboard;

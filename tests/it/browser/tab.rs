@@ -53,8 +53,7 @@ impl Tab {
     pub(super) async fn new(client: Client, world: &World, habits: Habits) -> Self {
         let it = Self { client, origin: format!("http://localhost:{}", world.address().port()), habits };
         // A headless window may be narrower than a real one only through the device metrics.
-        let size = json!({ "width": habits.width, "height": 800, "deviceScaleFactor": 1, "mobile": habits.width < 600 });
-        it.devtools("Emulation.setDeviceMetricsOverride", size).await;
+        it.resizes(habits.width).await;
         // What the browser's own first page does is not the gateway's.
         it.client.goto("about:blank").await.unwrap();
         it.log("performance").await;
@@ -69,6 +68,18 @@ impl Tab {
 
     async fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.raw(Method::POST, "goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
+    }
+
+    async fn resizes(&self, width: u32) {
+        let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// Another width, and day or night.
+    pub async fn is_set(&self, dark: bool, width: u32) {
+        self.resizes(width).await;
+        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" } }] });
+        self.devtools("Emulation.setEmulatedMedia", scheme).await;
     }
 
     /// Types an address on this host.
@@ -186,6 +197,11 @@ impl Tab {
         self.client.execute(script, vec![]).await.unwrap_or_else(|e| panic!("{script}: {e}"))
     }
 
+    /// What a script in the page gives to the callback that is its last argument.
+    pub async fn runs_to_an_end(&self, script: &str) -> Value {
+        self.client.execute_async(script, vec![]).await.unwrap_or_else(|e| panic!("{script}: {e}"))
+    }
+
     /// Nothing sticks out at the side, and the colours are those that the person set.
     pub async fn fits(&self) {
         let page = self
@@ -224,6 +240,11 @@ impl Tab {
             let refused = text.contains("Failed to load resource") && text.contains("422");
             assert!(refused || entry["level"] == "INFO" || entry["level"] == "DEBUG", "the console says {entry}");
         }
+        self.asked_nobody_else().await;
+    }
+
+    /// No request went anywhere but here.
+    pub async fn asked_nobody_else(&self) {
         let mut own = 0;
         for entry in self.log("performance").await {
             let event: Value = serde_json::from_str(entry["message"].as_str().unwrap_or_default()).unwrap();

@@ -23,6 +23,7 @@ pub struct Person {
     pub https: bool,
     pub from: IpAddr,
     pub agent: String,
+    pub language: String,
     /// What is on the screen.
     pub page: Answer,
     /// Its address on this host, as the address bar shows it.
@@ -43,6 +44,7 @@ impl Person {
             https: false,
             from: IpAddr::from([127, 0, 0, 1]),
             agent: "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0".to_owned(),
+            language: "en".to_owned(),
             page: Answer::default(),
             url: "/".to_owned(),
             gateway,
@@ -64,7 +66,7 @@ impl Person {
 
     /// The header lines that this browser always sends.
     pub fn lines(&self, path: &str) -> String {
-        let mut lines = format!("Host: {}\r\nUser-Agent: {}\r\n", self.host, self.agent);
+        let mut lines = format!("Host: {}\r\nUser-Agent: {}\r\nAccept-Language: {}\r\n", self.host, self.agent, self.language);
         if self.https {
             lines.push_str("X-Forwarded-Proto: https\r\n");
         }
@@ -93,7 +95,7 @@ impl Person {
         self.asks(method, target, "Accept: application/json\r\n", b"").await
     }
 
-    const NAVIGATES: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Language: en\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n";
+    const NAVIGATES: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n";
 
     /// Types an address; redirects are not followed.
     pub async fn opens(&mut self, target: &str) -> Answer {

@@ -187,7 +187,7 @@ impl Browser<'_> {
             .extension(request)
             .body(Body::from(body))
             .unwrap();
-        let router = portal::router(Arc::new(Portal { services: app.services.clone() }), "/.vestibule");
+        let router = portal::router(Arc::new(Portal { services: app.services.clone(), languages: Arc::default() }), "/.vestibule");
         let response = router.oneshot(request).await.unwrap();
         let header = |name: header::HeaderName| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         let (status, location, cookie) = (response.status(), header(header::LOCATION).unwrap_or_default(), header(header::SET_COOKIE));
