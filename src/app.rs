@@ -14,6 +14,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
+mod audit;
+
 use crate::account::Account;
 use crate::base::{Clock, SessionId, Time, UserId};
 use crate::config::Config;

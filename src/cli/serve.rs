@@ -43,6 +43,7 @@ pub fn run(loaded: Loaded, source: ConfigSource) -> anyhow::Result<()> {
     let app = runtime.block_on(App::open(config.clone(), Clock::system(), Post::Configured))?;
     runtime.block_on(prove(&app, &config))?;
     runtime.block_on(app.keep_snapshots())?;
+    app.keep_audit();
     let (listeners, tls) = listeners(&config)?;
     let running = start_with(&app, &config, &listeners, &handed)?;
     // From here on only the shards hold them: they must not outlive the accept loops.

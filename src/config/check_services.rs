@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::problem::{Fault, Severity};
 use super::secret::{is_given, secret};
 use super::section::{Entry, Section};
-use super::typed::{Mail, Sms, StoreUrl};
+use super::typed::{Audit, Mail, Sms, StoreUrl};
 use super::value;
 use crate::base::Secret;
 
@@ -153,6 +153,24 @@ pub(super) fn store(s: Section, data_dir: &Path, default_every: Duration) -> (St
     let every = s.or("snapshot_every", default_every, value::span(Duration::ZERO..=Duration::from_secs(7 * 86_400)));
     s.finish();
     (store, every)
+}
+
+/// How long records may be kept: a hundred years.
+const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+
+pub(super) fn audit(s: Section, default: Audit) -> Audit {
+    let retention = s.or("retention", default.retention, retention);
+    s.finish();
+    Audit { retention }
+}
+
+/// Zero, or a day and more: what is removed within hours answers no auditor.
+fn retention(entry: &Entry) -> Result<Duration, Fault> {
+    let kept = value::span(Duration::ZERO..=LONGEST)(entry)?;
+    if !kept.is_zero() && kept < value::DAY {
+        return Err(Fault::new("records would be gone within a day", "give at least 1d, or 0s to keep everything"));
+    }
+    Ok(kept)
 }
 
 fn store_url(secret: &Secret, data_dir: &Path) -> Result<StoreUrl, Fault> {

@@ -97,6 +97,7 @@ fn build(sink: &Sink, entries: &Entries) -> Config {
         limits: check_login::limits(root.section("limits"), default.limits),
         store,
         snapshot_every,
+        audit: check_services::audit(root.section("audit"), default.audit),
         admin: check_login::admin(root.section("admin"), default.admin),
         routes: check_routes::routes(&root, &portal.prefix),
         expect: check_expect::expectations(&root),

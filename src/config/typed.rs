@@ -25,6 +25,7 @@ pub struct Config {
     pub store: StoreUrl,
     /// How often the embedded store is looked at for a snapshot; zero: never.
     pub snapshot_every: Duration,
+    pub audit: Audit,
     pub admin: Admin,
     pub routes: Vec<Route>,
     pub expect: Vec<Expectation>,
@@ -184,6 +185,12 @@ pub enum StoreUrl {
     Postgres(Secret),
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// How long records are kept; zero: for good.
+    pub retention: Duration,
+}
+
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub groups: Vec<String>,
@@ -230,6 +237,7 @@ impl Default for Config {
             },
             store: StoreUrl::Sled("data/store".into()),
             snapshot_every: minutes(15),
+            audit: Audit { retention: minutes(400 * 24 * 60) },
             admin: Admin { groups: vec!["admins".into()], max_age: minutes(15) },
             routes: Vec::new(),
             expect: Vec::new(),

@@ -35,11 +35,12 @@ pub enum Event {
     StoreImported,
     PolicyReloaded,
     PolicyRefused,
+    AuditTrimmed,
 }
 
 impl Event {
     /// Every event, for a choice.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::PasswordRight,
         Self::PasswordWrong,
         Self::SecondWrong,
@@ -64,8 +65,11 @@ impl Event {
         Self::AccountChanged,
         Self::AccountDeleted,
         Self::KeysRotated,
+        Self::StoreExported,
+        Self::StoreImported,
         Self::PolicyReloaded,
         Self::PolicyRefused,
+        Self::AuditTrimmed,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -98,6 +102,7 @@ impl Event {
             Self::StoreImported => "store.imported",
             Self::PolicyReloaded => "policy.reloaded",
             Self::PolicyRefused => "policy.refused",
+            Self::AuditTrimmed => "audit.trimmed",
         }
     }
 

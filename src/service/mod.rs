@@ -18,6 +18,7 @@ mod notices;
 pub mod overview;
 mod passkey;
 mod profile;
+pub mod retention;
 mod second;
 pub mod shared;
 mod sign_in;
@@ -25,6 +26,7 @@ pub mod snapshot;
 pub mod trail;
 pub mod verify;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -63,6 +65,8 @@ pub struct Services {
     /// Hashed for names that nobody has, so that they take as long.
     dummy_phc: String,
     listener: OnceLock<audit::Listener>,
+    /// The last audit record that stands in `audit.file`: none after it is removed. `u64::MAX` where there is no file.
+    audit_written: AtomicU64,
 }
 
 /// Why something was refused; one table at the portal's edge maps it to a page and a status.
@@ -129,6 +133,7 @@ impl Services {
             directory: Arc::default(),
             activity: overview::Activity::default(),
             listener: OnceLock::new(),
+            audit_written: AtomicU64::new(u64::MAX),
         })
     }
 

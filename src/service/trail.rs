@@ -5,7 +5,7 @@
 
 use super::Services;
 use crate::base::Time;
-use crate::store::{AuditRecord, GENESIS, StoreError, fold};
+use crate::store::{AuditRecord, AuditStart, StoreError, fold};
 
 /// How many records a page looks through at most.
 pub const LOOKED_THROUGH: usize = 20_000;
@@ -137,7 +137,11 @@ impl Services {
 
     /// The number of the first record at `time` or later; one past the last where there is none.
     async fn first_at(&self, time: Time) -> Result<u64, StoreError> {
-        let (mut low, mut high) = (1, self.store.audit_head().await?.map_or(1, |head| head.seq.saturating_add(1)));
+        let start = match self.store.audit_start().await? {
+            AuditStart::At(seq, _) => seq.saturating_add(1),
+            AuditStart::Forged => 1,
+        };
+        let (mut low, mut high) = (start, self.store.audit_head().await?.map_or(start, |head| head.seq.saturating_add(1)));
         while low < high {
             let middle = low + (high - low) / 2;
             let found = self.store.audit_after(middle.saturating_sub(1), 1).await?;
@@ -155,23 +159,8 @@ impl Services {
     /// # Errors
     /// The store's.
     pub async fn prove_trail(&self) -> Result<Chain, StoreError> {
-        // Records that come meanwhile are not looked for.
-        let Some(head) = self.store.audit_head().await? else { return Ok(Chain::Whole(0)) };
-        let (mut at, mut previous) = (0, GENESIS.to_owned());
-        while at < head.seq {
-            let batch = self.store.audit_after(at, 1000).await?;
-            if batch.is_empty() {
-                return Ok(Chain::Broken(format!("{} … {}", at.saturating_add(1), head.seq)));
-            }
-            for record in batch.into_iter().take_while(|record| record.seq <= head.seq) {
-                if record.seq != at.saturating_add(1) || record.previous != previous || record.digest()? != record.hash {
-                    return Ok(Chain::Broken(at.saturating_add(1).to_string()));
-                }
-                (at, previous) = (record.seq, record.hash);
-            }
-            tokio::task::yield_now().await;
-        }
-        Ok(if previous == head.hash { Chain::Whole(at) } else { Chain::Broken(at.to_string()) })
+        let report = self.verify_audit().await?;
+        Ok(report.broken_at.map_or(Chain::Whole(report.records), |place| Chain::Broken(place.to_string())))
     }
 }
 

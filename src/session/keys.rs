@@ -35,10 +35,13 @@ pub enum Purpose {
     Link,
     /// Challenges of passwordless sign-ins.
     Passkey,
+    /// Where the audit log begins once its oldest records were removed.
+    Audit,
 }
 
 impl Purpose {
-    const ALL: [Self; 8] = [Self::Session, Self::Flow, Self::Device, Self::Csrf, Self::Form, Self::Seal, Self::Link, Self::Passkey];
+    const ALL: [Self; 9] =
+        [Self::Session, Self::Flow, Self::Device, Self::Csrf, Self::Form, Self::Seal, Self::Link, Self::Passkey, Self::Audit];
 
     const fn label(self) -> &'static [u8] {
         match self {
@@ -50,6 +53,7 @@ impl Purpose {
             Self::Seal => b"vestibule seal v1",
             Self::Link => b"vestibule link v1",
             Self::Passkey => b"vestibule passkey v1",
+            Self::Audit => b"vestibule audit v1",
         }
     }
 }

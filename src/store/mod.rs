@@ -5,6 +5,7 @@
 //! owes three functions and the conformance suite.
 
 mod accounts;
+mod anchor;
 mod audit;
 mod canary;
 mod error;
@@ -25,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 
 pub use self::accounts::{Conflict, Edit, fold};
+pub use self::anchor::{Anchor, AuditStart, Trimmed};
 pub use self::audit::{AuditHead, AuditRecord, GENESIS};
 pub use self::error::StoreError;
 pub use self::kv::Kv;
