@@ -3,10 +3,11 @@
 use std::path::{Component, Path};
 use std::time::Duration;
 
+use super::outline::Shape;
 use super::problem::{Fault, Severity};
 use super::secret::{is_given, secret};
 use super::section::{Entry, Section};
-use super::typed::{Audit, Mail, Sms, StoreUrl};
+use super::typed::{Audit, AuditFile, Mail, Sms, StoreUrl};
 use super::value;
 use crate::base::Secret;
 
@@ -80,6 +81,7 @@ pub(super) fn sms(s: Section) -> Option<Sms> {
 }
 
 fn http_url(entry: &Entry) -> Result<String, Fault> {
+    entry.takes(|| Shape::Pattern("^https?://"));
     let text = value::text(entry)?;
     let remedy = "write https://HOST/PATH, credentials in headers";
     let url = url::Url::parse(&text).map_err(|e| Fault::new(format!("not a URL: {e}"), remedy))?;
@@ -159,9 +161,13 @@ pub(super) fn store(s: Section, data_dir: &Path, default_every: Duration) -> (St
 const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
 
 pub(super) fn audit(s: Section, default: Audit) -> Audit {
-    let retention = s.or("retention", default.retention, retention);
+    let audit = Audit { retention: s.or("retention", default.retention, retention), file: s.maybe("file", audit_file) };
     s.finish();
-    Audit { retention }
+    audit
+}
+
+fn audit_file(entry: &Entry) -> Result<AuditFile, Fault> {
+    if value::text(entry)? == "-" { Ok(AuditFile::Stdout) } else { value::path(entry).map(AuditFile::Path) }
 }
 
 /// Zero, or a day and more: what is removed within hours answers no auditor.

@@ -12,9 +12,11 @@ mod check_services;
 mod env;
 #[cfg(test)]
 mod examples_tests;
+mod outline;
 mod path;
 mod pem;
 mod problem;
+mod schema;
 mod secret;
 mod section;
 mod standing;
@@ -29,6 +31,7 @@ mod value;
 use std::path::Path;
 
 pub use problem::{Problem, Problems, Severity};
+pub use schema::schema;
 pub use typed::*;
 
 use problem::Fault;

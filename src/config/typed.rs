@@ -189,6 +189,23 @@ pub enum StoreUrl {
 pub struct Audit {
     /// How long records are kept; zero: for good.
     pub retention: Duration,
+    /// Where records are written as lines of JSON besides the store.
+    pub file: Option<AuditFile>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditFile {
+    Stdout,
+    Path(PathBuf),
+}
+
+impl std::fmt::Display for AuditFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("standard output"),
+            Self::Path(path) => path.display().fmt(f),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -237,7 +254,7 @@ impl Default for Config {
             },
             store: StoreUrl::Sled("data/store".into()),
             snapshot_every: minutes(15),
-            audit: Audit { retention: minutes(400 * 24 * 60) },
+            audit: Audit { retention: minutes(400 * 24 * 60), file: None },
             admin: Admin { groups: vec!["admins".into()], max_age: minutes(15) },
             routes: Vec::new(),
             expect: Vec::new(),

@@ -169,6 +169,7 @@ impl Services {
             hash: String::new(),
         };
         let record = self.store.append_audit(record).await?;
+        self.audit_news.notify_one();
         tracing::info!(target: "audit", event = record.event, user = record.user, by = record.by, address = record.address, request = record.request, detail = record.detail);
         if let Some(listener) = self.listener.get() {
             listener(event, &record.detail);

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod audit_file;
 mod client;
 pub mod desk;
 pub mod directory;
@@ -31,6 +32,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 pub use client::{Client, DeviceId, browser_name};
 pub use enrol::{Confirmed, EnrolPage, EnrolProblem};
@@ -67,6 +69,8 @@ pub struct Services {
     listener: OnceLock<audit::Listener>,
     /// The last audit record that stands in `audit.file`: none after it is removed. `u64::MAX` where there is no file.
     audit_written: AtomicU64,
+    /// Something was written to the audit log.
+    audit_news: Notify,
 }
 
 /// Why something was refused; one table at the portal's edge maps it to a page and a status.
@@ -134,6 +138,7 @@ impl Services {
             activity: overview::Activity::default(),
             listener: OnceLock::new(),
             audit_written: AtomicU64::new(u64::MAX),
+            audit_news: Notify::new(),
         })
     }
 

@@ -10,6 +10,7 @@ mod audit;
 mod canary;
 mod error;
 mod flows;
+pub mod journal;
 mod kept;
 pub mod keyfile;
 pub mod kv;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use super::reading::{Gauges, Reading};
 use crate::base::Time;
@@ -21,6 +21,7 @@ pub struct Metrics {
     reload_ok: IntGauge,
     reload_at: IntGauge,
     snapshot_at: IntGauge,
+    audit_file_failures: IntCounter,
     gauges: Gauges,
 }
 
@@ -70,6 +71,11 @@ impl Metrics {
                 at,
                 "vestibule_snapshot_last_success_timestamp_seconds",
                 "When a snapshot of the embedded store was last written or found to be current; 0: not since the start.",
+            )?,
+            audit_file_failures: counter(
+                at,
+                "vestibule_audit_file_failures_total",
+                "Attempts to write audit.file that failed; what is missing is written later.",
             )?,
             gauges: Gauges::new(at)?,
             registry,
@@ -124,6 +130,11 @@ impl Metrics {
         self.snapshot_at.set(unix(at));
     }
 
+    /// The audit file could not be written.
+    pub fn audit_file_failed(&self) {
+        self.audit_file_failures.inc();
+    }
+
     /// An event of the audit log, and the factor that was tried where it was an authentication.
     pub fn event(&self, name: &str, attempt: Option<(&str, bool)>) {
         self.audited.with_label_values(&[name]).inc();
@@ -155,6 +166,12 @@ impl Metrics {
 
 fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
     let made = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(made.clone()))?;
+    Ok(made)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    let made = IntCounter::new(name, help)?;
     registry.register(Box::new(made.clone()))?;
     Ok(made)
 }
