@@ -65,6 +65,7 @@ pub fn run(loaded: Loaded, source: ConfigSource) -> anyhow::Result<()> {
     runtime.block_on(async {
         app.services.courier.notifier.drain(LAST_MESSAGES).await;
         app.settle_audit_file(LAST_RECORDS).await;
+        app.telemetry.drain(LAST_RECORDS).await;
         app.flush().await
     })?;
     tracing::info!("stopped");

@@ -7,7 +7,7 @@ use super::outline::Shape;
 use super::problem::{Fault, Severity};
 use super::secret::{is_given, secret};
 use super::section::{Entry, Section};
-use super::typed::{Audit, AuditFile, Mail, Sms, StoreUrl};
+use super::typed::{Audit, AuditFile, Mail, Sms, StoreUrl, Telemetry};
 use super::value;
 use crate::base::Secret;
 
@@ -164,6 +164,24 @@ pub(super) fn audit(s: Section, default: Audit) -> Audit {
     let audit = Audit { retention: s.or("retention", default.retention, retention), file: s.maybe("file", audit_file) };
     s.finish();
     audit
+}
+
+pub(super) fn telemetry(s: Section, default: Telemetry) -> Telemetry {
+    let telemetry = Telemetry {
+        otlp: s.maybe("otlp", collector),
+        headers: headers(s.section("headers")),
+        sample_ratio: s.or("sample_ratio", default.sample_ratio, value::ratio),
+    };
+    s.finish();
+    telemetry
+}
+
+fn collector(entry: &Entry) -> Result<String, Fault> {
+    let url = http_url(entry)?;
+    if url.contains(['?', '#']) {
+        return Err(Fault::new("the URL has a query or fragment", "write http://HOST:4318; /v1/traces is put behind it"));
+    }
+    Ok(url)
 }
 
 fn audit_file(entry: &Entry) -> Result<AuditFile, Fault> {

@@ -101,6 +101,7 @@ fn build(sink: &Sink, entries: &Entries) -> Config {
         store,
         snapshot_every,
         audit: check_services::audit(root.section("audit"), default.audit),
+        telemetry: check_services::telemetry(root.section("telemetry"), default.telemetry),
         admin: check_login::admin(root.section("admin"), default.admin),
         routes: check_routes::routes(&root, &portal.prefix),
         expect: check_expect::expectations(&root),

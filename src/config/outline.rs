@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::tree::{Content, Node, Origin};
 
 /// The form of a value.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Shape {
     Text,
     /// A text that this expression (ECMA 262) finds something in.
@@ -16,6 +16,8 @@ pub(super) enum Shape {
     /// A whole number, both bounds included.
     Whole(i64, i64),
     Flag,
+    /// From 0 to 1.
+    Ratio,
     /// A duration, both bounds included.
     Span(Duration, Duration),
     Rate,

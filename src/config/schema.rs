@@ -65,6 +65,7 @@ fn form(outline: &Outline, described: &BTreeMap<String, String>, path: &str) -> 
         None | Some(Shape::Text) => json!({ "type": "string" }),
         Some(Shape::Pattern(pattern)) => json!({ "type": "string", "pattern": pattern }),
         Some(Shape::Whole(least, most)) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Some(Shape::Ratio) => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Some(Shape::Flag) => json!({ "type": "boolean" }),
         Some(Shape::Rate) => json!({ "type": "string", "pattern": "^[0-9]+/[smhd]$" }),
         Some(Shape::Choice(names)) => json!({ "type": "string", "enum": names }),

@@ -26,6 +26,7 @@ pub struct Config {
     /// How often the embedded store is looked at for a snapshot; zero: never.
     pub snapshot_every: Duration,
     pub audit: Audit,
+    pub telemetry: Telemetry,
     pub admin: Admin,
     pub routes: Vec<Route>,
     pub expect: Vec<Expectation>,
@@ -208,6 +209,17 @@ impl std::fmt::Display for AuditFile {
     }
 }
 
+/// OpenTelemetry traces.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// The collector's base URL; `None`: no traces.
+    pub otlp: Option<String>,
+    /// Names and values; values may be secret.
+    pub headers: Vec<(String, Secret)>,
+    /// From 0 to 1: of the traces that begin here.
+    pub sample_ratio: f64,
+}
+
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub groups: Vec<String>,
@@ -255,6 +267,7 @@ impl Default for Config {
             store: StoreUrl::Sled("data/store".into()),
             snapshot_every: minutes(15),
             audit: Audit { retention: minutes(400 * 24 * 60), file: None },
+            telemetry: Telemetry { otlp: None, headers: Vec::new(), sample_ratio: 1.0 },
             admin: Admin { groups: vec!["admins".into()], max_age: minutes(15) },
             routes: Vec::new(),
             expect: Vec::new(),

@@ -63,6 +63,20 @@ fn wide<T: TryInto<i64>>(number: T) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
+/// A fraction from 0 to 1.
+pub(super) fn ratio(entry: &Entry) -> Result<f64, Fault> {
+    entry.takes(|| Shape::Ratio);
+    let wanted = "give a fraction from 0.0 to 1.0";
+    let number = match &entry.node.content {
+        Content::Fraction(number) => Some(*number),
+        Content::Whole(0) => Some(0.0),
+        Content::Whole(1) => Some(1.0),
+        Content::Raw(text, _) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number.filter(|number| (0.0..=1.0).contains(number)).ok_or_else(|| Fault::new("not a fraction from 0 to 1", wanted))
+}
+
 /// `true` or `false`.
 pub(super) fn flag(entry: &Entry) -> Result<bool, Fault> {
     entry.takes(|| Shape::Flag);

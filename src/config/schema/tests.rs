@@ -9,7 +9,9 @@ use super::*;
 
 /// Every key that the reader asks for when something stands in every table, `[0]` written `[]`.
 fn read_keys() -> BTreeSet<String> {
-    let all = format!("[[server.tls]]\ncertificates = [{{}}]\n[sms]\nheaders = {{ x = \"y\" }}\n{ROUTE}[[routes.rules]]\n[[expect]]\n");
+    let all = format!(
+        "[[server.tls]]\ncertificates = [{{}}]\n[sms]\nheaders = {{ x = \"y\" }}\n[telemetry]\nheaders = {{ x = \"y\" }}\n{ROUTE}[[routes.rules]]\n[[expect]]\n"
+    );
     let sink = Sink::new(Path::new("x"));
     build(&sink, &tree::read(&all).unwrap());
     sink.known().into_iter().map(|key| key.replace("[0]", "[]").replace("headers.x", "headers.*")).collect()
@@ -26,7 +28,7 @@ fn faults(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
         Value::Number(_) => "integer",
         Value::Null => "null",
     };
-    if !is(kind) {
+    if !is(kind) && !(is("number") && kind == "integer") {
         found.push(format!("{at}: {kind}"));
         return;
     }
@@ -50,8 +52,8 @@ fn faults(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
             found.extend((outside || odd).then(|| format!("{at}: {text}")));
         }
         Value::Number(number) => {
-            let number = number.as_i64().unwrap();
-            let fits = schema["minimum"].as_i64().unwrap() <= number && number <= schema["maximum"].as_i64().unwrap();
+            let (number, bound) = (number.as_f64().unwrap(), |name: &str| schema[name].as_f64().unwrap());
+            let fits = bound("minimum") <= number && number <= bound("maximum");
             found.extend((!fits).then(|| format!("{at}: {number}")));
         }
         Value::Bool(_) | Value::Null => {}
