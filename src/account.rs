@@ -7,7 +7,7 @@ use crate::base::{Time, UserId};
 use crate::factor::{Method, MethodSet};
 
 /// What a user's second factor must be: the server's default, or an administrator's word for this user.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UserMfaPolicy {
     #[default]
@@ -18,7 +18,7 @@ pub enum UserMfaPolicy {
 }
 
 /// The policy in force for a user (contract, "Which user").
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MfaPolicy {
     /// Never asked; two-factor routes are closed.

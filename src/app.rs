@@ -13,6 +13,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
+mod audit;
+
 use crate::account::Account;
 use crate::base::{ClientAddr, Clock, SessionId, Time, UserId};
 use crate::config::{Config, Problems};
@@ -79,7 +81,7 @@ impl App {
     pub async fn over(store: Store, config: Arc<Config>, clock: Clock, post: Post) -> anyhow::Result<Arc<Self>> {
         let work = Handle::current();
         let keys = store.keys();
-        let telemetry = Arc::new(Telemetry::new()?);
+        let telemetry = Arc::new(Telemetry::new(&config.telemetry, &work)?);
         let unwritable = Arc::new(AtomicBool::new(false));
         let (timed, noted) = (telemetry.clone(), unwritable.clone());
         let store = Arc::new(store.measured(Box::new(move |call, took, failed| {

@@ -6,6 +6,7 @@ pub mod host;
 pub mod id;
 pub mod random;
 pub mod secret;
+pub mod trace;
 
 pub use address::ClientAddr;
 pub use clock::{Clock, Time};

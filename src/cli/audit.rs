@@ -152,7 +152,13 @@ fn verify(context: &Context) -> anyhow::Result<()> {
     let get = |key: &str| report.get(key).map(cell).unwrap_or_default();
     let faults: Vec<String> = report.get("faults").and_then(Value::as_array).into_iter().flatten().map(cell).collect();
     if report.get("whole") == Some(&Value::Bool(true)) {
-        return context.say(&report, &format!("the audit log is whole: {} records, the last hash {}", get("records"), get("hash")));
+        let removed = if get("removed") == "0" {
+            String::new()
+        } else {
+            format!(" after number {}, up to which they were removed by age", get("removed"))
+        };
+        return context
+            .say(&report, &format!("the audit log is whole: {} records{removed}, the last hash {}", get("records"), get("hash")));
     }
     context.say(&report, &faults.join("\n"))?;
     let first = faults.first().cloned().unwrap_or_default();

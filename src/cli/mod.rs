@@ -66,6 +66,9 @@ enum Command {
     /// Validate the configuration and run its policy tests: every problem at once
     #[command(after_help = "Example:\n  vestibule --config vestibule.toml check")]
     Check,
+    /// Print the JSON schema of the configuration file, for editors
+    #[command(after_help = "Example:\n  vestibule schema > vestibule.schema.json")]
+    Schema,
     /// Have the running gateway read its configuration again; where it is wrong nothing changes
     #[command(after_help = "Example:\n  vestibule check && vestibule reload")]
     Reload,
@@ -136,6 +139,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Demo { listen } => demo::run(listen, context.json, context.source.data_dir)?,
         Command::Check => return check::run(&context),
+        Command::Schema => output::line(&format!("{:#}", crate::config::schema()))?,
         Command::Reload => check::reload(&context)?,
         Command::Explain(args) => explain::run(&context, args)?,
         Command::User(command) => user::run(&context, command)?,

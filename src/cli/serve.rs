@@ -25,6 +25,9 @@ const CERTIFICATE_LOOK: Duration = Duration::from_secs(5);
 /// How long what is queued for sending may take at a stop.
 const LAST_MESSAGES: Duration = Duration::from_secs(5);
 
+/// How long the audit file may take at a stop; what is missing then is written at the next start.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
+
 /// The TLS listeners' certificates, with the files that they came from.
 type Tls = Vec<(Arc<Certificates>, Vec<config::Certificate>)>;
 
@@ -44,6 +47,7 @@ pub fn run(loaded: Loaded, source: ConfigSource) -> anyhow::Result<()> {
     let app = runtime.block_on(App::open(config.clone(), Clock::system(), Post::Configured))?;
     runtime.block_on(prove(&app, &config))?;
     runtime.block_on(app.keep_snapshots())?;
+    app.keep_audit();
     let (listeners, tls) = listeners(&config)?;
     let running = start_with(&app, &config, &listeners, &handed)?;
     // From here on only the shards hold them: they must not outlive the accept loops.
@@ -61,6 +65,8 @@ pub fn run(loaded: Loaded, source: ConfigSource) -> anyhow::Result<()> {
     running.join();
     runtime.block_on(async {
         app.services.courier.notifier.drain(LAST_MESSAGES).await;
+        app.settle_audit_file(LAST_RECORDS).await;
+        app.telemetry.drain(LAST_RECORDS).await;
         app.flush().await
     })?;
     tracing::info!("stopped");

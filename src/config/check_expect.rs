@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use url::Url;
 
 use super::check_routes::method;
+use super::outline::Shape;
 use super::problem::Fault;
 use super::section::{Entry, Section};
 use super::value;
@@ -33,6 +34,7 @@ fn expectation(s: Section) -> Option<Expectation> {
 
 /// A URL that the parser leaves as it is: a test must ask for what it says.
 fn url(entry: &Entry) -> Result<Url, Fault> {
+    entry.takes(|| Shape::Pattern("^https?://"));
     let text = value::text(entry)?;
     let form = "write http://HOST/PATH or https://HOST/PATH";
     let url = Url::parse(&text).map_err(|e| Fault::new(format!("not a URL: {e}"), form))?;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::outline::Shape;
 use super::path::{covers, host_pattern, prefix};
 use super::pem;
 use super::problem::Fault;
@@ -85,6 +86,7 @@ fn show(pattern: Option<&HostPattern>) -> String {
 }
 
 fn name(entry: &Entry) -> Result<String, Fault> {
+    entry.takes(|| Shape::Pattern("^[A-Za-z0-9_.-]{1,64}$"));
     let text = value::text(entry)?;
     if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
         return Err(Fault::new(format!("“{}” is no route name", text.escape_default()), "use 1 to 64 letters, digits, “-”, “_” and “.”"));
@@ -116,6 +118,7 @@ fn rule(s: Section, route_path: &str, route: &Terms) -> (Rule, Terms) {
 
 /// A method in upper case: names are compared as they stand (RFC 9110 section 9.1).
 pub(super) fn method(entry: &Entry) -> Result<http::Method, Fault> {
+    entry.takes(|| Shape::Pattern("^[^a-z]+$"));
     let text = value::text(entry)?;
     let upper = text.to_ascii_uppercase();
     match http::Method::from_bytes(upper.as_bytes()) {

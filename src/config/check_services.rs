@@ -3,10 +3,11 @@
 use std::path::{Component, Path};
 use std::time::Duration;
 
+use super::outline::Shape;
 use super::problem::{Fault, Severity};
 use super::secret::{is_given, secret};
 use super::section::{Entry, Section};
-use super::typed::{Mail, Sms, StoreUrl};
+use super::typed::{Audit, AuditFile, Mail, Sms, StoreUrl, Telemetry};
 use super::value;
 use crate::base::Secret;
 
@@ -80,6 +81,7 @@ pub(super) fn sms(s: Section) -> Option<Sms> {
 }
 
 fn http_url(entry: &Entry) -> Result<String, Fault> {
+    entry.takes(|| Shape::Pattern("^https?://"));
     let text = value::text(entry)?;
     let remedy = "write https://HOST/PATH, credentials in headers";
     let url = url::Url::parse(&text).map_err(|e| Fault::new(format!("not a URL: {e}"), remedy))?;
@@ -153,6 +155,46 @@ pub(super) fn store(s: Section, data_dir: &Path, default_every: Duration) -> (St
     let every = s.or("snapshot_every", default_every, value::span(Duration::ZERO..=Duration::from_secs(7 * 86_400)));
     s.finish();
     (store, every)
+}
+
+/// How long records may be kept: a hundred years.
+const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+
+pub(super) fn audit(s: Section, default: Audit) -> Audit {
+    let audit = Audit { retention: s.or("retention", default.retention, retention), file: s.maybe("file", audit_file) };
+    s.finish();
+    audit
+}
+
+pub(super) fn telemetry(s: Section, default: Telemetry) -> Telemetry {
+    let telemetry = Telemetry {
+        otlp: s.maybe("otlp", collector),
+        headers: headers(s.section("headers")),
+        sample_ratio: s.or("sample_ratio", default.sample_ratio, value::ratio),
+    };
+    s.finish();
+    telemetry
+}
+
+fn collector(entry: &Entry) -> Result<String, Fault> {
+    let url = http_url(entry)?;
+    if url.contains(['?', '#']) {
+        return Err(Fault::new("the URL has a query or fragment", "write http://HOST:4318; /v1/traces is put behind it"));
+    }
+    Ok(url)
+}
+
+fn audit_file(entry: &Entry) -> Result<AuditFile, Fault> {
+    if value::text(entry)? == "-" { Ok(AuditFile::Stdout) } else { value::path(entry).map(AuditFile::Path) }
+}
+
+/// Zero, or a day and more: what is removed within hours answers no auditor.
+fn retention(entry: &Entry) -> Result<Duration, Fault> {
+    let kept = value::span(Duration::ZERO..=LONGEST)(entry)?;
+    if !kept.is_zero() && kept < value::DAY {
+        return Err(Fault::new("records would be gone within a day", "give at least 1d, or 0s to keep everything"));
+    }
+    Ok(kept)
 }
 
 fn store_url(secret: &Secret, data_dir: &Path) -> Result<StoreUrl, Fault> {

@@ -21,7 +21,7 @@ fn configurations(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn all() -> Vec<PathBuf> {
+pub(super) fn all() -> Vec<PathBuf> {
     let mut found = Vec::new();
     configurations(&root().join("config"), &mut found);
     configurations(&root().join("examples"), &mut found);
@@ -33,7 +33,7 @@ fn is_fragment(file: &Path) -> bool {
     file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("sms-"))
 }
 
-fn text(file: &Path) -> String {
+pub(super) fn text(file: &Path) -> String {
     let own = std::fs::read_to_string(file).unwrap();
     if is_fragment(file) { std::fs::read_to_string(root().join("examples/minimal.toml")).unwrap() + &own } else { own }
 }

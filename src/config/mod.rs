@@ -12,9 +12,11 @@ mod check_services;
 mod env;
 #[cfg(test)]
 mod examples_tests;
+mod outline;
 mod path;
 mod pem;
 mod problem;
+mod schema;
 mod secret;
 mod section;
 mod standing;
@@ -30,6 +32,7 @@ mod value;
 use std::path::Path;
 
 pub use problem::{Problem, Problems, Severity};
+pub use schema::schema;
 pub use texts::{TextEntry, TextFile, problem as text_problem, read_text, text_files, unknown_text};
 pub use typed::*;
 
@@ -99,6 +102,8 @@ fn build(sink: &Sink, entries: &Entries) -> Config {
         limits: check_login::limits(root.section("limits"), default.limits),
         store,
         snapshot_every,
+        audit: check_services::audit(root.section("audit"), default.audit),
+        telemetry: check_services::telemetry(root.section("telemetry"), default.telemetry),
         admin: check_login::admin(root.section("admin"), default.admin),
         routes: check_routes::routes(&root, &portal.prefix),
         expect: check_expect::expectations(&root),

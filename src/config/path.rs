@@ -1,5 +1,6 @@
 //! Paths and hosts as routes name them: only forms that have one reading.
 
+use super::outline::Shape;
 use super::problem::Fault;
 use super::section::Entry;
 use super::value;
@@ -9,6 +10,7 @@ use crate::policy::HostPattern;
 /// A path prefix without its trailing slash; the root is the empty string. Only unreserved characters (RFC 3986 section 2.3),
 /// so that a request's readings can be compared byte by byte.
 pub(super) fn prefix(entry: &Entry) -> Result<String, Fault> {
+    entry.takes(|| Shape::Pattern("^/"));
     let text = value::text(entry)?;
     let fault = |what: &str, remedy: String| Err(Fault::new(format!("“{}” {what}", text.escape_default()), remedy));
     if !text.starts_with('/') {

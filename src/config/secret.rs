@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::outline::Shape;
 use super::problem::Fault;
 use super::section::{Entry, Section};
 use super::value;
@@ -12,6 +13,9 @@ use crate::base::Secret;
 pub(super) fn secret(section: &Section, key: &str) -> Option<Secret> {
     let file_key = format!("{key}_file");
     let (inline, file) = (section.entry(key), section.entry(&file_key));
+    for entry in inline.iter().chain(&file) {
+        entry.takes(|| Shape::Text);
+    }
     if inline.is_some() && file.is_some() {
         let what = format!("both {key} and {file_key} are given");
         section.error(&file_key, Fault::new(what, "keep one of them"));

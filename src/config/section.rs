@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::env::variable_for;
+use super::outline::{NOTHING, Outline, Shape};
 use super::problem::{Fault, Problem, Severity};
 use super::tree::{Content, Entries, Node, Origin};
 
@@ -17,6 +18,8 @@ pub(super) struct Sink {
     problems: RefCell<Vec<Problem>>,
     known: RefCell<BTreeSet<String>>,
     strangers: RefCell<BTreeSet<String>>,
+    /// Where there is one, every key is there and none has a value.
+    outline: Option<Outline>,
 }
 
 impl Sink {
@@ -27,7 +30,17 @@ impl Sink {
             problems: RefCell::default(),
             known: RefCell::default(),
             strangers: RefCell::default(),
+            outline: None,
         }
+    }
+
+    /// For a walk that asks what each key takes.
+    pub fn outlining(file: &Path) -> Self {
+        Self { outline: Some(Outline::default()), ..Self::new(file) }
+    }
+
+    pub fn into_outline(self) -> Outline {
+        self.outline.unwrap_or_default()
     }
 
     pub fn error(&self, origin: &Origin, key: &str, fault: Fault) {
@@ -108,6 +121,13 @@ impl<'a> Entry<'a> {
     pub fn error(&self, fault: Fault) {
         self.sink.error(&self.node.origin, &self.path, fault);
     }
+
+    /// Every reader says here first what it takes.
+    pub fn takes(&self, shape: impl FnOnce() -> Shape) {
+        if let Some(outline) = &self.sink.outline {
+            outline.tell(&self.path, shape());
+        }
+    }
 }
 
 /// A table of the configuration, there or not.
@@ -136,12 +156,13 @@ impl<'a> Section<'a> {
         self.asked.borrow_mut().insert(key.to_owned());
         let path = self.key(key);
         self.sink.known.borrow_mut().insert(path.clone());
-        let (_, node) = self.entries.iter().find(|(name, _)| name == key)?;
+        let written = self.entries.iter().find(|(name, _)| name == key).map(|(_, node)| node);
+        let node = written.or_else(|| self.sink.outline.as_ref().map(|_| &NOTHING))?;
         Some(Entry { sink: self.sink, node, path })
     }
 
     pub fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|(name, _)| name == key)
+        self.sink.outline.is_some() || self.entries.iter().any(|(name, _)| name == key)
     }
 
     pub fn is_present(&self) -> bool {
@@ -150,7 +171,8 @@ impl<'a> Section<'a> {
 
     /// The names of a section whose names are free.
     pub fn names(&self) -> Vec<&'a str> {
-        self.entries.iter().map(|(name, _)| name.as_str()).collect()
+        let any = self.sink.outline.as_ref().map(|_| "*");
+        self.entries.iter().map(|(name, _)| name.as_str()).chain(any).collect()
     }
 
     /// The value, or `None` where it is left out or wrong; what is wrong is reported.
@@ -166,6 +188,9 @@ impl<'a> Section<'a> {
 
     /// The value, which must be given.
     pub fn required<T>(&self, key: &str, remedy: &str, read: impl FnOnce(&Entry<'a>) -> Result<T, Fault>) -> Option<T> {
+        if let Some(outline) = &self.sink.outline {
+            outline.require(self.key(key));
+        }
         if !self.has(key) {
             self.entry(key);
             self.error(key, Fault::new("missing", remedy));
@@ -177,6 +202,10 @@ impl<'a> Section<'a> {
     /// The entries of a list, each with its place.
     pub fn entries(&self, key: &str) -> Option<Vec<Entry<'a>>> {
         let entry = self.entry(key)?;
+        if self.sink.outline.is_some() {
+            entry.takes(|| Shape::List);
+            return Some(vec![Entry { sink: self.sink, node: entry.node, path: format!("{}[]", entry.path) }]);
+        }
         let Content::List(nodes) = &entry.structured().content else {
             let remedy = match &entry.node.content {
                 Content::Text(text) => format!("put it in brackets: [\"{text}\"]"),
@@ -219,6 +248,7 @@ impl<'a> Section<'a> {
     }
 
     fn as_section(&self, entry: &Entry<'a>, path: String) -> Section<'a> {
+        entry.takes(|| Shape::Table);
         let node = entry.structured();
         let entries: &'a [(String, Node)] = match &node.content {
             Content::Table(entries) => entries,

@@ -18,6 +18,7 @@ impl Config {
             ("limits.connections", limits.0.connections != limits.1.connections),
             ("limits.connections_per_ip", limits.0.connections_per_ip != limits.1.connections_per_ip),
             ("store.url", !same_store(&self.store, &next.store)),
+            ("telemetry.otlp", self.telemetry.otlp != next.telemetry.otlp),
             ("mail", mail(self.mail.as_ref()) != mail(next.mail.as_ref())),
             ("sms", sms(self.sms.as_ref()) != sms(next.sms.as_ref())),
         ];

@@ -27,6 +27,7 @@ pub(super) struct Node {
 pub(super) enum Content {
     Text(String),
     Whole(i64),
+    Fraction(f64),
     Flag(bool),
     /// What no key takes, with its name.
     Other(&'static str),
@@ -41,6 +42,7 @@ impl Content {
         match self {
             Self::Text(_) | Self::Raw(..) => "a string",
             Self::Whole(_) => "a number",
+            Self::Fraction(_) => "a fraction",
             Self::Flag(_) => "true or false",
             Self::Other(name) => name,
             Self::List(_) => "a list",
@@ -161,7 +163,7 @@ fn from_value(value: &Value, lines: &Lines, depth: usize) -> Content {
         Value::String(text) => Content::Text(text.value().clone()),
         Value::Integer(number) => Content::Whole(*number.value()),
         Value::Boolean(flag) => Content::Flag(*flag.value()),
-        Value::Float(_) => Content::Other("a fraction"),
+        Value::Float(number) => Content::Fraction(*number.value()),
         Value::Datetime(_) => Content::Other("a date"),
         Value::InlineTable(table) => Content::Table(entries(table, lines, depth + 1)),
         Value::Array(values) => Content::List(

@@ -25,6 +25,8 @@ pub struct Config {
     pub store: StoreUrl,
     /// How often the embedded store is looked at for a snapshot; zero: never.
     pub snapshot_every: Duration,
+    pub audit: Audit,
+    pub telemetry: Telemetry,
     pub admin: Admin,
     pub routes: Vec<Route>,
     pub expect: Vec<Expectation>,
@@ -205,6 +207,40 @@ pub enum StoreUrl {
     Postgres(Secret),
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    /// How long records are kept; zero: for good.
+    pub retention: Duration,
+    /// Where records are written as lines of JSON besides the store.
+    pub file: Option<AuditFile>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditFile {
+    Stdout,
+    Path(PathBuf),
+}
+
+impl std::fmt::Display for AuditFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("standard output"),
+            Self::Path(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// OpenTelemetry traces.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// The collector's base URL; `None`: no traces.
+    pub otlp: Option<String>,
+    /// Names and values; values may be secret.
+    pub headers: Vec<(String, Secret)>,
+    /// From 0 to 1: of the traces that begin here.
+    pub sample_ratio: f64,
+}
+
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub groups: Vec<String>,
@@ -252,6 +288,8 @@ impl Default for Config {
             },
             store: StoreUrl::Sled("data/store".into()),
             snapshot_every: minutes(15),
+            audit: Audit { retention: minutes(400 * 24 * 60), file: None },
+            telemetry: Telemetry { otlp: None, headers: Vec::new(), sample_ratio: 1.0 },
             admin: Admin { groups: vec!["admins".into()], max_age: minutes(15) },
             routes: Vec::new(),
             expect: Vec::new(),

@@ -1,5 +1,6 @@
 //! Where a route's requests go: a scheme and an authority, nothing more.
 
+use super::outline::Shape;
 use super::problem::Fault;
 use super::section::Entry;
 use super::value;
@@ -7,6 +8,7 @@ use crate::policy::Upstream;
 
 /// `http://HOST[:PORT]` or `https://HOST[:PORT]`.
 pub(super) fn upstream(entry: &Entry) -> Result<Upstream, Fault> {
+    entry.takes(|| Shape::Pattern("^https?://[^/]+/?$"));
     let text = value::text(entry)?;
     let remedy = "write http://HOST:PORT or https://HOST:PORT";
     let fault = |what: String| Fault::new(what, remedy);

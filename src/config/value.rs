@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::outline::Shape;
 use super::problem::Fault;
 use super::section::{Entry, nearest};
 use super::tree::Content;
@@ -21,6 +22,7 @@ pub(super) const MAX_SPAN: Duration = Duration::from_secs(400 * 86_400);
 
 /// A string.
 pub(super) fn text(entry: &Entry) -> Result<String, Fault> {
+    entry.takes(|| Shape::Text);
     match &entry.node.content {
         Content::Text(text) | Content::Raw(text, _) => Ok(text.clone()),
         Content::Whole(number) => Err(Fault::new("a string is wanted, not a number", format!("put it in quotes: \"{number}\""))),
@@ -41,6 +43,7 @@ pub(super) fn label(entry: &Entry) -> Result<String, Fault> {
 pub(super) fn whole<T: TryFrom<i64> + TryInto<i64> + Copy>(range: RangeInclusive<T>) -> impl Fn(&Entry) -> Result<T, Fault> {
     move |entry| {
         let bounds = (wide(*range.start()), wide(*range.end()));
+        entry.takes(|| Shape::Whole(bounds.0, bounds.1));
         let wanted = format!("give a whole number from {} to {}", bounds.0, bounds.1);
         let number = match &entry.node.content {
             Content::Whole(number) => Some(*number),
@@ -60,8 +63,23 @@ fn wide<T: TryInto<i64>>(number: T) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
+/// A fraction from 0 to 1.
+pub(super) fn ratio(entry: &Entry) -> Result<f64, Fault> {
+    entry.takes(|| Shape::Ratio);
+    let wanted = "give a fraction from 0.0 to 1.0";
+    let number = match &entry.node.content {
+        Content::Fraction(number) => Some(*number),
+        Content::Whole(0) => Some(0.0),
+        Content::Whole(1) => Some(1.0),
+        Content::Raw(text, _) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number.filter(|number| (0.0..=1.0).contains(number)).ok_or_else(|| Fault::new("not a fraction from 0 to 1", wanted))
+}
+
 /// `true` or `false`.
 pub(super) fn flag(entry: &Entry) -> Result<bool, Fault> {
+    entry.takes(|| Shape::Flag);
     match &entry.node.content {
         Content::Flag(flag) => Ok(*flag),
         Content::Raw(text, _) if text == "true" => Ok(true),
@@ -74,6 +92,7 @@ pub(super) fn flag(entry: &Entry) -> Result<bool, Fault> {
 pub(super) fn span(range: RangeInclusive<Duration>) -> impl Fn(&Entry) -> Result<Duration, Fault> {
     move |entry| {
         const FORM: &str = "write a whole number and a unit: 30s, 5m, 12h, 30d";
+        entry.takes(|| Shape::Span(*range.start(), *range.end()));
         if let Content::Whole(number) = &entry.node.content {
             return Err(Fault::new("a duration without a unit", format!("write a unit: \"{number}s\"")));
         }
@@ -119,6 +138,7 @@ pub(super) fn written(duration: Duration) -> String {
 
 /// A rate: `60/m`, with `s`, `m`, `h` or `d`.
 pub(super) fn rate(entry: &Entry) -> Result<Rate, Fault> {
+    entry.takes(|| Shape::Rate);
     let text = text(entry)?;
     let read = || {
         let (count, unit) = text.trim().split_once('/')?;
@@ -132,6 +152,7 @@ pub(super) fn rate(entry: &Entry) -> Result<Rate, Fault> {
 /// One of a few names.
 pub(super) fn choice<T: Copy>(names: &[(&'static str, T)]) -> impl Fn(&Entry) -> Result<T, Fault> {
     move |entry| {
+        entry.takes(|| Shape::Choice(names.iter().map(|(name, _)| *name).collect()));
         let text = text(entry)?;
         names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
             let all: Vec<_> = names.iter().map(|(name, _)| *name).collect();

@@ -36,6 +36,7 @@ pub type Answered = http::Response<hyper::body::Incoming>;
 pub async fn connect(context: &mut Context) -> Result<Io, Failed> {
     let timeout = context.admission.as_ref().map(|a| judge::route(a).proxy.connect_timeout).ok_or(INTERNAL)?;
     let pool = context.pool.clone().ok_or(INTERNAL)?;
+    context.goes_on();
     let mut last = (StatusCode::SERVICE_UNAVAILABLE, "upstream_unknown");
     while let Some((at, endpoint)) = pool.pick(&context.tried) {
         context.tried.push(at);
@@ -71,6 +72,7 @@ pub fn outgoing(header: &RequestHeader, context: &Context) -> Result<RequestHead
         version: header.version,
     };
     headers::rewrite(&mut outgoing, &out).map_err(|_| INTERNAL)?;
+    headers::trace(&mut outgoing, context.trace.as_deref());
     Ok(outgoing)
 }
 

@@ -13,6 +13,7 @@ use super::request::Asked;
 use super::tenure::Tenure;
 use super::upstream::Pool;
 use crate::base::Time;
+use crate::base::trace::{Parent, Trace};
 use crate::policy::Person;
 
 /// The state of one request.
@@ -34,6 +35,8 @@ pub struct Context {
     pub pool: Option<Arc<Pool>>,
     /// Which of the pool's endpoints were tried, the current one last.
     pub tried: Vec<usize>,
+    /// Its place in a trace, where traces are on.
+    pub trace: Option<Box<Trace>>,
     pub story: Story,
 }
 
@@ -79,6 +82,7 @@ impl Context {
             expire_cookie: false,
             pool: None,
             tried: Vec::new(),
+            trace: None,
             story,
         }
     }
@@ -95,6 +99,25 @@ impl Context {
     /// Finds out whether a person waits for a page, where it is not known that one does.
     pub fn learn_navigation(&mut self, header: &RequestHeader) {
         self.navigation = self.navigation || answer::is_navigation(&header.method, &header.headers);
+    }
+
+    /// Finds the request's place in a trace, where traces are on; only a trusted proxy is believed about what is in front.
+    pub fn begin_trace(&mut self, header: &RequestHeader) {
+        let telemetry = &self.snapshot.config.telemetry;
+        if telemetry.otlp.is_some() {
+            let trusted = self.asked.as_ref().is_some_and(|asked| asked.trusted);
+            let mut lines = header.headers.get_all("traceparent").iter().filter(|_| trusted);
+            let only = lines.next().filter(|_| lines.next().is_none());
+            let parent = only.and_then(|line| Parent::parse(line.to_str().ok()?));
+            self.trace = Trace::begin(parent, telemetry.sample_ratio).map(Box::new);
+        }
+    }
+
+    /// From here on it is the upstream's time.
+    pub fn goes_on(&mut self) {
+        if let Some(trace) = &mut self.trace {
+            trace.upstream_after.get_or_insert(self.started.elapsed());
+        }
     }
 
     /// Says how the request ends, for the record. The last word counts.
@@ -127,6 +150,7 @@ impl Context {
             duration: self.started.elapsed(),
             bytes_in: self.story.bytes_in,
             bytes_out: self.story.bytes_out,
+            trace: self.trace.as_deref(),
         };
         self.front.record(&record);
     }

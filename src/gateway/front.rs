@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::cookies::OwnCookies;
 use super::judge::Policy;
 use super::upstream::{BadUpstream, Upstreams};
+use crate::base::trace::Trace;
 use crate::base::{ClientAddr, Host, KeptId, Time, UserId};
 use crate::config::Config;
 use crate::policy::Identity;
@@ -141,6 +142,8 @@ pub struct AccessRecord<'a> {
     pub duration: Duration,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    /// Its place in a trace, where traces are on.
+    pub trace: Option<&'a Trace>,
 }
 
 /// What comes from the portal, when it comes.

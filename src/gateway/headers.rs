@@ -17,6 +17,7 @@ use pingora::http::RequestHeader;
 use super::cookies::OwnCookies;
 use super::edge;
 use super::request::{self, Asked};
+use crate::base::trace::Trace;
 use crate::policy::{HostHeader, Person, Route, Upstream};
 
 const OWNED: [&str; 20] = [
@@ -196,6 +197,16 @@ fn identify(header: &mut RequestHeader, person: &Person) -> Result<(), Unsendabl
         [one] => set(header, "Remote-Groups", one.as_bytes()),
         many => set(header, "Remote-Groups", many.join(",").as_bytes()),
     }
+}
+
+/// Where traces are on, the upstream hears of the gateway's own span; what a client says of a trace goes no further unless the trace
+/// goes on from it. Where they are off, both headers pass as they came.
+pub fn trace(header: &mut RequestHeader, trace: Option<&Trace>) {
+    let Some(trace) = trace else { return };
+    if trace.parent.is_none() {
+        header.remove_header("tracestate");
+    }
+    let _ = header.insert_header("traceparent", trace.outgoing());
 }
 
 fn set(header: &mut RequestHeader, name: &'static str, value: &[u8]) -> Result<(), Unsendable> {

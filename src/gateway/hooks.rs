@@ -99,6 +99,7 @@ impl ProxyHttp for Gate {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         let course = course::plot(session, context);
+        context.begin_trace(session.req_header());
         self.follow(session, context, course).await
     }
 
@@ -107,6 +108,7 @@ impl ProxyHttp for Gate {
             return Err(respond::internal("no admission"));
         }
         let pool = context.pool.clone().ok_or_else(|| respond::internal("no upstreams"))?;
+        context.goes_on();
         let Some((at, endpoint)) = pool.pick(&context.tried) else {
             return Err(Error::new(ErrorType::HTTPStatus(503)));
         };
@@ -171,6 +173,7 @@ impl ProxyHttp for Gate {
             version: session.req_header().version,
         };
         headers::rewrite(request, &outgoing).map_err(|_| respond::internal("an identity that cannot be sent"))?;
+        headers::trace(request, context.trace.as_deref());
         let trailers = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"trailers");
         if session.req_header().headers.get(header::TE).is_some_and(trailers) {
             request.insert_header(header::TE, "trailers")?;

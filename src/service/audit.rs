@@ -4,6 +4,9 @@ use super::{Client, Refused, Services};
 use crate::factor::Method;
 use crate::store::AuditRecord;
 
+/// How many records one commit holds at most.
+const RECORDS_AT_ONCE: usize = 250;
+
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
@@ -35,11 +38,12 @@ pub enum Event {
     StoreImported,
     PolicyReloaded,
     PolicyRefused,
+    AuditTrimmed,
 }
 
 impl Event {
     /// Every event, for a choice.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::PasswordRight,
         Self::PasswordWrong,
         Self::SecondWrong,
@@ -64,8 +68,11 @@ impl Event {
         Self::AccountChanged,
         Self::AccountDeleted,
         Self::KeysRotated,
+        Self::StoreExported,
+        Self::StoreImported,
         Self::PolicyReloaded,
         Self::PolicyRefused,
+        Self::AuditTrimmed,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -98,6 +105,7 @@ impl Event {
             Self::StoreImported => "store.imported",
             Self::PolicyReloaded => "policy.reloaded",
             Self::PolicyRefused => "policy.refused",
+            Self::AuditTrimmed => "audit.trimmed",
         }
     }
 
@@ -145,6 +153,18 @@ impl Services {
 
     /// Appends a record. What must not happen unrecorded is refused where this fails.
     pub async fn audit(&self, event: Event, user: Option<&str>, actor: Actor<'_>, detail: impl Into<String>) -> Result<(), Refused> {
+        self.audit_all(vec![self.record(event, user, actor, detail.into())]).await
+    }
+
+    /// The same of many users, with one commit for a few hundred of them.
+    pub async fn audit_each(&self, event: Event, users: &[&str], actor: Actor<'_>, detail: &str) -> Result<(), Refused> {
+        for some in users.chunks(RECORDS_AT_ONCE) {
+            self.audit_all(some.iter().map(|user| self.record(event, Some(user), actor, detail.to_owned())).collect()).await?;
+        }
+        Ok(())
+    }
+
+    fn record(&self, event: Event, user: Option<&str>, actor: Actor<'_>, detail: String) -> (Event, AuditRecord) {
         let (client, by) = match actor {
             Actor::User(client) => (Some(client), None),
             Actor::Admin(client, name) => (Some(client), Some(name.to_owned())),
@@ -159,14 +179,22 @@ impl Services {
             by,
             address: client.map(|client| client.address.to_string()),
             request: client.map(|client| client.request_id.clone()),
-            detail: detail.into(),
+            detail,
             previous: String::new(),
             hash: String::new(),
         };
-        let record = self.store.append_audit(record).await?;
-        tracing::info!(target: "audit", event = record.event, user = record.user, by = record.by, address = record.address, request = record.request, detail = record.detail);
-        if let Some(listener) = self.listener.get() {
-            listener(event, &record.detail);
+        (event, record)
+    }
+
+    async fn audit_all(&self, records: Vec<(Event, AuditRecord)>) -> Result<(), Refused> {
+        let (events, records): (Vec<_>, Vec<_>) = records.into_iter().unzip();
+        let records = self.store.append_audits(records).await?;
+        self.audit_news.notify_one();
+        for (event, record) in events.into_iter().zip(records) {
+            tracing::info!(target: "audit", event = record.event, user = record.user, by = record.by, address = record.address, request = record.request, detail = record.detail);
+            if let Some(listener) = self.listener.get() {
+                listener(event, &record.detail);
+            }
         }
         Ok(())
     }

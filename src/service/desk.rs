@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::audit::{Actor, Event};
-use super::directory::{Directory, page_of};
+use super::directory::{Directory, page_of_unsorted};
 use super::links::SETUP_LIFETIME;
 use super::{Client, LiveSession, Refused, Services};
 use crate::account::Account;
@@ -53,13 +53,15 @@ impl Services {
     /// # Errors
     /// The store's.
     pub async fn find_sessions(&self, query: &str, page: usize, size: usize) -> Result<SessionPage, Refused> {
-        let mut all = if query.trim().is_empty() {
+        let all: Vec<_> = if query.trim().is_empty() {
             self.live.all()
         } else {
             self.directory().await?.ids(query).into_iter().flat_map(|user| self.live.of(user)).collect()
         };
-        all.sort_by_cached_key(|session| (Reverse(session.last_seen()), session.id()));
-        let (rows, page) = page_of(&all, page, size);
+        // A session moves on while it is sorted: its place is taken down first.
+        let order = all.iter().enumerate().map(|(at, session)| (Reverse(session.last_seen()), session.id(), at)).collect();
+        let (shown, page) = page_of_unsorted(order, page, size);
+        let rows = shown.into_iter().filter_map(|(_, _, at)| all.get(at).cloned()).collect();
         Ok(SessionPage { rows, page, total: all.len() })
     }
 

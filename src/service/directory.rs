@@ -12,10 +12,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::OnceCell;
 
-pub use row::{Groups, Locked, Row, last_sign_in};
+pub use row::{Groups, Kind, Locked, Row, last_sign_in};
 
 use crate::account::Account;
-use crate::base::UserId;
+use crate::base::{Time, UserId};
 use crate::store::{Store, StoreError, fold};
 
 /// How many accounts are read at a time.
@@ -29,6 +29,11 @@ struct Rows {
     /// By folded name.
     sorted: Vec<Arc<Row>>,
     groups: HashSet<Groups>,
+    /// Beside `sorted`: which letters stand together in each row, see [`mask`].
+    masks: Vec<u128>,
+    /// How many there are of each kind: what the overview asks.
+    kinds: HashMap<Kind, u64>,
+    locked: HashMap<UserId, Locked>,
     /// While the rows are read: what was written meanwhile, and is newer than what was read. Nothing is sorted until the end.
     written: Option<HashSet<UserId>>,
 }
@@ -40,32 +45,52 @@ impl Rows {
 
     fn remove(&mut self, id: UserId) {
         let Some(old) = self.by_id.remove(&id) else { return };
+        self.uncount(&old);
         if self.written.is_some() {
             return;
         }
         if let Ok(at) = self.place(&old) {
             self.sorted.remove(at);
+            self.masks.remove(at);
         }
     }
 
     fn put(&mut self, account: &Account) {
         let row = Arc::new(Row::new(account, self.shared(&account.groups)));
-        if self.written.is_some() {
-            self.by_id.insert(row.id, row);
-            return;
-        }
-        if self.by_id.get(&row.id).is_some_and(|old| old.key() != row.key()) {
-            self.remove(row.id);
-        }
-        match self.place(&row) {
-            Ok(at) => {
-                if let Some(slot) = self.sorted.get_mut(at) {
-                    slot.clone_from(&row);
+        if self.written.is_none() {
+            if self.by_id.get(&row.id).is_some_and(|old| old.key() != row.key()) {
+                self.remove(row.id);
+            }
+            let mask = mask(row.searched());
+            match self.place(&row) {
+                Ok(at) => {
+                    if let (Some(slot), Some(old)) = (self.sorted.get_mut(at), self.masks.get_mut(at)) {
+                        slot.clone_from(&row);
+                        *old = mask;
+                    }
+                }
+                Err(at) => {
+                    self.sorted.insert(at, row.clone());
+                    self.masks.insert(at, mask);
                 }
             }
-            Err(at) => self.sorted.insert(at, row.clone()),
         }
-        self.by_id.insert(row.id, row);
+        if let Some(old) = self.by_id.insert(row.id, row.clone()) {
+            self.uncount(&old);
+        }
+        *self.kinds.entry(row.kind()).or_default() += 1;
+        self.locked.extend(row.locked.map(|locked| (row.id, locked)));
+    }
+
+    fn uncount(&mut self, row: &Row) {
+        self.locked.remove(&row.id);
+        let kind = row.kind();
+        if let Some(count) = self.kinds.get_mut(&kind) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.kinds.remove(&kind);
+            }
+        }
     }
 
     /// The end of the reading: from here on the order is kept.
@@ -73,6 +98,14 @@ impl Rows {
         self.written = None;
         self.sorted = self.by_id.values().cloned().collect();
         self.sorted.sort_unstable_by(|a, b| a.key().cmp(&b.key()));
+        self.masks = self.sorted.iter().map(|row| mask(row.searched())).collect();
+    }
+
+    /// Those in whom every word occurs, by name. Most rows are passed over without a look at their text.
+    fn hits<'r>(&'r self, words: &'r [String]) -> impl Iterator<Item = &'r Arc<Row>> {
+        let wanted = words.iter().fold(0, |wanted, word| wanted | mask(word));
+        let likely = self.sorted.iter().zip(&self.masks).filter(move |(_, mask)| *mask & wanted == wanted);
+        likely.map(|(row, _)| row).filter(|row| row.matches(words))
     }
 
     fn shared(&mut self, groups: &[String]) -> Groups {
@@ -112,6 +145,30 @@ pub struct Found {
 pub fn page_of<T: Clone>(all: &[T], page: usize, size: usize) -> (Vec<T>, usize) {
     let page = page.clamp(1, all.len().div_ceil(size.max(1)).max(1));
     (all.iter().skip((page - 1).saturating_mul(size)).take(size).cloned().collect(), page)
+}
+
+/// As [`page_of`], of what is not in order yet: only what is shown is sorted.
+pub fn page_of_unsorted<T: Ord>(mut all: Vec<T>, page: usize, size: usize) -> (Vec<T>, usize) {
+    let page = page.clamp(1, all.len().div_ceil(size.max(1)).max(1));
+    let from = (page - 1).saturating_mul(size);
+    if from > 0 && from < all.len() {
+        all.select_nth_unstable(from);
+        all.drain(..from);
+    }
+    if all.len() > size {
+        all.select_nth_unstable(size);
+        all.truncate(size);
+    }
+    all.sort_unstable();
+    (all, page)
+}
+
+/// A bit for each three bytes that stand together. Where a bit of a word's is missing, the word does not occur.
+fn mask(text: &str) -> u128 {
+    let bit = |three: &[u8]| {
+        three.iter().fold(0u32, |hash, byte| hash.wrapping_mul(0x0100_0193) ^ u32::from(*byte)).wrapping_mul(0x9e37_79b1) >> 25
+    };
+    text.as_bytes().windows(3).fold(0, |mask, three| mask | 1 << bit(three))
 }
 
 impl Directory {
@@ -183,7 +240,7 @@ impl Directory {
             let (shown, page) = page_of(&rows.sorted, page, size);
             return Found { rows: shown, page, total: rows.sorted.len() };
         }
-        let hits: Vec<&Arc<Row>> = rows.sorted.iter().filter(|row| row.matches(&words) && also.is_none_or(|also| also(row))).collect();
+        let hits: Vec<&Arc<Row>> = rows.hits(&words).filter(|row| also.is_none_or(|also| also(row))).collect();
         let (shown, page) = page_of(&hits, page, size);
         Found { rows: shown.into_iter().cloned().collect(), page, total: hits.len() }
     }
@@ -191,12 +248,14 @@ impl Directory {
     /// The ids of all whom a search finds.
     pub fn ids(&self, query: &str) -> Vec<UserId> {
         let words = words(query);
-        self.read().sorted.iter().filter(|row| row.matches(&words)).map(|row| row.id).collect()
+        self.read().hits(&words).map(|row| row.id).collect()
     }
 
-    /// Shows `see` every row.
-    pub fn each(&self, see: impl FnMut(&Arc<Row>)) {
-        self.read().sorted.iter().for_each(see);
+    /// How many there are of each kind, and how many of all are locked at this moment. Costs what there are of kinds, not of users.
+    pub fn kinds(&self, now: Time) -> (Vec<(Kind, u64)>, usize) {
+        let rows = self.read();
+        let kinds = rows.kinds.iter().map(|(kind, count)| (kind.clone(), *count)).collect();
+        (kinds, rows.locked.values().filter(|locked| locked.holds(now)).count())
     }
 }
 

@@ -56,6 +56,10 @@ pub enum ImportError {
         "the secret of “{0}” does not open under the keys in DATA_DIR/keys.json; restore the keys.json that belongs to this file first"
     )]
     OtherKeys(String),
+    #[error(
+        "the mark of the audit log's beginning is not signed under the keys in DATA_DIR/keys.json; restore the keys.json that belongs to this file first"
+    )]
+    OtherAnchor,
     #[error("{0}")]
     Store(#[from] StoreError),
     #[error("{0}")]
@@ -118,6 +122,9 @@ impl Services {
     pub async fn import_store(&self, text: &str, replace: bool, actor: Actor<'_>) -> Result<usize, ImportError> {
         let pairs: Vec<Pair> = read(text)?.into_iter().filter(|(key, _)| !PASSING.iter().any(|prefix| key.starts_with(prefix))).collect();
         let accounts = self.accounts_in(&pairs)?;
+        if !self.store.has_own_anchor(&pairs) {
+            return Err(ImportError::OtherAnchor);
+        }
         let records = pairs.len();
         if !self.store.kv().replace(pairs, !replace).await? {
             return Err(ImportError::NotEmpty);

@@ -146,8 +146,9 @@ impl Services {
 
     async fn settle(&self, accounts: &[crate::account::Account], links: bool, actor: Actor<'_>) -> Result<Vec<Imported>, AccountError> {
         let mut imported = Vec::with_capacity(accounts.len());
+        let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
+        self.audit_each(Event::AccountAdded, &names, actor, "imported").await?;
         for account in accounts {
-            self.audit(Event::AccountAdded, Some(&account.name), actor, "imported").await?;
             let wanted = links && account.password.is_none() && !account.disabled;
             let setup = if wanted { Some(self.make_link(account, LinkKind::Setup, actor).await?) } else { None };
             imported.push(Imported { name: account.name.clone(), setup });

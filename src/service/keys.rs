@@ -137,6 +137,7 @@ impl Services {
                     // The record that tells gateways with other keys must follow, or its key could never be given up.
                     self.store.check_keys().await?;
                 }
+                self.store.renew_anchor().await?;
                 return Ok(done);
             };
             after = Some(last.id);
@@ -178,7 +179,8 @@ impl Services {
     async fn not_needed(&self, keys: &[MasterKey]) -> Result<Vec<u8>, StoreError> {
         let config = self.config();
         let kept = config.session.lifetime.max(config.mfa.trusted_device).max(OTHERS);
-        let (sealed, now) = (self.sealed_under().await?, self.now());
+        let (mut sealed, now) = (self.sealed_under().await?, self.now());
+        sealed.extend(self.store.anchored_under().await?);
         Ok(superseded(keys, kept, now).filter(|id| !sealed.contains(id)).collect())
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod audit_file;
 mod client;
 mod contact;
 pub mod desk;
@@ -20,6 +21,7 @@ mod notices;
 pub mod overview;
 mod passkey;
 mod profile;
+pub mod retention;
 mod second;
 pub mod shared;
 mod sign_in;
@@ -27,10 +29,12 @@ pub mod snapshot;
 pub mod trail;
 pub mod verify;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 pub use client::{Client, DeviceId, browser_name};
 pub use contact::{ContactChange, ContactProblem};
@@ -64,6 +68,10 @@ pub struct Services {
     /// Hashed for names that nobody has, so that they take as long.
     dummy_phc: String,
     listener: OnceLock<audit::Listener>,
+    /// The last audit record that stands in `audit.file`: none after it is removed. `u64::MAX` where there is no file.
+    audit_written: AtomicU64,
+    /// Something was written to the audit log.
+    audit_news: Notify,
 }
 
 /// Why something was refused; one table at the portal's edge maps it to a page and a status.
@@ -130,6 +138,8 @@ impl Services {
             directory: Arc::default(),
             activity: overview::Activity::default(),
             listener: OnceLock::new(),
+            audit_written: AtomicU64::new(u64::MAX),
+            audit_news: Notify::new(),
         })
     }
 

@@ -4,12 +4,13 @@
 //! All of it is bounded: the log is looked through backwards so far and no further and at most once a minute, the observed are so
 //! many entries and no more.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::audit::Event;
-use super::directory::{Groups, Row};
+use super::directory::{Groups, Kind, Row};
 use super::{Refused, Services};
 use crate::base::Time;
 use crate::config;
@@ -117,9 +118,18 @@ fn is_ready(demands: &[&Requirement], groups: &Groups, methods: MethodSet) -> Op
     Some(own.all(|demand| methods.iter().any(|method| method != Method::Recovery && Wanted::from(*demand).accepts(method))))
 }
 
-/// Whether this user may open a route that wants two factors and has none that it accepts.
-pub fn is_missing(route: &Route, row: &Row, mfa: &config::Mfa) -> bool {
-    !row.disabled && is_ready(&two_factor(route), &row.groups, row.usable(mfa)) == Some(false)
+/// Whether a user may open a route that wants two factors and has none that it accepts. Asked once for each kind of user.
+pub fn missing_from<'a>(route: &'a Route, mfa: &'a config::Mfa) -> impl Fn(&Row) -> bool + 'a {
+    let (demands, known) = (two_factor(route), RefCell::<HashMap<Kind, bool>>::default());
+    move |row| {
+        let kind = row.kind();
+        if let Some(missing) = known.borrow().get(&kind) {
+            return *missing;
+        }
+        let missing = !kind.disabled && is_ready(&demands, &kind.groups, kind.usable(mfa)) == Some(false);
+        known.borrow_mut().insert(kind, missing);
+        missing
+    }
 }
 
 impl Services {
@@ -132,21 +142,23 @@ impl Services {
         let mut census = Census::default();
         let mut methods: BTreeMap<Method, u64> = BTreeMap::new();
         // Users fall into few kinds; the routes are asked once for each.
-        let mut kinds: HashMap<(Groups, MethodSet), u64> = HashMap::new();
-        directory.each(|row| {
-            census.users += 1;
-            census.locked += u64::from(row.is_locked(now));
-            census.enrolled += u64::from(!row.enrolled.is_empty());
-            row.enrolled.iter().for_each(|method| *methods.entry(method).or_default() += 1);
-            if !row.disabled {
-                *kinds.entry((row.groups.clone(), row.usable(&mfa))).or_default() += 1;
+        let mut able: HashMap<(Groups, MethodSet), u64> = HashMap::new();
+        let (kinds, locked) = directory.kinds(now);
+        census.locked = u64::try_from(locked).unwrap_or(u64::MAX);
+        for (kind, count) in kinds {
+            census.users += count;
+            census.enrolled += if kind.enrolled.is_empty() { 0 } else { count };
+            kind.enrolled.iter().for_each(|method| *methods.entry(method).or_default() += count);
+            if !kind.disabled {
+                let usable = kind.usable(&mfa);
+                *able.entry((kind.groups, usable)).or_default() += count;
             }
-        });
+        }
         census.in_use = Method::ENROLLABLE.into_iter().map(|method| (method, methods.get(&method).copied().unwrap_or_default())).collect();
         for route in routes {
             let demands = two_factor(route);
             let (mut ready, mut of) = (0, 0);
-            for ((groups, methods), count) in &kinds {
+            for ((groups, methods), count) in &able {
                 if let Some(is) = is_ready(&demands, groups, *methods) {
                     of += count;
                     ready += if is { *count } else { 0 };

@@ -37,11 +37,23 @@ pub enum Purpose {
     Passkey,
     /// Where failures of an address or a name are counted.
     Failures,
+    /// Where the audit log begins once its oldest records were removed.
+    Audit,
 }
 
 impl Purpose {
-    const ALL: [Self; 9] =
-        [Self::Session, Self::Flow, Self::Device, Self::Csrf, Self::Form, Self::Seal, Self::Link, Self::Passkey, Self::Failures];
+    const ALL: [Self; 10] = [
+        Self::Session,
+        Self::Flow,
+        Self::Device,
+        Self::Csrf,
+        Self::Form,
+        Self::Seal,
+        Self::Link,
+        Self::Passkey,
+        Self::Failures,
+        Self::Audit,
+    ];
 
     const fn label(self) -> &'static [u8] {
         match self {
@@ -54,6 +66,7 @@ impl Purpose {
             Self::Link => b"vestibule link v1",
             Self::Passkey => b"vestibule passkey v1",
             Self::Failures => b"vestibule failures v1",
+            Self::Audit => b"vestibule audit v1",
         }
     }
 }

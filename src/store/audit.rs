@@ -57,24 +57,29 @@ impl AuditRecord {
 
 impl Store {
     /// Appends a record; its number, and both hashes, are filled in here.
-    pub async fn append_audit(&self, mut record: AuditRecord) -> Result<AuditRecord, StoreError> {
+    pub async fn append_audit(&self, record: AuditRecord) -> Result<AuditRecord, StoreError> {
+        self.append_audits(vec![record]).await?.pop().ok_or(StoreError::Contended)
+    }
+
+    /// Appends records in their order, as one step.
+    pub async fn append_audits(&self, mut records: Vec<AuditRecord>) -> Result<Vec<AuditRecord>, StoreError> {
         let _turn = self.audit_turn.lock().await;
         for _ in 0..TRIES {
             let before = self.kv.get(b"audit-head").await?;
-            let head = match &before {
+            let mut head = match &before {
                 Some(bytes) => decode(bytes)?,
                 None => AuditHead { seq: 0, hash: GENESIS.to_owned() },
             };
-            record.seq = head.seq + 1;
-            record.previous = head.hash;
-            record.hash = record.digest()?;
-            let next = AuditHead { seq: record.seq, hash: record.hash.clone() };
-            let batch = Batch::durable()
-                .expect("audit-head", before)
-                .put("audit-head", encode(&next)?)
-                .put(key("audit", record.seq.to_be_bytes()), encode(&record)?);
-            if self.kv.commit(batch).await? {
-                return Ok(record);
+            let mut batch = Batch::durable().expect("audit-head", before);
+            for record in &mut records {
+                record.seq = head.seq + 1;
+                record.previous = head.hash;
+                record.hash = record.digest()?;
+                batch = batch.put(key("audit", record.seq.to_be_bytes()), encode(record)?);
+                head = AuditHead { seq: record.seq, hash: record.hash.clone() };
+            }
+            if self.kv.commit(batch.put("audit-head", encode(&head)?)).await? {
+                return Ok(records);
             }
         }
         Err(StoreError::Contended)
@@ -95,5 +100,23 @@ impl Store {
     pub async fn audit_before(&self, seq: Option<u64>, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
         let before = seq.map(|seq| key("audit", seq.to_be_bytes()));
         self.kv.scan(b"audit/", before.as_deref(), limit, true).await?.iter().map(|(_, bytes)| decode(bytes)).collect()
+    }
+
+    /// Up to `limit` records before (`back`) or after a sequence number, in that order, each with its number. One whose bytes `may` not
+    /// be wanted is not read: reading is what costs.
+    pub async fn audit_sifted(
+        &self,
+        seq: u64,
+        limit: usize,
+        back: bool,
+        may: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<(u64, Option<AuditRecord>)>, StoreError> {
+        let page = self.kv.scan(b"audit/", Some(&key("audit", seq.to_be_bytes())), limit, back).await?;
+        let read = |(place, bytes): &(Vec<u8>, Vec<u8>)| {
+            let number = place.strip_prefix(b"audit/").and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
+            let number = number.ok_or_else(|| StoreError::Record("something that is no record stands in the audit log".to_owned()))?;
+            Ok((number, if may(bytes) { Some(decode(bytes)?) } else { None }))
+        };
+        page.iter().map(read).collect()
     }
 }

@@ -36,6 +36,21 @@ fn session(user: UserId) -> SessionRecord {
     }
 }
 
+fn blank() -> AuditRecord {
+    AuditRecord {
+        seq: 0,
+        at: Time::from_secs(1),
+        event: "test".into(),
+        user: None,
+        by: None,
+        address: None,
+        request: None,
+        detail: String::new(),
+        previous: String::new(),
+        hash: String::new(),
+    }
+}
+
 struct Rig {
     store: Arc<Store>,
     _keep: Box<dyn std::any::Any>,
@@ -74,7 +89,7 @@ macro_rules! backends {
             an_import_is_all_or_nothing, a_flow_is_finished_once, a_link_is_used_once, a_step_up_replaces_the_session_once,
             a_touch_does_not_bring_back_a_session, many_touches_are_noted_and_never_turn_back,
             sessions_written_as_json_by_an_earlier_version_are_read, the_audit_chain_holds_under_parallel_writes, scans_stay_within_their_prefix,
-            a_factor_belongs_to_one_account, a_user_has_few_flows_at_once);
+            the_log_is_trimmed_once_and_goes_on, a_factor_belongs_to_one_account, a_user_has_few_flows_at_once);
     } )* };
 }
 
@@ -249,18 +264,7 @@ async fn sessions_written_as_json_by_an_earlier_version_are_read(store: Arc<Stor
 }
 
 async fn the_audit_chain_holds_under_parallel_writes(store: Arc<Store>) {
-    let blank = AuditRecord {
-        seq: 0,
-        at: Time::from_secs(1),
-        event: "test".into(),
-        user: None,
-        by: None,
-        address: None,
-        request: None,
-        detail: String::new(),
-        previous: String::new(),
-        hash: String::new(),
-    };
+    let blank = blank();
     race(30, || {
         let (store, blank) = (store.clone(), blank.clone());
         async move { store.append_audit(blank).await.unwrap() }
@@ -276,6 +280,28 @@ async fn the_audit_chain_holds_under_parallel_writes(store: Arc<Store>) {
     let newest: Vec<u64> = store.audit_before(Some(30), 2).await.unwrap().iter().map(|r| r.seq).collect();
     assert_eq!(newest, [29, 28]);
     assert_eq!(store.audit_before(None, 1).await.unwrap()[0].seq, 30);
+}
+
+/// Of several gateways that trim at once, each batch is removed by one; the chain goes on from the anchor.
+async fn the_log_is_trimmed_once_and_goes_on(store: Arc<Store>) {
+    let blank = |at| AuditRecord { at: Time::from_secs(at), ..blank() };
+    for at in 1..=20 {
+        store.append_audit(blank(at)).await.unwrap();
+    }
+    assert_eq!(store.audit_start().await.unwrap(), AuditStart::At(0, GENESIS.to_owned()));
+    let removed = race(8, || {
+        let store = store.clone();
+        async move { store.trim_audit(Time::from_secs(11), u64::MAX, 5).await.unwrap() }
+    })
+    .await;
+    let count = removed.iter().map(|trimmed| if let Trimmed::Removed { count, .. } = trimmed { *count } else { 0 }).sum::<u64>();
+    let left = store.audit_after(0, 100).await.unwrap();
+    assert_eq!((count + left.len() as u64, left[0].seq), (20, count + 1));
+    while store.trim_audit(Time::from_secs(11), 8, 5).await.unwrap() != Trimmed::Nothing {}
+    store.trim_audit(Time::from_secs(11), u64::MAX, 5).await.unwrap();
+    let left = store.audit_after(0, 100).await.unwrap();
+    assert_eq!((left[0].seq, store.audit_start().await.unwrap()), (11, AuditStart::At(10, left[0].previous.clone())));
+    assert_eq!(store.append_audit(blank(21)).await.unwrap().seq, 21);
 }
 
 async fn scans_stay_within_their_prefix(store: Arc<Store>) {

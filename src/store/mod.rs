@@ -5,11 +5,13 @@
 //! owes three functions and the conformance suite.
 
 mod accounts;
+mod anchor;
 mod audit;
 mod canary;
 mod error;
 mod failed;
 mod flows;
+pub mod journal;
 mod kept;
 pub mod keyfile;
 pub mod kv;
@@ -26,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 
 pub use self::accounts::{Conflict, Edit, fold};
+pub use self::anchor::{Anchor, AuditStart, Trimmed};
 pub use self::audit::{AuditHead, AuditRecord, GENESIS};
 pub use self::error::StoreError;
 pub use self::failed::Counted;

@@ -22,6 +22,8 @@ pub struct Metrics {
     reload_ok: IntGauge,
     reload_at: IntGauge,
     snapshot_at: IntGauge,
+    audit_file_failures: IntCounter,
+    traces: IntCounterVec,
     gauges: Gauges,
 }
 
@@ -77,6 +79,17 @@ impl Metrics {
                 "vestibule_snapshot_last_success_timestamp_seconds",
                 "When a snapshot of the embedded store was last written or found to be current; 0: not since the start.",
             )?,
+            audit_file_failures: counter(
+                at,
+                "vestibule_audit_file_failures_total",
+                "Attempts to write audit.file that failed; what is missing is written later.",
+            )?,
+            traces: counters(
+                at,
+                "vestibule_traces_total",
+                "Traced requests that were sent to the collector, dropped because the queue was full, or given up (failed).",
+                &["outcome"],
+            )?,
             gauges: Gauges::new(at)?,
             registry,
         };
@@ -94,6 +107,9 @@ impl Metrics {
             for outcome in ["success", "failure"] {
                 self.authentications.with_label_values(&[factor, outcome]).inc_by(0);
             }
+        }
+        for outcome in ["sent", "dropped", "failed"] {
+            self.traces.with_label_values(&[outcome]).inc_by(0);
         }
         for operation in ["get", "scan", "commit", "snapshot", "replace"] {
             self.store_errors.with_label_values(&[operation]).inc_by(0);
@@ -133,6 +149,16 @@ impl Metrics {
     /// There is a snapshot of the store as it was then.
     pub fn snapshot_current(&self, at: Time) {
         self.snapshot_at.set(unix(at));
+    }
+
+    /// By outcome: where the tracer counts.
+    pub(super) fn traces(&self) -> IntCounterVec {
+        self.traces.clone()
+    }
+
+    /// The audit file could not be written.
+    pub fn audit_file_failed(&self) {
+        self.audit_file_failures.inc();
     }
 
     /// An event of the audit log, and the factor that was tried where it was an authentication.

@@ -1,25 +1,46 @@
 //! What the gateway tells about itself: the log, the access log, metrics.
 
 mod metrics;
+mod otlp;
 mod reading;
 pub mod server;
+mod tracer;
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
 
 use crate::base::ClientAddr;
+use crate::config;
 use crate::gateway::AccessRecord;
 
 pub use metrics::Metrics;
 pub use reading::{Channel, Reading};
 
+use otlp::Finished;
+use tracer::Tracer;
+
 /// The log and the metrics of one gateway.
 pub struct Telemetry {
     pub metrics: Metrics,
+    /// `None`: traces are off.
+    tracer: Option<Tracer>,
 }
 
 impl Telemetry {
     /// # Errors
-    /// Where two metrics have the same name.
-    pub fn new() -> Result<Self, prometheus::Error> {
-        Ok(Self { metrics: Metrics::new()? })
+    /// Where two metrics have the same name, or traces cannot be sent to what the configuration names. `work` is where they are sent from.
+    pub fn new(config: &config::Telemetry, work: &Handle) -> anyhow::Result<Self> {
+        let metrics = Metrics::new()?;
+        let tracer = Tracer::start(config, metrics.traces(), work)?;
+        Ok(Self { metrics, tracer })
+    }
+
+    /// Waits, for so long at most, until the traces of all finished requests are sent.
+    pub async fn drain(&self, most: Duration) {
+        if let Some(tracer) = &self.tracer {
+            tracer.drain(most).await;
+        }
     }
 
     /// One event and one count for each connection that said something which is no request.
@@ -31,6 +52,9 @@ impl Telemetry {
     /// One event and one count for each request.
     pub fn record(&self, record: &AccessRecord<'_>) {
         self.metrics.request(record);
+        if let (Some(trace), Some(tracer)) = (record.trace.filter(|trace| trace.sampled), &self.tracer) {
+            tracer.export(Finished::new(record, trace));
+        }
         if tracing::enabled!(target: "access", tracing::Level::INFO) {
             tracing::info!(
                 target: "access",

@@ -13,7 +13,7 @@ use crate::factor::Method;
 use crate::service::Refused;
 use crate::service::accounts::{AccountError, NewAccount};
 use crate::service::directory::Row;
-use crate::service::overview::is_missing;
+use crate::service::overview::missing_from;
 use crate::view::admin::{self, PAGE_ROWS, Paging, UserRow, UserView, UsersView};
 use crate::view::{Note, fill};
 
@@ -28,8 +28,8 @@ async fn listed(desk: &Desk) -> Result<Reply, Refused> {
     let mfa = &visit.request.config.mfa;
     let routes = visit.request.policy.routes();
     let route = Some(visit.query.get("missing")).filter(|name| !name.is_empty()).and_then(|name| routes.iter().find(|r| *r.name == *name));
-    let missing = |row: &Row| route.is_some_and(|route| is_missing(route, row, mfa));
-    let also: Option<&dyn Fn(&Row) -> bool> = if route.is_some() { Some(&missing) } else { None };
+    let missing = route.map(|route| missing_from(route, mfa));
+    let also = missing.as_ref().map(|missing| missing as &dyn Fn(&Row) -> bool);
     let found = directory.find(query, page_number(visit.query.get("page")), PAGE_ROWS, also);
     let row = |row: &Row| UserRow {
         name: row.name().to_owned(),

@@ -32,6 +32,27 @@ pub struct Row {
     pub groups: Groups,
 }
 
+/// What the overview asks of an account: those of one kind are counted together.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Kind {
+    pub groups: Groups,
+    pub disabled: bool,
+    /// Recovery codes not counted.
+    pub enrolled: MethodSet,
+    policy: UserMfaPolicy,
+    allowed: Option<MethodSet>,
+}
+
+impl Kind {
+    /// The methods that count under this configuration; none where the policy in force is `off`.
+    pub fn usable(&self, mfa: &config::Mfa) -> MethodSet {
+        if self.policy.resolve(mfa.policy) == MfaPolicy::Off {
+            return MethodSet::EMPTY;
+        }
+        self.enrolled.and(mfa.methods).and(self.allowed.unwrap_or(mfa.methods))
+    }
+}
+
 /// How long an account is locked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Locked {
@@ -104,12 +125,13 @@ impl Row {
         self.locked.is_some_and(|locked| locked.holds(now))
     }
 
-    /// The methods that count under this configuration; none where the policy in force is `off`.
-    pub fn usable(&self, mfa: &config::Mfa) -> MethodSet {
-        if self.policy.resolve(mfa.policy) == MfaPolicy::Off {
-            return MethodSet::EMPTY;
-        }
-        self.enrolled.and(mfa.methods).and(self.allowed.unwrap_or(mfa.methods))
+    pub fn kind(&self) -> Kind {
+        Kind { groups: self.groups.clone(), disabled: self.disabled, enrolled: self.enrolled, policy: self.policy, allowed: self.allowed }
+    }
+
+    /// What a search looks in, folded.
+    pub(super) fn searched(&self) -> &str {
+        &self.folded
     }
 
     /// What the list is sorted by.

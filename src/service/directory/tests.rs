@@ -128,3 +128,49 @@ fn time_of_a_search() {
     assert_eq!(directory.find("", 1250, 40, None).total, 100_000);
     println!("page: {:?}", start.elapsed());
 }
+
+#[test]
+fn kinds_are_counted_through_every_change() {
+    let directory = Directory::default();
+    let mut alice = account("alice", "Alice", "");
+    let bob = account("bob", "Bob", "");
+    let now = Time::from_secs(50);
+    let count = |directory: &Directory| {
+        let (kinds, locked) = directory.kinds(now);
+        (kinds.len(), kinds.iter().map(|(_, count)| count).sum::<u64>(), locked)
+    };
+    for one in [&alice, &bob] {
+        directory.account_changed(one.id, Some(one));
+    }
+    assert_eq!(count(&directory), (1, 2, 0));
+    alice.failures = Failures { count: 10, locked_until: Some(Time::from_secs(100)) };
+    alice.disabled = true;
+    (0..3).for_each(|_| directory.account_changed(alice.id, Some(&alice)));
+    assert_eq!(count(&directory), (2, 2, 1));
+    alice.name = "zoe".into();
+    alice.failures = Failures::default();
+    directory.account_changed(alice.id, Some(&alice));
+    assert_eq!(count(&directory), (2, 2, 0));
+    directory.account_changed(alice.id, None);
+    directory.account_changed(alice.id, None);
+    assert_eq!(count(&directory), (1, 1, 0));
+    assert_eq!(directory.read().masks.len(), 1);
+}
+
+#[test]
+fn a_page_of_what_is_unsorted_is_that_of_what_is_sorted() {
+    let mixed: Vec<u32> = (0..95u32).map(|n| n * 37 % 95).collect();
+    let sorted: Vec<u32> = (0..95).collect();
+    for page in [0, 1, 2, 3, 4, usize::MAX] {
+        assert_eq!(page_of_unsorted(mixed.clone(), page, 40), page_of(&sorted, page, 40), "{page}");
+    }
+    assert_eq!(page_of_unsorted::<u32>(vec![], 7, 40), (vec![], 1));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_word_that_occurs_is_passed_over(before in ".{0,20}", word in ".{1,12}", after in ".{0,20}") {
+        let text = format!("{before}{word}{after}");
+        proptest::prop_assert_eq!(mask(&text) & mask(&word), mask(&word));
+    }
+}

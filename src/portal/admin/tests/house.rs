@@ -1,8 +1,10 @@
 //! A house with an administrator's browser in it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use super::scale::Counting;
 use axum::body::Body;
 use axum::http::{self, StatusCode, header};
 use tower::ServiceExt;
@@ -17,8 +19,8 @@ use crate::policy::Proof;
 use crate::portal::{self, Portal};
 use crate::service::accounts::NewAccount;
 use crate::service::audit::Actor;
-use crate::session::SessionRecord;
-use crate::store::Edit;
+use crate::session::{KeyRing, SessionRecord};
+use crate::store::{Edit, SledKv, Store, keyfile};
 
 pub const NOW: Time = Time::from_secs(1_700_000_000);
 
@@ -74,6 +76,23 @@ impl House {
         house.add("root", &["admins"]).await;
         house.enrol("root").await;
         house
+    }
+
+    /// Over a store that counts the rows that are read.
+    pub async fn counted() -> (Self, Arc<AtomicUsize>) {
+        let (folder, rows) = (tempfile::tempdir().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let mut config = Config::default();
+        config.server.data_dir = folder.path().join("data");
+        (config.password.memory_kib, config.password.iterations) = (64, 1);
+        let keys = KeyRing::new(&keyfile::load_or_create(&config.server.data_dir, NOW).unwrap()).unwrap();
+        let kv = Counting::new(SledKv::open(&folder.path().join("data/store")).await.unwrap(), rows.clone());
+        let (clock, outbox) = (Clock::manual(NOW), Arc::new(Outbox::default()));
+        let store = Store::new(Arc::new(kv), Arc::new(keys));
+        let app = App::over(store, Arc::new(config), clock.clone(), Post::Outbox(outbox.clone())).await.unwrap();
+        let house = Self { app, clock, outbox, _folder: folder };
+        house.add("root", &["admins"]).await;
+        house.enrol("root").await;
+        (house, rows)
     }
 
     pub async fn add(&self, name: &str, groups: &[&str]) -> Account {
