@@ -27,7 +27,9 @@ pub fn benches(criterion: &mut Criterion) {
     group.bench_function("find it", |b| {
         let own = OwnCookies::new("vestibule", None);
         let line = HeaderValue::try_from(format!("theme=dark; lang=de; vestibule={}; _ga=GA1.2.1234567890.1700000000", tokens[0])).unwrap();
-        b.iter(|| drop(black_box(own.presented(std::iter::once(&line), false))));
+        b.iter(|| {
+            let _ = black_box(own.presented(std::iter::once(&line), false));
+        });
     });
     group.bench_function("signature, session, limits", |b| {
         let mut turn = 0;

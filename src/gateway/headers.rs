@@ -15,7 +15,7 @@ use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
 use super::cookies::OwnCookies;
-use super::edge;
+use super::line;
 use super::request::{self, Asked};
 use crate::base::trace::Trace;
 use crate::policy::{HostHeader, Person, Route, Upstream};
@@ -75,7 +75,7 @@ pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Uns
     drop_own_cookies(header, out.cookies, out.version == Version::HTTP_2);
     collapse_lengths(header);
     let peer = out.asked.peer.to_canonical();
-    match (chain, edge::peer_as_header(peer)) {
+    match (chain, line::peer_as_header(peer)) {
         (None, Some(value)) => insert(header, "X-Forwarded-For", value)?,
         (None, None) => set(header, "X-Forwarded-For", peer.to_string().as_bytes())?,
         (Some(chain), _) => set(header, "X-Forwarded-For", format!("{chain}, {peer}").as_bytes())?,

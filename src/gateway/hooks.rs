@@ -17,10 +17,10 @@ use super::context::Context;
 use super::course::{self, Course};
 use super::front::{Front, Outcome};
 use super::headers::{self, Outgoing};
-use super::{bridge, edge, failure, judge, keep, replay, respond, tunnel};
+use super::{bridge, failure, judge, keep, line, replay, respond, tunnel};
 
-/// How long an idle connection is kept, in seconds; pingora's own reading of HTTP/1.1 would keep it for ever.
-const KEEPALIVE: u64 = edge::IDLE.as_secs();
+/// An idle connection is ended by its `line`, without a timer of pingora's for each request.
+const NO_TIMER: u64 = 0;
 
 /// How long what an upstream said before it broke off may take to leave.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -87,12 +87,12 @@ impl ProxyHttp for Gate {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
-        edge::header_is_read();
+        line::header_is_read();
         session.set_write_timeout(Some(context.snapshot.config.limits.write_timeout));
         if session.get_keepalive().is_some() {
             // pingora reads the first of several Connection lines alone.
             let closes = says_close(&session.req_header().headers);
-            session.set_keepalive(if closes { None } else { Some(KEEPALIVE) });
+            session.set_keepalive(if closes { None } else { Some(NO_TIMER) });
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ mod headers;
 mod hooks;
 pub mod judge;
 mod keep;
+mod line;
 mod listen;
 mod recall;
 mod replay;

@@ -2,7 +2,6 @@
 //! changes; then every request on the roll asks its `tenure` whether it may go on. A request costs the other shards nothing: no
 //! count and no list is shared with them.
 
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -92,13 +91,9 @@ impl Slot {
         held.seen = self.roll.turn();
     }
 
-    /// Ends when the request is called back. The slot is filled while the request's own future is polled, just before this one
-    /// is, so that nobody has to wake it.
-    pub async fn revoked(&self) {
-        poll_fn(|cx| self.look(cx)).await;
-    }
-
-    fn look(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready when the request is called back. The slot is filled while the request's own future is polled, just before this is
+    /// asked, so that nobody has to wake it.
+    pub fn poll_revoked(&self, cx: &Context<'_>) -> Poll<()> {
         let held = &mut *locked(&self.held);
         let Some(tenure) = &held.tenure else { return Poll::Pending };
         match &mut held.seat {

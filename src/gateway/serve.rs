@@ -11,9 +11,10 @@ use pingora::server::configuration::ServerConf;
 use tokio::sync::watch;
 
 use super::crowd::Crowd;
-use super::edge::{Edge, Newcomers};
+use super::edge::Edge;
 use super::front::Front;
 use super::hooks::Gate;
+use super::line::{Newcomers, Patrol};
 use super::listen::{self, Bound, CannotListen};
 use super::shard::Shard;
 use super::tls::Certificates;
@@ -118,6 +119,7 @@ pub fn start_with(
             drain: settings.drain,
             stop: stopped.clone(),
             newcomers: Newcomers::default(),
+            patrol: Patrol::default(),
         };
         running.threads.push(spawn(number, shard, sockets, ready.clone())?);
     }

@@ -15,8 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::crowd::Crowd;
-use super::edge::{Edge, Line, Newcomers};
+use super::edge::Edge;
 use super::front::Front;
+use super::line::{Line, Newcomers, Patrol};
 use super::socket::Socket;
 use super::tls::Certificates;
 
@@ -37,6 +38,7 @@ pub struct Shard {
     pub drain: Duration,
     pub stop: ShutdownWatch,
     pub newcomers: Newcomers,
+    pub patrol: Patrol,
 }
 
 impl Shard {
@@ -61,6 +63,7 @@ impl Shard {
         tokio::select! {
             () = serve => (),
             () = follow => (),
+            () = self.patrol.walk(self.header_timeout) => (),
         }
     }
 
@@ -101,15 +104,16 @@ impl Shard {
         let Some(seat) = self.crowd.enter(peer.ip(), exempt) else { return };
         let _ = stream.set_nodelay(true);
         let _ = set_tcp_keepalive(&stream, &PROBES);
-        let line = Line::new(peer.ip(), self.header_timeout, &self.newcomers);
+        let line = Line::new(peer.ip(), &self.newcomers);
+        self.patrol.watch(&line);
         let socket = Socket::new(stream, peer, Arc::clone(&line), seat);
         connections.spawn(Arc::clone(self).serve(socket, peer, line, acceptor));
     }
 
     /// One connection, from the handshake to its end or the first missed deadline.
     async fn serve(self: Arc<Self>, socket: Socket, peer: SocketAddr, line: Arc<Line>, acceptor: Option<Arc<Acceptor>>) {
-        let (overdue, secure) = (Arc::clone(&line), acceptor.is_some());
-        let connection = line.carry(async {
+        let secure = acceptor.is_some();
+        let connection = async {
             let stream: Stream = match acceptor {
                 None => Box::new(socket),
                 Some(acceptor) => match acceptor.tls_handshake(socket).await {
@@ -118,13 +122,9 @@ impl Shard {
                 },
             };
             self.edge.process_new(stream, &self.stop).await;
-        });
-        tokio::select! {
-            biased;
-            () = connection => (),
-            () = overdue.overdue() => (),
-        }
-        if overdue.is_unread(secure) {
+        };
+        Arc::clone(&line).carry(connection).await;
+        if line.is_unread(secure) {
             self.front.unread(crate::base::ClientAddr::new(peer.ip()));
         }
     }

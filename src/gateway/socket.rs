@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::crowd::Seat;
-use super::edge::Line;
+use super::line::Line;
 
 const WRITE_BUFFER: usize = 2048;
 

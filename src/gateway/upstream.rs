@@ -131,7 +131,8 @@ impl Pool {
         options.total_connection_timeout = Some(self.options.connect_timeout);
         options.read_timeout = Some(self.options.read_timeout);
         options.write_timeout = Some(self.options.read_timeout);
-        options.idle_timeout = Some(POOL_IDLE);
+        // What stands between this machine and another may forget a connection in silence; within this one nothing does.
+        options.idle_timeout = Some(POOL_IDLE).filter(|_| !address.ip().is_loopback());
         options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         if let Some(trust) = self.trust.as_ref().filter(|_| endpoint.upstream.tls) {
             options.ca = Some(Arc::clone(&trust.ca));

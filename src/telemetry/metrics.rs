@@ -5,14 +5,14 @@ use std::time::Duration;
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use super::reading::{Gauges, Reading};
+use super::series::Series;
 use crate::base::Time;
 use crate::gateway::AccessRecord;
 
 /// The registry and what is counted in it. Labels have bounded values: route names, status classes, outcomes.
 pub struct Metrics {
     registry: Registry,
-    requests: IntCounterVec,
-    durations: HistogramVec,
+    series: Series,
     unread: IntCounter,
     observed: IntCounterVec,
     audited: IntCounterVec,
@@ -38,20 +38,12 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let at = &registry;
+        let by = &["route", "status", "outcome"];
+        let requests = counters(at, "vestibule_requests_total", "Requests by route, status class and outcome.", by)?;
+        let about = "Time from the request's header to its end.";
+        let durations = times(at, "vestibule_request_duration_seconds", about, &["route"], &REQUEST_BUCKETS)?;
         let metrics = Self {
-            requests: counters(
-                at,
-                "vestibule_requests_total",
-                "Requests by route, status class and outcome.",
-                &["route", "status", "outcome"],
-            )?,
-            durations: times(
-                at,
-                "vestibule_request_duration_seconds",
-                "Time from the request's header to its end.",
-                &["route"],
-                &REQUEST_BUCKETS,
-            )?,
+            series: Series::new(requests, durations),
             unread: counter(
                 at,
                 "vestibule_unread_requests_total",
@@ -128,8 +120,7 @@ impl Metrics {
             500..=599 => "5xx",
             _ => "none",
         };
-        self.requests.with_label_values(&[route, status, record.outcome.name()]).inc();
-        self.durations.with_label_values(&[route]).observe(record.duration.as_secs_f64());
+        self.series.count(route, status, record.outcome, record.duration.as_secs_f64());
         if let Some(reason) = record.observed {
             self.observed.with_label_values(&[route, reason]).inc();
         }

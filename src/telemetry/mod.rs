@@ -3,6 +3,7 @@
 mod metrics;
 mod otlp;
 mod reading;
+mod series;
 pub mod server;
 mod tracer;
 

@@ -148,7 +148,7 @@ impl Site {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let Some(line) = soon(lines.next_line()).await.unwrap() else {
             assert_eq!(soon(child.wait()).await.unwrap().code(), Some(1), "{}", self.log());
-            return Err(self.log().lines().filter(|line| line.starts_with("vestibule: ")).last().unwrap_or_default().to_owned());
+            return Err(self.log().lines().rfind(|line| line.starts_with("vestibule: ")).unwrap_or_default().to_owned());
         };
         let address = line.strip_prefix("listening http://").unwrap_or_else(|| panic!("{line}")).parse().unwrap();
         Ok(Served { child, _out: lines, address })

@@ -28,7 +28,7 @@ fn faults(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
         Value::Number(_) => "integer",
         Value::Null => "null",
     };
-    if !is(kind) && !(is("number") && kind == "integer") {
+    if !(is(kind) || is("number") && kind == "integer") {
         found.push(format!("{at}: {kind}"));
         return;
     }

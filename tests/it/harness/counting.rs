@@ -15,6 +15,7 @@ pub struct Counted {
     /// Allocations and reallocations.
     pub count: u64,
     /// Bytes that are held now and were not at the start.
+    #[allow(dead_code, reason = "read by the benches that include this file")]
     pub held: i64,
 }
 

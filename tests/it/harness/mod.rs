@@ -285,7 +285,7 @@ impl World {
     }
 
     pub async fn recovery_codes(&self, name: &str) -> Vec<String> {
-        let codes = self.app().services.recovery_codes_for(name, Actor::CommandLine).await.unwrap();
+        let codes = self.app().services.recovery_codes_for(name, Actor::Gateway).await.unwrap();
         codes.iter().map(|code| code.expose().to_owned()).collect()
     }
 
