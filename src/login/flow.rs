@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::{Account, MfaPolicy};
 use crate::base::{FlowId, SessionId, Time, UserId};
 use crate::factor::otp::SentCode;
-use crate::factor::webauthn::{Registration, SecondFactor};
+use crate::factor::webauthn::Registration;
 use crate::factor::{Method, MethodSet};
 
 /// What a flow is for.
@@ -69,8 +69,6 @@ pub struct Flow {
     pub by_password: bool,
     /// The code that was sent last, for whatever step is due.
     pub sent: Option<SentCode>,
-    /// The library's authentication state of the WebAuthn page shown last.
-    pub webauthn: Option<SecondFactor>,
     pub enrolling: Option<Enrolling>,
 }
 
@@ -90,7 +88,6 @@ impl Flow {
             known_browser: false,
             by_password: !vouched,
             sent: None,
-            webauthn: None,
             enrolling: None,
         }
     }

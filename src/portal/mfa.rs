@@ -9,7 +9,7 @@ use super::reply::Reply;
 use super::visit::Visit;
 use crate::factor::otp::{SentCode, mask_email, mask_phone};
 use crate::factor::{Method, MethodSet};
-use crate::service::{Pending, Refused, SecondProblem};
+use crate::service::{Given, Pending, Refused, SecondProblem};
 use crate::view::message::Problem;
 use crate::view::mfa::{self, Choice, Second, Sent};
 use crate::view::{Note, fill};
@@ -90,6 +90,7 @@ pub fn note(visit: &Visit, problem: SecondProblem, method: Method) -> Note {
     let words = &visit.words.note;
     Note::Error(match problem {
         SecondProblem::Wrong { .. } if method == Method::Recovery => words.recovery_wrong.clone(),
+        SecondProblem::Spent if method == Method::Webauthn => words.webauthn_wrong.clone(),
         SecondProblem::Wrong { left: Some(0) } | SecondProblem::Spent => words.code_void.clone(),
         SecondProblem::Wrong { left: Some(left) } => fill(&words.code_wrong_left, &[("left", &left.to_string())]),
         SecondProblem::Wrong { left: None } => words.code_wrong.clone(),
@@ -181,7 +182,7 @@ async fn method_page(visit: &Visit, name: &str) -> Result<Reply, Refused> {
         return Ok(Reply::to(visit, "mfa"));
     }
     match method {
-        Method::Webauthn => key_page(visit, &door, None).await,
+        Method::Webauthn => key_page(visit, &door, None),
         _ => Ok(Reply::ok(code_page(visit, &door, method, None))),
     }
 }
@@ -201,13 +202,12 @@ fn code_page(visit: &Visit, door: &Door, method: Method, problem: Option<Note>) 
     }
 }
 
-async fn key_page(visit: &Visit, door: &Door, problem: Option<Note>) -> Result<Reply, Refused> {
+fn key_page(visit: &Visit, door: &Door, problem: Option<Note>) -> Result<Reply, Refused> {
     let wrong = problem.is_some();
-    let (flow, options) = visit.services.key_challenge(&door.pending, &visit.client).await?;
+    let (options, challenge) = visit.services.key_challenge(&door.pending, &visit.client)?;
     let keys: Vec<&str> = door.pending.account.webauthn.iter().map(|key| key.name.as_str()).collect();
-    let page = mfa::webauthn(&visit.page(), &door.second(visit, problem), &options.to_string(), &keys.join(", "));
-    let reply = if wrong { Reply::wrong(page) } else { Reply::ok(page) };
-    Ok(reply.cookie(visit.flow_cookie(flow.id)))
+    let page = mfa::webauthn(&visit.page(), &door.second(visit, problem), &options.to_string(), &challenge, &keys.join(", "));
+    Ok(if wrong { Reply::wrong(page) } else { Reply::ok(page) })
 }
 
 pub async fn submit(Path(name): Path<String>, visit: Visit) -> Response {
@@ -222,14 +222,15 @@ async fn prove(visit: &Visit, name: &str) -> Result<Reply, Refused> {
         return Err(Refused::NotOffered(method));
     }
     let typed = visit.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
-    match visit.services.second(door.pending.clone(), method, &typed, visit.form.has("trust_device"), &visit.client).await {
+    let given = Given { method, typed: &typed, challenge: visit.form.get("challenge") };
+    match visit.services.second(door.pending.clone(), given, visit.form.has("trust_device"), &visit.client).await {
         Ok(signed) => signed_in(visit, &signed).await,
         Err(Refused::Second(problem)) => {
             // What the wrong attempt left behind is what the page must show.
             let door = Door::find(visit).await?;
             let note = Some(note(visit, problem, method));
             match method {
-                Method::Webauthn => key_page(visit, &door, note).await,
+                Method::Webauthn => key_page(visit, &door, note),
                 _ => Ok(Reply::wrong(code_page(visit, &door, method, note))),
             }
         }

@@ -14,6 +14,7 @@ mod former;
 mod hasher;
 pub mod import;
 pub mod kept;
+mod key;
 pub mod keys;
 mod links;
 pub mod live;
@@ -43,7 +44,7 @@ pub use hasher::{Busy, Hasher, Load, Turnstile};
 pub use live::{Live, LiveSession};
 pub use notices::Courier;
 pub use profile::Removal;
-pub use second::{Pending, SecondProblem};
+pub use second::{Given, Pending, SecondProblem};
 pub use sign_in::{Entry, Signed};
 
 use crate::base::{Clock, Time};

@@ -44,6 +44,15 @@ pub struct Pending {
     pub session: Option<Arc<LiveSession>>,
 }
 
+/// What was typed, or what a key answered.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    pub method: Method,
+    pub typed: &'a Secret,
+    /// The sealed challenge that a key answers; empty for codes.
+    pub challenge: &'a str,
+}
+
 impl Pending {
     /// What this user can be asked for where the route accepts `route` (`None`: anything). All of theirs where the route accepts none
     /// of them: the sign-in must have an end, and the route then asks for another method.
@@ -138,23 +147,10 @@ impl Services {
         }
     }
 
-    /// The options for the security-key page, and the flow that keeps the challenge.
-    pub async fn key_challenge(&self, pending: &Pending, client: &Client) -> Result<(Flow, serde_json::Value), Refused> {
-        let relying = self.relying_party(client)?;
-        let (options, state) = relying
-            .start_second_factor(pending.account.id, &pending.account.webauthn)
-            .map_err(|_| Refused::NotOffered(Method::Webauthn))?;
-        let flow = self.flow_of(pending, client).await?;
-        let kept = self.store.update_flow(flow.id, |flow| {
-            flow.webauthn = Some(state.clone());
-            Edit::Write(flow.clone())
-        });
-        Ok((kept.await?.ok_or(Refused::Gone)?, options))
-    }
-
     /// One proof. Right: the sign-in is finished, or the session has stepped up. Wrong: counted for the account, whatever the method,
     /// the flow or the browser window.
-    pub async fn second(&self, pending: Pending, method: Method, typed: &Secret, trust: bool, client: &Client) -> Result<Signed, Refused> {
+    pub async fn second(&self, pending: Pending, proof: Given<'_>, trust: bool, client: &Client) -> Result<Signed, Refused> {
+        let Given { method, typed, challenge } = proof;
         self.refuse_crowded(Some(&pending.account), client).await?;
         let now = self.now();
         self.refuse_locked(&pending.account, client, now)?;
@@ -162,7 +158,7 @@ impl Services {
             Method::Totp => self.prove(&pending, client, |account| self.try_totp(account, typed, now)).await,
             Method::Recovery => self.prove(&pending, client, |account| try_recovery(account, typed, now)).await,
             Method::Email | Method::Sms => self.prove_sent(&pending, method, typed, client).await,
-            Method::Webauthn => self.prove_key(&pending, typed, client).await,
+            Method::Webauthn => self.prove_key(&pending, challenge, typed, client).await,
         };
         let account = match proved {
             Ok(account) => account,
@@ -215,7 +211,7 @@ impl Services {
     }
 
     /// Tries a proof against the account as one atomic step: locked is refused, right is used up, wrong is counted.
-    async fn prove(
+    pub(super) async fn prove(
         &self,
         pending: &Pending,
         client: &Client,
@@ -285,29 +281,6 @@ impl Services {
                 _ => account.sms_otp.as_mut().map(|otp| otp.last_used = Some(now)),
             };
             account.last_method = Some(method);
-            Ok(())
-        })
-        .await
-    }
-
-    async fn prove_key(&self, pending: &Pending, typed: &Secret, client: &Client) -> Result<Account, Refused> {
-        let now = self.now();
-        let flow = pending.flow.as_ref().ok_or(Refused::Gone)?;
-        let relying = self.relying_party(client)?;
-        // The challenge is used up by the first answer, right or wrong.
-        let state = self
-            .store
-            .update_flow(flow.id, |flow| Edit::Write(flow.webauthn.take()))
-            .await?
-            .flatten()
-            .ok_or(Refused::Second(SecondProblem::Key))?;
-        self.prove(pending, client, |account| {
-            let used = relying.finish_second_factor(state.clone(), typed.expose(), &mut account.webauthn, now).map_err(|e| {
-                tracing::debug!(error = %e, "a security key's answer was refused");
-                SecondProblem::Key
-            })?;
-            tracing::debug!(verified = used.user_verified, "a security key was used");
-            account.last_method = Some(Method::Webauthn);
             Ok(())
         })
         .await

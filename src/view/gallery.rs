@@ -90,7 +90,7 @@ fn second_step(p: &Page) -> Vec<(&'static str, Markup)> {
         ("mfa-sms", mfa::sent_code(p, &fresh, Method::Sms, PHONE, 6, sent(300, 0))),
         ("mfa-email-unsent", mfa::sent_code(p, &second(), Method::Email, MASKED, 6, None)),
         ("mfa-recovery", mfa::recovery(p, &second())),
-        ("mfa-webauthn", mfa::webauthn(p, &second(), OPTIONS, "YubiKey blue, Laptop")),
+        ("mfa-webauthn", mfa::webauthn(p, &second(), OPTIONS, "sealed", "YubiKey blue, Laptop")),
     ]
 }
 

@@ -217,13 +217,15 @@ pub fn recovery(page: &Page, second: &Second) -> Markup {
     card(page, &head, html! { (form(page, "mfa/recovery", fields)) (ways_out(page, &out)) })
 }
 
-/// `mfa/webauthn`: the field `credential`. `options` is the JSON for `navigator.credentials.get`; `keys` are their names.
-pub fn webauthn(page: &Page, second: &Second, options: &str, keys: &str) -> Markup {
+/// `mfa/webauthn`: the field `credential`. `options` is the JSON for `navigator.credentials.get`, `challenge` what goes back sealed with
+/// the answer; `keys` are their names.
+pub fn webauthn(page: &Page, second: &Second, options: &str, challenge: &str, keys: &str) -> Markup {
     let words = &page.words.mfa;
     let mut head = head(page, &words.webauthn_heading, second);
     head.lead = Some(html! { (words.webauthn_lead) });
     let c = Ceremony { path: "mfa/webauthn", kind: "get", options, hidden: false, conditional: false };
     let button = html! {
+        input type="hidden" name="challenge" value=(challenge);
         div.touch { (icon::method(Method::Webauthn)) @if !keys.is_empty() { span dir="auto" { (keys) } } }
         (trust(page, second))
         button.go autofocus { (words.webauthn_start) }

@@ -270,6 +270,53 @@ async fn wrong_tries_count_at_the_address_whichever_way_in() {
     tries(&mut alice.elsewhere(8), "nosuch", "whatever-it-may-be").await.is(422);
 }
 
+/// Sends what a guess at that way in sends, until the address is told to wait; how many were judged before that.
+async fn judged_before_the_wait(stranger: &mut Person, page: &str, form: &str, typed: &[(&str, &str)]) -> usize {
+    for judged in 0..20 {
+        stranger.visits(page).await;
+        let answer = stranger.sends(form, typed).await;
+        if answer.status == 429 {
+            assert!(answer.header("retry-after").is_some());
+            return judged;
+        }
+        answer.is(422);
+    }
+    panic!("{form} is judged without end");
+}
+
+#[tokio::test]
+async fn wrong_links_and_wrong_passkeys_count_at_the_address_too() {
+    use vestibule::service::audit::Actor;
+    use vestibule::store::LinkKind;
+    let world = World::builder().mfa("first_enrolment = \"password\"").with(SIX_AN_HOUR).on_localhost().build().await;
+    let alice = world.person("alice", &[]).await;
+    let (_, setup) = world.newcomer("nina").await;
+    let services = &world.app().services;
+    let reset = services.make_link(&services.named("alice").await.unwrap(), LinkKind::Reset, Actor::CommandLine).await.unwrap();
+    let link = [("token", "bm9ib2R5cyB0b2tlbiBhdCBhbGwhIQ"), ("password", "long-enough-a-password-7")];
+    let (setup, reset) = (format!("{PREFIX}/setup?token={setup}"), format!("{PREFIX}/reset?token={}", reset.expose()));
+    let ways = [
+        ("a set-up link", setup.as_str(), "setup", &link[..]),
+        ("a reset link", reset.as_str(), "reset/new", &link[..]),
+        ("a passkey", "/.vestibule/login", "login/passkey", &[("credential", "{}")][..]),
+        ("a passkey's forged challenge", "/.vestibule/login", "login/passkey", &[("credential", "{}"), ("challenge", "forged")][..]),
+    ];
+    for ((name, page, form, typed), from) in ways.into_iter().zip(40..) {
+        let mut stranger = alice.elsewhere(from);
+        stranger.host = "localhost".to_owned();
+        assert_eq!(judged_before_the_wait(&mut stranger, page, form, typed).await, 7, "{name}");
+        // For every other way in from there, and for no other address.
+        tries(&mut stranger, "nosuch", "whatever-it-may-be").await.is(429);
+        let mut neighbour = stranger.elsewhere(from + 40);
+        tries(&mut neighbour, "nosuch", "whatever-it-may-be").await.is(422);
+    }
+    // The true links were not used up.
+    let mut nina = world.at_a_browser("nina");
+    nina.host = "localhost".to_owned();
+    nina.visits(&setup).await.is(200);
+    assert!(nina.has_form("setup"));
+}
+
 #[tokio::test]
 async fn a_neighbour_cannot_use_up_what_a_known_browser_needs() {
     let world = World::builder().mfa("first_enrolment = \"password\"").with(SIX_AN_HOUR).build().await;

@@ -118,7 +118,7 @@ async fn who_lacks_the_factor_is_sent_to_set_it_up() {
     alice.opens("/by-app").await.leads_to("/.vestibule/enrol?rd=");
 }
 
-/// Another site can make a browser open any of our pages. The key's page keeps a challenge for its answer; that is all that it does.
+/// Another site can make a browser open any of our pages.
 #[tokio::test]
 async fn a_link_from_elsewhere_to_a_page_of_the_second_door_changes_nothing_that_counts() {
     let world = World::new().await;

@@ -9,6 +9,7 @@ mod enrolment;
 mod keyboard;
 mod passkeys;
 mod sent_codes;
+mod served;
 mod sign_in;
 mod tab;
 

@@ -3,6 +3,7 @@
 use super::driver::Habits;
 use super::tab::{Key, Tab};
 use super::{Driver, world};
+use crate::harness::Authenticator;
 
 const BUILT_IN: Key = Key { transport: "internal", verifies: true };
 const STICK: Key = Key { transport: "usb", verifies: false };
@@ -103,5 +104,58 @@ async fn a_security_key_that_verifies_nobody_is_a_second_factor_and_never_the_on
     tab.opens("/by-key/7").await;
     tab.is_at("login").await;
     tab.was_quiet().await;
+    driver.ends(tab).await;
+}
+
+/// A key's answer that is none, sent past the script.
+const BABBLES: &str = "const form = document.querySelector('form[data-webauthn]'); form.elements.credential.value = '{}'; form.submit();";
+
+#[tokio::test]
+async fn the_keys_page_begins_and_ends_nothing_and_takes_one_answer() {
+    let world = world().with(BY_KEY).build().await;
+    let mut alice = world.person("alice", &[]).await;
+    let driver = Driver::start().await;
+    let tab = driver.opens(&world, Habits::default()).await;
+    tab.plugs_in(BUILT_IN).await;
+    tab.opens("/").await;
+    tab.types_password("alice").await;
+    tab.sees("/").await;
+    registers(&tab, "Blue laptop").await;
+    tab.is_at("enrol/recovery").await;
+    tab.clicks("button.go").await;
+    signs_in_with_key(&tab, "/payroll/3").await;
+    // While she sets an app up, another site leads her browser to the key's page and away again.
+    tab.opens("/.vestibule/account").await;
+    tab.clicks("button[name=method][value=totp]").await;
+    tab.is_at("enrol/totp").await;
+    let secret = tab.text("#totp-secret").await;
+    let services = world.app().services.clone();
+    let flows = async || services.store.kv().scan(b"flow", None, 100, false).await.unwrap();
+    let before = flows().await;
+    assert!(!before.is_empty());
+    tab.opens("/.vestibule/mfa/webauthn?rd=%2Fby-app").await;
+    tab.is_at("mfa/webauthn").await;
+    assert!(flows().await == before, "a look at a page was written");
+    tab.opens("/.vestibule/enrol/totp").await;
+    assert_eq!(tab.text("#totp-secret").await, secret);
+    alice.phone = Some(Authenticator::from_key(&secret));
+    tab.types_code(&alice.code()).await;
+    // One answer to a challenge, right or wrong, and wrong ones count.
+    tab.types_password("alice").await;
+    tab.is_at("mfa").await;
+    tab.clicks("button[name=method][value=webauthn]").await;
+    tab.is_at("mfa/webauthn").await;
+    let spent = tab.runs("return document.querySelector('[name=challenge]').value").await;
+    tab.runs(BABBLES).await;
+    tab.element("[role=alert]").await;
+    let failures = services.named("alice").await.unwrap().browsers.iter().map(|browser| browser.failures.count).sum::<u32>();
+    assert_eq!(failures, 1);
+    tab.runs(&format!("document.querySelector('[name=challenge]').value = {spent}; {BABBLES}")).await;
+    tab.waits_for_none(&format!("[name=challenge][value={spent}]")).await;
+    tab.element("[role=alert]").await;
+    tab.clicks("form[data-webauthn] button.go").await;
+    tab.waits_for_none("form[data-webauthn]").await;
+    tab.opens("/payroll/4").await;
+    tab.sees("/payroll/4").await;
     driver.ends(tab).await;
 }

@@ -202,6 +202,16 @@ impl Tab {
         self.client.execute_async(script, vec![]).await.unwrap_or_else(|e| panic!("{script}: {e}"))
     }
 
+    /// Waits until the page is there whole: styled, and with its script run.
+    pub async fn has_loaded(&self) {
+        let there = async {
+            while self.runs("return document.readyState").await != "complete" {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, there).await.expect("a page that loads");
+    }
+
     /// Nothing sticks out at the side, and the colours are those that the person set.
     pub async fn fits(&self) {
         let page = self
