@@ -1,7 +1,7 @@
 //! What pingora's proxy lacks at its edge: the end of requests whose session ended, and the marks by which a shard keeps a client to its
 //! deadlines (`line`). Dropping pingora's future closes the connection, or resets the HTTP/2 stream.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -50,15 +50,28 @@ impl Edge {
 
 #[async_trait]
 impl HttpServerApp for Edge {
-    async fn process_new_http(self: &Arc<Self>, session: ServerSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
+    /// Written out, so that the session moves into pingora's future and not through another of kilobytes.
+    fn process_new_http<'a, 'b, 'c>(
+        self: &'a Arc<Self>,
+        session: ServerSession,
+        shutdown: &'b ShutdownWatch,
+    ) -> Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'c>>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
         line::header_is_awaited();
         let slot = Slot::new(&self.roll);
-        let mut served = pin!(SLOT.scope(Arc::clone(&slot), self.proxy.process_new_http(session, shutdown)));
-        std::future::poll_fn(|cx| match served.as_mut().poll(cx) {
-            Poll::Pending => slot.poll_revoked(cx).map(|()| None),
-            reusable => reusable,
+        let served = self.proxy.process_new_http(session, shutdown);
+        Box::pin(async move {
+            let mut served = pin!(SLOT.scope(Arc::clone(&slot), served));
+            std::future::poll_fn(|cx| match served.as_mut().poll(cx) {
+                Poll::Pending => slot.poll_revoked(cx).map(|()| None),
+                reusable => reusable,
+            })
+            .await
         })
-        .await
     }
 
     fn h2_options(&self) -> Option<H2Options> {

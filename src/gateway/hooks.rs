@@ -42,10 +42,7 @@ impl Gate {
     /// Carries out what was decided of a request. `false`: pingora forwards it.
     async fn follow(&self, session: &mut Session, context: &mut Context, course: Course) -> Result<bool> {
         match course {
-            Course::Forward => {
-                context.ends(Outcome::Forwarded, "");
-                return Ok(false);
-            }
+            Course::Forward => return Ok(false),
             Course::Tunnel => tunnel::carry(session, context).await?,
             Course::Portal { token } => {
                 if let Some(form) = bridge::cross(session, context, token.clone()).await? {
@@ -100,7 +97,12 @@ impl ProxyHttp for Gate {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         let course = course::plot(session, context);
         context.begin_trace(session.req_header());
-        self.follow(session, context, course).await
+        if matches!(course, Course::Forward) {
+            context.ends(Outcome::Forwarded, "");
+            return Ok(false);
+        }
+        // In a box of its own: what answers and carries takes kilobytes, which a forwarded request would have to move about.
+        Box::pin(self.follow(session, context, course)).await
     }
 
     async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
@@ -116,7 +118,7 @@ impl ProxyHttp for Gate {
         if let Some(address) = endpoint.fixed {
             return Ok(Box::new(pool.peer(endpoint, address)));
         }
-        match tokio::time::timeout(pool.connect_timeout(), endpoint.address()).await {
+        match Box::pin(tokio::time::timeout(pool.connect_timeout(), endpoint.address())).await {
             Ok(Ok(address)) => Ok(Box::new(pool.peer(endpoint, address))),
             Ok(Err(_)) | Err(_) => {
                 endpoint.rest();
