@@ -12,6 +12,7 @@ use super::source::ConfigSource;
 use crate::app::{App, Post};
 use crate::base::Clock;
 use crate::config::{Config, Problems, Severity};
+use crate::service::import::{Meter, Progress};
 use crate::store::StoreError;
 
 /// How often a store that another command holds is tried again, and how long to wait between.
@@ -83,9 +84,17 @@ impl Access {
     /// # Errors
     /// What is wrong and what to do, in one line.
     pub fn run(&mut self, command: Command) -> anyhow::Result<Value> {
+        self.run_telling(command, &|_| {})
+    }
+
+    /// As [`Self::run`]; `tell` is told each second how far it is, where the command asks for that.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_telling(&mut self, command: Command, tell: &dyn Fn(Progress)) -> anyhow::Result<Value> {
         match self {
-            Self::Gateway(connection) => connection.run(&command),
-            Self::Store(offline) => offline.run(command),
+            Self::Gateway(connection) => connection.run(&command, tell),
+            Self::Store(offline) => offline.run(command, tell),
         }
         .map_err(anyhow::Error::msg)
     }
@@ -100,14 +109,29 @@ impl Offline {
     }
 
     /// Does it, and waits a while until what is to be told of it is on its way.
-    fn run(&self, command: Command) -> Result<Value, String> {
+    fn run(&self, command: Command, tell: &dyn Fn(Progress)) -> Result<Value, String> {
+        let meter = Meter::default();
         self.runtime.block_on(async {
-            let done = execute(&self.app, command).await;
+            let done = tokio::select! {
+                biased;
+                done = execute(&self.app, command, &meter) => done,
+                never = each_second(&meter, tell) => match never {},
+            };
             if !self.app.services.courier.notifier.drain(TELL).await {
                 tracing::warn!("the mail server does not take the notice to the account's owner; what it tells of is done");
             }
             done
         })
+    }
+}
+
+/// Tells how far it is, until dropped.
+async fn each_second(meter: &Meter, tell: &dyn Fn(Progress)) -> std::convert::Infallible {
+    let mut beat = tokio::time::interval(Duration::from_secs(1));
+    beat.tick().await;
+    loop {
+        beat.tick().await;
+        tell(meter.progress());
     }
 }
 

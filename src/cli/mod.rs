@@ -11,6 +11,7 @@ mod explain;
 mod extras;
 mod key;
 mod output;
+mod progress;
 mod prompt;
 pub mod serve;
 mod session;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::access::read_file;
 use super::output::{self, cell};
+use super::progress::Line;
 use super::prompt::PasswordFrom;
 use super::{Context, control, user_mfa};
 use crate::service::accounts::{AccountChange, NewAccount};
@@ -205,7 +206,11 @@ fn import(context: &Context, args: &Import) -> anyhow::Result<()> {
         Ok(entries) => entries,
         Err(faults) => return refused(faults.iter().map(ToString::to_string).collect()),
     };
-    let answer = context.ask(control::Command::UserImport { entries, links: args.links })?;
+    let answer = {
+        let line = Line::on_stderr();
+        let command = control::Command::UserImport { entries, links: args.links, progress: line.is_terminal() };
+        context.open()?.run_telling(command, &|progress| line.show(progress))?
+    };
     if let Some(faults) = answer.get("faults") {
         let faults: Vec<import::Fault> = serde_json::from_value(faults.clone())?;
         return refused(faults.iter().map(ToString::to_string).collect());

@@ -75,13 +75,22 @@ pub enum AccountError {
     #[error("{0} is already set up; remove it first with --reset {0}")]
     AlreadyEnrolled(Method),
     #[error("{0} cannot be set up for this user: {1}")]
-    CannotEnrol(Method, &'static str),
+    CannotEnrol(Method, Unfit),
     #[error("recovery codes come with the first method; set one up first")]
     NoMethods,
     #[error("{0}")]
     Weak(crate::factor::blocklist::Weak),
     #[error("{0}")]
     Refused(String),
+}
+
+/// Why a method cannot be set up for somebody else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unfit {
+    #[error("the account has no phone; set one with `user set NAME --phone`")]
+    NoPhone,
+    #[error("only email and sms can be set up this way")]
+    NotSent,
 }
 
 impl From<Refused> for AccountError {
@@ -381,11 +390,11 @@ impl Services {
         match method {
             Method::Email => account.email_otp = otp,
             Method::Sms if account.phone.is_none() => {
-                return Err(AccountError::CannotEnrol(method, "the account has no phone; set one with `user set NAME --phone`"));
+                return Err(AccountError::CannotEnrol(method, Unfit::NoPhone));
             }
             Method::Sms => account.sms_otp = otp,
             Method::Totp | Method::Webauthn | Method::Recovery => {
-                return Err(AccountError::CannotEnrol(method, "only email and sms can be set up this way"));
+                return Err(AccountError::CannotEnrol(method, Unfit::NotSent));
             }
         }
         Ok(())

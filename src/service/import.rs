@@ -5,12 +5,14 @@
 mod authelia;
 mod csv;
 mod htpasswd;
+mod meter;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
 
+pub use meter::{Meter, Progress, Stage};
 use serde::{Deserialize, Serialize};
 
 use super::Services;
@@ -19,6 +21,9 @@ use super::audit::{Actor, Event};
 use crate::base::Secret;
 use crate::factor::password;
 use crate::store::{LinkKind, fold};
+
+/// How many accounts go into the audit log between two looks at how far it is.
+const RECORDED_AT_ONCE: usize = 1000;
 
 /// What a file is written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,11 +100,18 @@ pub fn read(format: Format, text: &str, domain: Option<&str>) -> Result<Vec<Entr
 }
 
 impl Services {
-    /// Adds all of them, or none.
+    /// Adds all of them, or none. `meter` is told how far it is.
     ///
     /// # Errors
     /// Every fault, in the order of the lines: what no account may be, what another account or line has already.
-    pub async fn import_accounts(&self, entries: &[Entry], links: bool, actor: Actor<'_>) -> Result<Vec<Imported>, Vec<Fault>> {
+    pub async fn import_accounts(
+        &self,
+        entries: &[Entry],
+        links: bool,
+        actor: Actor<'_>,
+        meter: &Meter,
+    ) -> Result<Vec<Imported>, Vec<Fault>> {
+        meter.begin(Stage::Check, entries.len());
         let (mut accounts, mut faults) = (Vec::with_capacity(entries.len()), Vec::new());
         let mut taken: HashMap<String, usize> = HashMap::new();
         for entry in entries {
@@ -110,13 +122,15 @@ impl Services {
             for fault in self.clashes(entry, &mut taken).await {
                 faults.push(Fault::new(entry.line, fault));
             }
+            meter.step(1);
         }
         if !faults.is_empty() {
             return Err(faults);
         }
         let whole = |e: String| vec![Fault::new(entries.first().map_or(1, |entry| entry.line), e)];
+        meter.begin(Stage::Write, accounts.len());
         self.store.create_accounts(&accounts).await.map_err(|e| whole(e.to_string()))?.map_err(|e| whole(e.to_string()))?;
-        self.settle(&accounts, links, actor).await.map_err(|e| whole(format!("the accounts were added, but: {e}")))
+        self.settle(&accounts, links, actor, meter).await.map_err(|e| whole(format!("the accounts were added, but: {e}")))
     }
 
     /// Logins of this entry that an earlier line or an account has.
@@ -144,13 +158,25 @@ impl Services {
         found
     }
 
-    async fn settle(&self, accounts: &[crate::account::Account], links: bool, actor: Actor<'_>) -> Result<Vec<Imported>, AccountError> {
+    async fn settle(
+        &self,
+        accounts: &[crate::account::Account],
+        links: bool,
+        actor: Actor<'_>,
+        meter: &Meter,
+    ) -> Result<Vec<Imported>, AccountError> {
         let mut imported = Vec::with_capacity(accounts.len());
         let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
-        self.audit_each(Event::AccountAdded, &names, actor, "imported").await?;
+        meter.begin(Stage::Record, names.len());
+        for some in names.chunks(RECORDED_AT_ONCE) {
+            self.audit_each(Event::AccountAdded, some, actor, "imported").await?;
+            meter.step(some.len());
+        }
+        let wanted = |account: &&crate::account::Account| links && account.password.is_none() && !account.disabled;
+        meter.begin(Stage::Link, accounts.iter().filter(wanted).count());
         for account in accounts {
-            let wanted = links && account.password.is_none() && !account.disabled;
-            let setup = if wanted { Some(self.make_link(account, LinkKind::Setup, actor).await?) } else { None };
+            let setup = if wanted(&account) { Some(self.make_link(account, LinkKind::Setup, actor).await?) } else { None };
+            meter.step(usize::from(setup.is_some()));
             imported.push(Imported { name: account.name.clone(), setup });
         }
         Ok(imported)

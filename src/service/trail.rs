@@ -80,9 +80,10 @@ impl<'a> Sieve<'a> {
     /// Whether a record with these bytes may be let through: a quick look, which never misses one. A name that is written in other letters than
     /// these, or with an escape, is left to [`Self::lets_through`].
     fn may(&self, bytes: &[u8]) -> bool {
-        let contains = |text: &str| bytes.windows(text.len().max(1)).any(|part| part.eq_ignore_ascii_case(text.as_bytes()));
-        let plain = self.user.is_ascii() && bytes.iter().all(|byte| byte.is_ascii() && *byte != b'\\');
-        (self.filter.event.is_empty() || contains(&self.event)) && (self.user.is_empty() || !plain || contains(&self.user))
+        let Ok(text) = std::str::from_utf8(bytes) else { return true };
+        let plain = || self.user.is_ascii() && text.is_ascii() && !text.contains('\\');
+        (self.filter.event.is_empty() || text.contains(&self.event))
+            && (self.user.is_empty() || !plain() || text.to_ascii_lowercase().contains(&self.user))
     }
 
     fn lets_through(&self, record: &AuditRecord) -> bool {

@@ -115,4 +115,8 @@ words! {
         older, newer, bounded, verify, missing, observed, observed_lead, reason, count,
         not_yourself, mail_link, create_mail, link_mailed, confirm_wrong, codes_lead, name_reserved, form_unread,
     }
+    fault: Fault {
+        unknown, login_taken, factor_taken, bad_name, bad_email, bad_phone, bad_group, bad_display_name, uri_malformed,
+        uri_short, uri_range, already_enrolled, no_phone, not_for_others, no_methods,
+    }
 }

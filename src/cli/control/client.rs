@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{Command, Frame, SocketPath};
+use crate::service::import::Progress;
 
 /// A gateway that answers.
 pub struct Connection(BufReader<UnixStream>);
@@ -40,11 +41,12 @@ impl Connection {
         }
     }
 
-    /// Sends a command and waits for the whole answer; a list comes back as an array.
+    /// Sends a command and waits for the whole answer; a list comes back as an array. `tell` is told how far it is, where the command
+    /// asks for that.
     ///
     /// # Errors
     /// What the gateway says, or that it went away.
-    pub fn run(&mut self, command: &Command) -> Result<Value, String> {
+    pub fn run(&mut self, command: &Command, tell: &dyn Fn(Progress)) -> Result<Value, String> {
         let gone = |_| "the gateway went away before it answered; look at its log, and try again".to_owned();
         let mut line = zeroize::Zeroizing::new(serde_json::to_vec(command).map_err(|e| e.to_string())?);
         line.push(b'\n');
@@ -57,6 +59,7 @@ impl Connection {
             }
             match serde_json::from_str(&line).map_err(|_| "the gateway's answer makes no sense; is it of the same version?".to_owned())? {
                 Frame::Item(item) => items.push(item),
+                Frame::Progress(progress) => tell(progress),
                 Frame::Done(Value::Array(_)) => return Ok(Value::Array(items)),
                 Frame::Done(value) => return Ok(value),
                 Frame::Failed(what) => return Err(what),

@@ -11,12 +11,13 @@ use serde_json::Value;
 
 use super::Command;
 use crate::app::App;
+use crate::service::import::Meter;
 
-/// Does what is asked. The answer is JSON: an array for what lists, an object for what shows.
+/// Does what is asked. The answer is JSON: an array for what lists, an object for what shows. `meter` is told how far a long one is.
 ///
 /// # Errors
 /// What is wrong and what to do, in one line.
-pub async fn execute(app: &Arc<App>, command: Command) -> Result<Value, String> {
+pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<Value, String> {
     let services = &app.services;
     match command {
         Command::UserAdd { new, password } => account::add(services, new, password).await,
@@ -27,7 +28,7 @@ pub async fn execute(app: &Arc<App>, command: Command) -> Result<Value, String> 
         Command::UserPasswd { name, password } => account::passwd(services, &name, &password).await,
         Command::UserSet { name, change } => account::set(services, &name, &change).await,
         Command::UserLink { name } => account::link(services, &name).await,
-        Command::UserImport { entries, links } => account::import(services, &entries, links).await,
+        Command::UserImport { entries, links, .. } => account::import(services, &entries, links, meter).await,
         Command::UserMfa { name, change, recovery_codes } => account::mfa(services, &name, &change, recovery_codes).await,
         Command::UserGroups { names } => account::groups(services, &names).await,
         Command::SessionList { user } => rest::sessions(services, user.as_deref()).await,

@@ -2,7 +2,8 @@
 //! `DATA_DIR/control.sock`) or, where none does, on the store directly.
 //!
 //! Over the socket: a command is one line of JSON. The answer is any number of `{"item": …}` lines, where it is a list, and then one
-//! line `{"done": …}`, or `{"failed": "what, and what to do"}`. A connection may carry one command after another.
+//! line `{"done": …}`, or `{"failed": "what, and what to do"}`. A connection may carry one command after another. Before the answer a
+//! command that asks for it is told each second how far it is: `{"progress": …}`.
 
 mod client;
 mod execute;
@@ -22,7 +23,7 @@ pub use url::portal_url;
 
 use crate::base::{Secret, Time};
 use crate::service::accounts::{AccountChange, MfaChange, NewAccount};
-use crate::service::import::Entry;
+use crate::service::import::{Entry, Progress};
 
 /// The longest command, in bytes: a whole store may be in it.
 const MAX_COMMAND: u64 = 512 * 1024 * 1024;
@@ -59,6 +60,9 @@ pub enum Command {
     UserImport {
         entries: Vec<Entry>,
         links: bool,
+        /// Whether to tell how far it is.
+        #[serde(default)]
+        progress: bool,
     },
     UserMfa {
         name: String,
@@ -117,6 +121,12 @@ pub struct Question {
     pub proof: Option<String>,
 }
 
+impl Command {
+    const fn wants_progress(&self) -> bool {
+        matches!(self, Self::UserImport { progress: true, .. })
+    }
+}
+
 /// A line of an answer.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -124,6 +134,7 @@ enum Frame {
     Item(Value),
     Done(Value),
     Failed(String),
+    Progress(Progress),
 }
 
 /// The way to a socket. An address may have 107 bytes, and a data folder lies where it lies: a longer path goes over the open folder.

@@ -1,25 +1,30 @@
 //! The gateway's end of the control socket. Mode 0600 in a folder of mode 0700, and the peer's user id is asked of the kernel besides.
 
+use std::convert::Infallible;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 use super::{Command, Frame, MAX_COMMAND, SocketPath, execute};
 use crate::app::App;
+use crate::service::import::Meter;
 
 /// Loads the configuration again and puts it in force: what to say of it, or everything that is wrong.
 pub type Reload = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>> + Send + Sync>;
 
 /// How many may be connected at once.
 const CONNECTIONS: usize = 16;
+/// How often a caller is told how far its command is.
+const EVERY: Duration = Duration::from_secs(1);
 
 /// The open socket: closed and removed when dropped.
 pub struct ControlGuard {
@@ -86,7 +91,7 @@ async fn accept(listener: UnixListener, app: Arc<App>, reload: Reload) {
             }
             Err(e) => {
                 tracing::warn!(error = %e, "a control connection could not be taken");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
@@ -103,12 +108,40 @@ async fn converse(stream: UnixStream, app: &Arc<App>, reload: &Reload) -> anyhow
     while let Some(line) = next_line(&mut input).await? {
         let answer = match serde_json::from_slice(&line) {
             Ok(Command::Reload) => reload().await.map(Value::String),
-            Ok(command) => execute(app, command).await,
+            Ok(command) => carry_out(app, command, &mut output).await,
             Err(_) => Err("the gateway does not know this command; is it of the same version?".to_owned()),
         };
         write(&mut output, answer).await?;
     }
     Ok(())
+}
+
+/// Does it, and tells meanwhile how far it is where that is asked for.
+async fn carry_out(app: &Arc<App>, command: Command, output: &mut BufWriter<OwnedWriteHalf>) -> Result<Value, String> {
+    let (meter, wanted) = (Meter::default(), command.wants_progress());
+    let work = execute(app, command, &meter);
+    if !wanted {
+        return work.await;
+    }
+    tokio::select! {
+        biased;
+        answer = work => answer,
+        never = tell(output, &meter, EVERY) => match never {},
+    }
+}
+
+/// Writes how far it is, again and again until dropped; a line is in the buffer whole or not at all. A caller that does not read, or
+/// is gone, does not stop what it asked for.
+async fn tell<W: AsyncWrite + Unpin>(output: &mut BufWriter<W>, meter: &Meter, every: Duration) -> Infallible {
+    let mut beat = tokio::time::interval(every);
+    beat.tick().await;
+    loop {
+        beat.tick().await;
+        let told = frame(output, &Frame::Progress(meter.progress())).await;
+        if told.is_err() || output.flush().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 async fn next_line(input: &mut BufReader<OwnedReadHalf>) -> anyhow::Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
@@ -136,8 +169,32 @@ async fn write(output: &mut BufWriter<OwnedWriteHalf>, answer: Result<Value, Str
     Ok(output.flush().await?)
 }
 
-async fn frame(output: &mut BufWriter<OwnedWriteHalf>, frame: &Frame) -> anyhow::Result<()> {
+async fn frame<W: AsyncWrite + Unpin>(output: &mut BufWriter<W>, frame: &Frame) -> anyhow::Result<()> {
     let mut line = zeroize::Zeroizing::new(serde_json::to_vec(frame)?);
     line.push(b'\n');
     Ok(output.write_all(&line).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::import::Stage;
+
+    #[tokio::test]
+    async fn a_caller_is_told_how_far_it_is_and_one_who_does_not_read_holds_nothing_up() {
+        let meter = Meter::default();
+        meter.begin(Stage::Check, 10);
+        meter.step(3);
+        let (near, far) = tokio::io::duplex(200);
+        let mut output = BufWriter::new(near);
+        let work = tokio::time::sleep(Duration::from_millis(200));
+        tokio::select! {
+            biased;
+            () = work => {},
+            never = tell(&mut output, &meter, Duration::from_millis(1)) => match never {},
+        }
+        let mut lines = BufReader::new(far).lines();
+        let first = lines.next_line().await.unwrap().unwrap();
+        assert_eq!(first, r#"{"progress":{"stage":"check","done":3,"total":10}}"#);
+    }
 }

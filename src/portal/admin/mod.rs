@@ -2,6 +2,7 @@
 //! which nobody gets who is not an administrator with a fresh second factor at this very request; every change is audited under the
 //! administrator's name.
 
+mod faults;
 mod gate;
 mod logs;
 mod orders;
@@ -16,11 +17,7 @@ use axum::routing::get;
 
 use super::Portal;
 use crate::base::Time;
-use crate::service::Refused;
-use crate::service::accounts::AccountError;
 use crate::service::directory::Locked;
-use crate::store::StoreError;
-use crate::view::Note;
 use crate::view::admin::State;
 
 pub fn routes() -> Router<Arc<Portal>> {
@@ -32,14 +29,6 @@ pub fn routes() -> Router<Arc<Portal>> {
         .route("/admin/users/{name}/delete", get(user::ask_delete))
         .route("/admin/sessions", get(logs::sessions).post(logs::end_session))
         .route("/admin/audit", get(logs::audit))
-}
-
-/// Why an account cannot be as asked for, as a note; what is not the form's fault goes on as it is.
-fn fault(error: AccountError) -> Result<Note, Refused> {
-    match error {
-        AccountError::Refused(text) => Err(Refused::Store(StoreError::Backend(text))),
-        other => Ok(Note::Error(other.to_string())),
-    }
 }
 
 /// Whether an account can be used.

@@ -6,9 +6,10 @@ use axum::response::Response;
 
 use super::super::mfa::destination;
 use super::super::reply::Reply;
+use super::faults::fault;
 use super::gate::Desk;
 use super::orders::Order;
-use super::{fault, state};
+use super::state;
 use crate::account::Account;
 use crate::factor::{Method, recovery};
 use crate::service::Refused;
@@ -95,7 +96,7 @@ async fn acted(desk: &Desk, name: &str) -> Result<Reply, Refused> {
     match carry_out(desk, &account, order).await {
         Ok(reply) => Ok(reply),
         Err(AccountError::Unknown(_)) => Ok(unknown(desk)),
-        Err(e) => Ok(user_page(desk, &account, Some(fault(e)?))),
+        Err(e) => Ok(user_page(desk, &account, Some(fault(desk.visit.words, e)?))),
     }
 }
 

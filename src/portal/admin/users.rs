@@ -5,13 +5,14 @@ use axum::response::Response;
 
 use super::super::fields::Fields;
 use super::super::reply::Reply;
+use super::faults::fault;
 use super::gate::Desk;
 use super::orders::groups;
 use super::user::user_page;
-use super::{fault, page_number, state};
+use super::{page_number, state};
 use crate::factor::Method;
 use crate::service::Refused;
-use crate::service::accounts::{AccountError, NewAccount};
+use crate::service::accounts::NewAccount;
 use crate::service::directory::Row;
 use crate::service::overview::missing_from;
 use crate::view::admin::{self, PAGE_ROWS, Paging, UserRow, UserView, UsersView};
@@ -99,10 +100,7 @@ async fn created(desk: &Desk) -> Result<Reply, Refused> {
     }
     let token = match visit.services.add_account(&new, None, desk.actor()).await {
         Ok(token) => token.ok_or(Refused::Gone)?,
-        Err(AccountError::ReservedName(_)) => {
-            return Ok(form(desk, StatusCode::UNPROCESSABLE_ENTITY, &new, Some(Note::Error(words.name_reserved.clone()))));
-        }
-        Err(e) => return Ok(form(desk, StatusCode::UNPROCESSABLE_ENTITY, &new, Some(fault(e)?))),
+        Err(e) => return Ok(form(desk, StatusCode::UNPROCESSABLE_ENTITY, &new, Some(fault(visit.words, e)?))),
     };
     let account = visit.services.store.account_by_login(&new.name).await?.ok_or(Refused::Gone)?;
     // A link that cannot be mailed is shown all the same: it would be lost.

@@ -11,7 +11,7 @@ use crate::factor::Method;
 use crate::service::Services;
 use crate::service::accounts::{AccountChange, AccountError, MfaChange, NewAccount};
 use crate::service::audit::Actor;
-use crate::service::import::{Entry, Fault};
+use crate::service::import::{Entry, Fault, Meter};
 
 const ACTOR: Actor<'static> = Actor::CommandLine;
 
@@ -76,8 +76,8 @@ pub(super) async fn link(services: &Services, name: &str) -> Result<Value, Strin
 }
 
 /// `{imported: [...]}`, or `{faults: [...]}`: a refusal with more to say than one line.
-pub(super) async fn import(services: &Services, entries: &[Entry], links: bool) -> Result<Value, String> {
-    match services.import_accounts(entries, links, ACTOR).await {
+pub(super) async fn import(services: &Services, entries: &[Entry], links: bool, meter: &Meter) -> Result<Value, String> {
+    match services.import_accounts(entries, links, ACTOR, meter).await {
         Ok(imported) => {
             let one = |one: &crate::service::import::Imported| {
                 let link = one.setup.as_ref().map(|token| setup_url(services, token));

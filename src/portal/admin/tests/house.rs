@@ -56,6 +56,7 @@ pub struct Browser<'h> {
     pub token: Option<String>,
     csrf: String,
     form_cookie: String,
+    pub language: &'static str,
 }
 
 impl House {
@@ -153,7 +154,7 @@ impl House {
     }
 
     pub async fn stranger(&self) -> Browser<'_> {
-        let mut browser = Browser { house: self, token: None, csrf: String::new(), form_cookie: String::new() };
+        let mut browser = Browser { house: self, token: None, csrf: String::new(), form_cookie: String::new(), language: "en" };
         let page = browser.get("login").await;
         browser.csrf = page.between("name=\"csrf\" value=\"", "\"");
         browser.form_cookie = page.cookie.unwrap().split(';').next().unwrap().to_owned();
@@ -202,6 +203,7 @@ impl Browser<'_> {
             .method(method)
             .uri(format!("/.vestibule/{path}"))
             .header(header::COOKIE, &self.form_cookie)
+            .header(header::ACCEPT_LANGUAGE, self.language)
             .header(header::ORIGIN, "http://wiki.internal.example")
             .extension(request)
             .body(Body::from(body))

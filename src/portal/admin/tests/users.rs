@@ -49,6 +49,24 @@ async fn names_that_are_addresses_here_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_form_is_said_in_the_administrators_language() {
+    let house = House::new().await;
+    house.add("bob", &["staff"]).await;
+    let mut root = house.root().await;
+    for (language, email, methods) in [
+        ("en", "“nobody” is not an e-mail address.", "Recovery codes come with the first method."),
+        ("de", "„nobody“ ist keine E-Mail-Adresse.", "Wiederherstellungscodes kommen mit der ersten Methode."),
+        ("zh-Hans", "“nobody”不是电子邮件地址。", "恢复代码随第一种方式一起提供。"),
+    ] {
+        root.language = language;
+        let made = root.post("admin/users", &[("username", "eve"), ("email", "nobody")]).await;
+        assert!(made.status == 422 && made.has(email), "{language}: {}", made.html);
+        let codes = root.post("admin/users/bob", &[("action", "recovery_codes")]).await;
+        assert!(codes.status == 422 && codes.has(methods), "{language}: {}", codes.html);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_profile_is_changed_and_what_the_form_leaves_out_stays() {
     let house = House::new().await;
     house.add("bob", &["staff"]).await;
