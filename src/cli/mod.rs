@@ -20,6 +20,7 @@ mod store;
 mod systemd;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod user;
 mod user_mfa;
 

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,26 +10,21 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::control;
 use super::source::ConfigSource;
 use super::systemd::{self, State};
+use super::tls::{self, Tls};
 use crate::app::{App, Post};
 use crate::base::Clock;
-use crate::config::{self, Config, Loaded};
-use crate::gateway::{self, Certificates, Front, Listener, Running, Settings};
+use crate::config::{Config, Loaded};
+use crate::gateway::{self, Front, Listener, Running, Settings};
 use crate::policy::run_expectations;
 use crate::service::audit::{Actor, Event};
 use crate::service::live::person;
 use crate::telemetry;
-
-/// How often certificate files are looked at.
-const CERTIFICATE_LOOK: Duration = Duration::from_secs(5);
 
 /// How long what is queued for sending may take at a stop.
 const LAST_MESSAGES: Duration = Duration::from_secs(5);
 
 /// How long the audit file may take at a stop; what is missing then is written at the next start.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
-
-/// The TLS listeners' certificates, with the files that they came from.
-type Tls = Vec<(Arc<Certificates>, Vec<config::Certificate>)>;
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -57,7 +52,7 @@ pub fn run(loaded: Loaded, source: ConfigSource) -> anyhow::Result<()> {
     runtime.block_on(async {
         name_ports(&app, &addresses).await?;
         reseal(&app);
-        until_stopped(&app, Source { file: source, addresses }, tls, &config).await
+        until_stopped(&app, Source { file: source, addresses, plain: config.server.listen.len(), tls: Arc::new(tls) }, &config).await
     })?;
     tracing::info!("stopping: no new connections; what is under way may end");
     systemd::notify(State::Stopping);
@@ -94,10 +89,9 @@ pub fn work_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn listeners(config: &Config) -> anyhow::Result<(Vec<Listener>, Tls)> {
     let mut listeners: Vec<Listener> =
         config.server.listen.iter().map(|address| Listener { address: *address, certificates: None }).collect();
-    let mut tls = Tls::new();
+    let mut tls = Tls::default();
     for listener in &config.server.tls {
-        let certificates = Certificates::load(&listener.certificates)?;
-        tls.push((certificates.clone(), listener.certificates.clone()));
+        let certificates = tls.add(&listener.certificates)?;
         listeners.push(Listener { address: listener.listen, certificates: Some(certificates) });
     }
     Ok((listeners, tls))
@@ -118,10 +112,13 @@ fn start_with(app: &Arc<App>, config: &Config, listeners: &[Listener], handed: &
     Ok(gateway::start_with(&front, listeners, &settings, handed)?)
 }
 
-/// Where the configuration is read again, and what port 0 became.
+/// Where the configuration is read again, what port 0 became, and the certificates in use.
 struct Source {
     file: ConfigSource,
     addresses: Vec<SocketAddr>,
+    /// How many plain listeners the program was started with: the TLS listeners' addresses come after theirs.
+    plain: usize,
+    tls: Arc<Tls>,
 }
 
 /// Puts the ports that were found in the place of port 0, so that links lead to them.
@@ -185,7 +182,7 @@ async fn prove(app: &App, config: &Config) -> anyhow::Result<()> {
     }
 }
 
-/// Reads the file again, proves it, and swaps it in. Where anything is wrong with it, nothing changes.
+/// Reads the file and the certificates again, proves them, and swaps them in. Where anything is wrong with them, nothing changes.
 async fn reload(app: &App, source: &Source) -> anyhow::Result<String> {
     systemd::notify(State::Reloading);
     let outcome = swap(app, source).await;
@@ -199,7 +196,10 @@ async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
         prove(app, &loaded.config).await?;
         let routes = loaded.config.routes.len();
         resolve(&mut loaded.config, &source.addresses);
+        // Read before anything changes, in force after everything else is: a broken certificate refuses the reload as a whole.
+        let certificates = source.tls.prepare(&loaded.config, source.addresses.get(source.plain..).unwrap_or_default())?;
         let warnings = app.reconfigure(Arc::new(loaded.config)).await?;
+        certificates.take();
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let said = std::iter::once(format!("reloaded: {routes} routes")).chain(warnings).collect::<Vec<_>>();
         Ok::<_, anyhow::Error>(said.join("; "))
@@ -218,7 +218,7 @@ async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
     outcome
 }
 
-async fn until_stopped(app: &Arc<App>, source: Source, tls: Tls, config: &Config) -> anyhow::Result<()> {
+async fn until_stopped(app: &Arc<App>, source: Source, config: &Config) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let source = Arc::new(source);
@@ -234,7 +234,7 @@ async fn until_stopped(app: &Arc<App>, source: Source, tls: Tls, config: &Config
         let listening = telemetry::server::start(address, app.telemetry.clone(), app.clone()).await?;
         println!("listening http://{listening} (admin)");
     }
-    tokio::spawn(watch_certificates(tls));
+    tokio::spawn(tls::watch(source.tls.clone()));
     systemd::notify(State::Ready);
     loop {
         tokio::select! {
@@ -253,30 +253,4 @@ pub async fn until_interrupted() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
-}
-
-/// When any of these files was written last; `None` where one cannot be read just now.
-fn written(files: &[config::Certificate]) -> Option<Vec<SystemTime>> {
-    let all = files.iter().flat_map(|pair| [&pair.cert, &pair.key]);
-    all.map(|file| std::fs::metadata(file).ok()?.modified().ok()).collect()
-}
-
-/// Takes new certificates in when their files change; broken ones leave the old in place.
-async fn watch_certificates(tls: Tls) {
-    let mut seen: Vec<_> = tls.iter().map(|(_, files)| written(files)).collect();
-    let mut tick = tokio::time::interval(CERTIFICATE_LOOK);
-    loop {
-        tick.tick().await;
-        for ((certificates, files), seen) in tls.iter().zip(&mut seen) {
-            let now = written(files);
-            if now.is_none() || now == *seen {
-                continue;
-            }
-            *seen = now;
-            match certificates.reload(files) {
-                Ok(()) => tracing::info!("certificates reloaded"),
-                Err(e) => tracing::error!(error = %e, "new certificates cannot be used; the old ones stay"),
-            }
-        }
-    }
 }

@@ -12,7 +12,8 @@ impl Config {
             ("server.data_dir", server.0.data_dir != server.1.data_dir),
             ("server.threads", server.0.threads != server.1.threads),
             ("server.admin_listen", server.0.admin_listen != server.1.admin_listen),
-            ("server.tls", format!("{:?}", server.0.tls) != format!("{:?}", server.1.tls)),
+            // The certificates of a listener are exchanged by a reload; the listeners themselves are not.
+            ("server.tls", !server.0.tls.iter().map(|tls| tls.listen).eq(server.1.tls.iter().map(|tls| tls.listen))),
             ("limits.max_hashes", limits.0.max_hashes != limits.1.max_hashes),
             ("limits.header_timeout", limits.0.header_timeout != limits.1.header_timeout),
             ("limits.connections", limits.0.connections != limits.1.connections),

@@ -54,5 +54,5 @@ pub use front::{AccessRecord, ErrorPage, Front, Keeping, Lookup, Outcome, Portal
 pub use headers::clean;
 pub use listen::CannotListen;
 pub use serve::{CannotStart, Listener, Running, Settings, start, start_with};
-pub use tls::{BadCertificate, Certificates};
+pub use tls::{BadCertificate, Certificates, Fresh};
 pub use upstream::{BadUpstream, Upstreams};

@@ -11,13 +11,18 @@ use rustls::sign::CertifiedKey;
 
 use crate::config::Certificate;
 
-/// A certificate or key that cannot be used.
+/// A certificate or key that cannot be used: which file, what is wrong with it, and what would be right.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {why}")]
+#[error("{file}: {why}; {remedy}")]
 pub struct BadCertificate {
     pub file: String,
     pub why: String,
+    pub remedy: &'static str,
 }
+
+/// Certificates that were read and go together with their keys, not yet in force.
+#[derive(Debug)]
+pub struct Fresh(Vec<Arc<CertifiedKey>>);
 
 /// The certificates of one listener.
 #[derive(Debug)]
@@ -27,7 +32,20 @@ impl Certificates {
     /// # Errors
     /// Names the first file that cannot be used, and why.
     pub fn load(files: &[Certificate]) -> Result<Arc<Self>, BadCertificate> {
-        Ok(Arc::new(Self(ArcSwap::from_pointee(read_all(files)?))))
+        Ok(Arc::new(Self(ArcSwap::from_pointee(Self::read(files)?.0))))
+    }
+
+    /// Reads the files and puts nothing in force yet.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn read(files: &[Certificate]) -> Result<Fresh, BadCertificate> {
+        files.iter().map(|f| read(&f.cert, &f.key).map(Arc::new)).collect::<Result<_, _>>().map(Fresh)
+    }
+
+    /// Puts what was read in force; connections that stand are left alone.
+    pub fn exchange(&self, fresh: Fresh) {
+        self.0.store(Arc::new(fresh.0));
     }
 
     /// Exchanges the certificates for what the files hold now; connections that stand are left alone.
@@ -35,7 +53,7 @@ impl Certificates {
     /// # Errors
     /// As [`Self::load`]; then the old ones stay.
     pub fn reload(&self, files: &[Certificate]) -> Result<(), BadCertificate> {
-        self.0.store(Arc::new(read_all(files)?));
+        self.exchange(Self::read(files)?);
         Ok(())
     }
 
@@ -68,16 +86,17 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-fn read_all(files: &[Certificate]) -> Result<Vec<Arc<CertifiedKey>>, BadCertificate> {
-    files.iter().map(|f| read(&f.cert, &f.key).map(Arc::new)).collect()
-}
-
 fn read(cert: &Path, key: &Path) -> Result<CertifiedKey, BadCertificate> {
-    let bad = |file: &Path, why: String| BadCertificate { file: file.display().to_string(), why };
+    let bad = |file: &Path, why: String, remedy| BadCertificate { file: file.display().to_string(), why, remedy };
     let chain: Vec<_> = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect::<Result<_, _>>)
-        .map_err(|e| bad(cert, format!("no certificates in PEM: {e}")))?;
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|e| bad(key, format!("no private key in PEM: {e}")))?;
+        .map_err(|e| bad(cert, format!("no certificates in PEM: {e}"), "give PEM with BEGIN CERTIFICATE, the server's own first"))?;
+    if chain.is_empty() {
+        return Err(bad(cert, "it holds no certificate".to_owned(), "give PEM with BEGIN CERTIFICATE, the server's own first"));
+    }
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|e| bad(key, format!("no private key in PEM: {e}"), "give PEM with BEGIN PRIVATE KEY, not encrypted"))?;
     let provider = rustls::crypto::ring::default_provider();
-    CertifiedKey::from_der(chain, secret, &provider).map_err(|e| bad(cert, format!("certificate and key do not go together: {e}")))
+    CertifiedKey::from_der(chain, secret, &provider)
+        .map_err(|e| bad(cert, format!("certificate and key do not go together: {e}"), "give the key that the certificate was made for"))
 }

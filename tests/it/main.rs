@@ -10,6 +10,7 @@ mod account;
 mod allocations;
 mod binary;
 mod browser;
+mod certificates;
 mod contact;
 mod csrf;
 mod edges;

@@ -122,6 +122,8 @@ impl Machine {
 pub struct Gateway {
     child: Child,
     pub address: SocketAddr,
+    /// The first TLS listener, where there is one.
+    pub tls: Option<SocketAddr>,
     /// The administration listener, where there is one.
     pub admin: Option<SocketAddr>,
     log: PathBuf,
@@ -137,12 +139,14 @@ impl Gateway {
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| said.send(line)));
         let mut next = || {
             let line = hears.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{}", std::fs::read_to_string(&log).unwrap()));
-            let url = line.strip_prefix("listening http://").unwrap().to_owned();
+            let url = line.strip_prefix("listening http").unwrap().trim_start_matches('s').strip_prefix("://").unwrap().to_owned();
             url.split(' ').next().unwrap().parse().unwrap()
         };
         let address = next();
-        let admin = std::fs::read_to_string(folder.join("vestibule.toml")).unwrap().contains("admin_listen").then(&mut next);
-        Self { child, address, admin, log }
+        let config = std::fs::read_to_string(folder.join("vestibule.toml")).unwrap();
+        let tls = config.contains("[[server.tls]]").then(&mut next);
+        let admin = config.contains("admin_listen").then(&mut next);
+        Self { child, address, tls, admin, log }
     }
 
     fn signal(&self, signal: Signal) {
@@ -153,6 +157,11 @@ impl Gateway {
     pub fn stops(mut self) {
         self.signal(Signal::TERM);
         assert!(self.child.wait().unwrap().success(), "{}", self.log());
+    }
+
+    /// Asks it to read its configuration again.
+    pub fn hangs_up(&self) {
+        self.signal(Signal::HUP);
     }
 
     /// As the power goes.
