@@ -39,10 +39,11 @@ def h2(contender, connections, seconds):
     command += ["-H", f"cookie: __Host-{contender.cookie}"] if contender.cookie else []
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rate = float(re.search(r"finished in [^,]*, ([\d.]+) req/s", out)[1])
-    done, good = re.search(r"(\d+) done", out)[1], re.search(r"(\d+) 2xx", out)[1]
-    assert good == done, out
+    done, good = int(re.search(r"(\d+) done", out)[1]), int(re.search(r"(\d+) 2xx", out)[1])
+    # Answers whose end came after the last moment count as one and not the other.
+    assert abs(good - done) <= connections * 10 and "0 failed, 0 errored" in out, out
     # h2load gives no percentile: the longest is too much a matter of luck, so none is shown.
-    return rate, None, int(done)
+    return rate, None, done
 
 
 def messages(contender, connections, seconds):

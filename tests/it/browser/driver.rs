@@ -64,6 +64,22 @@ impl Driver {
     /// Where chromedriver or Chromium is missing: a test that was not run is no test that passed.
     pub async fn start() -> Self {
         let alone = ONE_AT_A_TIME.lock().await;
+        let mut said = String::new();
+        // It takes a free port of IPv6 and ends where somebody has the same one of IPv4.
+        for _ in 0..10 {
+            match Self::launch().await {
+                Ok((process, port)) => {
+                    let profile = tempfile::tempdir().unwrap();
+                    return Self { url: format!("http://127.0.0.1:{port}"), profile, process, _alone: alone };
+                }
+                Err(reason) => said = reason,
+            }
+        }
+        panic!("chromedriver names no port: {said}");
+    }
+
+    /// A running chromedriver and its port, or what it said instead.
+    async fn launch() -> Result<(Child, u16), String> {
         let mut command = Command::new("chromedriver");
         command.args(["--port=0", "--log-level=WARNING"]).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut process =
@@ -80,11 +96,10 @@ impl Driver {
             None
         };
         let port = tokio::time::timeout(START, port).await.ok().flatten();
-        let port = port.unwrap_or_else(|| panic!("chromedriver names no port: {}", said.lock().unwrap()));
+        let Some(port) = port else { return Err(said.lock().unwrap().clone()) };
         // Read on, so that it never waits for a reader.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let profile = tempfile::tempdir().unwrap();
-        Self { url: format!("http://127.0.0.1:{port}"), profile, process, _alone: alone }
+        Ok((process, port))
     }
 
     /// A fresh browser before this world's gateway.
