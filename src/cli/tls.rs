@@ -76,18 +76,20 @@ fn written(files: &[config::Certificate]) -> Seen {
 
 /// Takes new certificates in when their files change; broken ones leave the old in place, and are logged once for each change.
 pub async fn watch(tls: Arc<Tls>) {
-    let mut seen: Vec<Seen> = tls.0.iter().map(|kept| written(&kept.files())).collect();
+    // Nothing was seen yet: what changed between the start's reading and the first look is taken up by it.
+    let mut seen: Vec<Option<Seen>> = tls.0.iter().map(|_| None).collect();
     let mut tick = tokio::time::interval(LOOK);
     loop {
         tick.tick().await;
         for (kept, seen) in tls.0.iter().zip(&mut seen) {
             let files = kept.files();
-            let now = written(&files);
+            let now = Some(written(&files));
             if now == *seen {
                 continue;
             }
-            *seen = now;
+            let is_first = std::mem::replace(seen, now).is_none();
             match kept.certificates.reload(&files) {
+                Ok(()) if is_first => {}
                 Ok(()) => tracing::info!("certificates reloaded"),
                 Err(e) => tracing::error!(error = %e, "new certificates cannot be used; the old ones stay"),
             }
