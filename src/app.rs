@@ -24,7 +24,6 @@ use crate::policy::{Identity, Policy};
 use crate::portal::{self, Portal};
 use crate::service::kept::Form;
 use crate::service::live::{Found, Live, LiveSession, PARTS};
-use crate::service::snapshot::Content;
 use crate::service::{Courier, Services, shared};
 use crate::session::{KeyRing, SessionRecord};
 use crate::store::kv::Batch;
@@ -168,9 +167,9 @@ impl App {
             return Ok(());
         }
         let folder = Snapshots::below(&config.server.data_dir);
-        let last = self.services.follows_snapshot(&folder).await?;
+        self.services.follows_snapshot(&folder).await?;
         if !config.snapshot_every.is_zero() {
-            self.work.spawn(snapshots(Arc::downgrade(self), folder, last, config.snapshot_every));
+            self.work.spawn(snapshots(Arc::downgrade(self), folder, config.snapshot_every));
         }
         Ok(())
     }
@@ -243,7 +242,8 @@ async fn sweep(app: std::sync::Weak<App>) {
     }
 }
 
-async fn snapshots(app: std::sync::Weak<App>, folder: Snapshots, mut last: Option<Content>, every: Duration) {
+async fn snapshots(app: std::sync::Weak<App>, folder: Snapshots, every: Duration) {
+    let mut last = Services::newest_snapshot(&folder).await;
     let mut tick = tokio::time::interval(every);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -103,6 +103,12 @@ pub fn read(text: &str) -> Result<Vec<Pair>, ImportError> {
     if pairs.len() != header.records { Err(ImportError::Checksum) } else { Ok(pairs) }
 }
 
+/// The pair with this key, from a text whose checksum nobody has looked at. Costs a look through the text, and nothing is taken apart but that line.
+pub(super) fn find(text: &str, key: &[u8]) -> Option<Pair> {
+    let start = text.find(&format!("{{\"k\":\"{}\"", BASE64.encode(key)))?;
+    pair(text.get(start..)?.lines().next()?)
+}
+
 fn pair(line: &str) -> Option<Pair> {
     let line: Line = serde_json::from_str(line).ok()?;
     Some((BASE64.decode(line.k.as_bytes()).ok()?, BASE64.decode(line.v.as_bytes()).ok()?))
@@ -179,7 +185,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_pair_comes_back(pairs in proptest::collection::vec((any::<Vec<u8>>(), any::<Vec<u8>>()), 0..8)) {
-            prop_assert_eq!(read(&write(&pairs, Time::default()).unwrap()).unwrap(), pairs);
+            let text = write(&pairs, Time::default()).unwrap();
+            for (key, _) in &pairs {
+                prop_assert_eq!(find(&text, key), pairs.iter().find(|pair| pair.0 == *key).cloned());
+            }
+            prop_assert_eq!(read(&text).unwrap(), pairs);
         }
 
         #[test]

@@ -313,6 +313,9 @@ async fn scans_stay_within_their_prefix(store: Arc<Store>) {
     assert_eq!(keys(store.kv().scan(b"a/", Some(b"a/1"), 10, false).await.unwrap()), ["a/2"]);
     assert_eq!(keys(store.kv().scan(b"a/", None, 10, true).await.unwrap()), ["a/2", "a/1"]);
     assert_eq!(keys(store.kv().scan(b"a/", Some(b"a/2"), 10, true).await.unwrap()), ["a/1"]);
+    assert_eq!(keys(store.kv().snapshot().await.unwrap()), ["a/1", "a/2", "a0", "b/1"]);
+    assert_eq!(keys(store.kv().snapshot_without(&[b"a/", b"none"]).await.unwrap()), ["a0", "b/1"]);
+    assert_eq!(keys(store.kv().snapshot_without(&[b"b", b"b/", b"a/2"]).await.unwrap()), ["a/1", "a0"]);
     assert!(!store.kv().commit(kv::Batch::default().expect("a/1", None).put("a/3", "y")).await.unwrap());
     assert!(store.kv().get(b"a/3").await.unwrap().is_none());
 }
