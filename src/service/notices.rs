@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::audit::Actor;
+use super::browser::knows;
 use super::links::SETUP_LIFETIME;
-use super::sign_in::knows;
 use super::{Client, Refused, Services};
 use crate::account::{Account, MfaPolicy};
 use crate::base::Secret;
