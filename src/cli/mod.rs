@@ -61,7 +61,7 @@ enum Command {
     /// A complete gateway with a small application behind it, seeded users and an outbox
     #[command(after_help = "Example:\n  vestibule demo --listen 127.0.0.1:8080")]
     Demo {
-        /// Where to listen
+        /// Where to listen (default: localhost:8080)
         #[arg(long, value_name = "ADDR")]
         listen: Option<String>,
     },
