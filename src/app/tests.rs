@@ -1,7 +1,11 @@
 //! The assembled program over a database that another has open too.
 
+use std::time::Duration;
+
 use super::*;
+use crate::base::Time;
 use crate::config::StoreUrl;
+use crate::gateway::{Front, Lookup};
 use crate::service::shared::tests::{alice, sign_in};
 use crate::store::postgres::server;
 
