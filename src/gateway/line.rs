@@ -2,6 +2,7 @@
 //! connection does not idle for ever. A request reads no clock and sets no timer for that: it leaves a mark, and a patrol of the shard
 //! that comes by a few times within the shortest deadline looks how long the mark has stood.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -12,6 +13,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::time::Instant;
 
+use super::front::Visitor;
+use super::headers::Prepared;
 use crate::base::Host;
 
 /// How long an idle connection is kept between requests.
@@ -64,9 +67,27 @@ pub struct Line {
     overdue: AtomicBool,
     /// Wakes the connection's task.
     waker: OnceLock<Waker>,
-    /// The last host that was named over it, and the authority that named it.
-    place: Mutex<Option<(Host, Arc<str>)>>,
+    memory: Mutex<Memory>,
     newcomers: Newcomers,
+}
+
+/// What a line knows of its last request, since the next is mostly like it. Counted and written in the shard's own memory, where what all
+/// shards share would be taken from core to core.
+#[derive(Default)]
+struct Memory {
+    /// The host that was named, and the authority that named it.
+    place: Option<(Host, Arc<str>)>,
+    /// Who it was.
+    visitor: Option<Arc<dyn Visitor>>,
+    /// What it was sent on with.
+    prepared: Option<Prepared>,
+}
+
+/// Without anybody's names.
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").finish_non_exhaustive()
+    }
 }
 
 /// How many connections of a shard have not come to their first request yet.
@@ -96,7 +117,7 @@ impl Line {
             http2: AtomicBool::new(false),
             overdue: AtomicBool::new(false),
             waker: OnceLock::new(),
-            place: Mutex::new(None),
+            memory: Mutex::default(),
             newcomers: newcomers.clone(),
         })
     }
@@ -215,6 +236,9 @@ impl Patrol {
                 Phase::Opened | Phase::Begun => header_timeout,
                 Phase::Idle => IDLE,
             };
+            // Nobody is asking: what a person takes is given back.
+            let mut memory = locked(&line.memory);
+            (memory.visitor, memory.prepared) = (None, None);
             if now.duration_since(watched.since) >= most {
                 line.overdue.store(true, Ordering::Relaxed);
                 line.waker.get().into_iter().for_each(Waker::wake_by_ref);
@@ -255,12 +279,32 @@ pub fn peer_as_header(peer: IpAddr) -> Option<HeaderValue> {
 
 /// The host that an authority names, where the line's last request named it in the same words.
 pub fn place_named_before(authority: &str) -> Option<(Host, Arc<str>)> {
-    LINE.try_with(|line| locked(&line.place).as_ref().filter(|(_, known)| **known == *authority).cloned()).ok().flatten()
+    LINE.try_with(|line| locked(&line.memory).place.as_ref().filter(|(_, known)| **known == *authority).cloned()).ok().flatten()
 }
 
 /// Keeps what an authority was read as.
 pub fn remember_place(place: &(Host, Arc<str>)) {
-    let _ = LINE.try_with(|line| *locked(&line.place) = Some(place.clone()));
+    let _ = LINE.try_with(|line| locked(&line.memory).place = Some(place.clone()));
+}
+
+/// Who made the line's last request, where that is who is looked for.
+pub fn last_visitor(is_wanted: impl FnOnce(&dyn Visitor) -> bool) -> Option<Arc<dyn Visitor>> {
+    LINE.try_with(|line| locked(&line.memory).visitor.as_ref().filter(|visitor| is_wanted(&***visitor)).cloned()).ok().flatten()
+}
+
+/// Keeps who made a request for the line's next one; a line that idles forgets it.
+pub fn remember_visitor(visitor: &Arc<dyn Visitor>) {
+    let _ = LINE.try_with(|line| locked(&line.memory).visitor = Some(Arc::clone(visitor)));
+}
+
+/// What the line's last request was sent on with, as the caller reads it.
+pub fn last_prepared<T>(read: impl FnOnce(&Prepared) -> Option<T>) -> Option<T> {
+    LINE.try_with(|line| locked(&line.memory).prepared.as_ref().and_then(read)).ok().flatten()
+}
+
+/// Keeps it for the line's next request; a line that idles forgets it.
+pub fn remember_prepared(prepared: Prepared) {
+    let _ = LINE.try_with(|line| locked(&line.memory).prepared = Some(prepared));
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
