@@ -80,7 +80,7 @@ pub struct Outgoing<'a> {
 /// Where a name holds what a header or a comma-separated list cannot.
 pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
     let chain = out.asked.trusted.then(|| request::forwarded_for(&header.headers)).flatten();
-    if out.version != Version::HTTP_2 && header.has_case() && header.headers.len() <= FEW {
+    if header.headers.len() <= FEW {
         *header = prepared::join(header, out)?;
     } else {
         amend(header, out)?;
@@ -95,7 +95,10 @@ pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Uns
 /// In place: what is ours is taken away and written anew among the client's.
 fn amend(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
     clean(header);
-    drop_own_cookies(header, out.cookies, out.version == Version::HTTP_2);
+    drop_own_cookies(header, out.cookies);
+    if out.version == Version::HTTP_2 {
+        join_crumbs(header);
+    }
     write_fixed(header, out)
 }
 
@@ -149,9 +152,8 @@ fn collapse_lengths(header: &mut RequestHeader) {
     }
 }
 
-/// Cookie lines without our cookies. HTTP/2 may have split one line into many, which HTTP/1 wants back as one (RFC 9113
-/// section 8.2.3).
-fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies, crumbs: bool) {
+/// Cookie lines without our cookies.
+fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies) {
     let mut lines = header.headers.get_all(COOKIE).iter();
     match (lines.next(), lines.next()) {
         (None, _) => {}
@@ -164,35 +166,45 @@ fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies, crumbs: bool) 
                 None => header.remove_header(&COOKIE).is_some(),
             };
         }
-        (Some(_), Some(_)) => drop_own_from_many(header, own, crumbs),
+        (Some(_), Some(_)) => drop_own_from_many(header, own),
     }
 }
 
-fn drop_own_from_many(header: &mut RequestHeader, own: &OwnCookies, join: bool) {
+fn drop_own_from_many(header: &mut RequestHeader, own: &OwnCookies) {
     let lines: Vec<(HeaderValue, Option<Vec<u8>>)> =
         header.headers.get_all(COOKIE).iter().map(|line| (line.clone(), own.without_own(line))).collect();
-    if !join && lines.iter().all(|(_, changed)| changed.is_none()) {
+    if lines.iter().all(|(_, changed)| changed.is_none()) {
         return;
     }
     header.remove_header(&COOKIE);
-    let nothing_is_left = |line: &(HeaderValue, Option<Vec<u8>>)| line.1.as_ref().is_some_and(Vec::is_empty);
-    let kept = lines.into_iter().filter(|line| !nothing_is_left(line));
-    let mut kept: Vec<Vec<u8>> = kept.map(|(line, changed)| changed.unwrap_or_else(|| line.as_bytes().to_vec())).collect();
-    if join && !kept.is_empty() {
-        kept = vec![kept.join(&b"; "[..])];
-    }
-    for line in kept {
-        if let Ok(value) = HeaderValue::from_bytes(&line) {
+    for (line, changed) in lines {
+        let kept = changed.map_or(Some(line), |kept| HeaderValue::try_from(kept).ok().filter(|kept| !kept.is_empty()));
+        if let Some(value) = kept {
             let _ = header.append_header("Cookie", value);
         }
     }
 }
 
+/// HTTP/2 may have split one Cookie line into many, which HTTP/1 wants back as one (RFC 9113 section 8.2.3).
+fn join_crumbs(header: &mut RequestHeader) {
+    let mut lines = header.headers.get_all(COOKIE).iter();
+    if let (Some(first), Some(second)) = (lines.next(), lines.next()) {
+        let crumbs: Vec<&[u8]> =
+            [first, second].into_iter().chain(lines).map(HeaderValue::as_bytes).filter(|crumb| !crumb.is_empty()).collect();
+        if let Ok(whole) = HeaderValue::try_from(crumbs.join(&b"; "[..])) {
+            let _ = header.insert_header("Cookie", whole);
+        }
+    }
+}
+
+/// The target without scheme and authority, as HTTP/1 has it.
+fn origin_form(header: &RequestHeader) -> Result<http::Uri, Unsendable> {
+    header.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).parse().map_err(|_| Unsendable("the path"))
+}
+
 fn set_host(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
     if header.uri.authority().is_some() {
-        let target =
-            header.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).parse().map_err(|_| Unsendable("the path"))?;
-        header.set_uri(target);
+        header.set_uri(origin_form(header)?);
     }
     let host = match (out.pool.host(), out.pool.get(out.at)) {
         (HostHeader::Preserve, _) => Cow::Borrowed(&*out.asked.authority),

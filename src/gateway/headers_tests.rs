@@ -210,15 +210,19 @@ proptest! {
             Just("Cookie".to_owned()), Just("cookie".to_owned()), Just("content-length".to_owned()), Just("X-Forwarded-For".to_owned()),
             Just("REMOTE_USER".to_owned()), Just("X-HTTP-Method".to_owned()), "[A-Za-z][A-Za-z0-9_-]{0,14}"],
             prop_oneof![Just("vestibule=x; a=1".to_owned()), Just("vestibule_flow=y".to_owned()), Just("5".to_owned()), "[ -~]{0,20}"]), 0..7),
-        named: bool, trusted: bool, post: bool,
+        named: bool, trusted: bool, post: bool, http2: bool,
     ) {
         let (bob, sender) = (Arc::new(person()), Sender::new(trusted));
-        let out = sender.out(named.then_some(&bob), Version::HTTP_11);
+        let out = sender.out(named.then_some(&bob), if http2 { Version::HTTP_2 } else { Version::HTTP_11 });
         // Whatever names the host is refused long before.
         let sends: Vec<_> = sends.into_iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")).collect();
         let mut header = request(&sends);
         if post {
             header.set_method(Method::POST);
+        }
+        if http2 {
+            header = RequestHeader::from(header.as_owned_parts());
+            header.set_uri("https://a.example:8080/x?y".parse().unwrap());
         }
         let mut amended = header.clone();
         amend(&mut amended, &out).unwrap();

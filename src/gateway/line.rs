@@ -2,6 +2,7 @@
 //! connection does not idle for ever. A request reads no clock and sets no timer for that: it leaves a mark, and a patrol of the shard
 //! that comes by a few times within the shortest deadline looks how long the mark has stood.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -11,8 +12,10 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use http::HeaderValue;
+use pingora::protocols::{Digest, SocketDigest};
 use tokio::time::Instant;
 
+use super::edge;
 use super::front::Visitor;
 use super::headers::Prepared;
 use crate::base::Host;
@@ -65,6 +68,8 @@ pub struct Line {
     http2: AtomicBool,
     /// The patrol found it overdue.
     overdue: AtomicBool,
+    /// Where its socket's digest is.
+    socket: OnceLock<usize>,
     /// Wakes the connection's task.
     waker: OnceLock<Waker>,
     memory: Mutex<Memory>,
@@ -116,10 +121,16 @@ impl Line {
             served: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             overdue: AtomicBool::new(false),
+            socket: OnceLock::new(),
             waker: OnceLock::new(),
             memory: Mutex::default(),
             newcomers: newcomers.clone(),
         })
+    }
+
+    /// The line is this socket's.
+    pub fn belongs_to(&self, socket: &Arc<SocketDigest>) {
+        let _ = self.socket.set(Arc::as_ptr(socket).addr());
     }
 
     fn phase(&self) -> Phase {
@@ -195,6 +206,27 @@ impl Drop for Line {
     }
 }
 
+/// The lines of a shard that speak HTTP/2, whose requests are served in tasks of their own, by what pingora tells of their sockets.
+#[derive(Default)]
+pub struct Lines(Mutex<HashMap<usize, Weak<Line>>>);
+
+impl Lines {
+    fn add(&self, line: &Arc<Line>) {
+        let Some(socket) = line.socket.get() else { return };
+        let mut lines = locked(&self.0);
+        if lines.len() == lines.capacity() {
+            lines.retain(|_, line| line.strong_count() > 0);
+        }
+        lines.insert(*socket, Arc::downgrade(line));
+    }
+
+    /// The line over which a stream came. Its socket is alive, so that no other can have come to the same place.
+    pub fn of(&self, digest: &Digest) -> Option<Arc<Line>> {
+        let socket = Arc::as_ptr(digest.socket_digest.as_ref()?).addr();
+        locked(&self.0).get(&socket).and_then(Weak::upgrade)
+    }
+}
+
 /// The lines of a shard, and since when each has been where it is.
 #[derive(Default)]
 pub struct Patrol(Mutex<Vec<Watched>>);
@@ -259,8 +291,11 @@ pub fn header_is_read() {
 }
 
 /// The connection is to speak HTTP/2. Its handshake has the first header's time.
-pub fn turns_to_http2() {
-    let _ = LINE.try_with(|line| line.http2.store(true, Ordering::Relaxed));
+pub fn turns_to_http2(lines: &Lines) {
+    let _ = LINE.try_with(|line| {
+        line.http2.store(true, Ordering::Relaxed);
+        lines.add(line);
+    });
 }
 
 /// From here on pingora's idle timeout guards a connection that speaks HTTP/2.
@@ -272,39 +307,50 @@ pub fn speaks_http2() {
     });
 }
 
+/// The line that a request came over.
+fn line() -> Option<Arc<Line>> {
+    LINE.try_with(Arc::clone).ok().or_else(edge::line_of_stream)
+}
+
 /// The address of the line's client as a header's value, where it is this one.
 pub fn peer_as_header(peer: IpAddr) -> Option<HeaderValue> {
-    LINE.try_with(|line| Some(&line.peer).filter(|(own, _)| *own == peer).map(|(_, written)| written.clone())).ok().flatten()
+    line().and_then(|line| Some(&line.peer).filter(|(own, _)| *own == peer).map(|(_, written)| written.clone()))
 }
 
 /// The host that an authority names, where the line's last request named it in the same words.
 pub fn place_named_before(authority: &str) -> Option<(Host, Arc<str>)> {
-    LINE.try_with(|line| locked(&line.memory).place.as_ref().filter(|(_, known)| **known == *authority).cloned()).ok().flatten()
+    line().and_then(|line| locked(&line.memory).place.as_ref().filter(|(_, known)| **known == *authority).cloned())
 }
 
 /// Keeps what an authority was read as.
 pub fn remember_place(place: &(Host, Arc<str>)) {
-    let _ = LINE.try_with(|line| locked(&line.memory).place = Some(place.clone()));
+    if let Some(line) = line() {
+        locked(&line.memory).place = Some(place.clone());
+    }
 }
 
 /// Who made the line's last request, where that is who is looked for.
 pub fn last_visitor(is_wanted: impl FnOnce(&dyn Visitor) -> bool) -> Option<Arc<dyn Visitor>> {
-    LINE.try_with(|line| locked(&line.memory).visitor.as_ref().filter(|visitor| is_wanted(&***visitor)).cloned()).ok().flatten()
+    line().and_then(|line| locked(&line.memory).visitor.as_ref().filter(|visitor| is_wanted(&***visitor)).cloned())
 }
 
 /// Keeps who made a request for the line's next one; a line that idles forgets it.
 pub fn remember_visitor(visitor: &Arc<dyn Visitor>) {
-    let _ = LINE.try_with(|line| locked(&line.memory).visitor = Some(Arc::clone(visitor)));
+    if let Some(line) = line() {
+        locked(&line.memory).visitor = Some(Arc::clone(visitor));
+    }
 }
 
 /// What the line's last request was sent on with, as the caller reads it.
 pub fn last_prepared<T>(read: impl FnOnce(&Prepared) -> Option<T>) -> Option<T> {
-    LINE.try_with(|line| locked(&line.memory).prepared.as_ref().and_then(read)).ok().flatten()
+    line().and_then(|line| locked(&line.memory).prepared.as_ref().and_then(read))
 }
 
 /// Keeps it for the line's next request; a line that idles forgets it.
 pub fn remember_prepared(prepared: Prepared) {
-    let _ = LINE.try_with(|line| locked(&line.memory).prepared = Some(prepared));
+    if let Some(line) = line() {
+        locked(&line.memory).prepared = Some(prepared);
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -3,13 +3,14 @@
 //! read once for a connection and shared from then on.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{COOKIE, HOST};
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
-use super::{Outgoing, Unsendable, insert, is_ours, write_fixed};
+use super::{Outgoing, Unsendable, insert, is_ours, join_crumbs, origin_form, write_fixed};
 use crate::gateway::line;
 use crate::gateway::upstream::Pool;
 use crate::policy::Person;
@@ -23,6 +24,7 @@ pub struct Prepared {
     pool: Arc<Pool>,
     at: usize,
     authority: Arc<str>,
+    peer: IpAddr,
     secure: bool,
     person: Option<Arc<Person>>,
 }
@@ -40,11 +42,10 @@ impl Prepared {
         write_fixed(&mut header, out)?;
         insert(&mut header, "X-Request-Id", HeaderValue::from_static(""))?;
         let (pool, authority, person) = (Arc::clone(out.pool), Arc::clone(&out.asked.authority), out.person.cloned());
-        Ok(Self { header, pool, at: out.at, authority, secure: out.asked.secure, person })
+        Ok(Self { header, pool, at: out.at, authority, peer: out.asked.peer, secure: out.asked.secure, person })
     }
 
-    /// By address: it keeps alive what it was made for, so that nothing else can have come to the same place. The client's
-    /// address is the line's.
+    /// By place in memory: it keeps alive what it was made for, so that nothing else can have come there.
     fn is_for(&self, out: &Outgoing<'_>) -> bool {
         let same_person = match (&self.person, out.person) {
             (Some(own), Some(other)) => Arc::ptr_eq(own, other),
@@ -54,7 +55,7 @@ impl Prepared {
         same_person
             && Arc::ptr_eq(&self.pool, out.pool)
             && Arc::ptr_eq(&self.authority, &out.asked.authority)
-            && (self.at, self.secure) == (out.at, out.asked.secure)
+            && (self.at, self.peer, self.secure) == (out.at, out.asked.peer, out.asked.secure)
     }
 }
 
@@ -70,7 +71,10 @@ pub fn join(header: &RequestHeader, out: &Outgoing<'_>) -> Result<RequestHeader,
     joined.set_method(header.method.clone());
     joined.set_version(header.version);
     aim(&mut joined, header)?;
-    for (name, (spelt, value)) in header.headers.iter().map(|(name, _)| name).zip(header.case_header_iter()) {
+    // Over HTTP/2 no name is spelt in a way of its own.
+    let mut spelt = header.case_header_iter().map(|(name, _)| name);
+    for (name, value) in &header.headers {
+        let spelt = spelt.next();
         if *name == HOST || is_ours(name, &header.method) {
             continue;
         }
@@ -80,7 +84,14 @@ pub fn join(header: &RequestHeader, out: &Outgoing<'_>) -> Result<RequestHeader,
             Some(nothing) if nothing.is_empty() => continue,
             Some(others) => HeaderValue::try_from(others).map_err(|_| Unsendable("a cookie"))?,
         };
-        joined.append_header(spelt.clone(), value).map_err(|_| Unsendable("a client's header"))?;
+        let added = match spelt {
+            Some(spelt) => joined.append_header(spelt.clone(), value),
+            None => joined.append_header(name, value),
+        };
+        added.map_err(|_| Unsendable("a client's header"))?;
+    }
+    if out.version == Version::HTTP_2 {
+        join_crumbs(&mut joined);
     }
     Ok(joined)
 }
@@ -94,7 +105,9 @@ fn prepare(out: &Outgoing<'_>) -> Result<RequestHeader, Unsendable> {
 
 /// The same target, in the bytes in which it came.
 fn aim(joined: &mut RequestHeader, header: &RequestHeader) -> Result<(), Unsendable> {
-    if header.raw_path_is_utf8() {
+    if header.uri.authority().is_some() {
+        joined.set_uri(origin_form(header)?);
+    } else if header.raw_path_is_utf8() {
         joined.set_uri(header.uri.clone());
     } else {
         joined.set_raw_path(header.raw_path()).map_err(|_| Unsendable("the path"))?;
