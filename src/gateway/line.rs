@@ -2,23 +2,28 @@
 //! connection does not idle for ever. A request reads no clock and sets no timer for that: it leaves a mark, and a patrol of the shard
 //! that comes by a few times within the shortest deadline looks how long the mark has stood.
 
-use std::collections::HashMap;
-use std::fmt;
+mod http2;
+mod memory;
+mod patrol;
+
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use http::HeaderValue;
-use pingora::protocols::{Digest, SocketDigest};
-use tokio::time::Instant;
+use pingora::protocols::SocketDigest;
 
+use self::memory::Memory;
 use super::edge;
-use super::front::Visitor;
-use super::headers::Prepared;
-use crate::base::Host;
+
+pub use self::http2::Lines;
+pub use self::memory::{
+    last_prepared, last_visitor, peer_as_header, place_named_before, remember_place, remember_prepared, remember_visitor,
+};
+pub use self::patrol::Patrol;
 
 /// How long an idle connection is kept between requests.
 pub const IDLE: Duration = Duration::from_secs(60);
@@ -74,25 +79,6 @@ pub struct Line {
     waker: OnceLock<Waker>,
     memory: Mutex<Memory>,
     newcomers: Newcomers,
-}
-
-/// What a line knows of its last request, since the next is mostly like it. Counted and written in the shard's own memory, where what all
-/// shards share would be taken from core to core.
-#[derive(Default)]
-struct Memory {
-    /// The host that was named, and the authority that named it.
-    place: Option<(Host, Arc<str>)>,
-    /// Who it was.
-    visitor: Option<Arc<dyn Visitor>>,
-    /// What it was sent on with.
-    prepared: Option<Prepared>,
-}
-
-/// Without anybody's names.
-impl fmt::Debug for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory").finish_non_exhaustive()
-    }
 }
 
 /// How many connections of a shard have not come to their first request yet.
@@ -206,80 +192,6 @@ impl Drop for Line {
     }
 }
 
-/// The lines of a shard that speak HTTP/2, whose requests are served in tasks of their own, by what pingora tells of their sockets.
-#[derive(Default)]
-pub struct Lines(Mutex<HashMap<usize, Weak<Line>>>);
-
-impl Lines {
-    fn add(&self, line: &Arc<Line>) {
-        let Some(socket) = line.socket.get() else { return };
-        let mut lines = locked(&self.0);
-        if lines.len() == lines.capacity() {
-            lines.retain(|_, line| line.strong_count() > 0);
-        }
-        lines.insert(*socket, Arc::downgrade(line));
-    }
-
-    /// The line over which a stream came. Its socket is alive, so that no other can have come to the same place.
-    pub fn of(&self, digest: &Digest) -> Option<Arc<Line>> {
-        let socket = Arc::as_ptr(digest.socket_digest.as_ref()?).addr();
-        locked(&self.0).get(&socket).and_then(Weak::upgrade)
-    }
-}
-
-/// The lines of a shard, and since when each has been where it is.
-#[derive(Default)]
-pub struct Patrol(Mutex<Vec<Watched>>);
-
-struct Watched {
-    line: Weak<Line>,
-    mark: u32,
-    since: Instant,
-}
-
-impl Patrol {
-    /// Watches a line from now on.
-    pub fn watch(&self, line: &Arc<Line>) {
-        let mark = line.mark.load(Ordering::Relaxed);
-        locked(&self.0).push(Watched { line: Arc::downgrade(line), mark, since: Instant::now() });
-    }
-
-    /// Comes by for ever, four times in a header's time: what is overdue ends half that time late at most.
-    pub async fn walk(&self, header_timeout: Duration) {
-        let pause = (header_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
-        let mut tick = tokio::time::interval(pause);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            self.look(header_timeout, Instant::now());
-        }
-    }
-
-    fn look(&self, header_timeout: Duration, now: Instant) {
-        locked(&self.0).retain_mut(|watched| {
-            let Some(line) = watched.line.upgrade() else { return false };
-            let mark = line.mark.load(Ordering::Relaxed);
-            if mark != watched.mark {
-                (watched.mark, watched.since) = (mark, now);
-                return true;
-            }
-            let most = match Phase::of(mark) {
-                Phase::Serving => return true,
-                Phase::Opened | Phase::Begun => header_timeout,
-                Phase::Idle => IDLE,
-            };
-            // Nobody is asking: what a person takes is given back.
-            let mut memory = locked(&line.memory);
-            (memory.visitor, memory.prepared) = (None, None);
-            if now.duration_since(watched.since) >= most {
-                line.overdue.store(true, Ordering::Relaxed);
-                line.waker.get().into_iter().for_each(Waker::wake_by_ref);
-            }
-            true
-        });
-    }
-}
-
 /// The connection is about to read a request's header.
 pub fn header_is_awaited() {
     let _ = LINE.try_with(|line| line.awaits_header());
@@ -312,47 +224,6 @@ fn line() -> Option<Arc<Line>> {
     LINE.try_with(Arc::clone).ok().or_else(edge::line_of_stream)
 }
 
-/// The address of the line's client as a header's value, where it is this one.
-pub fn peer_as_header(peer: IpAddr) -> Option<HeaderValue> {
-    line().and_then(|line| Some(&line.peer).filter(|(own, _)| *own == peer).map(|(_, written)| written.clone()))
-}
-
-/// The host that an authority names, where the line's last request named it in the same words.
-pub fn place_named_before(authority: &str) -> Option<(Host, Arc<str>)> {
-    line().and_then(|line| locked(&line.memory).place.as_ref().filter(|(_, known)| **known == *authority).cloned())
-}
-
-/// Keeps what an authority was read as.
-pub fn remember_place(place: &(Host, Arc<str>)) {
-    if let Some(line) = line() {
-        locked(&line.memory).place = Some(place.clone());
-    }
-}
-
-/// Who made the line's last request, where that is who is looked for.
-pub fn last_visitor(is_wanted: impl FnOnce(&dyn Visitor) -> bool) -> Option<Arc<dyn Visitor>> {
-    line().and_then(|line| locked(&line.memory).visitor.as_ref().filter(|visitor| is_wanted(&***visitor)).cloned())
-}
-
-/// Keeps who made a request for the line's next one; a line that idles forgets it.
-pub fn remember_visitor(visitor: &Arc<dyn Visitor>) {
-    if let Some(line) = line() {
-        locked(&line.memory).visitor = Some(Arc::clone(visitor));
-    }
-}
-
-/// What the line's last request was sent on with, as the caller reads it.
-pub fn last_prepared<T>(read: impl FnOnce(&Prepared) -> Option<T>) -> Option<T> {
-    line().and_then(|line| locked(&line.memory).prepared.as_ref().and_then(read))
-}
-
-/// Keeps it for the line's next request; a line that idles forgets it.
-pub fn remember_prepared(prepared: Prepared) {
-    if let Some(line) = line() {
-        locked(&line.memory).prepared = Some(prepared);
-    }
-}
-
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -360,8 +231,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TIMEOUT: Duration = Duration::from_secs(10);
 
     fn line() -> Arc<Line> {
         Line::new([127, 0, 0, 1].into(), &Newcomers::default())
@@ -397,60 +266,5 @@ mod tests {
         assert!(is_settled().await);
         drop(speaks);
         assert!(is_settled().await);
-    }
-
-    /// Whether a line that goes through this is overdue so long after.
-    fn overdue_after(story: impl Fn(&Line), wait: Duration) -> bool {
-        let (patrol, line, start) = (Patrol::default(), line(), Instant::now());
-        patrol.watch(&line);
-        story(&line);
-        patrol.look(TIMEOUT, start);
-        patrol.look(TIMEOUT, start + wait);
-        line.overdue.load(Ordering::Relaxed)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn each_header_has_its_time_from_its_first_byte() {
-        let short = TIMEOUT / 2;
-        assert!(!overdue_after(|_| (), short) && overdue_after(|_| (), TIMEOUT));
-        let dribbles = |line: &Line| line.has_read(1);
-        assert!(overdue_after(dribbles, TIMEOUT), "bytes lengthen nothing");
-        assert!(!overdue_after(Line::serves, IDLE * 2), "whoever is served has no deadline");
-        let idles = |line: &Line| {
-            line.serves();
-            line.awaits_header();
-        };
-        assert!(!overdue_after(idles, TIMEOUT) && overdue_after(idles, IDLE));
-        let begins = |line: &Line| {
-            idles(line);
-            line.has_read(1);
-        };
-        assert!(!overdue_after(begins, short) && overdue_after(begins, TIMEOUT));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn each_request_begins_anew_and_what_is_over_is_forgotten() {
-        let (patrol, line, start) = (Patrol::default(), line(), Instant::now());
-        patrol.watch(&line);
-        for round in 0..5 {
-            line.serves();
-            line.awaits_header();
-            line.has_read(1);
-            patrol.look(TIMEOUT, start + TIMEOUT * round);
-        }
-        assert!(!line.overdue.load(Ordering::Relaxed));
-        drop(line);
-        patrol.look(TIMEOUT, start);
-        assert!(locked(&patrol.0).is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_that_is_overdue_ends() {
-        let (patrol, line) = (Patrol::default(), line());
-        patrol.watch(&line);
-        tokio::select! {
-            () = line.carry(std::future::pending()) => (),
-            () = patrol.walk(TIMEOUT) => (),
-        }
     }
 }
