@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pingora::http::RequestHeader;
+use smallvec::SmallVec;
 
 use super::answer;
 use super::front::{AccessRecord, Front, Outcome, Snapshot};
@@ -32,7 +33,7 @@ pub struct Context {
     /// The session cookie that came is no good: expire it on the answer.
     pub expire_cookie: bool,
     /// Which of the route's endpoints were tried, the current one last.
-    pub tried: Vec<usize>,
+    pub tried: SmallVec<[usize; 4]>,
     /// Its place in a trace, where traces are on.
     pub trace: Option<Box<Trace>>,
     pub story: Story,
@@ -79,7 +80,7 @@ impl Context {
             admission: None,
             tenure: None,
             expire_cookie: false,
-            tried: Vec::new(),
+            tried: SmallVec::new(),
             trace: None,
             story,
         }

@@ -196,6 +196,9 @@ fn forward(session: &Session, asked: &Asked) -> Course {
 /// # Errors
 /// None that is known; pingora's header type may refuse a value.
 pub fn tame(response: &mut ResponseHeader, context: &Context) -> Result<()> {
+    if !response.headers.keys().any(is_tamed) {
+        return Ok(());
+    }
     response.remove_header(&WORKER_SCOPE);
     let isolates = |value: &HeaderValue| {
         let word = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
@@ -205,6 +208,11 @@ pub fn tame(response: &mut ResponseHeader, context: &Context) -> Result<()> {
         response.insert_header(OPENER_POLICY, HeaderValue::from_static("same-origin-allow-popups"))?;
     }
     drop_own_set_cookies(response, context)
+}
+
+/// Whether a header may have to be changed or taken away: most answers have none of them.
+fn is_tamed(name: &HeaderName) -> bool {
+    *name == header::SET_COOKIE || *name == OPENER_POLICY || *name == WORKER_SCOPE
 }
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");

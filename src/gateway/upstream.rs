@@ -173,7 +173,8 @@ impl Endpoint {
     }
 
     fn is_up(&self) -> bool {
-        self.resting_until.load(Ordering::Relaxed) <= millis()
+        let until = self.resting_until.load(Ordering::Relaxed);
+        until == 0 || until <= millis()
     }
 
     /// Leaves it out for a while.
