@@ -126,7 +126,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(e) => {
             let text = format!("{e:#}");
-            eprintln!("vestibule: {}", text.trim_end());
+            eprintln!("vestibule: {}", output::printable(text.trim_end()));
             ExitCode::FAILURE
         }
     }
