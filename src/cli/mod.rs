@@ -124,7 +124,7 @@ pub fn main() -> ExitCode {
     };
     let code = run(cli).unwrap_or_else(|e| {
         let text = format!("{e:#}");
-        eprintln!("vestibule: {}", text.trim_end());
+        eprintln!("vestibule: {}", output::printable(text.trim_end()));
         ExitCode::FAILURE
     });
     crate::telemetry::flush_log();

@@ -57,6 +57,8 @@ pub struct Visit {
     pub bound_for: Option<Form>,
     pub words: &'static Words,
     csrf: CsrfId,
+    /// GET or HEAD, which a link from elsewhere can make a browser send: it ends nothing.
+    pub(super) reads: bool,
     /// The browser has no form cookie yet.
     pub(super) new_csrf: Option<String>,
 }
@@ -106,7 +108,8 @@ impl FromRequest<Arc<Portal>> for Visit {
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         let session = session(&portal.services, &known).await;
         let mut visit = Self::assemble(portal, known, session, &parts.headers, target, &body)?;
-        visit.check(&parts.method, &parts.headers)?;
+        visit.reads = matches!(parts.method, Method::GET | Method::HEAD);
+        visit.check(&parts.headers)?;
         visit.bound_for = resume::bound_for(&visit).await;
         Ok(visit)
     }
@@ -173,6 +176,7 @@ impl Visit {
             bound_for: None,
             words,
             csrf,
+            reads: true,
             new_csrf,
         };
         visit.rd = visit.read_rd();
@@ -192,11 +196,11 @@ impl Visit {
     }
 
     /// Pages are for people: a script of the app behind us, which shares our origin, reads none and posts to none.
-    fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), Response> {
+    fn check(&self, headers: &HeaderMap) -> Result<(), Response> {
         if !matches!(headers.get("sec-fetch-mode").map(|mode| mode.as_bytes()), None | Some(b"navigate")) {
             return Err(self.answer(Ok(Reply::problem(self, crate::view::message::Problem::Csrf))));
         }
-        if matches!(*method, Method::GET | Method::HEAD) {
+        if self.reads {
             return Ok(());
         }
         let problem = match csrf::sender(headers, &self.request.authority, self.request.secure) {
