@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-type Job = Box<dyn FnOnce() + Send>;
+use crate::factor::password::Workspace;
+
+type Job = Box<dyn FnOnce(&mut Workspace) + Send>;
 
 /// How many hashes may wait; at 15 ms each on two threads the last waits for half a second.
 const QUEUE: usize = 64;
@@ -55,17 +57,17 @@ impl Hasher {
         Ok(Self { jobs, counts: Arc::default() })
     }
 
-    /// Runs `job` when its turn comes.
+    /// Runs `job` when its turn comes, with the memory of the thread that runs it.
     ///
     /// # Errors
     /// [`Busy`] where too many wait already, or the job died.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Workspace) -> T + Send + 'static) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
         let counts = self.counts.clone();
-        let job: Job = Box::new(move || {
+        let job: Job = Box::new(move |memory| {
             counts.waiting.fetch_sub(1, Ordering::Relaxed);
             let _running = Running::start(&counts.running);
-            drop(answer.send(job()));
+            drop(answer.send(job(memory)));
         });
         // Counted before it is sent: the job may start, and count itself out, before `try_send` returns.
         self.counts.waiting.fetch_add(1, Ordering::Relaxed);
@@ -136,11 +138,13 @@ impl Default for Turnstile {
 
 fn work(waiting: &Mutex<Receiver<Job>>) {
     lower_priority();
+    // One for as long as the thread lives: so many threads, so many times `password.memory_kib`, and no more.
+    let mut memory = Workspace::default();
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
         // A job that panics answers nobody, which its caller takes as a refusal; the thread goes on.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
     }
 }
 
@@ -156,14 +160,14 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_and_a_dead_job_kills_no_thread() {
         let hasher = Hasher::new(1).unwrap();
-        assert_eq!(hasher.run(|| panic!("dead")).await, Err::<(), _>(Busy));
+        assert_eq!(hasher.run(|_| panic!("dead")).await, Err::<(), _>(Busy));
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let (started, began) = oneshot::channel();
         let first = tokio::spawn({
             let hasher = hasher.clone();
             async move {
                 hasher
-                    .run(move || {
+                    .run(move |_| {
                         started.send(()).unwrap();
                         held.recv().unwrap();
                         1
@@ -176,18 +180,27 @@ mod tests {
             .map(|n| {
                 Box::pin({
                     let hasher = hasher.clone();
-                    async move { hasher.run(move || n).await }
+                    async move { hasher.run(move |_| n).await }
                 })
             })
             .collect();
         for wait in &mut queued {
             assert!(futures_poll(wait.as_mut()).is_none());
         }
-        assert_eq!(hasher.run(|| 0).await, Err(Busy));
+        assert_eq!(hasher.run(|_| 0).await, Err(Busy));
         assert_eq!(hasher.load(), Load { waiting: QUEUE as u64, running: 1, refused: 1 });
         hold.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(1));
         assert_eq!(queued.remove(7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_thread_keeps_one_memory_and_no_more_than_is_configured() {
+        let hasher = Hasher::new(1).unwrap();
+        let lends = |count, keep| hasher.run(move |memory| (memory.kept(), memory.lend(count, keep).is_some()));
+        for (count, keep, found) in [(64, 64, 0), (64, 64, 64), (128, 64, 64), (8, 64, 0), (64, 64, 8)] {
+            assert_eq!(lends(count, keep).await, Ok((found, true)));
+        }
     }
 
     fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {

@@ -112,7 +112,7 @@ async fn a_minute_of_storm_beside_forwarded_traffic() {
         times.len(),
         p99(&times)
     );
-    assert!(count(303) > 0 && after < before + 256 * 1024, "{before} {after}");
+    assert!(count(303) > 0 && after < before + 128 * 1024, "{before} {after}");
     assert!(!site.log().contains("panicked"), "{}", site.log());
 }
 
@@ -161,7 +161,7 @@ async fn a_storm_of_sign_ins_leaves_traffic_alone() {
         times.len()
     );
     assert!(count(303) > 0 && !times.is_empty(), "{told:?}");
-    // Other tests of this process hash passwords meanwhile, 19 MiB each.
-    assert!(grown < 320 * 1024, "memory grew by {grown} KiB");
+    // A block of 19 MiB for each of the two threads that hash; the rest is connections and pages.
+    assert!(grown < 128 * 1024, "memory grew by {grown} KiB");
     assert!(!site.log().contains("panicked"), "{}", site.log());
 }
