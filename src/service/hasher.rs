@@ -1,9 +1,10 @@
 //! Password hashes on threads of their own, few and at low priority: a storm of sign-ins queues here and leaves the traffic alone.
 //! (OWASP ASVS 15.2.2.)
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -19,10 +20,13 @@ const QUEUE: usize = 64;
 #[error("too many sign-ins at once")]
 pub struct Busy;
 
-/// The threads that hash.
+/// How long a thread without work keeps its memory.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// The threads that hash; they end when the last of its clones is gone.
 #[derive(Clone)]
 pub struct Hasher {
-    jobs: SyncSender<Job>,
+    jobs: Arc<Jobs>,
     counts: Arc<Counts>,
 }
 
@@ -48,11 +52,10 @@ impl Hasher {
     /// # Errors
     /// Where the system starts no thread.
     pub fn new(threads: usize) -> std::io::Result<Self> {
-        let (jobs, waiting) = sync_channel::<Job>(QUEUE);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let jobs = Arc::new(Jobs(Arc::default()));
         for number in 0..threads.max(1) {
-            let waiting = waiting.clone();
-            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&waiting))?;
+            let queue = jobs.0.clone();
+            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&queue))?;
         }
         Ok(Self { jobs, counts: Arc::default() })
     }
@@ -69,21 +72,77 @@ impl Hasher {
             let _running = Running::start(&counts.running);
             drop(answer.send(job(memory)));
         });
-        // Counted before it is sent: the job may start, and count itself out, before `try_send` returns.
+        // Counted before it is queued: the job may start, and count itself out, before `push` returns.
         self.counts.waiting.fetch_add(1, Ordering::Relaxed);
-        match self.jobs.try_send(job) {
-            Ok(()) => answered.await.map_err(|_| Busy),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
-                self.counts.refused.fetch_add(1, Ordering::Relaxed);
-                Err(Busy)
-            }
+        if self.jobs.0.push(job) {
+            return answered.await.map_err(|_| Busy);
         }
+        self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        Err(Busy)
     }
 
     pub fn load(&self) -> Load {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Load { waiting: of(&self.counts.waiting), running: of(&self.counts.running), refused: of(&self.counts.refused) }
+    }
+}
+
+/// What waits, for the threads that hash and those who ask them.
+#[derive(Default)]
+struct Queue {
+    inner: Mutex<Waiting>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+enum Next {
+    Job(Job),
+    /// Nothing came for as long as was waited.
+    Idle,
+    Closed,
+}
+
+impl Queue {
+    /// Whether there was room.
+    fn push(&self, job: Job) -> bool {
+        let mut waiting = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.jobs.len() >= QUEUE {
+            return false;
+        }
+        waiting.jobs.push_back(job);
+        self.news.notify_one();
+        true
+    }
+
+    /// The next job, waited for: as long as it takes, or no longer than `patience`.
+    fn next(&self, patience: Option<Duration>) -> Next {
+        let waiting = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing = |waiting: &mut Waiting| waiting.jobs.is_empty() && !waiting.closed;
+        let mut waiting = match patience {
+            Some(limit) => self.news.wait_timeout_while(waiting, limit, nothing).unwrap_or_else(PoisonError::into_inner).0,
+            None => self.news.wait_while(waiting, nothing).unwrap_or_else(PoisonError::into_inner),
+        };
+        match waiting.jobs.pop_front() {
+            Some(job) => Next::Job(job),
+            None if waiting.closed => Next::Closed,
+            None => Next::Idle,
+        }
+    }
+}
+
+/// The asking side: where it goes, the threads end after what still waits.
+struct Jobs(Arc<Queue>);
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.0.news.notify_all();
     }
 }
 
@@ -136,21 +195,23 @@ impl Default for Turnstile {
     }
 }
 
-fn work(waiting: &Mutex<Receiver<Job>>) {
+fn work(queue: &Queue) {
     lower_priority();
-    // One for as long as the thread lives: so many threads, so many times `password.memory_kib`, and no more.
+    // One while there is work: so many threads, so many times `password.memory_kib`, and no more; none at rest.
     let mut memory = Workspace::default();
     loop {
-        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
-        // A job that panics answers nobody, which its caller takes as a refusal; the thread goes on.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
+        match queue.next((memory.kept() > 0).then_some(IDLE)) {
+            // A job that panics answers nobody, which its caller takes as a refusal; the thread goes on.
+            Next::Job(job) => drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)))),
+            Next::Idle => memory = Workspace::default(),
+            Next::Closed => return,
+        }
     }
 }
 
-/// On Linux a thread has a nice value of its own.
+/// On Linux a thread has a nice value of its own; the last one has a seventieth of the weight of those that carry traffic.
 fn lower_priority() {
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19);
 }
 
 #[cfg(test)]
@@ -201,6 +262,41 @@ mod tests {
         for (count, keep, found) in [(64, 64, 0), (64, 64, 64), (128, 64, 64), (8, 64, 0), (64, 64, 8)] {
             assert_eq!(lends(count, keep).await, Ok((found, true)));
         }
+    }
+
+    #[test]
+    fn a_thread_at_rest_keeps_no_memory_and_an_abandoned_one_ends() {
+        let queue = Arc::new(Queue::default());
+        let (asked, held) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let jobs = Jobs(queue.clone());
+        let kept = |memory: &mut Workspace| memory.kept();
+        for lends in [true, false, false] {
+            let (asked, held) = (asked.clone(), held.clone());
+            let job: Job = Box::new(move |memory| {
+                held.lock().unwrap().push(kept(memory));
+                drop(lends.then(|| memory.lend(64, 64)));
+                asked.fetch_add(1, Ordering::SeqCst);
+            });
+            assert!(jobs.0.push(job));
+        }
+        let thread = std::thread::spawn(move || work(&queue));
+        while asked.load(Ordering::SeqCst) < 3 {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(IDLE + Duration::from_millis(500));
+        let after = held.clone();
+        assert!(jobs.0.push(Box::new(move |memory| after.lock().unwrap().push(kept(memory)))));
+        drop(jobs);
+        thread.join().unwrap();
+        assert_eq!(*held.lock().unwrap(), [0, 64, 64, 0]);
+    }
+
+    #[test]
+    fn a_thread_that_hashes_gives_way() {
+        let hasher = Hasher::new(1).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let nice = runtime.block_on(hasher.run(|_| rustix::process::getpriority_process(Some(rustix::thread::gettid())))).unwrap();
+        assert_eq!(nice, Ok(19));
     }
 
     fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
