@@ -23,7 +23,7 @@ use crate::notify::{Notifier, Outbox, Texts};
 use crate::policy::{Identity, Policy};
 use crate::portal::{self, Portal};
 use crate::service::kept::Form;
-use crate::service::live::{Found, Live, LiveSession, PARTS};
+use crate::service::live::{Found, Live, PARTS, Regular};
 use crate::service::snapshot::Content;
 use crate::service::{Courier, Services, shared};
 use crate::session::{KeyRing, SessionRecord};
@@ -262,17 +262,21 @@ async fn snapshots(app: std::sync::Weak<App>, folder: Snapshots, mut last: Optio
     }
 }
 
-impl Visitor for LiveSession {
+impl Visitor for Regular {
     fn identity(&self) -> Identity {
-        Self::identity(self.latest())
+        Self::identity(self)
     }
 
     fn is_ended(&self) -> bool {
-        Self::is_ended(self.latest())
+        self.session().is_ended()
     }
 
     fn touch(&self, now: Time) {
-        Self::touch(self.latest(), now);
+        self.session().touch(now);
+    }
+
+    fn returns(&self, token: &str, _secure: bool, now: Time) -> bool {
+        Self::returns(self, token, now)
     }
 }
 
@@ -281,13 +285,19 @@ impl Front for App {
         self.snapshot.load_full()
     }
 
+    fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
+        Arc::ptr_eq(&self.snapshot.load(), snapshot)
+    }
+
     fn now(&self) -> Time {
         self.services.clock.now()
     }
 
     fn session(&self, token: &str, _secure: bool, now: Time) -> Lookup {
-        match self.services.live.lookup(token, now) {
-            Found::Live(session) => Lookup::Live(session),
+        let live = &self.services.live;
+        let keys = live.keys();
+        match live.lookup_under(&keys, token, now) {
+            Found::Live(session) => Lookup::Live(Arc::new(Regular::new(Arc::clone(live), session, token, keys))),
             Found::Ended => Lookup::Ended,
             Found::Forged => Lookup::Forged,
         }

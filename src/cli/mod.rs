@@ -122,14 +122,13 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
         }
     };
-    match run(cli) {
-        Ok(code) => code,
-        Err(e) => {
-            let text = format!("{e:#}");
-            eprintln!("vestibule: {}", text.trim_end());
-            ExitCode::FAILURE
-        }
-    }
+    let code = run(cli).unwrap_or_else(|e| {
+        let text = format!("{e:#}");
+        eprintln!("vestibule: {}", text.trim_end());
+        ExitCode::FAILURE
+    });
+    crate::telemetry::flush_log();
+    code
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

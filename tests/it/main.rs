@@ -27,6 +27,7 @@ mod lost_form;
 mod metrics;
 mod misbehaving;
 mod notices;
+mod one_connection;
 mod operator;
 mod parallel;
 mod paths;
