@@ -86,7 +86,7 @@ impl Services {
         let phc = phc.unwrap_or_else(|| self.dummy_phc.clone());
         let parameters = config.password;
         let again = typed.clone();
-        let verdict = self.hasher.run(move || password::verify(&phc, &again, &parameters)).await?;
+        let verdict = self.hasher.run(move |memory| password::verify(&phc, &again, &parameters, memory)).await?;
 
         drop(turn);
         let right = has_password && verdict != Verdict::Wrong;
@@ -140,7 +140,7 @@ impl Services {
 
     async fn rehash(&self, id: UserId, typed: Secret, before: &Account) {
         let parameters = self.config().password;
-        let Ok(Ok(phc)) = self.hasher.run(move || password::hash(&typed, &parameters)).await else { return };
+        let Ok(Ok(phc)) = self.hasher.run(move |memory| password::hash(&typed, &parameters, memory)).await else { return };
         let old = before.password.clone();
         let write = self.store.update_account(id, |account| {
             if account.password == old {

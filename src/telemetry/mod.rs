@@ -69,7 +69,8 @@ impl Telemetry {
 pub fn start_log(default: &str) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("VESTIBULE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written, as on a full disk, is lost. Saying so on standard error would end in a panic, request by request.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let json = std::env::var("VESTIBULE_LOG_FORMAT").is_ok_and(|format| format == "json");
     let _ = if json { builder.json().flatten_event(true).try_init() } else { builder.with_ansi(false).try_init() };
     if let Err(error) = access::start(if json { access::Form::Json } else { access::Form::Text }) {

@@ -19,6 +19,7 @@ mod failures;
 mod faults;
 mod faulty;
 mod forwarding;
+mod full_disk;
 mod fuzz;
 mod headers;
 mod kills;
