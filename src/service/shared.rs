@@ -22,8 +22,8 @@ use super::live::{Found, Live, LiveSession};
 use crate::account::Account;
 use crate::base::{SessionId, UserId};
 use crate::session::{EndReason, SessionRecord, over};
+use crate::store::StoreError;
 use crate::store::kv::Change;
-use crate::store::{Store, StoreError};
 
 /// How long the memory is believed without news.
 const TRUST: Duration = Duration::from_secs(5);
