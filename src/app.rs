@@ -290,6 +290,7 @@ impl Front for App {
             Found::Live(session) => Lookup::Live(session),
             Found::Ended => Lookup::Ended,
             Found::Forged => Lookup::Forged,
+            Found::Unknown => Lookup::Unknown,
         }
     }
 
@@ -450,5 +451,7 @@ mod health_tests;
 mod keep_support;
 #[cfg(test)]
 mod keep_tests;
+#[cfg(test)]
+mod outage_tests;
 #[cfg(test)]
 mod tests;

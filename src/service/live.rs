@@ -142,6 +142,8 @@ pub enum Found {
     Ended,
     /// Malformed, or not signed here.
     Forged,
+    /// Signed here, and what is in memory cannot be relied on for now ([`super::shared`]): neither live nor over.
+    Unknown,
 }
 
 /// A use is noted to this precision, so that most requests write nothing, not even memory.
@@ -184,6 +186,9 @@ impl Live {
     /// The session that a cookie's value names: signature first, then the memory, then the limits.
     pub fn lookup(&self, token: &str, now: Time) -> Found {
         let Some(id) = self.signed(token) else { return Found::Forged };
+        if self.is_stale() {
+            return Found::Unknown;
+        }
         match self.in_use(id, now) {
             Some(session) => Found::Live(session),
             None => Found::Ended,
@@ -206,9 +211,6 @@ impl Live {
     }
 
     fn in_use(&self, id: SessionId, now: Time) -> Option<Arc<LiveSession>> {
-        if self.is_stale() {
-            return None;
-        }
         let session = self.sessions.get(id)?;
         let settings = self.settings.load();
         if let Some(reason) = over(session.record.created, session.last_seen(), &settings.0, now) {
@@ -336,6 +338,11 @@ impl Live {
         let mut all = Vec::with_capacity(self.count());
         self.sessions.each(|session| all.push(session.clone()));
         all
+    }
+
+    /// Shows every session, a part of them at a time.
+    pub fn each(&self, see: impl FnMut(&Arc<LiveSession>)) {
+        self.sessions.each(see);
     }
 
     pub fn count(&self) -> usize {

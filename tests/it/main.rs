@@ -21,6 +21,7 @@ mod faulty;
 mod forwarding;
 mod fuzz;
 mod headers;
+mod imports;
 mod kills;
 mod lost_form;
 mod metrics;
