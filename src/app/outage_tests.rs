@@ -12,6 +12,20 @@ async fn opens(town: &Town, path: &str, cookie: &str, lines: &str) -> String {
     town.ask(request.as_bytes()).await
 }
 
+/// Signed in and forwarded, once the database's news are followed: on a busy machine they may be late.
+async fn is_let_in(town: &Town, cookie: &str) {
+    let start = std::time::Instant::now();
+    loop {
+        let answer = opens(town, "/wiki", cookie, NAVIGATION).await;
+        if answer.starts_with("HTTP/1.1 201") {
+            return;
+        }
+        is_unavailable(&answer);
+        assert!(start.elapsed() < Duration::from_secs(60), "{answer}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[track_caller]
 fn is_unavailable(answer: &str) {
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
@@ -25,7 +39,7 @@ async fn while_the_database_is_away_a_signed_in_user_is_asked_to_come_back() {
     let town = town_over(&server.url()).await;
     let browser = town.signs_in("alice").await;
     let cookie = browser.cookie();
-    assert!(opens(&town, "/wiki", &cookie, NAVIGATION).await.starts_with("HTTP/1.1 201"));
+    is_let_in(&town, &cookie).await;
     let mut server = tokio::task::spawn_blocking(move || {
         server.stop();
         server
@@ -64,11 +78,5 @@ async fn while_the_database_is_away_a_signed_in_user_is_asked_to_come_back() {
     })
     .await
     .unwrap();
-    let start = std::time::Instant::now();
-    while live.is_stale() {
-        assert!(start.elapsed() < Duration::from_secs(60), "it was not noticed");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert!(opens(&town, "/wiki", &cookie, NAVIGATION).await.starts_with("HTTP/1.1 201"));
-    assert!(town.app.ready().await.is_ok());
+    is_let_in(&town, &cookie).await;
 }
