@@ -2,15 +2,17 @@
 //! arrives.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::account::Account;
+use crate::base::{SessionId, Time};
 use crate::factor::Method;
-use crate::gateway::{Listener, Running, Settings, start};
-use crate::session::EndReason;
+use crate::gateway::{Front, Listener, Running, Settings, start};
+use crate::session::{EndReason, SessionRecord};
 
 pub type Arrived = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 

@@ -1,8 +1,10 @@
 //! While the database is away nobody is let in, and nobody is told that they are signed out: 503, and when to come back.
 
+use std::time::Duration;
+
 use super::keep_support::{FROM_OUR_PAGE, Town, URLENCODED, town_over};
-use super::*;
 use crate::store::postgres::server::Own;
+use crate::telemetry::server::Health;
 
 /// What a browser that opens a page says.
 const NAVIGATION: &str = "Sec-Fetch-Mode: navigate\r\nAccept: text/html\r\n";

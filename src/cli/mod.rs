@@ -62,7 +62,7 @@ enum Command {
     /// A complete gateway with a small application behind it, seeded users and an outbox
     #[command(after_help = "Example:\n  vestibule demo --listen 127.0.0.1:8080")]
     Demo {
-        /// Where to listen
+        /// Where to listen (default: localhost:8080)
         #[arg(long, value_name = "ADDR")]
         listen: Option<String>,
     },
@@ -125,14 +125,13 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
         }
     };
-    match run(cli) {
-        Ok(code) => code,
-        Err(e) => {
-            let text = format!("{e:#}");
-            eprintln!("vestibule: {}", text.trim_end());
-            ExitCode::FAILURE
-        }
-    }
+    let code = run(cli).unwrap_or_else(|e| {
+        let text = format!("{e:#}");
+        eprintln!("vestibule: {}", output::printable(text.trim_end()));
+        ExitCode::FAILURE
+    });
+    crate::telemetry::flush_log();
+    code
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {

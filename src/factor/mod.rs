@@ -8,6 +8,7 @@ pub mod qr;
 pub mod recovery;
 pub mod totp;
 pub mod webauthn;
+mod workspace;
 
 use std::fmt;
 use std::str::FromStr;

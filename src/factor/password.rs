@@ -3,11 +3,12 @@
 //! A password is normalised to NFC before anything else, so that the same characters from another keyboard verify. Hashing
 //! takes milliseconds and tens of megabytes: call it off the threads that carry traffic, and bound how many run at once.
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Params, Version};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
+
+pub use super::workspace::Workspace;
 
 use crate::base::{Secret, random};
 use crate::config;
@@ -39,25 +40,30 @@ pub enum HashError {
     BadParameters,
     #[error("the operating system gave no random bytes")]
     NoEntropy,
+    #[error("there is no memory for a password hash; lower password.memory_kib or limits.max_hashes")]
+    NoMemory,
 }
 
-/// Hashes a password for keeping: a PHC string with a salt of its own.
+/// Hashes a password for keeping, in `memory`: a PHC string with a salt of its own.
 ///
 /// # Errors
-/// Where it is longer than [`MAX_BYTES`], the parameters are out of Argon2's range, or there is no salt to be had.
-pub fn hash(password: &Secret, parameters: &config::Password) -> Result<String, HashError> {
+/// Where it is longer than [`MAX_BYTES`], the parameters are out of Argon2's range, there is no salt to be had, or no memory.
+pub fn hash(password: &Secret, parameters: &config::Password, memory: &mut Workspace) -> Result<String, HashError> {
     if password.expose().len() > MAX_BYTES {
         return Err(HashError::TooLong);
     }
     let salt = random::bytes::<16>().map_err(|_| HashError::NoEntropy)?;
-    let phc: PasswordHash =
-        hasher(parameters)?.hash_password_with_salt(normal(password).as_bytes(), &salt).map_err(|_| HashError::BadParameters)?;
-    Ok(phc.to_string())
+    let params = ours(parameters)?;
+    let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+    let computed = compute(params.clone(), Version::V0x13, normal(password).as_bytes(), &salt, &mut out, memory, params.block_count());
+    computed.map_err(|e| if e == argon2::Error::OutOfMemory { HashError::NoMemory } else { HashError::BadParameters })?;
+    Ok(phc(&params, &salt, &out))
 }
 
 /// Compares a password with a PHC string or an imported bcrypt hash, at the cost that the string names. A string that is
-/// unreadable, of another kind, or asks for more than 1 GiB or a bcrypt cost of 14 is `Wrong`.
-pub fn verify(phc: &str, password: &Secret, parameters: &config::Password) -> Verdict {
+/// unreadable, of another kind, or asks for more than 1 GiB or a bcrypt cost of 14 is `Wrong`, as is one that there is no memory for.
+/// What `memory` keeps for the next is at most what `parameters` ask for.
+pub fn verify(phc: &str, password: &Secret, parameters: &config::Password, memory: &mut Workspace) -> Verdict {
     if password.expose().len() > MAX_BYTES {
         return Verdict::Wrong;
     }
@@ -68,16 +74,39 @@ pub fn verify(phc: &str, password: &Secret, parameters: &config::Password) -> Ve
     if parsed.algorithm.as_str() != "argon2id" {
         return Verdict::Wrong;
     }
-    let (Ok(stored), Ok(ours)) = (Params::try_from(&parsed), hasher(parameters)) else { return Verdict::Wrong };
+    let (Ok(stored), Ok(ours)) = (Params::try_from(&parsed), ours(parameters)) else { return Verdict::Wrong };
     if stored.m_cost() > MAX_MEMORY_KIB || stored.t_cost() > MAX_ITERATIONS {
         return Verdict::Wrong;
     }
-    if ours.verify_password(normal(password).as_bytes(), &parsed).is_err() {
+    if !is_right(&parsed, stored.clone(), normal(password).as_bytes(), memory, ours.block_count()) {
         return Verdict::Wrong;
     }
     let same =
         (stored.m_cost(), stored.t_cost(), stored.p_cost()) == (parameters.memory_kib, parameters.iterations, parameters.parallelism);
     if same { Verdict::Right } else { Verdict::RightButRehash }
+}
+
+/// Whether the password makes the hash that is stored, compared in constant time.
+fn is_right(stored: &PasswordHash, params: Params, password: &[u8], memory: &mut Workspace, keep: usize) -> bool {
+    let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else { return false };
+    let version = stored.version.map_or(Ok(Version::default()), Version::try_from);
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let (Ok(version), Some(out)) = (version, buffer.get_mut(..expected.len())) else { return false };
+    let computed = compute(params, version, password, salt, out, memory, keep);
+    computed.is_ok() && Output::new(out).is_ok_and(|computed| computed == *expected)
+}
+
+fn compute(
+    params: Params,
+    version: Version,
+    password: &[u8],
+    salt: &[u8],
+    out: &mut [u8],
+    memory: &mut Workspace,
+    keep: usize,
+) -> argon2::Result<()> {
+    let mut lent = memory.lend(params.block_count(), keep).ok_or(argon2::Error::OutOfMemory)?;
+    Argon2::new(Algorithm::Argon2id, version, params).hash_password_into_with_memory(password, salt, out, &mut lent)
 }
 
 /// The cost of a bcrypt hash that this program reads (`$2a$`, `$2b$`, `$2y$`, 60 characters); `None` for anything else.
@@ -118,19 +147,21 @@ pub fn is_readable(stored: &str) -> bool {
 /// # Errors
 /// As [`hash`].
 pub fn dummy_phc(parameters: &config::Password) -> Result<String, HashError> {
-    let params = hasher(parameters)?;
-    let params = params.params();
+    let params = ours(parameters)?;
     let (salt, unknown) = (random::bytes::<16>(), random::bytes::<32>());
     let (Ok(salt), Ok(unknown)) = (salt, unknown) else { return Err(HashError::NoEntropy) };
-    let base64 = |bytes: &[u8]| data_encoding::BASE64_NOPAD.encode(bytes);
-    let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
-    Ok(format!("$argon2id$v=19$m={m},t={t},p={p}${}${}", base64(&salt), base64(&unknown)))
+    Ok(phc(&params, &salt, &unknown))
 }
 
-fn hasher(parameters: &config::Password) -> Result<Argon2<'static>, HashError> {
-    Params::new(parameters.memory_kib, parameters.iterations, parameters.parallelism, None)
-        .map(|params| Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-        .map_err(|_| HashError::BadParameters)
+/// The string that is kept (the PHC string format; its base64 has no padding).
+fn phc(params: &Params, salt: &[u8], hash: &[u8]) -> String {
+    let base64 = |bytes: &[u8]| data_encoding::BASE64_NOPAD.encode(bytes);
+    let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
+    format!("$argon2id$v=19$m={m},t={t},p={p}${}${}", base64(salt), base64(hash))
+}
+
+fn ours(parameters: &config::Password) -> Result<Params, HashError> {
+    Params::new(parameters.memory_kib, parameters.iterations, parameters.parallelism, None).map_err(|_| HashError::BadParameters)
 }
 
 /// NFC (RFC 8265 section 4.2.2 asks for it). Its growth is bounded: at most three times the bytes.
@@ -140,12 +171,52 @@ fn normal(password: &Secret) -> Zeroizing<String> {
 
 #[cfg(test)]
 mod tests {
+    use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+
     use super::*;
 
     const CHEAP: config::Password = config::Password { memory_kib: 64, iterations: 1, parallelism: 1, min_length: 12 };
 
     fn secret(text: &str) -> Secret {
         Secret::new(text)
+    }
+
+    fn hash(password: &Secret, parameters: &config::Password) -> Result<String, HashError> {
+        super::hash(password, parameters, &mut Workspace::default())
+    }
+
+    fn verify(phc: &str, password: &Secret, parameters: &config::Password) -> Verdict {
+        super::verify(phc, password, parameters, &mut Workspace::default())
+    }
+
+    #[test]
+    fn one_memory_serves_hash_after_hash_of_any_size() {
+        let mut memory = Workspace::default();
+        let sizes = [(64, 1, 1), (8, 3, 1), (512, 2, 2), (64, 1, 1), (32, 1, 4), (512, 2, 2)];
+        let all: Vec<_> =
+            sizes.map(|(memory_kib, iterations, parallelism)| config::Password { memory_kib, iterations, parallelism, ..CHEAP }).to_vec();
+        let made: Vec<_> =
+            all.iter().map(|parameters| super::hash(&secret("a right old battery"), parameters, &mut memory).unwrap()).collect();
+        for (phc, parameters) in made.iter().zip(&all) {
+            // The crate's own verdict, in memory of its own.
+            assert!(Argon2::default().verify_password(b"a right old battery", phc.as_str()).is_ok(), "{phc}");
+            assert_eq!(super::verify(phc, &secret("a right old battery"), parameters, &mut memory), Verdict::Right, "{phc}");
+            assert_eq!(super::verify(phc, &secret("a right old batterY"), parameters, &mut memory), Verdict::Wrong, "{phc}");
+            let _ = super::verify(phc, &secret("a right old battery"), &CHEAP, &mut memory);
+            assert!(memory.kept() <= 64, "a dearer hash's memory goes with it");
+        }
+    }
+
+    #[test]
+    fn what_others_made_verifies() {
+        for (version, length) in [(Version::V0x10, 32), (Version::V0x13, 16), (Version::V0x13, 64)] {
+            let params = Params::new(64, 1, 1, Some(length)).unwrap();
+            let theirs = Argon2::new(Algorithm::Argon2id, version, params);
+            let phc: PasswordHash = theirs.hash_password_with_salt(b"a right old battery", b"salt and pepper").unwrap();
+            let phc = phc.to_string();
+            assert_eq!(verify(&phc, &secret("a right old battery"), &CHEAP), Verdict::Right, "{phc}");
+            assert_eq!(verify(&phc, &secret("wrong"), &CHEAP), Verdict::Wrong, "{phc}");
+        }
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub type Answered = http::Response<hyper::body::Incoming>;
 /// # Errors
 /// Where none can be.
 pub async fn connect(context: &mut Context) -> Result<Io, Failed> {
-    let timeout = context.admission.as_ref().map(|a| judge::route(a).proxy.connect_timeout).ok_or(INTERNAL)?;
-    let pool = context.pool.clone().ok_or(INTERNAL)?;
+    let pool = judge::pool(&context.snapshot, context.admission.as_ref()).cloned().ok_or(INTERNAL)?;
+    let timeout = pool.connect_timeout();
     context.goes_on();
     let mut last = (StatusCode::SERVICE_UNAVAILABLE, "upstream_unknown");
     while let Some((at, endpoint)) = pool.pick(&context.tried) {
@@ -57,16 +57,17 @@ pub async fn connect(context: &mut Context) -> Result<Io, Failed> {
 /// Where there is none, or an identity cannot be sent.
 pub fn outgoing(header: &RequestHeader, context: &Context) -> Result<RequestHeader, Failed> {
     let admission = context.admission.as_ref().ok_or(INTERNAL)?;
-    let endpoint = context.pool.as_ref().zip(context.tried.last()).and_then(|(pool, at)| pool.get(*at)).ok_or(INTERNAL)?;
+    let pool = judge::pool(&context.snapshot, Some(admission));
+    let (pool, at) = pool.zip(context.tried.last()).ok_or(INTERNAL)?;
     let mut outgoing = header.clone();
     for name in nominated(&header.headers).iter().map(String::as_str).chain(HOP_BY_HOP).chain(["upgrade"]) {
         outgoing.remove_header(name);
     }
     let out = Outgoing {
         asked: context.asked.as_ref().ok_or(INTERNAL)?,
-        route: judge::route(admission),
-        upstream: &endpoint.upstream,
-        person: judge::person(admission).map(AsRef::as_ref),
+        pool,
+        at: *at,
+        person: judge::person(admission),
         request_id: &context.request_id,
         cookies: &context.snapshot.cookies,
         version: header.version,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pingora::http::RequestHeader;
+use smallvec::SmallVec;
 
 use super::answer;
 use super::front::{AccessRecord, Front, Outcome, Snapshot};
 use super::judge::{self, Admission};
 use super::request::Asked;
 use super::tenure::Tenure;
-use super::upstream::Pool;
 use crate::base::Time;
 use crate::base::trace::{Parent, Trace};
 use crate::policy::Person;
@@ -34,9 +34,8 @@ pub struct Context {
     pub expire_cookie: bool,
     /// The session cookie that came may be good, and nobody can tell for now.
     pub session_unknown: bool,
-    pub pool: Option<Arc<Pool>>,
-    /// Which of the pool's endpoints were tried, the current one last.
-    pub tried: Vec<usize>,
+    /// Which of the route's endpoints were tried, the current one last.
+    pub tried: SmallVec<[usize; 4]>,
     /// Its place in a trace, where traces are on.
     pub trace: Option<Box<Trace>>,
     pub story: Story,
@@ -47,6 +46,7 @@ pub struct Story {
     pub method: http::Method,
     /// The request target, as it is judged.
     pub target: Arc<[u8]>,
+    /// Of a request that is not admitted.
     pub route: Option<Arc<str>>,
     pub user: Option<Arc<Person>>,
     pub status: u16,
@@ -58,7 +58,7 @@ pub struct Story {
 }
 
 impl Context {
-    pub fn new(front: Arc<Arc<dyn Front>>, request_id: String) -> Self {
+    pub fn new(front: Arc<Arc<dyn Front>>, snapshot: Arc<Snapshot>, request_id: String) -> Self {
         let story = Story {
             method: http::Method::GET,
             target: Arc::default(),
@@ -74,7 +74,7 @@ impl Context {
         Self {
             started: Instant::now(),
             at: front.now(),
-            snapshot: front.snapshot(),
+            snapshot,
             front,
             request_id,
             navigation: false,
@@ -83,8 +83,7 @@ impl Context {
             tenure: None,
             expire_cookie: false,
             session_unknown: false,
-            pool: None,
-            tried: Vec::new(),
+            tried: SmallVec::new(),
             trace: None,
             story,
         }
@@ -116,6 +115,11 @@ impl Context {
         }
     }
 
+    /// The name of the route that the request met.
+    pub fn route(&self) -> Option<&str> {
+        judge::route(&self.snapshot, self.admission.as_ref()).map(|route| &*route.name).or(self.story.route.as_deref())
+    }
+
     /// From here on it is the upstream's time.
     pub fn goes_on(&mut self) {
         if let Some(trace) = &mut self.trace {
@@ -135,7 +139,8 @@ impl Context {
             return;
         }
         let path = String::from_utf8_lossy(self.story.target.split(|b| *b == b'?').next().unwrap_or_default());
-        let upstream = self.pool.as_ref().and_then(|pool| self.tried.last().and_then(|at| pool.get(*at)));
+        let pool = judge::pool(&self.snapshot, self.admission.as_ref());
+        let upstream = pool.zip(self.tried.last()).and_then(|(pool, at)| pool.get(*at));
         let record = AccessRecord {
             request_id: &self.request_id,
             at: self.at,
@@ -143,7 +148,7 @@ impl Context {
             method: &self.story.method,
             host: self.asked.as_ref().map(|a| &a.host),
             path: &path,
-            route: self.story.route.as_deref(),
+            route: self.route(),
             user: self.story.user.as_ref().map(|person| person.name.as_str()),
             status: self.story.status,
             outcome: self.story.outcome,

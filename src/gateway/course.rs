@@ -13,7 +13,7 @@ use super::front::{Lookup, Outcome, Visitor};
 use super::judge::{self, Path, Portal, Reason, Route, Verdict};
 use super::request::{self, Asked, Origin};
 use super::tenure::{Seen, Tenure};
-use super::{answer, edge, handshake, tunnel};
+use super::{answer, edge, handshake, line, tunnel};
 use crate::policy::Identity;
 
 /// The way a request takes.
@@ -113,7 +113,7 @@ fn recognise<'s>(session: &'s Session, context: &mut Context, asked: &Asked) -> 
             context.expire_cookie = true;
             (None, None)
         }
-        Presented::One(token) => match context.front().session(token, asked.secure, context.at) {
+        Presented::One(token) => match look_up(token, asked, context) {
             Lookup::Live(visitor) => (Some(token), Some(visitor)),
             Lookup::Ended => (Some(token), None),
             Lookup::Unknown => {
@@ -128,6 +128,18 @@ fn recognise<'s>(session: &'s Session, context: &mut Context, asked: &Asked) -> 
     }
 }
 
+/// A connection's requests mostly come with the same cookie.
+fn look_up(token: &str, asked: &Asked, context: &Context) -> Lookup {
+    if let Some(visitor) = line::last_visitor(|visitor| visitor.returns(token, asked.secure, context.at)) {
+        return Lookup::Live(visitor);
+    }
+    let found = context.front().session(token, asked.secure, context.at);
+    if let Lookup::Live(visitor) = &found {
+        line::remember_visitor(visitor);
+    }
+    found
+}
+
 fn decide(session: &Session, context: &mut Context, asked: &Arc<Asked>, path: &Path<'_>, (token, visitor): Came<'_>) -> Course {
     let identity: Option<Identity> = visitor.as_ref().map(|v| v.identity());
     context.story.user = identity.as_ref().map(|i| Arc::clone(&i.person));
@@ -137,9 +149,6 @@ fn decide(session: &Session, context: &mut Context, asked: &Arc<Asked>, path: &P
     };
     match judge::judge_both(disguise.as_ref(), &context.snapshot, asked, path, identity.as_ref(), context.at) {
         Verdict::Admit(admission) => {
-            let route = judge::route(&admission);
-            context.story.route = Some(Arc::clone(&route.name));
-            context.pool = context.snapshot.upstreams.of(route).cloned();
             let named = judge::person(&admission).is_some();
             let tenure = Arc::new(Tenure {
                 seen: Seen::new(&context.snapshot, identity.as_ref().filter(|_| named)),
@@ -195,6 +204,9 @@ fn forward(session: &Session, asked: &Asked) -> Course {
 /// # Errors
 /// None that is known; pingora's header type may refuse a value.
 pub fn tame(response: &mut ResponseHeader, context: &Context) -> Result<()> {
+    if !response.headers.keys().any(is_tamed) {
+        return Ok(());
+    }
     response.remove_header(&WORKER_SCOPE);
     let isolates = |value: &HeaderValue| {
         let word = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
@@ -204,6 +216,11 @@ pub fn tame(response: &mut ResponseHeader, context: &Context) -> Result<()> {
         response.insert_header(OPENER_POLICY, HeaderValue::from_static("same-origin-allow-popups"))?;
     }
     drop_own_set_cookies(response, context)
+}
+
+/// Whether a header may have to be changed or taken away: most answers have none of them.
+fn is_tamed(name: &HeaderName) -> bool {
+    *name == header::SET_COOKIE || *name == OPENER_POLICY || *name == WORKER_SCOPE
 }
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
@@ -221,7 +238,7 @@ fn drop_own_set_cookies(response: &mut ResponseHeader, context: &Context) -> Res
         response.append_header(header::SET_COOKIE, line)?;
     }
     for cookie in dropped {
-        context.front().dropped_cookie(context.story.route.as_deref().unwrap_or_default(), &cookie);
+        context.front().dropped_cookie(context.route().unwrap_or_default(), &cookie);
     }
     Ok(())
 }

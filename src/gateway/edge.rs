@@ -14,7 +14,7 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::watch;
 
 use super::hooks::Gate;
-use super::line;
+use super::line::{self, Line, Lines};
 use super::recall::{Roll, Slot};
 use super::tenure::Tenure;
 
@@ -28,18 +28,25 @@ pub fn depends_on(tenure: Arc<Tenure>) {
     let _ = SLOT.try_with(|slot| slot.fill(tenure));
 }
 
+/// The line whose stream the request came over, where it came over HTTP/2: then it has a task of its own.
+pub fn line_of_stream() -> Option<Arc<Line>> {
+    SLOT.try_with(|slot| slot.line.clone()).ok().flatten()
+}
+
 /// pingora's proxy with the two guards around it.
 pub struct Edge {
     proxy: Arc<HttpProxy<Gate>>,
     options: HttpServerOptions,
     roll: Arc<Roll>,
+    /// The lines that speak HTTP/2.
+    lines: Lines,
 }
 
 impl Edge {
     pub fn new(proxy: HttpProxy<Gate>) -> Self {
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(line::IDLE);
-        Self { proxy: Arc::new(proxy), options, roll: Arc::default() }
+        Self { proxy: Arc::new(proxy), options, roll: Arc::default(), lines: Lines::default() }
     }
 
     /// Calls requests back at each piece of news; ends with its sender.
@@ -62,7 +69,8 @@ impl HttpServerApp for Edge {
         Self: 'c,
     {
         line::header_is_awaited();
-        let slot = Slot::new(&self.roll);
+        let line = if session.is_http2() { session.digest().and_then(|digest| self.lines.of(digest)) } else { None };
+        let slot = Slot::new(&self.roll, line);
         let served = self.proxy.process_new_http(session, shutdown);
         Box::pin(async move {
             let mut served = pin!(SLOT.scope(Arc::clone(&slot), served));
@@ -75,7 +83,7 @@ impl HttpServerApp for Edge {
     }
 
     fn h2_options(&self) -> Option<H2Options> {
-        line::turns_to_http2();
+        line::turns_to_http2(&self.lines);
         Some(default_h2_options())
     }
 

@@ -29,6 +29,10 @@ pub trait Visitor: Send + Sync + 'static {
     fn is_ended(&self) -> bool;
     /// It is in use: a tunnel of it moved bytes.
     fn touch(&self, _now: Time) {}
+    /// Whether the cookie's value that led here, and no other, would lead here again. Then it is in use.
+    fn returns(&self, _token: &str, _secure: bool, _now: Time) -> bool {
+        false
+    }
 }
 
 /// What a session cookie's value turned out to be.
@@ -42,12 +46,13 @@ pub enum Lookup {
     Unknown,
 }
 
-/// The configuration and policy of one moment, kept by a request to its end.
+/// The configuration and policy of one moment, kept by a request to its end. A copy shares all that is large.
+#[derive(Clone)]
 pub struct Snapshot {
     pub config: Arc<Config>,
     pub policy: Arc<Policy>,
     /// Round robin and failover state of this configuration's upstreams.
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
     pub cookies: OwnCookies,
 }
 
@@ -55,7 +60,7 @@ impl Snapshot {
     /// # Errors
     /// Where a route's CA file holds no certificate that can be used.
     pub fn new(config: Arc<Config>, policy: Arc<Policy>) -> Result<Self, BadUpstream> {
-        let upstreams = Upstreams::new(&config.routes)?;
+        let upstreams = Arc::new(Upstreams::new(&config.routes)?);
         let cookies = OwnCookies::new(&config.session.cookie, config.session.domain.as_deref());
         Ok(Self { config, policy, upstreams, cookies })
     }
@@ -158,6 +163,11 @@ pub type Keeping = Pin<Box<dyn Future<Output = Option<KeptId>> + Send>>;
 pub trait Front: Send + Sync + 'static {
     /// Policy and configuration of this moment.
     fn snapshot(&self) -> Arc<Snapshot>;
+
+    /// Whether this is the one of this moment still. Asked for each request.
+    fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
+        Arc::ptr_eq(&self.snapshot(), snapshot)
+    }
 
     fn now(&self) -> Time;
 

@@ -8,17 +8,22 @@
 //! dropped unless it comes with POST, the one method on which frameworks are meant to heed it; then the request was judged
 //! under both methods.
 
+mod prepared;
+
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName};
 use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
+pub use self::prepared::Prepared;
 use super::cookies::OwnCookies;
 use super::line;
 use super::request::{self, Asked};
+use super::upstream::Pool;
 use crate::base::trace::Trace;
-use crate::policy::{HostHeader, Person, Route, Upstream};
+use crate::policy::{HostHeader, Person, Upstream};
 
 const OWNED: [&str; 20] = [
     "remote-user",
@@ -43,6 +48,9 @@ const OWNED: [&str; 20] = [
     "proxy",
 ];
 
+/// Up to so many lines of a client's are copied onto the gateway's; the gateway's are written among more.
+const FEW: usize = 8;
+
 /// What the names of both lists begin with.
 const INITIALS: [u8; 4] = [b'f', b'p', b'r', b'x'];
 
@@ -56,9 +64,10 @@ pub struct Unsendable(pub &'static str);
 /// What the gateway adds.
 pub struct Outgoing<'a> {
     pub asked: &'a Asked,
-    pub route: &'a Route,
-    pub upstream: &'a Upstream,
-    pub person: Option<&'a Person>,
+    pub pool: &'a Arc<Pool>,
+    /// Which of the pool's endpoints it goes to.
+    pub at: usize,
+    pub person: Option<&'a Arc<Person>>,
     pub request_id: &'a str,
     pub cookies: &'a OwnCookies,
     /// The version in which the client sent it.
@@ -71,37 +80,56 @@ pub struct Outgoing<'a> {
 /// Where a name holds what a header or a comma-separated list cannot.
 pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
     let chain = out.asked.trusted.then(|| request::forwarded_for(&header.headers)).flatten();
-    clean(header);
-    drop_own_cookies(header, out.cookies, out.version == Version::HTTP_2);
+    if header.headers.len() <= FEW {
+        *header = prepared::join(header, out)?;
+    } else {
+        amend(header, out)?;
+    }
     collapse_lengths(header);
+    if let Some(chain) = chain {
+        set(header, "X-Forwarded-For", format!("{chain}, {}", out.asked.peer.to_canonical()).as_bytes())?;
+    }
+    set(header, "X-Request-Id", out.request_id.as_bytes())
+}
+
+/// In place: what is ours is taken away and written anew among the client's.
+fn amend(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
+    clean(header);
+    drop_own_cookies(header, out.cookies);
+    if out.version == Version::HTTP_2 {
+        join_crumbs(header);
+    }
+    write_fixed(header, out)
+}
+
+/// What requests of one person over one connection to one host have in common. [`prepared`] keeps it.
+fn write_fixed(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
     let peer = out.asked.peer.to_canonical();
-    match (chain, line::peer_as_header(peer)) {
-        (None, Some(value)) => insert(header, "X-Forwarded-For", value)?,
-        (None, None) => set(header, "X-Forwarded-For", peer.to_string().as_bytes())?,
-        (Some(chain), _) => set(header, "X-Forwarded-For", format!("{chain}, {peer}").as_bytes())?,
+    match line::peer_as_header(peer) {
+        Some(value) => insert(header, "X-Forwarded-For", value)?,
+        None => set(header, "X-Forwarded-For", peer.to_string().as_bytes())?,
     }
     insert(header, "X-Forwarded-Proto", HeaderValue::from_static(if out.asked.secure { "https" } else { "http" }))?;
     set(header, "X-Forwarded-Host", out.asked.authority.as_bytes())?;
-    set(header, "X-Request-Id", out.request_id.as_bytes())?;
     set_host(header, out)?;
     out.person.map_or(Ok(()), |person| identify(header, person))
 }
 
 /// Removes every spelling of what is the gateway's to say.
 pub fn clean(header: &mut RequestHeader) {
-    let post = header.method == Method::POST;
-    let ours = |name: &HeaderName| {
-        // Most names begin with another letter than any of ours.
-        if !name.as_str().as_bytes().first().is_some_and(|initial| INITIALS.contains(initial)) {
-            return false;
-        }
-        let is = |list: &[&str]| list.iter().any(|owned| same(name.as_str(), owned));
-        is(&OWNED) || (!post && is_override(name))
-    };
-    let doomed: Vec<HeaderName> = header.headers.keys().filter(|name| ours(name)).cloned().collect();
+    let doomed: Vec<HeaderName> = header.headers.keys().filter(|name| is_ours(name, &header.method)).cloned().collect();
     for name in doomed {
         header.remove_header(&name);
     }
+}
+
+/// Whether a client's header of this name goes no further.
+fn is_ours(name: &HeaderName, method: &Method) -> bool {
+    // Most names begin with another letter than any of ours.
+    if !name.as_str().as_bytes().first().is_some_and(|initial| INITIALS.contains(initial)) {
+        return false;
+    }
+    OWNED.iter().any(|owned| same(name.as_str(), owned)) || (method != Method::POST && is_override(name))
 }
 
 /// Whether a header has some applications take the request for one of another method.
@@ -124,9 +152,8 @@ fn collapse_lengths(header: &mut RequestHeader) {
     }
 }
 
-/// Cookie lines without our cookies. HTTP/2 may have split one line into many, which HTTP/1 wants back as one (RFC 9113
-/// section 8.2.3).
-fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies, crumbs: bool) {
+/// Cookie lines without our cookies.
+fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies) {
     let mut lines = header.headers.get_all(COOKIE).iter();
     match (lines.next(), lines.next()) {
         (None, _) => {}
@@ -139,40 +166,51 @@ fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies, crumbs: bool) 
                 None => header.remove_header(&COOKIE).is_some(),
             };
         }
-        (Some(_), Some(_)) => drop_own_from_many(header, own, crumbs),
+        (Some(_), Some(_)) => drop_own_from_many(header, own),
     }
 }
 
-fn drop_own_from_many(header: &mut RequestHeader, own: &OwnCookies, crumbs: bool) {
+fn drop_own_from_many(header: &mut RequestHeader, own: &OwnCookies) {
     let lines: Vec<(HeaderValue, Option<Vec<u8>>)> =
         header.headers.get_all(COOKIE).iter().map(|line| (line.clone(), own.without_own(line))).collect();
-    let join = crumbs;
-    if !join && lines.iter().all(|(_, changed)| changed.is_none()) {
+    if lines.iter().all(|(_, changed)| changed.is_none()) {
         return;
     }
     header.remove_header(&COOKIE);
-    let mut kept: Vec<Vec<u8>> =
-        lines.into_iter().map(|(line, changed)| changed.unwrap_or_else(|| line.as_bytes().to_vec())).filter(|l| !l.is_empty()).collect();
-    if join {
-        kept = vec![kept.join(&b"; "[..])];
-    }
-    for line in kept.into_iter().filter(|l| !l.is_empty()) {
-        if let Ok(value) = HeaderValue::from_bytes(&line) {
+    for (line, changed) in lines {
+        let kept = changed.map_or(Some(line), |kept| HeaderValue::try_from(kept).ok().filter(|kept| !kept.is_empty()));
+        if let Some(value) = kept {
             let _ = header.append_header("Cookie", value);
         }
     }
 }
 
+/// HTTP/2 may have split one Cookie line into many, which HTTP/1 wants back as one (RFC 9113 section 8.2.3).
+fn join_crumbs(header: &mut RequestHeader) {
+    let mut lines = header.headers.get_all(COOKIE).iter();
+    if let (Some(first), Some(second)) = (lines.next(), lines.next()) {
+        let crumbs: Vec<&[u8]> =
+            [first, second].into_iter().chain(lines).map(HeaderValue::as_bytes).filter(|crumb| !crumb.is_empty()).collect();
+        if let Ok(whole) = HeaderValue::try_from(crumbs.join(&b"; "[..])) {
+            let _ = header.insert_header("Cookie", whole);
+        }
+    }
+}
+
+/// The target without scheme and authority, as HTTP/1 has it.
+fn origin_form(header: &RequestHeader) -> Result<http::Uri, Unsendable> {
+    header.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).parse().map_err(|_| Unsendable("the path"))
+}
+
 fn set_host(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
     if header.uri.authority().is_some() {
-        let target =
-            header.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).parse().map_err(|_| Unsendable("the path"))?;
-        header.set_uri(target);
+        header.set_uri(origin_form(header)?);
     }
-    let host = match &out.route.proxy.host {
-        HostHeader::Preserve => Cow::Borrowed(&*out.asked.authority),
-        HostHeader::Name(name) => Cow::Borrowed(name.as_str()),
-        HostHeader::Upstream => Cow::Owned(authority(out.upstream)),
+    let host = match (out.pool.host(), out.pool.get(out.at)) {
+        (HostHeader::Preserve, _) => Cow::Borrowed(&*out.asked.authority),
+        (HostHeader::Name(name), _) => Cow::Borrowed(name.as_str()),
+        (HostHeader::Upstream, Some(endpoint)) => Cow::Owned(authority(&endpoint.upstream)),
+        (HostHeader::Upstream, None) => return Err(Unsendable("no upstream")),
     };
     if header.version == Version::HTTP_2 || header.headers.get(HOST).is_none_or(|h| h.as_bytes() != host.as_bytes()) {
         set(header, "Host", host.as_bytes())?;

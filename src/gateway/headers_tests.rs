@@ -6,7 +6,9 @@ use super::*;
 use crate::account::MfaPolicy;
 use crate::base::{ClientAddr, Host};
 use crate::factor::MethodSet;
-use crate::policy::{Level, ProxyOptions, Requirement};
+use crate::gateway::line::{Line, Newcomers};
+use crate::gateway::upstream::Upstreams;
+use crate::policy::{Level, ProxyOptions, Requirement, Route};
 
 fn person() -> Person {
     Person {
@@ -50,18 +52,28 @@ fn asked(trusted: bool) -> Asked {
     }
 }
 
+/// What one of them is sent with.
+struct Sender {
+    asked: Asked,
+    pool: Arc<Pool>,
+    cookies: OwnCookies,
+}
+
+impl Sender {
+    fn new(trusted: bool) -> Self {
+        let route = route();
+        let pool = Arc::clone(Upstreams::new(std::slice::from_ref(&route)).unwrap().of(0, &route).unwrap());
+        Self { asked: asked(trusted), pool, cookies: OwnCookies::new("vestibule", None) }
+    }
+
+    fn out<'a>(&'a self, person: Option<&'a Arc<Person>>, version: Version) -> Outgoing<'a> {
+        Outgoing { asked: &self.asked, pool: &self.pool, at: 0, person, request_id: "id-1", cookies: &self.cookies, version }
+    }
+}
+
 fn sent(header: &mut RequestHeader, trusted: bool, person: Option<&Person>) {
-    let (asked, route, upstream, cookies) = (asked(trusted), route(), upstream(), OwnCookies::new("vestibule", None));
-    let out = Outgoing {
-        asked: &asked,
-        route: &route,
-        upstream: &upstream,
-        person,
-        request_id: "id-1",
-        cookies: &cookies,
-        version: header.version,
-    };
-    rewrite(header, &out).unwrap();
+    let person = person.cloned().map(Arc::new);
+    rewrite(header, &Sender::new(trusted).out(person.as_ref(), header.version)).unwrap();
 }
 
 fn request(headers: &[(String, String)]) -> RequestHeader {
@@ -134,7 +146,96 @@ fn every_name_of_ours_begins_as_the_short_cut_says() {
     assert!(OVERRIDES.iter().all(|name| name.starts_with('x')));
 }
 
+/// The lines of a header in the order of their names, which are in lower case, with the request line's target before them.
+fn lines(header: &RequestHeader) -> Vec<String> {
+    let mut wire = Vec::new();
+    header.header_to_h1_wire(&mut wire);
+    let lower = |line: &str| line.split_once(':').map(|(name, value)| format!("{}:{value}", name.to_ascii_lowercase()));
+    let mut lines: Vec<String> = String::from_utf8(wire).unwrap().lines().filter_map(lower).collect();
+    lines.sort_by_cached_key(|line| line.split(':').next().unwrap_or_default().to_owned());
+    lines.insert(0, format!("{} {:?}", header.method, header.raw_path()));
+    lines
+}
+
+fn on_a_line<T>(story: impl FnOnce() -> T) -> T {
+    let mut told = None;
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let line = Line::new([192, 0, 2, 9].into(), &Newcomers::default());
+    runtime.block_on(line.carry(async { told = Some(story()) }));
+    told.unwrap()
+}
+
+#[test]
+fn what_was_prepared_for_one_is_not_sent_for_another() {
+    let (bob, mut sender) = (Arc::new(person()), Sender::new(false));
+    let carol = Arc::new(Person { name: "carol".into(), ..person() });
+    let other_host = Sender { pool: Arc::clone(&sender.pool), ..Sender::new(false) };
+    let user = |sender: &Sender, person: Option<&Arc<Person>>| {
+        let mut header = request(&[]);
+        rewrite(&mut header, &sender.out(person, Version::HTTP_11)).unwrap();
+        (
+            header.headers.get("remote-user").cloned(),
+            header.headers["x-forwarded-proto"].clone(),
+            header.headers["x-forwarded-host"].clone(),
+        )
+    };
+    on_a_line(|| {
+        for _ in 0..2 {
+            assert_eq!(user(&sender, Some(&bob)).0.unwrap(), "bob");
+            assert_eq!(user(&sender, Some(&carol)).0.unwrap(), "carol");
+            assert_eq!(user(&sender, None).0, None);
+        }
+        sender.asked.secure = true;
+        assert_eq!(user(&sender, Some(&bob)).1, "https");
+        sender.asked.authority = "b.example".into();
+        assert_eq!(user(&sender, Some(&bob)).2, "b.example");
+        assert_eq!(user(&other_host, Some(&bob)).2, "a.example:8080");
+        let renamed = Arc::new(Person { name: "robert".into(), ..person() });
+        assert_eq!(user(&other_host, Some(&renamed)).0.unwrap(), "robert");
+    });
+}
+
+#[test]
+fn a_target_that_is_not_text_is_sent_as_it_came() {
+    let mut header = RequestHeader::build("GET", b"/a\xffb?c", None).unwrap();
+    header.insert_header("Host", "a.example:8080").unwrap();
+    sent(&mut header, false, None);
+    assert_eq!(header.raw_path(), b"/a\xffb?c");
+}
+
 proptest! {
+    #[test]
+    fn copied_onto_ours_or_written_among_the_clients_it_is_the_same(
+        sends in proptest::collection::vec((prop_oneof![
+            Just("Cookie".to_owned()), Just("cookie".to_owned()), Just("content-length".to_owned()), Just("X-Forwarded-For".to_owned()),
+            Just("REMOTE_USER".to_owned()), Just("X-HTTP-Method".to_owned()), "[A-Za-z][A-Za-z0-9_-]{0,14}"],
+            prop_oneof![Just("vestibule=x; a=1".to_owned()), Just("vestibule_flow=y".to_owned()), Just("5".to_owned()), "[ -~]{0,20}"]), 0..7),
+        named: bool, trusted: bool, post: bool, http2: bool,
+    ) {
+        let (bob, sender) = (Arc::new(person()), Sender::new(trusted));
+        let out = sender.out(named.then_some(&bob), if http2 { Version::HTTP_2 } else { Version::HTTP_11 });
+        // Whatever names the host is refused long before.
+        let sends: Vec<_> = sends.into_iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")).collect();
+        let mut header = request(&sends);
+        if post {
+            header.set_method(Method::POST);
+        }
+        if http2 {
+            header = RequestHeader::from(header.as_owned_parts());
+            header.set_uri("https://a.example:8080/x?y".parse().unwrap());
+        }
+        let mut amended = header.clone();
+        amend(&mut amended, &out).unwrap();
+        amended.insert_header("X-Request-Id", "").unwrap();
+        on_a_line(|| {
+            for _ in 0..2 {
+                let joined = prepared::join(&header, &out).unwrap();
+                prop_assert_eq!(lines(&joined), lines(&amended));
+            }
+            Ok(())
+        })?;
+    }
+
     #[test]
     fn no_spelling_gets_a_clients_value_through(
         attacks in proptest::collection::vec((0..OWNED.len(), proptest::collection::vec(any::<bool>(), 24), "[-_.!~+*'|#$%&^`]"), 0..12),

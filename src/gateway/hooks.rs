@@ -1,11 +1,12 @@
 //! The gateway as pingora sees it. Guarantees that nothing is forwarded without an `Admission`, that identity
 //! headers are written last, and that each request makes one access record.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -15,7 +16,7 @@ use pingora::{Error, ErrorType, Result};
 
 use super::context::Context;
 use super::course::{self, Course};
-use super::front::{Front, Outcome};
+use super::front::{Front, Outcome, Snapshot};
 use super::headers::{self, Outgoing};
 use super::{bridge, failure, judge, keep, line, replay, respond, tunnel};
 
@@ -29,14 +30,33 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub struct Gate {
     /// The shard's own handle of the front that all share.
     front: Arc<Arc<dyn Front>>,
+    snapshot: Mutex<Option<Kept>>,
     /// What this shard's request ids begin with, and how many there were.
     prefix: String,
     count: AtomicU64,
 }
 
+/// A snapshot, and the shard's own copy. Requests of all shards would count their hold on the first in one place, which their cores
+/// would take from each other.
+struct Kept {
+    given: Arc<Snapshot>,
+    own: Arc<Snapshot>,
+}
+
 impl Gate {
     pub fn new(front: Arc<dyn Front>, prefix: String) -> Self {
-        Self { front: Arc::new(front), prefix, count: AtomicU64::new(0) }
+        Self { front: Arc::new(front), snapshot: Mutex::default(), prefix, count: AtomicU64::new(0) }
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        let mut kept = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = kept.as_ref().filter(|kept| self.front.is_current(&kept.given)) {
+            return Arc::clone(&kept.own);
+        }
+        let given = self.front.snapshot();
+        let own = Arc::new(Snapshot::clone(&given));
+        *kept = Some(Kept { given, own: Arc::clone(&own) });
+        own
     }
 
     /// Carries out what was decided of a request. `false`: pingora forwards it.
@@ -77,7 +97,7 @@ impl ProxyHttp for Gate {
 
     fn new_ctx(&self) -> Context {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        Context::new(Arc::clone(&self.front), request_id(&self.prefix, number))
+        Context::new(Arc::clone(&self.front), self.snapshot(), request_id(&self.prefix, number))
     }
 
     /// None of pingora's: nothing here compresses or buffers.
@@ -109,8 +129,8 @@ impl ProxyHttp for Gate {
         if context.admission.is_none() {
             return Err(respond::internal("no admission"));
         }
-        let pool = context.pool.clone().ok_or_else(|| respond::internal("no upstreams"))?;
         context.goes_on();
+        let pool = judge::pool(&context.snapshot, context.admission.as_ref()).ok_or_else(|| respond::internal("no upstreams"))?;
         let Some((at, endpoint)) = pool.pick(&context.tried) else {
             return Err(Error::new(ErrorType::HTTPStatus(503)));
         };
@@ -130,7 +150,7 @@ impl ProxyHttp for Gate {
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
-        if let Some(pool) = &context.pool {
+        if let Some(pool) = judge::pool(&context.snapshot, context.admission.as_ref()) {
             if let Some(endpoint) = context.tried.last().and_then(|at| pool.get(*at)) {
                 endpoint.rest();
             }
@@ -160,16 +180,32 @@ impl ProxyHttp for Gate {
         error
     }
 
+    /// An HTTP/2 body may end with a DATA frame that has nothing in it. pingora 0.9.1 writes it to an HTTP/1.1 upstream as a chunk of length zero,
+    /// and the last chunk once more: the second would stand before the next request on that connection, whoever's that is.
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        is_last: bool,
+        _context: &mut Context,
+    ) -> Result<()> {
+        if is_last && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        Ok(())
+    }
+
     async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, context: &mut Context) -> Result<()> {
         let missing = || respond::internal("no admission");
         let admission = context.admission.as_ref().ok_or_else(missing)?;
         let asked = context.asked.as_ref().ok_or_else(missing)?;
-        let endpoint = context.pool.as_ref().zip(context.tried.last()).and_then(|(pool, at)| pool.get(*at)).ok_or_else(missing)?;
+        let pool = judge::pool(&context.snapshot, Some(admission));
+        let (pool, at) = pool.zip(context.tried.last()).ok_or_else(missing)?;
         let outgoing = Outgoing {
             asked,
-            route: judge::route(admission),
-            upstream: &endpoint.upstream,
-            person: judge::person(admission).map(AsRef::as_ref),
+            pool,
+            at: *at,
+            person: judge::person(admission),
             request_id: &context.request_id,
             cookies: &context.snapshot.cookies,
             version: session.req_header().version,

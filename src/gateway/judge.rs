@@ -8,6 +8,7 @@ use http::Method;
 
 use super::front::Snapshot;
 use super::request::Asked;
+use super::upstream::Pool;
 use crate::base::Time;
 pub use crate::path::Path;
 pub use crate::policy::{Admission, ChallengeReason as Reason, Policy, Route};
@@ -93,9 +94,14 @@ pub fn portal(snapshot: &Snapshot, asked: &Asked, path: &Path<'_>) -> Portal {
     }
 }
 
-/// The route that an admission is for.
-pub fn route(admission: &Admission) -> &Arc<Route> {
-    admission.route()
+/// The route that an admission is for, by the policy that gave it.
+pub fn route<'s>(snapshot: &'s Snapshot, admission: Option<&Admission>) -> Option<&'s Arc<Route>> {
+    snapshot.policy.admitted(admission?).map(|(_, route)| route)
+}
+
+/// The upstreams of that route.
+pub fn pool<'s>(snapshot: &'s Snapshot, admission: Option<&Admission>) -> Option<&'s Arc<Pool>> {
+    snapshot.policy.admitted(admission?).and_then(|(at, route)| snapshot.upstreams.of(at, route))
 }
 
 /// Who the upstream is to be told of; `None` for `bypass`.

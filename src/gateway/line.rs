@@ -2,17 +2,28 @@
 //! connection does not idle for ever. A request reads no clock and sets no timer for that: it leaves a mark, and a patrol of the shard
 //! that comes by a few times within the shortest deadline looks how long the mark has stood.
 
+mod http2;
+mod memory;
+mod patrol;
+
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::time::Instant;
+use pingora::protocols::SocketDigest;
 
-use crate::base::Host;
+use self::memory::Memory;
+use super::edge;
+
+pub use self::http2::Lines;
+pub use self::memory::{
+    last_prepared, last_visitor, peer_as_header, place_named_before, remember_place, remember_prepared, remember_visitor,
+};
+pub use self::patrol::Patrol;
 
 /// How long an idle connection is kept between requests.
 pub const IDLE: Duration = Duration::from_secs(60);
@@ -62,10 +73,11 @@ pub struct Line {
     http2: AtomicBool,
     /// The patrol found it overdue.
     overdue: AtomicBool,
+    /// Where its socket's digest is.
+    socket: OnceLock<usize>,
     /// Wakes the connection's task.
     waker: OnceLock<Waker>,
-    /// The last host that was named over it, and the authority that named it.
-    place: Mutex<Option<(Host, Arc<str>)>>,
+    memory: Mutex<Memory>,
     newcomers: Newcomers,
 }
 
@@ -95,10 +107,16 @@ impl Line {
             served: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             overdue: AtomicBool::new(false),
+            socket: OnceLock::new(),
             waker: OnceLock::new(),
-            place: Mutex::new(None),
+            memory: Mutex::default(),
             newcomers: newcomers.clone(),
         })
+    }
+
+    /// The line is this socket's.
+    pub fn belongs_to(&self, socket: &Arc<SocketDigest>) {
+        let _ = self.socket.set(Arc::as_ptr(socket).addr());
     }
 
     fn phase(&self) -> Phase {
@@ -174,56 +192,6 @@ impl Drop for Line {
     }
 }
 
-/// The lines of a shard, and since when each has been where it is.
-#[derive(Default)]
-pub struct Patrol(Mutex<Vec<Watched>>);
-
-struct Watched {
-    line: Weak<Line>,
-    mark: u32,
-    since: Instant,
-}
-
-impl Patrol {
-    /// Watches a line from now on.
-    pub fn watch(&self, line: &Arc<Line>) {
-        let mark = line.mark.load(Ordering::Relaxed);
-        locked(&self.0).push(Watched { line: Arc::downgrade(line), mark, since: Instant::now() });
-    }
-
-    /// Comes by for ever, four times in a header's time: what is overdue ends half that time late at most.
-    pub async fn walk(&self, header_timeout: Duration) {
-        let pause = (header_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
-        let mut tick = tokio::time::interval(pause);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            self.look(header_timeout, Instant::now());
-        }
-    }
-
-    fn look(&self, header_timeout: Duration, now: Instant) {
-        locked(&self.0).retain_mut(|watched| {
-            let Some(line) = watched.line.upgrade() else { return false };
-            let mark = line.mark.load(Ordering::Relaxed);
-            if mark != watched.mark {
-                (watched.mark, watched.since) = (mark, now);
-                return true;
-            }
-            let most = match Phase::of(mark) {
-                Phase::Serving => return true,
-                Phase::Opened | Phase::Begun => header_timeout,
-                Phase::Idle => IDLE,
-            };
-            if now.duration_since(watched.since) >= most {
-                line.overdue.store(true, Ordering::Relaxed);
-                line.waker.get().into_iter().for_each(Waker::wake_by_ref);
-            }
-            true
-        });
-    }
-}
-
 /// The connection is about to read a request's header.
 pub fn header_is_awaited() {
     let _ = LINE.try_with(|line| line.awaits_header());
@@ -235,8 +203,11 @@ pub fn header_is_read() {
 }
 
 /// The connection is to speak HTTP/2. Its handshake has the first header's time.
-pub fn turns_to_http2() {
-    let _ = LINE.try_with(|line| line.http2.store(true, Ordering::Relaxed));
+pub fn turns_to_http2(lines: &Lines) {
+    let _ = LINE.try_with(|line| {
+        line.http2.store(true, Ordering::Relaxed);
+        lines.add(line);
+    });
 }
 
 /// From here on pingora's idle timeout guards a connection that speaks HTTP/2.
@@ -248,19 +219,9 @@ pub fn speaks_http2() {
     });
 }
 
-/// The address of the line's client as a header's value, where it is this one.
-pub fn peer_as_header(peer: IpAddr) -> Option<HeaderValue> {
-    LINE.try_with(|line| Some(&line.peer).filter(|(own, _)| *own == peer).map(|(_, written)| written.clone())).ok().flatten()
-}
-
-/// The host that an authority names, where the line's last request named it in the same words.
-pub fn place_named_before(authority: &str) -> Option<(Host, Arc<str>)> {
-    LINE.try_with(|line| locked(&line.place).as_ref().filter(|(_, known)| **known == *authority).cloned()).ok().flatten()
-}
-
-/// Keeps what an authority was read as.
-pub fn remember_place(place: &(Host, Arc<str>)) {
-    let _ = LINE.try_with(|line| *locked(&line.place) = Some(place.clone()));
+/// The line that a request came over.
+fn line() -> Option<Arc<Line>> {
+    LINE.try_with(Arc::clone).ok().or_else(edge::line_of_stream)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -270,8 +231,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TIMEOUT: Duration = Duration::from_secs(10);
 
     fn line() -> Arc<Line> {
         Line::new([127, 0, 0, 1].into(), &Newcomers::default())
@@ -307,60 +266,5 @@ mod tests {
         assert!(is_settled().await);
         drop(speaks);
         assert!(is_settled().await);
-    }
-
-    /// Whether a line that goes through this is overdue so long after.
-    fn overdue_after(story: impl Fn(&Line), wait: Duration) -> bool {
-        let (patrol, line, start) = (Patrol::default(), line(), Instant::now());
-        patrol.watch(&line);
-        story(&line);
-        patrol.look(TIMEOUT, start);
-        patrol.look(TIMEOUT, start + wait);
-        line.overdue.load(Ordering::Relaxed)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn each_header_has_its_time_from_its_first_byte() {
-        let short = TIMEOUT / 2;
-        assert!(!overdue_after(|_| (), short) && overdue_after(|_| (), TIMEOUT));
-        let dribbles = |line: &Line| line.has_read(1);
-        assert!(overdue_after(dribbles, TIMEOUT), "bytes lengthen nothing");
-        assert!(!overdue_after(Line::serves, IDLE * 2), "whoever is served has no deadline");
-        let idles = |line: &Line| {
-            line.serves();
-            line.awaits_header();
-        };
-        assert!(!overdue_after(idles, TIMEOUT) && overdue_after(idles, IDLE));
-        let begins = |line: &Line| {
-            idles(line);
-            line.has_read(1);
-        };
-        assert!(!overdue_after(begins, short) && overdue_after(begins, TIMEOUT));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn each_request_begins_anew_and_what_is_over_is_forgotten() {
-        let (patrol, line, start) = (Patrol::default(), line(), Instant::now());
-        patrol.watch(&line);
-        for round in 0..5 {
-            line.serves();
-            line.awaits_header();
-            line.has_read(1);
-            patrol.look(TIMEOUT, start + TIMEOUT * round);
-        }
-        assert!(!line.overdue.load(Ordering::Relaxed));
-        drop(line);
-        patrol.look(TIMEOUT, start);
-        assert!(locked(&patrol.0).is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_that_is_overdue_ends() {
-        let (patrol, line) = (Patrol::default(), line());
-        patrol.watch(&line);
-        tokio::select! {
-            () = line.carry(std::future::pending()) => (),
-            () = patrol.walk(TIMEOUT) => (),
-        }
     }
 }

@@ -20,20 +20,32 @@ use crate::policy::{Identity, Level, Person, Proof, ProxyOptions, Requirement, R
 
 /// A session that a test can end.
 pub struct Guest {
+    token: &'static str,
+    person: Arc<Person>,
     ended: AtomicBool,
 }
 
-impl Visitor for Guest {
-    fn identity(&self) -> Identity {
+impl Guest {
+    fn new(token: &'static str, name: &str) -> Arc<Self> {
         let person = Person {
-            name: "bob".into(),
+            name: name.into(),
             display_name: "Bob".into(),
             email: "bob@example".into(),
             groups: vec!["staff".into()],
             mfa: MfaPolicy::Optional,
             methods: MethodSet::EMPTY,
         };
-        Identity { person: Arc::new(person), proof: Proof::Second { method: Method::Totp, at: Time::from_secs(1) } }
+        Arc::new(Self { token, person: Arc::new(person), ended: AtomicBool::new(false) })
+    }
+}
+
+impl Visitor for Guest {
+    fn identity(&self) -> Identity {
+        Identity { person: Arc::clone(&self.person), proof: Proof::Second { method: Method::Totp, at: Time::from_secs(1) } }
+    }
+
+    fn returns(&self, token: &str, _secure: bool, _now: Time) -> bool {
+        token == self.token && !self.is_ended()
     }
 
     fn is_ended(&self) -> bool {
@@ -45,6 +57,7 @@ impl Visitor for Guest {
 pub struct House {
     pub snapshot: Mutex<Arc<Snapshot>>,
     guest: Arc<Guest>,
+    other: Arc<Guest>,
     revoked: watch::Sender<u64>,
     pub records: watch::Sender<Vec<String>>,
     pub dropped: Mutex<Vec<String>>,
@@ -57,7 +70,8 @@ impl House {
         let snapshot = Snapshot::new(Arc::new(config), policy).unwrap();
         Arc::new(Self {
             snapshot: Mutex::new(Arc::new(snapshot)),
-            guest: Arc::new(Guest { ended: AtomicBool::new(false) }),
+            guest: Guest::new("good", "bob"),
+            other: Guest::new("other", "carol"),
             revoked: watch::Sender::new(0),
             records: watch::Sender::new(Vec::new()),
             dropped: Mutex::new(Vec::new()),
@@ -99,6 +113,7 @@ impl Front for House {
         match token {
             "good" if self.guest.is_ended() => Lookup::Ended,
             "good" => Lookup::Live(Arc::clone(&self.guest) as _),
+            "other" => Lookup::Live(Arc::clone(&self.other) as _),
             "panic" => panic!("as a bug would"),
             _ => Lookup::Forged,
         }

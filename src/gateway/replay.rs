@@ -84,7 +84,7 @@ async fn ask(session: &Session, context: &Context, io: Io, form: Form) -> Result
 }
 
 fn read_timeout(context: &Context) -> Option<Duration> {
-    context.admission.as_ref().map(|admission| judge::route(admission).proxy.read_timeout)
+    judge::route(&context.snapshot, context.admission.as_ref()).map(|route| route.proxy.read_timeout)
 }
 
 /// The form as it goes out: the browser's headers of this request, but what tells of the body and of where it came from.

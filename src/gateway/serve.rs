@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
 use tokio::sync::watch;
 
@@ -111,17 +112,16 @@ pub fn start_with(
     let mut wanted: Vec<usize> = sockets.iter().map(Vec::len).collect();
     let (ready, is_ready) = mpsc::channel();
     for (number, sockets) in sockets.into_iter().enumerate() {
-        let shard = Shard {
+        let plan = Plan {
+            number,
             front: Arc::clone(front),
-            edge: Arc::new(edge(front, number)?),
             crowd: Arc::clone(&crowd),
             header_timeout: limits.header_timeout,
             drain: settings.drain,
-            stop: stopped.clone(),
-            newcomers: Newcomers::default(),
-            patrol: Patrol::default(),
+            stopped: stopped.clone(),
+            ids: data_encoding::BASE32_NOPAD.encode(&random::bytes::<5>()?).to_ascii_lowercase(),
         };
-        running.threads.push(spawn(number, shard, sockets, ready.clone())?);
+        running.threads.push(spawn(plan, sockets, ready.clone())?);
     }
     drop(ready);
     let mut listening = is_ready.iter().take(shards).collect::<Result<Vec<usize>, _>>().map_err(CannotStart::Thread)?;
@@ -146,17 +146,53 @@ fn no_strangers(listeners: &[Listener], inherited: &[std::net::TcpListener]) -> 
     Ok(())
 }
 
-fn edge(front: &Arc<dyn Front>, number: usize) -> Result<Edge, CannotStart> {
-    let conf = ServerConf { threads: 1, work_stealing: false, upstream_keepalive_pool_size: POOL, ..ServerConf::default() };
-    let start = data_encoding::BASE32_NOPAD.encode(&random::bytes::<5>()?).to_ascii_lowercase();
-    let mut proxy = HttpProxy::new(Gate::new(Arc::clone(front), format!("{start}-{number:x}-")), Arc::new(conf));
-    proxy.handle_init_modules();
-    Ok(Edge::new(proxy))
+/// All that a thread needs to make its shard. It makes it itself: what it writes to at each request then lies in memory of its own, and not
+/// beside another's, where two cores would take it from each other.
+struct Plan {
+    number: usize,
+    front: Arc<dyn Front>,
+    crowd: Arc<Crowd>,
+    header_timeout: Duration,
+    drain: Duration,
+    stopped: ShutdownWatch,
+    /// What its request ids begin with.
+    ids: String,
+}
+
+impl Plan {
+    /// Within the shard's runtime.
+    fn carry_out(self) -> Shard {
+        let conf = ServerConf { threads: 1, work_stealing: false, upstream_keepalive_pool_size: POOL, ..ServerConf::default() };
+        let gate = Gate::new(Arc::clone(&self.front), format!("{}-{:x}-", self.ids, self.number));
+        let mut proxy = HttpProxy::new(gate, Arc::new(conf));
+        proxy.handle_init_modules();
+        Shard {
+            front: self.front,
+            edge: Arc::new(Edge::new(proxy)),
+            crowd: self.crowd,
+            header_timeout: self.header_timeout,
+            drain: self.drain,
+            stop: relayed(self.stopped),
+            newcomers: Newcomers::default(),
+            patrol: Patrol::default(),
+        }
+    }
+}
+
+/// A stop of the shard's own that follows the common one: pingora looks at it with each request, behind a lock.
+fn relayed(mut stopped: ShutdownWatch) -> ShutdownWatch {
+    let (tell, own) = watch::channel(*stopped.borrow());
+    tokio::spawn(async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+        tell.send_replace(true);
+    });
+    own
 }
 
 type Ready = mpsc::Sender<Result<usize, String>>;
 
-fn spawn(number: usize, shard: Shard, sockets: Sockets, ready: Ready) -> Result<JoinHandle<()>, CannotStart> {
+fn spawn(plan: Plan, sockets: Sockets, ready: Ready) -> Result<JoinHandle<()>, CannotStart> {
+    let thread = std::thread::Builder::new().name(format!("gateway-{}", plan.number));
     let body = move || {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
@@ -168,14 +204,13 @@ fn spawn(number: usize, shard: Shard, sockets: Sockets, ready: Ready) -> Result<
                 Ok(listeners) => {
                     let _ = ready.send(Ok(listeners.len()));
                     drop(ready);
-                    Arc::new(shard).run(listeners).await;
+                    Arc::new(plan.carry_out()).run(listeners).await;
                 }
                 Err(error) => drop(ready.send(Err(error.to_string()))),
             }
         });
         runtime.shutdown_background();
     };
-    let thread = std::thread::Builder::new().name(format!("gateway-{number}"));
     thread.spawn(body).map_err(|e| CannotStart::Thread(e.to_string()))
 }
 

@@ -32,13 +32,13 @@ pub struct Tenure {
 /// The addresses of a policy and a person.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seen {
-    snapshot: usize,
+    policy: usize,
     person: usize,
 }
 
 impl Seen {
     pub fn new(snapshot: &Arc<Snapshot>, who: Option<&Identity>) -> Self {
-        Self { snapshot: Arc::as_ptr(snapshot).addr(), person: who.map_or(0, |who| Arc::as_ptr(&who.person).addr()) }
+        Self { policy: Arc::as_ptr(&snapshot.policy).addr(), person: who.map_or(0, |who| Arc::as_ptr(&who.person).addr()) }
     }
 }
 

@@ -156,6 +156,49 @@ async fn an_upstream_is_trusted_by_its_routes_ca_alone() {
     assert!(shut.starts_with("HTTP/1.1 502"), "{shut}");
 }
 
+#[tokio::test]
+async fn each_stream_is_its_own_cookies() {
+    let app = mirror().await;
+    let (house, running, _) = secure_gateway(vec![route("app", "", Level::OneFactor, &[app])], &["first"]);
+    let stream = secure_connect(&running, "first.example", &[b"h2"]).await;
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let ask = async |token: &str| {
+        let mut client = client.clone().ready().await.unwrap();
+        let request = http::Request::get("https://first.example/a//b?x=%2f").header("Cookie", "a=1").header("x-app", "1");
+        let request = request.header("Cookie", format!("__Host-vestibule={token}")).header("Cookie", "b=2").body(()).unwrap();
+        let answer = client.send_request(request, true).unwrap().0.await.unwrap();
+        let (status, mut body) = (answer.status().as_u16(), answer.into_body());
+        let mut text = Vec::new();
+        while let Some(part) = body.data().await {
+            text.extend(part.unwrap());
+        }
+        (status, String::from_utf8(text).unwrap())
+    };
+    for _ in 0..3 {
+        for (token, name) in [("good", "bob"), ("good", "bob"), ("other", "carol")] {
+            let (status, seen) = ask(token).await;
+            assert_eq!(status, 200);
+            for line in [
+                &format!("Remote-User: {name}\r\n"),
+                "GET /a//b?x=%2f HTTP/1.1\r\n",
+                "\r\nHost: first.example\r\n",
+                "cookie: a=1; b=2\r\n",
+                "X-Forwarded-Proto: https\r\n",
+                "X-Forwarded-For: 127.0.0.1\r\n",
+            ] {
+                assert_eq!(seen.to_ascii_lowercase().matches(&line.to_ascii_lowercase()).count(), 1, "{line} in {seen}");
+            }
+            assert!(seen.contains("Remote-User: ") && seen.contains("X-Request-Id: "), "{seen}");
+        }
+        assert_eq!(ask("forged").await.0, 401);
+    }
+    let (all, others) = tokio::join!(ask("good"), ask("other"));
+    assert!(all.1.contains(": bob\r\n") && others.1.contains(": carol\r\n"));
+    house.revoke();
+    assert_eq!((ask("good").await.0, ask("other").await.0), (401, 200));
+}
+
 /// By hand, where curl is: `cargo test --lib curl -- --ignored --nocapture`.
 #[tokio::test]
 #[ignore = "needs curl"]
@@ -179,7 +222,7 @@ async fn http_2_as_curl_speaks_it() {
     let app = curl(&["-H", "Cookie: __Host-vestibule=good", "-H", "Cookie: a=b", "-H", "Remote_User: root", "-H", "TE: trailers"]).await;
     assert!(app.starts_with("HTTP/2 200") && app.contains("GET /a//b?x=%2f HTTP/1.1"), "{app}");
     let host = format!("Host: first.example:{}\r\n", address.port());
-    assert!(app.contains(&host) && app.contains("remote-user: bob") && !app.contains("root"));
+    assert!(app.contains(&host) && app.contains("Remote-User: bob") && !app.contains("root"));
     let head = curl(&["-I"]).await;
     assert!(head.starts_with("HTTP/2 401"), "{head}");
     assert!(curl(&["-H", "Host: b.example"]).await.starts_with("HTTP/2 401"));

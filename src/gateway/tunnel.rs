@@ -69,7 +69,7 @@ pub async fn carry(session: &mut Session, context: &mut Context) -> Result<()> {
 
 /// Connects, asks, and waits for the answer's head.
 async fn ask(session: &Session, context: &mut Context) -> Result<Answered, Failed> {
-    let timeout = context.admission.as_ref().map(|a| judge::route(a).proxy.read_timeout).ok_or(INTERNAL)?;
+    let timeout = judge::route(&context.snapshot, context.admission.as_ref()).map(|route| route.proxy.read_timeout).ok_or(INTERNAL)?;
     let io = carry::connect(context).await?;
     let request = request(session.req_header(), context)?;
     let answer = async {

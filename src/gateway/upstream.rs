@@ -3,14 +3,12 @@
 //! An upstream whose connection failed is left out for [`REST`]; where all are out, they are tried all the same. TLS
 //! upstreams are always verified, chain and name; connections verified against one CA are never used for another.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use foldhash::fast::FixedState;
 use pingora::protocols::tls::CaType;
 use pingora::tls::RootCertStore;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
@@ -18,7 +16,7 @@ use pingora::utils::tls::{WrappedX509, parse_x509};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::policy::{ProxyOptions, Route, Upstream};
+use crate::policy::{HostHeader, ProxyOptions, Route, Upstream};
 
 /// How long an upstream that could not be reached is left out.
 pub const REST: Duration = Duration::from_secs(10);
@@ -33,7 +31,7 @@ const POOL_IDLE: Duration = Duration::from_secs(60);
 pub struct BadUpstream(pub String);
 
 /// The upstreams of all routes of one configuration.
-pub struct Upstreams(HashMap<Arc<str>, Arc<Pool>, FixedState>);
+pub struct Upstreams(Vec<(Arc<str>, Arc<Pool>)>);
 
 /// The upstreams of a route.
 pub struct Pool {
@@ -79,8 +77,9 @@ impl Upstreams {
         routes.iter().map(|route| Ok((Arc::clone(&route.name), Arc::new(Pool::new(route)?)))).collect::<Result<_, _>>().map(Self)
     }
 
-    pub fn of(&self, route: &Route) -> Option<&Arc<Pool>> {
-        self.0.get(&route.name)
+    /// Those of the route at this place in the configuration.
+    pub fn of(&self, at: usize, route: &Route) -> Option<&Arc<Pool>> {
+        self.0.get(at).filter(|(name, _)| *name == route.name).map(|(_, pool)| pool)
     }
 
     /// Every route's upstreams, and whether each is used rather than left out for a while.
@@ -107,6 +106,11 @@ impl Pool {
 
     pub fn get(&self, at: usize) -> Option<&Endpoint> {
         self.endpoints.get(at)
+    }
+
+    /// Which Host its requests are sent with.
+    pub const fn host(&self) -> &HostHeader {
+        &self.options.host
     }
 
     pub fn len(&self) -> usize {
@@ -169,7 +173,8 @@ impl Endpoint {
     }
 
     fn is_up(&self) -> bool {
-        self.resting_until.load(Ordering::Relaxed) <= millis()
+        let until = self.resting_until.load(Ordering::Relaxed);
+        until == 0 || until <= millis()
     }
 
     /// Leaves it out for a while.

@@ -102,18 +102,19 @@ impl Reason {
     }
 }
 
-/// Leave to forward one request. Only [`decide`] makes one.
+/// Leave to forward one request by one policy, which knows where ([`Policy::admitted`]). Only [`decide`] makes one.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    route: Arc<Route>,
+    /// The route's place in the policy: requests of all cores would count their hold on the route itself in one place.
+    at: usize,
     person: Option<Arc<Person>>,
     observed: Option<Reason>,
 }
 
 impl Admission {
-    /// Where the request goes: the primary reading's route.
-    pub const fn route(&self) -> &Arc<Route> {
-        &self.route
+    /// The place, in the policy that decided, of the route by which the request goes: the primary reading's.
+    pub(super) const fn at(&self) -> usize {
+        self.at
     }
 
     /// Whose identity headers to send; nobody's where every reading is `bypass`.
@@ -200,7 +201,7 @@ pub(super) fn is_member(requirement: &Requirement, groups: &[String]) -> bool {
 /// The verdicts of the readings so far.
 #[derive(Default)]
 struct Tally<'p> {
-    primary: Option<&'p Arc<Route>>,
+    primary: Option<usize>,
     stop: Option<(Verdict, Option<&'p Arc<Route>>)>,
     observed: Option<Verdict>,
     identified: bool,
@@ -210,7 +211,7 @@ struct Tally<'p> {
 impl<'p> Tally<'p> {
     fn add(&mut self, hit: Option<Hit<'p>>, verdict: Verdict, signed_in: bool) {
         let route = hit.map(|hit| hit.route);
-        self.primary = self.primary.or(route);
+        self.primary = self.primary.or(hit.map(|hit| hit.at));
         self.identified |= hit.is_some_and(|hit| hit.requirement.level != Level::Bypass);
         let enforced = hit.is_none_or(|hit| hit.requirement.enforce);
         if enforced
@@ -254,9 +255,9 @@ impl<'p> Tally<'p> {
     }
 
     fn admit(self, who: Option<&Identity>) -> Decision {
-        let Some(route) = self.primary.cloned() else { return Decision::NoRoute };
+        let Some(at) = self.primary else { return Decision::NoRoute };
         let person = who.filter(|_| self.identified).map(|who| Arc::clone(&who.person));
-        Decision::Allow(Admission { route, person, observed: self.observed.and_then(Verdict::reason) })
+        Decision::Allow(Admission { at, person, observed: self.observed.and_then(Verdict::reason) })
     }
 }
 

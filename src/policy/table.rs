@@ -14,6 +14,7 @@ use crate::base::{ClientAddr, Host};
 use crate::path::{Path, Reading, fold, lower};
 
 use super::candidates::Candidates;
+use super::decide::Admission;
 use super::prefixes::Prefixes;
 use super::types::{HostPattern, Requirement, Route, Rule};
 
@@ -42,6 +43,8 @@ pub struct Policy {
 /// What one reading meets: a route, and what it demands there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hit<'p> {
+    /// The route's place in the policy.
+    pub at: usize,
     pub route: &'p Arc<Route>,
     /// Index of the first rule that matches.
     pub rule: Option<usize>,
@@ -74,6 +77,11 @@ impl Policy {
 
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
+    }
+
+    /// Where a request goes that this policy admitted.
+    pub fn admitted(&self, admission: &Admission) -> Option<(usize, &Arc<Route>)> {
+        self.routes.get(admission.at()).map(|route| (admission.at(), route))
     }
 
     /// Where the gateway's own pages live.
@@ -137,7 +145,7 @@ impl Policy {
             let hit = self.routes.get(*id).map(|route| {
                 let rule = tables.rule(*id, route, ask, reading.text);
                 let exception = rule.and_then(|at| route.rules.get(at));
-                Hit { route, rule, requirement: exception.map_or(&route.requirement, |rule| &rule.requirement) }
+                Hit { at: *id, route, rule, requirement: exception.map_or(&route.requirement, |rule| &rule.requirement) }
             });
             see(hit, reading);
         }

@@ -1,13 +1,16 @@
 //! Password hashes on threads of their own, few and at low priority: a storm of sign-ins queues here and leaves the traffic alone.
 //! (OWASP ASVS 15.2.2.)
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-type Job = Box<dyn FnOnce() + Send>;
+use crate::factor::password::Workspace;
+
+type Job = Box<dyn FnOnce(&mut Workspace) + Send>;
 
 /// How many hashes may wait; at 15 ms each on two threads the last waits for half a second.
 const QUEUE: usize = 64;
@@ -17,10 +20,13 @@ const QUEUE: usize = 64;
 #[error("too many sign-ins at once")]
 pub struct Busy;
 
-/// The threads that hash.
+/// How long a thread without work keeps its memory: in a storm the next hash comes sooner.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// The threads that hash; they end when the last of its clones is gone.
 #[derive(Clone)]
 pub struct Hasher {
-    jobs: SyncSender<Job>,
+    jobs: Arc<Jobs>,
     counts: Arc<Counts>,
 }
 
@@ -46,42 +52,97 @@ impl Hasher {
     /// # Errors
     /// Where the system starts no thread.
     pub fn new(threads: usize) -> std::io::Result<Self> {
-        let (jobs, waiting) = sync_channel::<Job>(QUEUE);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let jobs = Arc::new(Jobs(Arc::default()));
         for number in 0..threads.max(1) {
-            let waiting = waiting.clone();
-            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&waiting))?;
+            let queue = jobs.0.clone();
+            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&queue))?;
         }
         Ok(Self { jobs, counts: Arc::default() })
     }
 
-    /// Runs `job` when its turn comes.
+    /// Runs `job` when its turn comes, with the memory of the thread that runs it.
     ///
     /// # Errors
     /// [`Busy`] where too many wait already, or the job died.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Workspace) -> T + Send + 'static) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
         let counts = self.counts.clone();
-        let job: Job = Box::new(move || {
+        let job: Job = Box::new(move |memory| {
             counts.waiting.fetch_sub(1, Ordering::Relaxed);
             let _running = Running::start(&counts.running);
-            drop(answer.send(job()));
+            drop(answer.send(job(memory)));
         });
-        // Counted before it is sent: the job may start, and count itself out, before `try_send` returns.
+        // Counted before it is queued: the job may start, and count itself out, before `push` returns.
         self.counts.waiting.fetch_add(1, Ordering::Relaxed);
-        match self.jobs.try_send(job) {
-            Ok(()) => answered.await.map_err(|_| Busy),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
-                self.counts.refused.fetch_add(1, Ordering::Relaxed);
-                Err(Busy)
-            }
+        if self.jobs.0.push(job) {
+            return answered.await.map_err(|_| Busy);
         }
+        self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        Err(Busy)
     }
 
     pub fn load(&self) -> Load {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Load { waiting: of(&self.counts.waiting), running: of(&self.counts.running), refused: of(&self.counts.refused) }
+    }
+}
+
+/// What waits, for the threads that hash and those who ask them.
+#[derive(Default)]
+struct Queue {
+    inner: Mutex<Waiting>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+enum Next {
+    Job(Job),
+    /// Nothing came for as long as was waited.
+    Idle,
+    Closed,
+}
+
+impl Queue {
+    /// Whether there was room.
+    fn push(&self, job: Job) -> bool {
+        let mut waiting = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.jobs.len() >= QUEUE {
+            return false;
+        }
+        waiting.jobs.push_back(job);
+        self.news.notify_one();
+        true
+    }
+
+    /// The next job, waited for: as long as it takes, or no longer than `patience`.
+    fn next(&self, patience: Option<Duration>) -> Next {
+        let waiting = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing = |waiting: &mut Waiting| waiting.jobs.is_empty() && !waiting.closed;
+        let mut waiting = match patience {
+            Some(limit) => self.news.wait_timeout_while(waiting, limit, nothing).unwrap_or_else(PoisonError::into_inner).0,
+            None => self.news.wait_while(waiting, nothing).unwrap_or_else(PoisonError::into_inner),
+        };
+        match waiting.jobs.pop_front() {
+            Some(job) => Next::Job(job),
+            None if waiting.closed => Next::Closed,
+            None => Next::Idle,
+        }
+    }
+}
+
+/// The asking side: where it goes, the threads end after what still waits.
+struct Jobs(Arc<Queue>);
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.0.news.notify_all();
     }
 }
 
@@ -134,19 +195,24 @@ impl Default for Turnstile {
     }
 }
 
-fn work(waiting: &Mutex<Receiver<Job>>) {
+fn work(queue: &Queue) {
     lower_priority();
+    // One while there is work: so many threads, so many times `password.memory_kib`, and no more; none at rest.
+    let mut memory = Workspace::default();
     loop {
-        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
-        // A job that panics answers nobody, which its caller takes as a refusal; the thread goes on.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+        match queue.next((memory.kept() > 0).then_some(IDLE)) {
+            // A job that panics answers nobody, which its caller takes as a refusal; the thread goes on.
+            Next::Job(job) => drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)))),
+            Next::Idle => memory = Workspace::default(),
+            Next::Closed => return,
+        }
     }
 }
 
-/// On Linux a thread has a nice value of its own.
+/// Below the threads that carry traffic and those of the pages, but not so far that others on the machine could keep everybody out: on
+/// Linux a thread has a nice value of its own, and ten steps are a tenth of the weight.
 fn lower_priority() {
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+    let _ = rustix::process::nice(10);
 }
 
 #[cfg(test)]
@@ -156,14 +222,14 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_and_a_dead_job_kills_no_thread() {
         let hasher = Hasher::new(1).unwrap();
-        assert_eq!(hasher.run(|| panic!("dead")).await, Err::<(), _>(Busy));
+        assert_eq!(hasher.run(|_| panic!("dead")).await, Err::<(), _>(Busy));
         let (hold, held) = std::sync::mpsc::channel::<()>();
         let (started, began) = oneshot::channel();
         let first = tokio::spawn({
             let hasher = hasher.clone();
             async move {
                 hasher
-                    .run(move || {
+                    .run(move |_| {
                         started.send(()).unwrap();
                         held.recv().unwrap();
                         1
@@ -176,18 +242,62 @@ mod tests {
             .map(|n| {
                 Box::pin({
                     let hasher = hasher.clone();
-                    async move { hasher.run(move || n).await }
+                    async move { hasher.run(move |_| n).await }
                 })
             })
             .collect();
         for wait in &mut queued {
             assert!(futures_poll(wait.as_mut()).is_none());
         }
-        assert_eq!(hasher.run(|| 0).await, Err(Busy));
+        assert_eq!(hasher.run(|_| 0).await, Err(Busy));
         assert_eq!(hasher.load(), Load { waiting: QUEUE as u64, running: 1, refused: 1 });
         hold.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(1));
         assert_eq!(queued.remove(7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_thread_keeps_one_memory_and_no_more_than_is_configured() {
+        let hasher = Hasher::new(1).unwrap();
+        let lends = |count, keep| hasher.run(move |memory| (memory.kept(), memory.lend(count, keep).is_some()));
+        for (count, keep, found) in [(64, 64, 0), (64, 64, 64), (128, 64, 64), (8, 64, 0), (64, 64, 8)] {
+            assert_eq!(lends(count, keep).await, Ok((found, true)));
+        }
+    }
+
+    #[test]
+    fn a_thread_at_rest_keeps_no_memory_and_an_abandoned_one_ends() {
+        let queue = Arc::new(Queue::default());
+        let (asked, held) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let jobs = Jobs(queue.clone());
+        let kept = |memory: &mut Workspace| memory.kept();
+        for lends in [true, false, false] {
+            let (asked, held) = (asked.clone(), held.clone());
+            let job: Job = Box::new(move |memory| {
+                held.lock().unwrap().push(kept(memory));
+                drop(lends.then(|| memory.lend(64, 64)));
+                asked.fetch_add(1, Ordering::SeqCst);
+            });
+            assert!(jobs.0.push(job));
+        }
+        let thread = std::thread::spawn(move || work(&queue));
+        while asked.load(Ordering::SeqCst) < 3 {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(IDLE + Duration::from_millis(500));
+        let after = held.clone();
+        assert!(jobs.0.push(Box::new(move |memory| after.lock().unwrap().push(kept(memory)))));
+        drop(jobs);
+        thread.join().unwrap();
+        assert_eq!(*held.lock().unwrap(), [0, 64, 64, 0]);
+    }
+
+    #[test]
+    fn a_thread_that_hashes_gives_way() {
+        let nice_here = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+        let (hasher, before) = (Hasher::new(1).unwrap(), nice_here());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(hasher.run(move |_| nice_here())).unwrap(), (before + 10).min(19));
     }
 
     fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {

@@ -80,7 +80,7 @@ impl Services {
         let context = [account.name.as_str(), account.email.as_str(), account.display_name.as_str(), config.mfa.totp.issuer.as_str()];
         blocklist::acceptable(chosen, config.password.min_length, &context).map_err(Refused::Weak)?;
         let (chosen, parameters) = (chosen.clone(), config.password);
-        let hashed = self.hasher.run(move || password::hash(&chosen, &parameters)).await?;
+        let hashed = self.hasher.run(move |memory| password::hash(&chosen, &parameters, memory)).await?;
         hashed.map_err(|e| Refused::Store(crate::store::StoreError::Backend(e.to_string())))
     }
 

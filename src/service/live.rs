@@ -4,8 +4,10 @@
 //! changed password ends sessions at once; who watches a connection is woken over [`Live::revocations`].
 
 mod others;
+mod regular;
 mod table;
 
+pub use regular::Regular;
 pub use table::PARTS;
 
 use std::collections::HashSet;
@@ -185,22 +187,22 @@ impl Live {
 
     /// The session that a cookie's value names: signature first, then the memory, then the limits.
     pub fn lookup(&self, token: &str, now: Time) -> Found {
-        let Some(id) = self.signed(token) else { return Found::Forged };
-        if self.is_stale() {
-            return Found::Unknown;
-        }
+        self.lookup_under(&self.keys.load(), token, now)
+    }
+
+    /// The same with the keys at hand.
+    pub fn lookup_under(&self, keys: &KeyRing, token: &str, now: Time) -> Found {
+        let Some(id) = signed_under(keys, token) else { return Found::Forged };
         match self.in_use(id, now) {
             Some(session) => Found::Live(session),
+            None if self.is_stale() => Found::Unknown,
             None => Found::Ended,
         }
     }
 
     /// The id in a cookie's value that was signed here, whether there is such a session or not.
     pub fn signed(&self, token: &str) -> Option<SessionId> {
-        let mut buffer = [0u8; 256];
-        let keys = self.keys.load();
-        let payload = keys.verify(Purpose::Session, token, &mut buffer)?;
-        payload.try_into().ok().map(SessionId::from_bytes)
+        signed_under(&self.keys.load(), token)
     }
 
     /// Whose session a well-signed token names or named. `None` for any other token, and where the session ended too long ago.
@@ -211,17 +213,23 @@ impl Live {
     }
 
     fn in_use(&self, id: SessionId, now: Time) -> Option<Arc<LiveSession>> {
-        let session = self.sessions.get(id)?;
-        let settings = self.settings.load();
-        if let Some(reason) = over(session.record.created, session.last_seen(), &settings.0, now) {
-            self.end(id, reason);
-            return None;
+        self.sessions.get(id).filter(|session| self.is_in_use(session, now))
+    }
+
+    /// Whether a session may be relied on; ends it where its time is over, and notes its use where it is not.
+    fn is_in_use(&self, session: &LiveSession, now: Time) -> bool {
+        if self.is_stale() {
+            return false;
+        }
+        if let Some(reason) = over(session.record.created, session.last_seen(), &self.settings.load().0, now) {
+            self.end(session.id(), reason);
+            return false;
         }
         if session.is_ended() {
-            return None;
+            return false;
         }
         session.touch(now);
-        Some(session)
+        true
     }
 
     /// The keys in force.
@@ -414,6 +422,12 @@ impl Live {
         }
         used
     }
+}
+
+fn signed_under(keys: &KeyRing, token: &str) -> Option<SessionId> {
+    let mut buffer = [0u8; 256];
+    let payload = keys.verify(Purpose::Session, token, &mut buffer)?;
+    payload.try_into().ok().map(SessionId::from_bytes)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

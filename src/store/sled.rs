@@ -1,161 +1,58 @@
-//! The embedded backend. sled keeps the order and the atomicity; this adds what its `flush` leaves out (a real sync of the file).
+//! The embedded backend. What it promises beyond sled stands in `opened`, how it comes back after a full disk in `keeper`.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+mod keeper;
+mod opened;
+
+use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use sled::transaction::{ConflictableTransactionError, TransactionError};
 
-use super::kv::{Batch, Kv, Pair, upper};
-use super::{StoreError, private_folder};
+use self::keeper::Keeper;
+use super::StoreError;
+use super::kv::{Batch, Kv, Pair};
 
 /// A sled database in one tree.
-pub struct SledKv(Arc<Inner>);
-
-struct Inner {
-    db: sled::Db,
-    /// sled's own data file: syncing it through any descriptor syncs it.
-    file: File,
-    /// Commits share it; a snapshot or a replacement has it alone.
-    gate: RwLock<()>,
-}
-
-/// sled's default is a gigabyte.
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+pub struct SledKv(Arc<Keeper>);
 
 impl SledKv {
     /// # Errors
     /// Held by another process, damaged, or readable by others.
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
         let folder = folder.to_owned();
-        blocking(move || Self::open_now(&folder)).await
+        blocking(move || Keeper::open(folder).map(Self)).await
     }
-
-    fn open_now(folder: &Path) -> Result<Self, StoreError> {
-        private_folder(folder)?;
-        let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(Some(500));
-        // sled reports some damage by a panic; a person needs the way back, not a stack trace.
-        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| config.open()));
-        let db = match opened {
-            Ok(Ok(db)) => db,
-            Ok(Err(sled::Error::Io(e))) if e.to_string().contains("lock") => return Err(StoreError::InUse(folder.to_owned())),
-            Ok(Err(e)) => return Err(damaged(folder, e.to_string())),
-            Err(_) => return Err(damaged(folder, "its log cannot be read".to_owned())),
-        };
-        let path = folder.join("db");
-        let file = File::open(&path).map_err(|e| StoreError::file(&path, &e))?;
-        Ok(Self(Arc::new(Inner { db, file, gate: RwLock::new(()) })))
-    }
-}
-
-fn damaged(path: &Path, fault: String) -> StoreError {
-    StoreError::Damaged { path: PathBuf::from(path), fault, snapshot: None }
-}
-
-fn failed(e: impl std::fmt::Display) -> StoreError {
-    StoreError::Backend(e.to_string())
 }
 
 /// Runs what may touch the disk away from the threads that carry traffic.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work).await.map_err(failed)?
-}
-
-impl Inner {
-    fn commit(&self, batch: &Batch) -> Result<bool, StoreError> {
-        let _shared = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        let outcome = self.db.transaction(|tx| {
-            for (key, expected) in &batch.expect {
-                if tx.get(key)?.as_deref() != expected.as_deref() {
-                    return Err(ConflictableTransactionError::Abort(()));
-                }
-            }
-            for (key, value) in &batch.write {
-                match value {
-                    Some(value) => tx.insert(key.as_slice(), value.as_slice())?,
-                    None => tx.remove(key.as_slice())?,
-                };
-            }
-            Ok(())
-        });
-        match outcome {
-            Ok(()) => {}
-            Err(TransactionError::Abort(())) => return Ok(false),
-            Err(TransactionError::Storage(e)) => return Err(failed(e)),
-        }
-        self.db.flush().map_err(failed)?;
-        if batch.durable {
-            self.file.sync_data().map_err(failed)?;
-        }
-        Ok(true)
-    }
-
-    fn snapshot(&self) -> Result<Vec<Pair>, StoreError> {
-        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        self.db.iter().map(|entry| entry.map(|(k, v)| (k.to_vec(), v.to_vec())).map_err(failed)).collect()
-    }
-
-    fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {
-        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        if only_empty && !self.db.is_empty() {
-            return Ok(false);
-        }
-        let mut batch = sled::Batch::default();
-        for key in self.db.iter().keys() {
-            batch.remove(key.map_err(failed)?);
-        }
-        for (key, value) in pairs {
-            batch.insert(key, value);
-        }
-        self.db.apply_batch(batch).map_err(failed)?;
-        self.db.flush().map_err(failed)?;
-        self.file.sync_data().map_err(failed)?;
-        Ok(true)
-    }
-
-    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, reverse: bool) -> Result<Vec<Pair>, StoreError> {
-        use std::ops::Bound::{Excluded, Included, Unbounded};
-        let end = upper(prefix);
-        let top = match (&end, reverse, after) {
-            (_, true, Some(after)) => Excluded(after),
-            (Some(end), ..) => Excluded(end.as_slice()),
-            (None, ..) => Unbounded,
-        };
-        let bottom = match after {
-            Some(after) if !reverse => Excluded(after),
-            _ => Included(prefix),
-        };
-        let range = self.db.range::<&[u8], _>((bottom, top));
-        let pair = |entry: Result<(sled::IVec, sled::IVec), sled::Error>| entry.map(|(k, v)| (k.to_vec(), v.to_vec())).map_err(failed);
-        if reverse { range.rev().take(limit).map(pair).collect() } else { range.take(limit).map(pair).collect() }
-    }
+    tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Backend(e.to_string()))?
 }
 
 #[async_trait]
 impl Kv for SledKv {
     async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let (inner, key) = (self.0.clone(), key.to_vec());
-        blocking(move || Ok(inner.db.get(key).map_err(failed)?.map(|value| value.to_vec()))).await
+        let (keeper, key) = (self.0.clone(), key.to_vec());
+        blocking(move || keeper.lend()?.get(&key)).await
     }
 
     async fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, reverse: bool) -> Result<Vec<Pair>, StoreError> {
-        let (inner, prefix, after) = (self.0.clone(), prefix.to_vec(), after.map(<[u8]>::to_vec));
-        blocking(move || inner.scan(&prefix, after.as_deref(), limit, reverse)).await
+        let (keeper, prefix, after) = (self.0.clone(), prefix.to_vec(), after.map(<[u8]>::to_vec));
+        blocking(move || keeper.lend()?.scan(&prefix, after.as_deref(), limit, reverse)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<bool, StoreError> {
-        let inner = self.0.clone();
-        blocking(move || inner.commit(&batch)).await
+        let keeper = self.0.clone();
+        blocking(move || keeper.commit(batch)).await
     }
 
     async fn snapshot(&self) -> Result<Vec<Pair>, StoreError> {
-        let inner = self.0.clone();
-        blocking(move || inner.snapshot()).await
+        let keeper = self.0.clone();
+        blocking(move || keeper.lend()?.snapshot()).await
     }
 
     async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {
-        let inner = self.0.clone();
-        blocking(move || inner.replace(pairs, only_empty)).await
+        let keeper = self.0.clone();
+        blocking(move || keeper.replace(pairs, only_empty)).await
     }
 }

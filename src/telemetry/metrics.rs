@@ -175,6 +175,7 @@ impl Metrics {
 
     /// The text that Prometheus reads.
     pub fn text(&self) -> String {
+        self.series.settle();
         let mut buffer = Vec::new();
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut buffer);
         String::from_utf8(buffer).unwrap_or_default()

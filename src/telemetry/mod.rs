@@ -1,5 +1,7 @@
 //! What the gateway tells about itself: the log, the access log, metrics.
 
+mod access;
+mod lanes;
 mod metrics;
 mod otlp;
 mod reading;
@@ -57,24 +59,7 @@ impl Telemetry {
             tracer.export(Finished::new(record, trace));
         }
         if tracing::enabled!(target: "access", tracing::Level::INFO) {
-            tracing::info!(
-                target: "access",
-                request = record.request_id,
-                client = record.client.map(tracing::field::display),
-                method = %record.method,
-                host = record.host.map(tracing::field::display),
-                path = record.path,
-                route = record.route,
-                user = record.user,
-                status = record.status,
-                outcome = record.outcome.name(),
-                reason = record.reason,
-                observed = record.observed,
-                upstream = record.upstream,
-                micros = u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
-                bytes_in = record.bytes_in,
-                bytes_out = record.bytes_out,
-            );
+            access::tell(record);
         }
     }
 }
@@ -84,7 +69,16 @@ impl Telemetry {
 pub fn start_log(default: &str) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("VESTIBULE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written, as on a full disk, is lost. Saying so on standard error would end in a panic, request by request.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let json = std::env::var("VESTIBULE_LOG_FORMAT").is_ok_and(|format| format == "json");
     let _ = if json { builder.json().flatten_event(true).try_init() } else { builder.with_ansi(false).try_init() };
+    if let Err(error) = access::start(if json { access::Form::Json } else { access::Form::Text }) {
+        tracing::error!(%error, "there is no access log");
+    }
+}
+
+/// Writes what of the access log has not been written yet. To be called before the program ends.
+pub fn flush_log() {
+    access::flush();
 }

@@ -128,6 +128,67 @@ async fn a_store_that_is_gone_opens_nothing_and_closes_nothing_else() {
     again.signs_in().await;
 }
 
+/// A full disk can be read and not written.
+#[tokio::test]
+async fn a_full_store_refuses_sign_ins_lets_traffic_go_on_and_recovers() {
+    let shaky = Shaky::new().await;
+    let mut alice = shaky.person_with_app("alice").await;
+    alice.signs_in().await;
+    let mut bob = shaky.person("bob").await;
+    let mut halfway = alice.elsewhere(2);
+    shaky.clock.advance(Duration::from_secs(60));
+    halfway.visits("/").await;
+    halfway.types_password().await.is(303);
+    halfway.follows().await;
+    bob.visits("/").await;
+    let admin = vestibule::telemetry::server::start("127.0.0.1:0".parse().unwrap(), shaky.app.telemetry.clone(), shaky.app.clone());
+    let admin = admin.await.unwrap();
+    let ready = || async move {
+        let asked = tokio::task::spawn_blocking(move || crate::harness::binary::get(admin, "admin", "/health/ready", "").unwrap());
+        asked.await.unwrap()
+    };
+    let before = shaky.sessions().await;
+    assert!(ready().await.starts_with("HTTP/1.1 200"));
+    shaky.plan.fails_from(0, i64::MAX, false);
+
+    // Right, wrong or nobody's: one answer, which says nothing of the password. What cannot be counted is not judged.
+    let form = bob.form("login");
+    for (name, password) in [("bob", PASSWORD), ("bob", "not-the-right-password"), ("nobody", PASSWORD)] {
+        let answer = bob.submits(&form, &[("username", name), ("password", password)]).await;
+        answer.is(503);
+        assert!(answer.header("retry-after").is_some(), "{}", answer.text());
+        assert!(!answer.text().contains("no space left"), "nothing internal: {}", answer.text());
+    }
+    let code = halfway.code();
+    let asked = halfway.form("mfa/totp");
+    halfway.submits(&asked, &[("code", &code)]).await.is(503);
+    assert!(!halfway.is_signed_in().await && !bob.is_signed_in().await);
+    // Who is in works on, and what is open is open.
+    for _ in 0..20 {
+        alice.calls("GET", "/x").await.is(200);
+        alice.calls("POST", "/x").await.is(200);
+        bob.calls("GET", "/public/x").await.is(200);
+        bob.calls("GET", "/x").await.is(401);
+    }
+    let said = ready().await;
+    assert!(said.starts_with("HTTP/1.1 503") && said.contains("no space left"), "{said}");
+    // An administrator is told that it was not done.
+    let change = AccountChange { disabled: Some(true), ..AccountChange::default() };
+    assert!(shaky.app.services.change_account("bob", &change, Actor::CommandLine).await.is_err());
+    assert_eq!(shaky.sessions().await, before, "nothing is half there");
+
+    shaky.plan.recovers();
+    let said = ready().await;
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    let mut bob = shaky.at_a_browser("bob");
+    bob.signs_in().await;
+    shaky.clock.advance(Duration::from_secs(60));
+    let code = halfway.code();
+    halfway.submits(&asked, &[("code", &code)]).await.is(303);
+    assert!(halfway.is_signed_in().await && alice.is_signed_in().await);
+    assert_eq!(shaky.sessions().await, (before.0 + 2, before.1 + 2));
+}
+
 #[tokio::test]
 async fn a_slow_store_holds_up_sign_ins_alone() {
     let shaky = Shaky::new().await;

@@ -126,7 +126,7 @@ impl Site {
     }
 
     fn program(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+        let mut command = Command::new(tested());
         command.arg("--config").arg(self.file("vestibule.toml")).kill_on_drop(true);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VESTIBULE_")) {
             command.env_remove(name);
@@ -144,6 +144,21 @@ impl Site {
         let log = File::options().create(true).append(true).open(self.file("log")).unwrap();
         let mut command = self.program();
         command.arg("serve").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        self.listening(command).await
+    }
+
+    /// `serve` under a shell that first says this.
+    pub async fn serve_after(&self, words: &str) -> Served {
+        let log = File::options().create(true).append(true).open(self.file("log")).unwrap();
+        let plain = self.program();
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("{words}; exec \"$@\"")).arg("sh").arg(plain.as_std().get_program());
+        command.args(plain.as_std().get_args()).arg("serve").kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        self.listening(command).await.unwrap_or_else(|said| panic!("it ended: {said}"))
+    }
+
+    async fn listening(&self, mut command: Command) -> Result<Served, String> {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let Some(line) = soon(lines.next_line()).await.unwrap() else {
@@ -190,6 +205,11 @@ impl Site {
         let codes = given["recovery_codes"].as_array().unwrap_or_else(|| panic!("{given}"));
         codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect()
     }
+}
+
+/// The program under test: the one built with the tests, or the one that `VESTIBULE_TEST_PROGRAM` names.
+fn tested() -> PathBuf {
+    std::env::var_os("VESTIBULE_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_vestibule").into(), PathBuf::from)
 }
 
 /// Somebody at a fresh browser before this process.

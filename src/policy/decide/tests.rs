@@ -9,12 +9,12 @@ use super::*;
 
 const HERE: &str = "192.0.2.1";
 
-fn short(decision: &Decision) -> String {
+fn short(policy: &Policy, decision: &Decision) -> String {
     match decision {
-        Decision::Allow(a) => match (a.person(), a.observed()) {
-            (who, None) => format!("{}{}", a.route().name, who.map_or("", |_| " as alice")),
-            (who, Some(reason)) => format!("{}{} but {}", a.route().name, who.map_or("", |_| " as alice"), reason.name()),
-        },
+        Decision::Allow(a) => {
+            let (name, who) = (&policy.admitted(a).unwrap().1.name, a.person().map_or("", |_| " as alice"));
+            a.observed().map_or_else(|| format!("{name}{who}"), |reason| format!("{name}{who} but {}", reason.name()))
+        }
         Decision::Challenge { reason, .. } => reason.name().to_owned(),
         Decision::Forbid { reason, .. } => reason.name().to_owned(),
         Decision::NoRoute => "no_route".to_owned(),
@@ -23,7 +23,7 @@ fn short(decision: &Decision) -> String {
 }
 
 fn get(policy: &Policy, url: &str, who: Option<&Identity>) -> String {
-    short(&ask(policy, "GET", url, HERE, who))
+    short(policy, &ask(policy, "GET", url, HERE, who))
 }
 
 fn open(name: &str, hosts: &[&str], path: &str) -> Route {
@@ -104,7 +104,7 @@ fn a_rule_applies_where_path_method_and_network_all_match_and_get_includes_head(
         Rule { methods: vec![http::Method::GET], ..rule(&["/read"], Level::Bypass) },
     ];
     let policy = policy(vec![app]);
-    let tried = |method: &str, path: &str, from: &str| short(&ask(&policy, method, &format!("h{path}"), from, None));
+    let tried = |method: &str, path: &str, from: &str| short(&policy, &ask(&policy, method, &format!("h{path}"), from, None));
     assert_eq!(tried("POST", "/hooks/x", "10.1.2.3"), "app");
     assert_eq!(tried("POST", "/hooks/x", "::ffff:10.1.2.3"), "app");
     assert_eq!(tried("GET", "/hooks/x", "10.1.2.3"), "deny");

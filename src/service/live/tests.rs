@@ -132,3 +132,47 @@ fn both_limits_end_a_session_and_use_keeps_it_alive() {
     assert!(matches!(live.lookup(&live.token(idle.id()), Time::from_secs(1000 + 3600)), Found::Ended));
     assert!(matches!(live.lookup("nonsense", now), Found::Forged));
 }
+
+#[test]
+fn a_regular_is_whom_a_look_up_would_find() {
+    let (live, owner, now) = (Arc::new(registry()), account(&["staff"], 1), Time::from_secs(1001));
+    let session = live.insert(record(&owner), &owner);
+    let (keys, token) = (live.keys(), live.token(session.id()));
+    let Found::Live(found) = live.lookup_under(&keys, &token, now) else { panic!("not found") };
+    let regular = Regular::new(live.clone(), found, &token, keys);
+    assert!(regular.returns(&token, now));
+    let other = live.insert(record(&owner), &owner);
+    for wrong in [live.token(other.id()), String::new(), format!("{token}A"), token[..token.len() - 1].to_owned()] {
+        assert!(!regular.returns(&wrong, now), "{wrong}");
+    }
+    let person = regular.identity().person;
+    assert!(Arc::ptr_eq(&person, &regular.identity().person));
+    live.account_changed(owner.id, Some(&account(&[], 2)));
+    assert!(regular.identity().person.groups.is_empty());
+    let keys = KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap();
+    live.rekey(Arc::new(keys));
+    assert!(!regular.returns(&token, now), "the signature is no longer good");
+}
+
+#[test]
+fn a_regular_does_not_return_once_the_session_is_over() {
+    let (live, owner, now) = (Arc::new(registry()), account(&[], 1), Time::from_secs(1001));
+    let regular = |live: &Arc<Live>| {
+        let session = live.insert(record(&owner), &owner);
+        let token = live.token(session.id());
+        (Regular::new(live.clone(), session.clone(), &token, live.keys()), token, session.id())
+    };
+    let (ended, token, id) = regular(&live);
+    live.end(id, EndReason::SignedOut);
+    assert!(!ended.returns(&token, now));
+    let (idle, token, id) = regular(&live);
+    assert!(!idle.returns(&token, Time::from_secs(1000 + 24 * 3600)));
+    assert!(live.get(id).is_none(), "and it is ended, as by a look-up");
+    let (stepped_up, token, old) = regular(&live);
+    let new = live.insert(record(&owner), &owner);
+    live.replace(old, &new);
+    assert!(!stepped_up.returns(&token, now) && !stepped_up.session().is_ended(), "what it opened goes on");
+    let (stale, token, _) = regular(&live);
+    live.stale.store(true, Ordering::Release);
+    assert!(!stale.returns(&token, now));
+}

@@ -7,6 +7,7 @@ pub mod counting;
 pub mod html;
 pub mod jar;
 pub mod person;
+pub mod steady;
 mod stream;
 pub mod upstream;
 pub mod wire;
