@@ -188,4 +188,6 @@ mod keep_support;
 #[cfg(test)]
 mod keep_tests;
 #[cfg(test)]
+mod outage_tests;
+#[cfg(test)]
 mod tests;

@@ -62,6 +62,7 @@ impl Front for App {
             Found::Live(session) => Lookup::Live(Arc::new(Regular::new(Arc::clone(live), session, token, keys))),
             Found::Ended => Lookup::Ended,
             Found::Forged => Lookup::Forged,
+            Found::Unknown => Lookup::Unknown,
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod changes;
 mod check;
 pub mod control;
 pub mod demo;
@@ -87,7 +88,9 @@ enum Command {
     #[command(subcommand, after_help = "Example:\n  vestibule key rotate")]
     Key(key::Command),
     /// Read the audit log, or prove it whole
-    #[command(after_help = "Example:\n  vestibule audit --user alice --since 2h\n  vestibule audit --follow\n  vestibule audit verify")]
+    #[command(
+        after_help = "Example:\n  vestibule audit --user alice --since 2h\n  vestibule audit --since 2026-01-27 --until 2026-01-28\n  vestibule audit --follow\n  vestibule audit verify"
+    )]
     Audit(audit::Args),
     /// Back up, restore, move between stores
     #[command(subcommand, after_help = "Example:\n  vestibule store export backup.jsonl")]

@@ -106,24 +106,34 @@ impl FromRequest<Arc<Portal>> for Visit {
         let Some(known) = parts.extensions.get::<Request>().cloned() else { return Err(reply::plain(StatusCode::INTERNAL_SERVER_ERROR)) };
         let body = read(body).await?;
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let session = session(&portal.services, &known).await;
+        let (session, is_unknown) = match session(&portal.services, &known).await {
+            Ok(session) => (session, false),
+            Err(Unknown) => (None, true),
+        };
         let mut visit = Self::assemble(portal, known, session, &parts.headers, target, &body)?;
         visit.reads = matches!(parts.method, Method::GET | Method::HEAD);
+        if is_unknown {
+            return Err(visit.answer(Ok(Reply::problem(&visit, crate::view::message::Problem::Unavailable))));
+        }
         visit.check(&parts.headers)?;
         visit.bound_for = resume::bound_for(&visit).await;
         Ok(visit)
     }
 }
 
+/// Whether there is a session cannot be known for now.
+struct Unknown;
+
 /// The session of the request's cookie. One that is not known here may just have been made at another gateway.
-async fn session(services: &Services, request: &Request) -> Option<Arc<LiveSession>> {
-    let token = request.token.as_deref()?;
+async fn session(services: &Services, request: &Request) -> Result<Option<Arc<LiveSession>>, Unknown> {
+    let Some(token) = request.token.as_deref() else { return Ok(None) };
     match services.live.lookup(token, request.now) {
-        Found::Live(session) => Some(session),
-        Found::Forged => None,
-        Found::Ended => services.adopt(token).await.unwrap_or_else(|e| {
+        Found::Live(session) => Ok(Some(session)),
+        Found::Forged => Ok(None),
+        Found::Unknown => Err(Unknown),
+        Found::Ended => services.adopt(token).await.map_err(|e| {
             tracing::error!(error = %e, request = request.request_id, "the store could not be asked for a session");
-            None
+            Unknown
         }),
     }
 }

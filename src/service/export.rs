@@ -13,14 +13,15 @@ use super::{Refused, Services};
 use crate::account::Account;
 use crate::base::{Time, UserId};
 use crate::session::EndReason;
-use crate::store::StoreError;
 use crate::store::kv::Pair;
+use crate::store::{StoreError, audit_names};
 
 const FORMAT: &str = "vestibule-store";
 const VERSION: u32 = 1;
 
-/// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in anew.
-pub(super) const PASSING: [&[u8]; 6] = [b"session/", b"flow/", b"flow-of/", b"link/", b"nothing", b"failed/"];
+/// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in anew. The
+/// entries of the audit log are made anew from its records.
+pub(super) const PASSING: [&[u8]; 7] = [b"session/", b"flow/", b"flow-of/", b"link/", b"nothing", b"failed/", audit_names::ENTRIES];
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -118,7 +119,9 @@ impl Services {
     /// Everything, as one text. The export itself is recorded first, so that it is in it.
     pub async fn export_store(&self, actor: Actor<'_>) -> Result<String, Refused> {
         self.audit(Event::StoreExported, None, actor, "").await?;
-        Ok(write(&self.store.kv().snapshot().await?, self.now())?)
+        let mut pairs = self.store.kv().snapshot().await?;
+        pairs.retain(|(key, _)| !key.starts_with(audit_names::ENTRIES));
+        Ok(write(&pairs, self.now())?)
     }
 
     /// Puts an export in the place of an empty store, or with `replace` of any. Ends every session.
@@ -132,6 +135,8 @@ impl Services {
             return Err(ImportError::OtherAnchor);
         }
         let records = pairs.len();
+        let mut pairs = pairs;
+        audit_names::complete(&mut pairs)?;
         if !self.store.kv().replace(pairs, !replace).await? {
             return Err(ImportError::NotEmpty);
         }

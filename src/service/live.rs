@@ -145,6 +145,8 @@ pub enum Found {
     Ended,
     /// Malformed, or not signed here.
     Forged,
+    /// Signed here, and what is in memory cannot be relied on for now ([`super::shared`]): neither live nor over.
+    Unknown,
 }
 
 /// Parts of the users, each with a lock of its own.
@@ -198,6 +200,7 @@ impl Live {
         let Some(id) = signed_under(keys, token) else { return Found::Forged };
         match self.in_use(id, now) {
             Some(session) => Found::Live(session),
+            None if self.is_stale() => Found::Unknown,
             None => Found::Ended,
         }
     }
@@ -215,9 +218,6 @@ impl Live {
     }
 
     fn in_use(&self, id: SessionId, now: Time) -> Option<Arc<LiveSession>> {
-        if self.is_stale() {
-            return None;
-        }
         self.sessions.get(id).filter(|session| self.is_in_use(session, now))
     }
 
@@ -356,6 +356,11 @@ impl Live {
         let mut all = Vec::with_capacity(self.count());
         self.sessions.each(|session| all.push(session.clone()));
         all
+    }
+
+    /// Shows every session, a part of them at a time.
+    pub fn each(&self, see: impl FnMut(&Arc<LiveSession>)) {
+        self.sessions.each(see);
     }
 
     pub fn count(&self) -> usize {

@@ -2,8 +2,8 @@
 //!
 //! An account or session that another gateway wrote or deleted is read again on notice, within milliseconds. After a loss of
 //! the line everything is read again. Where no proof has come for 5 seconds that all notices were followed, the memory is stale
-//! and nobody is let in from it: each session looks ended, open connections are cut, no session is ended or deleted. Users sign
-//! in again only if they ask while it lasts; as soon as everything is read again, their sessions are as good as before.
+//! and nobody is let in from it: whoever shows a session is answered 503, open connections are cut, no session is ended or deleted. As
+//! soon as everything is read again, the sessions are as good as before.
 //!
 //! When a session was last used is told every 20 seconds: one that is used at another gateway may end by `session.idle_timeout`
 //! that much early, never late.
@@ -137,6 +137,7 @@ impl Services {
         match self.live.lookup(token, self.now()) {
             Found::Live(session) => Ok(Some(session)),
             Found::Ended | Found::Forged => Ok(None),
+            Found::Unknown => Err(StoreError::Backend("no news of other gateways' changes".to_owned())),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod accounts;
 mod anchor;
 mod audit;
+pub mod audit_names;
 mod canary;
 mod error;
 mod failed;
