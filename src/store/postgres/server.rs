@@ -83,7 +83,8 @@ fn start() -> Server {
     Server { _keeper: run(&folder, user), folder }
 }
 
-/// The server over a folder, once it listens.
+/// The server over a folder, once it listens. It ends with its keeper's standard input, and so with whoever holds that.
+#[expect(clippy::zombie_processes, reason = "the caller holds it; where it did not start the test is over")]
 fn run(folder: &Path, user: Option<(u32, u32)>) -> Child {
     let mut keeper = command(Path::new("/bin/sh"), user, folder);
     keeper.args(["-c", KEEPER, "keeper"]).arg(program("postgres")).arg(folder).stdin(Stdio::piped());
