@@ -1,50 +1,36 @@
-//! Everything that lives as long as the process, assembled once; and what the gateway asks of it, request by request.
+//! Everything that lives as long as the process, assembled once, and put together anew at a reload: all of it, or nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::body::Body;
-use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
-use tower::ServiceExt;
 
 mod audit;
+mod front;
+mod health;
+mod upkeep;
 
 use crate::account::Account;
-use crate::base::{ClientAddr, Clock, SessionId, Time, UserId};
+use crate::base::{Clock, UserId};
 use crate::config::{Config, Problems};
-use crate::gateway::{AccessRecord, ErrorPage, Front, Keeping, Lookup, PortalAnswer, PortalContext, Snapshot, Visitor};
+use crate::gateway::Snapshot;
 use crate::notify::{Notifier, Outbox, Texts};
-use crate::policy::{Identity, Policy};
-use crate::portal::{self, Portal};
-use crate::service::kept::Form;
-use crate::service::live::{Found, Live, PARTS, Regular};
-use crate::service::snapshot::Content;
-use crate::service::{Courier, Services, shared};
-use crate::session::{KeyRing, SessionRecord};
-use crate::store::kv::Batch;
+use crate::policy::Policy;
+use crate::service::{Courier, Live, Services, shared};
+use crate::session::KeyRing;
 use crate::store::snapshot::Snapshots;
-use crate::store::{Store, StoreError, keyfile};
-use crate::telemetry::server::Health;
-use crate::telemetry::{Channel, Reading, Telemetry};
-use crate::view::message::{self, Problem};
-use crate::view::{Languages, Page};
-
-/// How often sessions are swept and their last use is written down.
-const SWEEP: Duration = Duration::from_secs(20);
+use crate::store::{Store, keyfile};
+use crate::telemetry::Telemetry;
+use crate::view::Languages;
 
 /// The assembled program.
 pub struct App {
     pub services: Arc<Services>,
     pub telemetry: Arc<Telemetry>,
     snapshot: ArcSwap<Snapshot>,
-    /// The portal, and the prefix that it is made for.
-    router: ArcSwap<(String, Router)>,
+    router: ArcSwap<front::Mounted>,
     languages: ArcSwap<Languages>,
     /// The configuration of the start.
     started: Arc<Config>,
@@ -103,12 +89,12 @@ impl App {
         services.watch_accounts();
         work.spawn(services.clone().read_directory());
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
-        let router = ArcSwap::from_pointee(router(&services, &languages, &config));
+        let router = ArcSwap::from_pointee(front::router(&services, &languages, &config));
         let snapshot = ArcSwap::from_pointee(Snapshot::new(config.clone(), policy)?);
         let app =
             Arc::new(Self { services, telemetry, unwritable, snapshot, router, languages: ArcSwap::new(languages), started: config, work });
-        app.work.spawn(delete_ended(app.services.clone(), ended));
-        app.work.spawn(sweep(Arc::downgrade(&app)));
+        app.work.spawn(upkeep::delete_ended(app.services.clone(), ended));
+        app.work.spawn(upkeep::sweep(Arc::downgrade(&app)));
         if let Some(changes) = app.services.store.kv().changes() {
             app.work.spawn(shared::follow(Arc::downgrade(&app.services), changes));
         }
@@ -124,7 +110,7 @@ impl App {
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let snapshot = Snapshot::new(config.clone(), policy)?;
         let (texts, languages) = wording(&config)?;
-        let router = router(&self.services, &languages, &config);
+        let router = front::router(&self.services, &languages, &config);
         let accounts = self.signed_in().await?;
         let fixed = self.started.fixed_until_restart(&config);
         self.services.live.reconfigure(config.session.clone(), config.mfa.clone());
@@ -156,23 +142,6 @@ impl App {
         for (user, account) in accounts {
             self.services.live.account_changed(user, account.as_ref());
         }
-    }
-
-    /// Keeps snapshots of the embedded store from now on.
-    ///
-    /// # Errors
-    /// Where the store lacks what the newest snapshot has.
-    pub async fn keep_snapshots(self: &Arc<Self>) -> anyhow::Result<()> {
-        let config = self.config();
-        if self.services.store.kv().is_shared() {
-            return Ok(());
-        }
-        let folder = Snapshots::below(&config.server.data_dir);
-        let last = self.services.follows_snapshot(&folder).await?;
-        if !config.snapshot_every.is_zero() {
-            self.work.spawn(snapshots(Arc::downgrade(self), folder, last, config.snapshot_every));
-        }
-        Ok(())
     }
 
     pub fn config(&self) -> Arc<Config> {
@@ -212,253 +181,13 @@ fn notifier(config: &Config, texts: Arc<Texts>, post: Post, clock: &Clock, work:
     })
 }
 
-/// Deletes the records of sessions that ended in memory.
-async fn delete_ended(services: Arc<Services>, mut ended: mpsc::UnboundedReceiver<SessionId>) {
-    let mut batch = Vec::new();
-    while ended.recv_many(&mut batch, 256).await > 0 {
-        if let Err(e) = services.store.delete_sessions(&batch).await {
-            tracing::error!(error = %e, "ended sessions stay in the store until the next start, where they are void");
-        }
-        batch.clear();
-    }
-}
-
-async fn sweep(app: std::sync::Weak<App>) {
-    let mut tick = tokio::time::interval(SWEEP);
-    loop {
-        tick.tick().await;
-        let Some(app) = app.upgrade() else { return };
-        let swept = async {
-            // A little at a time: whoever waits for this thread waits for no more than that.
-            for part in 0..PARTS {
-                let used: Vec<SessionRecord> = app.services.live.sweep_part(part, app.services.now());
-                app.services.store.touch_sessions(&used).await?;
-                tokio::task::yield_now().await;
-            }
-            app.services.store.sweep(app.services.now()).await
-        };
-        if let Err(e) = swept.await {
-            tracing::error!(error = %e, "the store could not be swept");
-        }
-    }
-}
-
-async fn snapshots(app: std::sync::Weak<App>, folder: Snapshots, mut last: Option<Content>, every: Duration) {
-    let mut tick = tokio::time::interval(every);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        let Some(app) = app.upgrade() else { return };
-        match app.services.snapshot(&folder, last).await {
-            Ok((written, held)) => {
-                last = Some(held);
-                app.telemetry.metrics.snapshot_current(app.services.now());
-                if let Some(file) = written {
-                    tracing::info!(file = %file.display(), "a snapshot of the store was written");
-                }
-            }
-            Err(e) => tracing::error!(error = %e, "no snapshot of the store could be written; the last one stays"),
-        }
-    }
-}
-
-impl Visitor for Regular {
-    fn identity(&self) -> Identity {
-        Self::identity(self)
-    }
-
-    fn is_ended(&self) -> bool {
-        self.session().is_ended()
-    }
-
-    fn touch(&self, now: Time) {
-        self.session().touch(now);
-    }
-
-    fn returns(&self, token: &str, _secure: bool, now: Time) -> bool {
-        Self::returns(self, token, now)
-    }
-}
-
-impl Front for App {
-    fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.load_full()
-    }
-
-    fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
-        Arc::ptr_eq(&self.snapshot.load(), snapshot)
-    }
-
-    fn now(&self) -> Time {
-        self.services.clock.now()
-    }
-
-    fn session(&self, token: &str, _secure: bool, now: Time) -> Lookup {
-        let live = &self.services.live;
-        let keys = live.keys();
-        match live.lookup_under(&keys, token, now) {
-            Found::Live(session) => Lookup::Live(Arc::new(Regular::new(Arc::clone(live), session, token, keys))),
-            Found::Ended => Lookup::Ended,
-            Found::Forged => Lookup::Forged,
-        }
-    }
-
-    fn revocations(&self) -> watch::Receiver<u64> {
-        self.services.live.revocations()
-    }
-
-    fn owner(&self, token: &str) -> Option<UserId> {
-        self.services.live.owner(token)
-    }
-
-    fn keep(&self, owner: UserId, form: Form) -> Keeping {
-        let services = self.services.clone();
-        let kept = self.work.spawn(async move {
-            services.keep_form(owner, &form).await.unwrap_or_else(|e| {
-                tracing::error!(error = %e, "an interrupted form could not be kept");
-                None
-            })
-        });
-        Box::pin(async move { kept.await.unwrap_or(None) })
-    }
-
-    fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer {
-        // A request keeps the configuration that it came under: after a reload it may be another than the router's.
-        let current = self.router.load();
-        let router = match &**current {
-            (prefix, portal) if *prefix == context.snapshot.config.portal.prefix => portal.clone(),
-            _ => router(&self.services, &self.languages.load_full(), &context.snapshot.config).1,
-        };
-        let answer = self.work.spawn(answer(router, request, context));
-        Box::pin(async move { answer.await.unwrap_or_else(|_| unavailable()) })
-    }
-
-    fn error_page(&self, page: &ErrorPage<'_>) -> String {
-        let languages = self.languages.load();
-        let words = page.language.map_or_else(|| languages.english(), |header| languages.choose(Some(header)));
-        let config = self.config();
-        let base = Page {
-            words,
-            prefix: config.portal.prefix.clone(),
-            title: config.portal.title.clone(),
-            host: String::new(),
-            csrf: String::new(),
-            rd: String::new(),
-            help: None,
-        };
-        match page.login_url {
-            Some(url) => message::not_sent(&base, url, page.request_id),
-            None => message::problem(&base, problem(page.status.as_u16(), page.reason), Some(page.request_id)),
-        }
-        .into_string()
-    }
-
-    fn unread(&self, peer: ClientAddr) {
-        self.telemetry.unread(peer);
-    }
-
-    fn record(&self, record: &AccessRecord<'_>) {
-        self.telemetry.record(record);
-        if let Some(reason) = record.observed {
-            self.services.observed.note(record.route.unwrap_or_default(), record.user, reason);
-        }
-    }
-}
-
-/// The portal below a configuration's prefix.
-fn router(services: &Arc<Services>, languages: &Arc<Languages>, config: &Config) -> (String, Router) {
-    let prefix = config.portal.prefix.clone();
-    let router = portal::router(Arc::new(Portal { services: services.clone(), languages: languages.clone() }), &prefix);
-    (prefix, router)
-}
-
-async fn answer(router: Router, request: http::Request<Bytes>, context: PortalContext) -> http::Response<Bytes> {
-    let (mut parts, body) = request.into_parts();
-    parts.extensions.insert(portal::Request {
-        config: context.snapshot.config.clone(),
-        policy: context.snapshot.policy.clone(),
-        host: context.host,
-        authority: context.authority,
-        secure: context.secure,
-        client: context.client,
-        now: context.now,
-        token: context.token,
-        request_id: context.request_id,
-    });
-    let Ok(response) = router.oneshot(http::Request::from_parts(parts, Body::from(body))).await;
-    let (parts, body) = response.into_parts();
-    match axum::body::to_bytes(body, 16 * 1024 * 1024).await {
-        Ok(body) => http::Response::from_parts(parts, body),
-        Err(_) => unavailable(),
-    }
-}
-
-/// A page that died is a refusal.
-fn unavailable() -> http::Response<Bytes> {
-    let mut response = http::Response::new(Bytes::new());
-    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
-    response
-}
-
-fn problem(status: u16, reason: &str) -> Problem {
-    match (status, reason) {
-        (403, "group") => Problem::WrongGroup,
-        (403, "mfa_off") => Problem::MfaOff,
-        (403, _) => Problem::Denied,
-        (404, _) => Problem::NotFound,
-        (413, _) => Problem::TooLarge,
-        (421, _) => Problem::Misdirected,
-        (502, _) => Problem::BadGateway,
-        (503, _) => Problem::Unavailable,
-        (504, _) => Problem::Timeout,
-        (400..=499, _) => Problem::Malformed,
-        _ => Problem::Internal,
-    }
-}
-
-#[async_trait::async_trait]
-impl Health for App {
-    async fn ready(&self) -> Result<(), String> {
-        if self.services.live.is_stale() {
-            return Err("no news of other gateways' changes".to_owned());
-        }
-        let store = &self.services.store;
-        let looked = async {
-            store.audit_head().await?;
-            // A full disk can be read. Only after a failed write is another one tried.
-            if self.unwritable.load(Ordering::Relaxed) {
-                store.kv().commit(Batch::default().put("health", "1")).await?;
-            }
-            Ok::<_, StoreError>(())
-        };
-        match tokio::time::timeout(Duration::from_secs(2), looked).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(e)) => Err(e.to_string()),
-            Err(_) => Err("the store does not answer".to_owned()),
-        }
-    }
-
-    fn measure(&self) -> Reading {
-        let (load, health) = (self.services.hash_load(), self.services.courier.notifier.health());
-        let channels = [("mail", health.mail), ("sms", health.sms)].into_iter().filter_map(|(name, state)| {
-            let state = state?;
-            Some(Channel { name, pending: state.pending, sent: state.sent, failed: state.failed, failing: state.failing })
-        });
-        let snapshot = self.snapshot.load();
-        Reading {
-            sessions: self.services.live.count(),
-            hashes: (load.waiting, load.running, load.refused),
-            channels: channels.collect(),
-            upstreams: snapshot.upstreams.health().map(|(route, label, up)| (route.to_owned(), label.to_owned(), up)).collect(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod health_tests;
 #[cfg(test)]
 mod keep_support;
 #[cfg(test)]
 mod keep_tests;
+#[cfg(test)]
+mod outage_tests;
 #[cfg(test)]
 mod tests;

@@ -104,6 +104,7 @@ async fn measure(folder: &Path, sessions: usize, accounts: usize) {
 
     let config = Config::default();
     let (live, mut ended) = Live::new(keys(), config.session, config.mfa);
+    let (store, live) = (Arc::new(store), Arc::new(live));
     // The store's own cache fills first, so that it is not taken for the sessions'.
     store.all_sessions().await.unwrap();
     store.all_accounts().await.unwrap();
@@ -123,6 +124,7 @@ async fn measure(folder: &Path, sessions: usize, accounts: usize) {
     per("an account in the directory", counting::so_far().held - before, accounts);
     println!("resident                    {:>10.1} MiB", resident());
 
+    finds(&store, accounts).await;
     lookups(&live);
     let now = Clock::system().now();
     sweep("a sweep that finds nothing", &live, now);
@@ -137,6 +139,23 @@ async fn measure(folder: &Path, sessions: usize, accounts: usize) {
 
 fn per(what: &str, held: i64, count: usize) {
     println!("{what:<44}{:>6.0} bytes", held as f64 / count.max(1) as f64);
+}
+
+/// An account by name and by address, as a sign-in finds it: two reads of the store and the document taken apart.
+async fn finds(store: &Store, accounts: usize) {
+    for (what, suffix) in [("by name", ""), ("by e-mail", "@internal.example")] {
+        let mut took: Vec<Duration> = Vec::new();
+        for turn in 0..accounts.min(10_000) {
+            let n = turn.wrapping_mul(7919) % accounts;
+            let start = Instant::now();
+            let found = store.account_by_login(&format!("User.Number{n}{suffix}")).await.unwrap();
+            took.push(start.elapsed());
+            assert_eq!(found.map(|account| account.id), Some(user(n)));
+        }
+        took.sort_unstable();
+        let at = |share: usize| took.get(took.len() * share / 100).map_or(0.0, |took| took.as_secs_f64() * 1e6);
+        println!("an account {what:<17}{:>10.1} us, 99 of 100 in {:.1}", at(50), at(99));
+    }
 }
 
 fn lookups(live: &Live) {

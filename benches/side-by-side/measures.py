@@ -2,7 +2,7 @@
 import json, os, re, shutil, socket, statistics, subprocess, time
 
 import servers
-from servers import OURS, PASSWORD, Browser, Gateway, cpu_seconds, end, family, program, resident_kib
+from servers import OURS, PASSWORD, Browser, Gateway, cpu_seconds, end, family, program, resident_kib, sign_in
 
 
 def load(*arguments):
@@ -83,8 +83,9 @@ def storm(gateway, ours, seconds):
     return {"rate": most["rate"], "p50": most["p50_ms"], "calm": calm, "stormy": stormy, "statuses": refused}
 
 
-def first_answer(gateway):
-    """Seconds from the program's start to its first answer, and MiB resident then."""
+def first_answer(gateway, cookie=None, then=lambda: None):
+    """Seconds from the program's start to its first answer, which with a session's cookie is a forwarded one, and MiB resident then."""
+    asked = f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n{f'Cookie: {cookie}' + chr(13) + chr(10) if cookie else ''}\r\n"
     start = time.monotonic()
     process = subprocess.Popen(gateway.serve, env=gateway.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -92,9 +93,11 @@ def first_answer(gateway):
             with socket.socket() as s:
                 s.settimeout(60)
                 if s.connect_ex(("127.0.0.1", gateway.port)) == 0:
-                    s.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-                    assert s.recv(64).startswith(b"HTTP/1.1 ")
-                    return time.monotonic() - start, resident_kib([process.pid]) / 1024
+                    s.sendall(asked.encode())
+                    assert s.recv(64).startswith(b"HTTP/1.1 200 " if cookie else b"HTTP/1.1 ")
+                    found = time.monotonic() - start, resident_kib([process.pid]) / 1024
+                    then()
+                    return found
             time.sleep(0.002)
         raise AssertionError("the gateway ended at once")
     finally:
@@ -102,17 +105,18 @@ def first_answer(gateway):
 
 
 def starts(folder, upstream, sizes, rounds):
-    """For each (sessions, accounts): medians of the time to the first answer and of the memory then."""
+    """For each (sessions, accounts), and one of each more: the time to the first forwarded two-factor answer, its median, least and most, and the memory then."""
     found = []
     for sessions, accounts in sizes:
         place = os.path.join(folder, f"start-{sessions}-{accounts}")
         gateway = Gateway(place, upstream)
+        gateway.user("alice", totp=True)
         if sessions or accounts:
-            os.makedirs(gateway.data, mode=0o700)
             subprocess.run([program("examples/growth"), "fill", gateway.data, str(sessions), str(accounts)], check=True)
-        # The first start makes keys and reads the file from the disk.
-        first_answer(gateway)
-        rows = [first_answer(gateway) for _ in range(rounds)]
+        # The first start reads the file from the disk, and the store puts in order what was filled in.
+        cookies = []
+        first_answer(gateway, then=lambda: cookies.append(sign_in(gateway.port)))
+        rows = [first_answer(gateway, cookies[0]) for _ in range(rounds)]
         found.append((sessions, accounts, statistics.median(r[0] for r in rows), min(r[0] for r in rows), max(r[0] for r in rows), statistics.median(r[1] for r in rows)))
         shutil.rmtree(place)
     return found

@@ -136,7 +136,7 @@ class Report:
 
     def starts(self, upstream):
         sizes = [(0, 0), (10_000, 1000)] if self.options.quick else [(0, 0), (0, 100_000), (100_000, 10_000), (1_000_000, 100_000)]
-        self.lines += ["| start to first answer | s | MiB resident then |", "|---|---|---|"]
+        self.lines += ["| start to first forwarded two-factor answer | s | MiB resident then |", "|---|---|---|"]
         for sessions, accounts, middle, least, most, memory in measures.starts(self.running.folder, upstream, sizes, min(3, self.options.rounds)):
             self.lines.append(f"| {sessions:,} sessions, {accounts:,} accounts | {middle:.2f} ({least:.2f} to {most:.2f}) | {memory:.0f} |")
         self.lines.append("")

@@ -1,5 +1,5 @@
-//! What is done for the audit log in the background while the gateway serves: its copy in a file, and the removal of what was kept
-//! long enough.
+//! What is done for the audit log in the background while the gateway serves: its copy in a file, its index by name where that is not
+//! complete, and the removal of what was kept long enough.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -68,6 +68,11 @@ async fn trim(app: Weak<App>) {
     loop {
         tick.tick().await;
         let Some(app) = app.upgrade() else { return };
+        match app.services.store.index_audit().await {
+            Ok(0) => {}
+            Ok(records) => tracing::info!(records, "records of the audit log are found by name from now on"),
+            Err(e) => tracing::error!(error = %e, "records of the audit log cannot be found by name yet; the log itself is read"),
+        }
         match app.services.trim_audit().await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "records of the audit log that were kept long enough were removed"),

@@ -6,8 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::store::SledKv;
-use crate::store::kv::{Kv, Pair};
+use crate::base::Time;
+use crate::store::kv::{Batch, Kv, Pair};
+use crate::store::{SledKv, StoreError};
 
 /// A store on a bad day.
 #[derive(Default)]

@@ -2,15 +2,17 @@
 //! arrives.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::account::Account;
+use crate::base::{SessionId, Time};
 use crate::factor::Method;
-use crate::gateway::{Listener, Running, Settings, start};
-use crate::session::EndReason;
+use crate::gateway::{Front, Listener, Running, Settings, start};
+use crate::session::{EndReason, SessionRecord};
 
 pub type Arrived = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
@@ -28,6 +30,12 @@ name = "app"
 path = "/"
 upstreams = ["http://UPSTREAM"]
 policy = "one_factor"
+
+[[routes]]
+name = "open"
+path = "/open/"
+upstreams = ["http://UPSTREAM"]
+policy = "bypass"
 
 [[routes]]
 name = "off"
@@ -93,11 +101,17 @@ async fn serve(mut stream: TcpStream, arrived: Arrived) {
 }
 
 pub async fn town() -> Town {
+    town_over("sled:store").await
+}
+
+/// The same over this store.
+pub async fn town_over(store: &str) -> Town {
     let folder = tempfile::tempdir().unwrap();
     let arrived = Arrived::default();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = ROUTES.replace("NOBODY", &nobody.to_string()).replace("UPSTREAM", &upstream(arrived.clone()).await.to_string());
-    let data = [("VESTIBULE_SERVER__DATA_DIR".to_owned(), folder.path().join("data").display().to_string())];
+    let data_dir = folder.path().join("data").display().to_string();
+    let data = [("VESTIBULE_SERVER__DATA_DIR".to_owned(), data_dir), ("VESTIBULE_STORE__URL".to_owned(), store.to_owned())];
     let loaded = crate::config::parse(&text, std::path::Path::new("test.toml"), data).map_err(|problems| problems.to_string()).unwrap();
     let clock = Clock::manual(Time::from_secs(1_700_000_000));
     let app = App::open(Arc::new(loaded.config), clock.clone(), Post::Outbox(Arc::default())).await.unwrap();

@@ -1,8 +1,10 @@
 //! The interrupted form, end to end.
 
+use std::time::Duration;
+
 use super::keep_support::*;
-use super::*;
 use crate::account::{Account, OtpEnrolment};
+use crate::base::{SessionId, Time};
 use crate::store::Edit;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,14 @@
 //! The assembled program over a database that another has open too.
 
+use std::time::Duration;
+
 use super::*;
+use crate::base::Time;
 use crate::config::StoreUrl;
+use crate::gateway::{Front, Lookup};
 use crate::service::shared::tests::{alice, sign_in};
 use crate::store::postgres::server;
+use crate::telemetry::server::Health;
 
 async fn gateway(config: &Arc<Config>) -> Arc<App> {
     App::open(config.clone(), Clock::manual(Time::from_secs(1_000_000)), Post::Outbox(Arc::default())).await.unwrap()

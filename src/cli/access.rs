@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::Value;
 
 use super::control::{Command, Connection, Unreached, execute};
@@ -159,7 +159,8 @@ pub fn one_line(problems: &Problems) -> anyhow::Error {
 
 /// Reads a text file that an operator names.
 pub fn read_file(file: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+    std::fs::read_to_string(file)
+        .map_err(|e| anyhow::anyhow!("{} cannot be read: {e}; name a file that is there and that this user may read", file.display()))
 }
 
 /// Writes a file that only its owner can read, as a whole: beside it, synced, renamed.
@@ -176,5 +177,7 @@ pub fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
         out.sync_all()?;
         std::fs::rename(&fresh, file)
     };
-    write().with_context(|| format!("{} cannot be written", file.display()))
+    write().map_err(|e| {
+        anyhow::anyhow!("{} cannot be written: {e}; name a file in a folder that is there and that this user may write to", file.display())
+    })
 }

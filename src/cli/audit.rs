@@ -23,6 +23,9 @@ pub struct Args {
     /// From when: an RFC 3339 time, a date (YYYY-MM-DD, UTC), or how long ago (30m, 2h, 7d)
     #[arg(long, value_name = "T", value_parser = since)]
     since: Option<Time>,
+    /// Until when, as --since; not counted in
+    #[arg(long, value_name = "T", value_parser = since, conflicts_with = "follow")]
+    until: Option<Time>,
     /// Go on as the log grows, until interrupted; JSON is then one object a line
     #[arg(long)]
     follow: bool,
@@ -81,7 +84,7 @@ pub fn run(context: &Context, args: Args) -> anyhow::Result<()> {
 fn read(access: &mut Access, args: &Args, from: u64, mut each: impl FnMut(Value) -> anyhow::Result<()>) -> anyhow::Result<u64> {
     let mut after = from;
     loop {
-        let command = control::Command::AuditRead { user: args.user.clone(), since: args.since, after, limit: PAGE };
+        let command = control::Command::AuditRead { user: args.user.clone(), since: args.since, until: args.until, after, limit: PAGE };
         let mut page = access.run(command)?;
         after = page.get("last").and_then(Value::as_u64).unwrap_or(after);
         if let Some(Value::Array(records)) = page.get_mut("records").map(Value::take) {

@@ -95,7 +95,8 @@ fn look_up(context: &Context, config: &Config, names: Vec<String>) -> HashMap<St
 
 /// Has the running gateway read its configuration again.
 pub fn reload(context: &Context) -> anyhow::Result<()> {
-    let said = Access::gateway(&context.source)?.run(control::Command::Reload)?;
+    let said = Access::gateway(&context.source)?.run(control::Command::Reload);
+    let said = said.map_err(|e| anyhow::anyhow!("not reloaded, the old configuration stays: {e}"))?;
     let words = said.as_str().map(str::to_owned).unwrap_or_default();
     context.say(&serde_json::json!({ "reloaded": true, "message": Value::String(words.clone()) }), &words)
 }

@@ -45,13 +45,18 @@ fn words(method: &http::Method, url: &str, user: Option<&str>, explanation: &Val
         rule => format!("{}, rule {rule}", get("route")),
     };
     let who = user.map_or_else(|| "nobody signed in".to_owned(), |user| format!("{user}, signed in with {}", get("signed_in_with")));
+    // A request that goes on although something stands against it: the route only observes.
+    let reason = match (get("outcome").as_str(), get("reason").as_str()) {
+        ("allow", reason) if !matches!(reason, "" | "-") => format!("only observed; enforced, it would be stopped: {reason}"),
+        (_, reason) => reason.to_owned(),
+    };
     let line = |key: &str, text: String| vec![key.to_owned(), text];
     let mut text = aligned(&[
         line("request", cell(&format!("{method} {url}").into())),
         line("as", cell(&who.into())),
         line("route", decider),
         line("requires", with(get("requires"), get("factors"))),
-        line("outcome", with(get("outcome"), get("reason"))),
+        line("outcome", with(get("outcome"), reason)),
         line("upstream", get("upstream")),
     ]);
     let considered: Vec<Vec<String>> =

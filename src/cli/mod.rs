@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod changes;
 mod check;
 pub mod control;
 pub mod demo;
@@ -61,7 +62,7 @@ enum Command {
     /// A complete gateway with a small application behind it, seeded users and an outbox
     #[command(after_help = "Example:\n  vestibule demo --listen 127.0.0.1:8080")]
     Demo {
-        /// Where to listen
+        /// Where to listen (default: localhost:8080)
         #[arg(long, value_name = "ADDR")]
         listen: Option<String>,
     },
@@ -87,7 +88,9 @@ enum Command {
     #[command(subcommand, after_help = "Example:\n  vestibule key rotate")]
     Key(key::Command),
     /// Read the audit log, or prove it whole
-    #[command(after_help = "Example:\n  vestibule audit --user alice --since 2h\n  vestibule audit --follow\n  vestibule audit verify")]
+    #[command(
+        after_help = "Example:\n  vestibule audit --user alice --since 2h\n  vestibule audit --since 2026-01-27 --until 2026-01-28\n  vestibule audit --follow\n  vestibule audit verify"
+    )]
     Audit(audit::Args),
     /// Back up, restore, move between stores
     #[command(subcommand, after_help = "Example:\n  vestibule store export backup.jsonl")]
@@ -124,7 +127,7 @@ pub fn main() -> ExitCode {
     };
     let code = run(cli).unwrap_or_else(|e| {
         let text = format!("{e:#}");
-        eprintln!("vestibule: {}", text.trim_end());
+        eprintln!("vestibule: {}", output::printable(text.trim_end()));
         ExitCode::FAILURE
     });
     crate::telemetry::flush_log();

@@ -37,6 +37,11 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if unsafe_here(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
 }
 
+/// The same for what may have several lines: an error, which may quote what came from elsewhere.
+pub fn printable(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
 /// An aligned table of these columns of each object; the last column is not padded.
 pub fn table(columns: &[(&str, &str)], rows: &[Value]) -> String {
     let mut lines: Vec<Vec<String>> = vec![columns.iter().map(|(_, title)| (*title).to_owned()).collect()];
@@ -74,5 +79,10 @@ mod tests {
         ];
         let text = table(&[("name", "NAME"), ("disabled", "DISABLED"), ("groups", "GROUPS")], &rows);
         assert_eq!(text, "NAME         DISABLED  GROUPS\nalice        no        staff, dev\nb\\u{1b}[31m  yes       -");
+    }
+
+    #[test]
+    fn an_error_that_quotes_what_came_from_elsewhere_is_harmless_line_by_line() {
+        assert_eq!(printable("users.csv:2: “\u{1b}]0;x\u{7}”\nusers.csv:3: “é”"), "users.csv:2: “\\u{1b}]0;x\\u{7}”\nusers.csv:3: “é”");
     }
 }

@@ -6,17 +6,15 @@ use std::io::{IsTerminal, Write};
 
 use crate::service::import::Progress;
 
-/// Wider than any text of [`Progress`].
-const WIDTH: usize = 64;
-
 pub struct Line {
     terminal: bool,
-    shown: Cell<bool>,
+    /// How many characters stand there.
+    shown: Cell<usize>,
 }
 
 impl Line {
     pub fn on_stderr() -> Self {
-        Self { terminal: std::io::stderr().is_terminal(), shown: Cell::new(false) }
+        Self { terminal: std::io::stderr().is_terminal(), shown: Cell::new(0) }
     }
 
     pub const fn is_terminal(&self) -> bool {
@@ -25,22 +23,22 @@ impl Line {
 
     pub fn show(&self, progress: Progress) {
         if self.terminal {
-            self.shown.set(true);
-            over(&progress.to_string(), "");
+            let text = progress.to_string();
+            over(&text, self.shown.replace(text.chars().count()), "");
         }
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if self.shown.get() {
-            over("", "\r");
+        if self.shown.get() > 0 {
+            over("", self.shown.get(), "\r");
         }
     }
 }
 
-/// A terminal that has gone is no reason to stop.
-fn over(text: &str, end: &str) {
+/// No wider than what stands there, so that a narrow terminal does not break the line. A terminal that has gone is no reason to stop.
+fn over(text: &str, before: usize, end: &str) {
     let mut out = std::io::stderr().lock();
-    let _ = write!(out, "\r{text:<WIDTH$}{end}").and_then(|()| out.flush());
+    let _ = write!(out, "\r{text:<before$}{end}").and_then(|()| out.flush());
 }

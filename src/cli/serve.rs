@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::access::one_line;
+use super::changes::{self, Changes};
 use super::control;
 use super::source::ConfigSource;
 use super::systemd::{self, State};
@@ -198,7 +200,7 @@ async fn reload(app: &App, source: &Source) -> anyhow::Result<String> {
 
 async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
     let swapped = async {
-        let mut loaded = source.file.load().map_err(|problems| anyhow::anyhow!("{problems}"))?;
+        let mut loaded = source.file.load().map_err(|problems| one_line(&problems))?;
         prove(app, &loaded.config).await?;
         let routes = loaded.config.routes.len();
         resolve(&mut loaded.config, &source.addresses);
@@ -241,12 +243,25 @@ async fn until_stopped(app: &Arc<App>, source: Source, config: &Config) -> anyho
         println!("listening http://{listening} (admin)");
     }
     tokio::spawn(tls::watch(source.tls.clone()));
+    tokio::spawn(follow_file(app.clone(), source.clone()));
     systemd::notify(State::Ready);
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hangup.recv() => drop(reload(app, &source).await),
+        }
+    }
+}
+
+/// Reloads when the configuration's file changes, where that was asked for.
+async fn follow_file(app: Arc<App>, source: Arc<Source>) {
+    let mut changes = Changes::of(source.file.file.clone());
+    let mut tick = tokio::time::interval(changes::LOOK);
+    loop {
+        tick.tick().await;
+        if changes.has_settled() && app.config().server.reload_on_change {
+            drop(reload(&app, &source).await);
         }
     }
 }

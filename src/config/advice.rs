@@ -4,7 +4,7 @@ use super::section::Section;
 use super::typed::{Config, FirstEnrolment, Password};
 use crate::account::MfaPolicy;
 use crate::factor::Method;
-use crate::policy::{HostPattern, Level, Route};
+use crate::policy::{HostPattern, Level, Requirement, Route};
 
 /// Memory in KiB and iterations that OWASP holds equal (Password Storage Cheat Sheet, Argon2id).
 const OWASP: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
@@ -42,6 +42,9 @@ pub(super) fn give(root: &Section, config: &Config) {
     listeners(&root.section("server"), config);
     session(&root.section("session"), config);
     second_factors(&root.section("mfa"), config, [root.has("mail"), root.has("sms")]);
+    if root.has("mail") {
+        codes_by_mail(root, config);
+    }
     let limits = root.section("limits");
     if config.limits.lockout_after > 100 {
         limits.warn("lockout_after", "more than 100 failures in a row (NIST SP 800-63B-4 section 3.2.2)", "set it to 100 at most");
@@ -119,7 +122,25 @@ fn second_factors(s: &Section, config: &Config, [mail, sms]: [bool; 2]) {
     }
 }
 
+fn requirements(route: &Route) -> impl Iterator<Item = &Requirement> {
+    std::iter::once(&route.requirement).chain(route.rules.iter().map(|rule| &rule.requirement))
+}
+
 fn wants_second(route: &Route) -> bool {
-    let rules = route.rules.iter().map(|rule| &rule.requirement);
-    std::iter::once(&route.requirement).chain(rules).any(|requirement| requirement.level == Level::TwoFactor)
+    requirements(route).any(|requirement| requirement.level == Level::TwoFactor)
+}
+
+/// Routes that name their factors are warned of one by one; those that take whatever there is, once and together.
+fn codes_by_mail(root: &Section, config: &Config) {
+    let takes_any = |requirement: &Requirement| requirement.level == Level::TwoFactor && requirement.factors.is_none();
+    let routes: Vec<&str> =
+        config.routes.iter().filter(|route| requirements(route).any(takes_any)).map(|route| route.name.as_ref()).collect();
+    if !config.mfa.methods.contains(Method::Email) || routes.is_empty() {
+        return;
+    }
+    let what = format!(
+        "codes by e-mail, which are no AAL2 authenticator (NIST SP 800-63B-4 section 3.1.3.1), open the two-factor routes {}",
+        routes.join(", ")
+    );
+    root.section("mfa").warn("methods", what, "set factors = [\"totp\", \"webauthn\"] on them, or methods without “email”");
 }

@@ -220,6 +220,7 @@ fn what_is_legal_but_unwise_is_a_warning() {
         (format!("{ROUTE}[mfa]\nfirst_enrolment = \"password\"\n"), "thief"),
         (format!("{two}[mfa]\npolicy = \"off\"\n"), "closes to everybody"),
         (format!("{two}factors = [\"sms\"]\n"), "restricted authenticator"),
+        (format!("{two}[mail]\nurl = \"smtp://127.0.0.1:25\"\nfrom = \"a@b.example\"\n"), "open the two-factor routes"),
         (bypass, "open to everybody"),
         (ROUTE.to_owned(), "without [mail]"),
         (format!("{ROUTE}hosts = [\"evilx.example\"]\n[session]\ndomain = \"x.example\"\n"), "nobody can stay signed in"),

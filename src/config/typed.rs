@@ -78,6 +78,8 @@ pub struct Server {
     pub admin_listen: Option<SocketAddr>,
     pub trusted_proxies: Vec<IpNet>,
     pub tls: Vec<TlsListener>,
+    /// Whether the configuration is read again when its file changes.
+    pub reload_on_change: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -259,6 +261,7 @@ impl Default for Config {
                 admin_listen: None,
                 trusted_proxies: Vec::new(),
                 tls: Vec::new(),
+                reload_on_change: false,
             },
             portal: Portal { prefix: "/.vestibule".into(), title: "Sign in".into(), templates: None, change_contact: true },
             session: Session { cookie: "vestibule".into(), domain: None, lifetime: minutes(720), idle_timeout: minutes(60) },

@@ -88,13 +88,24 @@ pub fn challenge(reason: Reason, prefix: &str, target: &[u8], asker: &Asker<'_>)
     answer
 }
 
+/// Whether a session is live cannot be known for now: the reason for a 503 instead of a challenge.
+pub const SESSION_UNKNOWN: &str = "session_unknown";
+
+/// When to come back then, in seconds.
+const COME_BACK: &str = "5";
+
 /// An error, as a page or as a problem document.
 pub fn error(status: StatusCode, reason: &str, asker: &Asker<'_>) -> Answer {
-    let (title, detail) = words(status);
-    if asker.navigation || asker.page {
-        return shown(status, reason, title, detail, None, asker);
+    let (title, detail) = words(status, reason);
+    let mut answer = if asker.navigation || asker.page {
+        shown(status, reason, title, detail, None, asker)
+    } else {
+        problem(status, reason, title, detail, None)
+    };
+    if reason == SESSION_UNKNOWN {
+        answer.add(header::RETRY_AFTER, COME_BACK);
     }
-    problem(status, reason, title, detail, None)
+    answer
 }
 
 fn shown(status: StatusCode, reason: &str, title: &str, detail: &str, login_url: Option<&str>, asker: &Asker<'_>) -> Answer {
@@ -114,8 +125,11 @@ fn problem(status: StatusCode, reason: &str, title: &str, detail: &str, login_ur
     Answer::new(status, "application/problem+json", Bytes::from(body.to_string()))
 }
 
-fn words(status: StatusCode) -> (&'static str, &'static str) {
+fn words(status: StatusCode, reason: &str) -> (&'static str, &'static str) {
     match status.as_u16() {
+        503 if reason == SESSION_UNKNOWN => {
+            ("Sign-in unavailable", "Whether you are signed in cannot be found out just now. Try again in a moment.")
+        }
         400 => ("Bad request", "The request could not be understood. Check the address and try again."),
         403 => ("No access", "You may not see this page. If you should, ask your administrator."),
         404 => ("Not found", "There is nothing at this address."),

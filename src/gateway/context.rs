@@ -32,6 +32,8 @@ pub struct Context {
     pub tenure: Option<Arc<Tenure>>,
     /// The session cookie that came is no good: expire it on the answer.
     pub expire_cookie: bool,
+    /// The session cookie that came may be good, and nobody can tell for now.
+    pub session_unknown: bool,
     /// Which of the route's endpoints were tried, the current one last.
     pub tried: SmallVec<[usize; 4]>,
     /// Its place in a trace, where traces are on.
@@ -80,6 +82,7 @@ impl Context {
             admission: None,
             tenure: None,
             expire_cookie: false,
+            session_unknown: false,
             tried: SmallVec::new(),
             trace: None,
             story,

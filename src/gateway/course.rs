@@ -13,7 +13,7 @@ use super::front::{Lookup, Outcome, Visitor};
 use super::judge::{self, Path, Portal, Reason, Route, Verdict};
 use super::request::{self, Asked, Origin};
 use super::tenure::{Seen, Tenure};
-use super::{edge, handshake, line, tunnel};
+use super::{answer, edge, handshake, line, tunnel};
 use crate::policy::Identity;
 
 /// The way a request takes.
@@ -116,6 +116,10 @@ fn recognise<'s>(session: &'s Session, context: &mut Context, asked: &Asked) -> 
         Presented::One(token) => match look_up(token, asked, context) {
             Lookup::Live(visitor) => (Some(token), Some(visitor)),
             Lookup::Ended => (Some(token), None),
+            Lookup::Unknown => {
+                context.session_unknown = true;
+                (Some(token), None)
+            }
             Lookup::Forged => {
                 context.expire_cookie = true;
                 (None, None)
@@ -159,6 +163,10 @@ fn decide(session: &Session, context: &mut Context, asked: &Arc<Asked>, path: &P
             context.tenure = Some(tenure);
             context.admission = Some(admission);
             forward(session, asked)
+        }
+        Verdict::Challenge { route, .. } if context.session_unknown => {
+            context.story.route = Some(Arc::clone(&route.name));
+            stop(StatusCode::SERVICE_UNAVAILABLE, Outcome::Failed, answer::SESSION_UNKNOWN)
         }
         Verdict::Challenge { route, reason } => {
             context.story.route = Some(Arc::clone(&route.name));

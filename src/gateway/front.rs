@@ -42,6 +42,8 @@ pub enum Lookup {
     Ended,
     /// Malformed or not signed by this gateway. The cookie is expired on the answer.
     Forged,
+    /// Signed by this gateway, and whether it is live cannot be known for now. What needs a session is answered 503.
+    Unknown,
 }
 
 /// The configuration and policy of one moment, kept by a request to its end. A copy shares all that is large.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -177,6 +178,21 @@ impl ProxyHttp for Gate {
             context.tried.pop();
         }
         error
+    }
+
+    /// An HTTP/2 body may end with a DATA frame that has nothing in it. pingora 0.9.1 writes it to an HTTP/1.1 upstream as a chunk of length zero,
+    /// and the last chunk once more: the second would stand before the next request on that connection, whoever's that is.
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        is_last: bool,
+        _context: &mut Context,
+    ) -> Result<()> {
+        if is_last && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        Ok(())
     }
 
     async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, context: &mut Context) -> Result<()> {

@@ -13,10 +13,18 @@ pub const BACKLOG: u32 = 4096;
 
 /// A listening address could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
+#[error("cannot listen on {address}: {why}; {}", remedy(why))]
 pub struct CannotListen {
     pub address: SocketAddr,
-    pub source: io::Error,
+    pub why: io::Error,
+}
+
+fn remedy(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::AddrInUse => "stop what listens there (`ss -ltnp` shows it), or listen elsewhere",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE, or a socket that systemd hands over",
+        _ => "name an address of this machine",
+    }
 }
 
 /// A socket before its shard listens on it.
@@ -60,7 +68,7 @@ pub fn sockets(
     }
     let shares = ours.iter().cycle().take(shards.max(ours.len())).enumerate();
     let shares = shares.map(|(i, socket)| Ok((i.checked_rem(shards).unwrap_or(0), Bound::Inherited(socket.try_clone()?))));
-    Ok((address, shares.collect::<io::Result<_>>().map_err(|source| CannotListen { address, source })?))
+    Ok((address, shares.collect::<io::Result<_>>().map_err(|why| CannotListen { address, why })?))
 }
 
 /// Binds `shards` sockets to one address. Port 0 is resolved once. Another process on the same port is an error, although
@@ -69,7 +77,7 @@ pub fn sockets(
 /// # Errors
 /// As the system says.
 pub fn bind(address: SocketAddr, shards: usize) -> Result<(SocketAddr, Vec<TcpSocket>), CannotListen> {
-    let failed = |source| CannotListen { address, source };
+    let failed = |why| CannotListen { address, why };
     if address.port() != 0 {
         let probe = socket(address).map_err(failed)?;
         probe.bind(address).map_err(failed)?;
@@ -104,7 +112,7 @@ pub fn confirm(address: SocketAddr) -> Result<(), CannotListen> {
         ip => ip,
     };
     let reachable = SocketAddr::new(ip, address.port());
-    std::net::TcpStream::connect_timeout(&reachable, Duration::from_secs(5)).map(drop).map_err(|source| CannotListen { address, source })
+    std::net::TcpStream::connect_timeout(&reachable, Duration::from_secs(5)).map(drop).map_err(|why| CannotListen { address, why })
 }
 
 #[cfg(test)]

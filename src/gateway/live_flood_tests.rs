@@ -163,6 +163,42 @@ fn alone(test: &str) -> bool {
     false
 }
 
+/// A body may end with a DATA frame that has nothing in it; what its upstream gets has one end, or the next request on that connection, whoever's it
+/// is, is read from behind a second one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_ends_with_an_empty_frame_ends_once() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let app = upstream(move |mut stream| {
+        let tell = tell.clone();
+        async move {
+            let (mut all, mut answered) = (Vec::new(), 0);
+            // What follows the last chunk is there within the second, and nothing else is.
+            while let Ok(Ok(byte)) = tokio::time::timeout(Duration::from_secs(1), stream.read_u8()).await {
+                all.push(byte);
+                if answered == 0 && all.ends_with(b"0\r\n\r\n") {
+                    answered += 1;
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+                }
+            }
+            let _ = tell.send(String::from_utf8_lossy(&all).into_owned());
+        }
+    })
+    .await;
+    let house = Fort::new(app, Duration::from_secs(60));
+    for ends in [
+        [frame(DATA, 0, 1, b"body"), frame(DATA, END_STREAM, 1, b"")].concat(),
+        [frame(DATA, 0, 1, b""), frame(DATA, 0, 1, b"body"), frame(DATA, 0, 1, b""), frame(DATA, END_STREAM, 1, b"")].concat(),
+        frame(DATA, END_STREAM, 1, b"body"),
+    ] {
+        let mut client = Flood::begin(&house, &[], true).await;
+        let post = [&[0x83], &block("/form")[1..]].concat();
+        assert!(client.sends(&[frame(HEADERS, END_HEADERS, 1, &post), ends].concat()).await);
+        let seen = soon(told.recv()).await.unwrap();
+        let (_, body) = seen.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body.to_ascii_lowercase(), "4\r\nbody\r\n0\r\n\r\n", "{seen}");
+    }
+}
+
 /// CVE-2023-44487: streams opened and reset at once, faster than the limit of streams at a time counts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rapid_resets_end_the_connection() {

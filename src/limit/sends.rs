@@ -17,6 +17,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub const CODES: Rate = Rate { count: 20, per: HOUR };
 /// Links to one user.
 pub const LINKS: Rate = Rate { count: 3, per: HOUR };
+/// Notices to one user of sign-ins from new browsers: who signs in again and again with a password that they have fills neither the owner's
+/// mailbox nor the queue that codes wait in.
+pub const NEW_BROWSERS: Rate = Rate { count: 10, per: HOUR };
 /// Messages asked for from one address (IPv6: one /64).
 pub const PER_ADDRESS: Rate = Rate { count: 300, per: HOUR };
 /// Messages of the whole gateway.
@@ -30,12 +33,15 @@ pub enum Sending {
         browser: Option<[u8; 16]>,
     },
     Link,
+    /// A notice of a sign-in from a new browser; what is asked for is not held up by these.
+    NewBrowser,
 }
 
 /// The bounds.
 pub struct SendLimits {
     codes: RateLimiter,
     links: RateLimiter,
+    new_browsers: RateLimiter,
     address: RateLimiter,
     overall: RateLimiter,
 }
@@ -43,7 +49,13 @@ pub struct SendLimits {
 impl SendLimits {
     pub fn new(clock: &Clock) -> Self {
         let limiter = |rate| RateLimiter::new(rate, clock);
-        Self { codes: limiter(CODES), links: limiter(LINKS), address: limiter(PER_ADDRESS), overall: limiter(OVERALL) }
+        Self {
+            codes: limiter(CODES),
+            links: limiter(LINKS),
+            new_browsers: limiter(NEW_BROWSERS),
+            address: limiter(PER_ADDRESS),
+            overall: limiter(OVERALL),
+        }
     }
 
     /// Whether one more may go.
@@ -54,6 +66,7 @@ impl SendLimits {
         match sending {
             Sending::Code { browser } => self.codes.check((user, browser))?,
             Sending::Link => self.links.check(user)?,
+            Sending::NewBrowser => return self.new_browsers.check(user),
         }
         self.address.check(address)?;
         self.overall.check(())
@@ -68,6 +81,10 @@ impl SendLimits {
         match sending {
             Sending::Code { browser } => self.codes.failed((user, browser)),
             Sending::Link => self.links.failed(user),
+            Sending::NewBrowser => {
+                self.new_browsers.failed(user);
+                return Ok(());
+            }
         }
         self.address.failed(address);
         self.overall.failed(());
@@ -87,6 +104,7 @@ mod tests {
         let sent = |sending| (0..200u8).filter(|n| limits.take(user, sending, [10, 0, 0, *n].into()).is_ok()).count();
         assert!((3..=4).contains(&sent(Sending::Link)));
         assert!((20..=21).contains(&sent(Sending::Code { browser: None })));
+        assert!((10..=11).contains(&sent(Sending::NewBrowser)));
         assert!(limits.take(user, Sending::Code { browser: Some([1; 16]) }, [10, 0, 0, 1].into()).is_ok());
         assert!(limits.take(UserId::random().unwrap(), Sending::Link, [10, 0, 0, 1].into()).is_ok());
     }

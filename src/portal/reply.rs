@@ -83,6 +83,7 @@ impl Reply {
 /// What a use case refused, as a page. Handlers show what belongs into a form there; whatever else happens is here.
 fn refused(visit: &Visit, refused: Refused) -> Reply {
     match refused {
+        Refused::Gone if visit.reads => Reply::to(visit, "login"),
         Refused::Gone => Reply::to(visit, "login").cookie(visit.cookies.expire(CookieKind::Flow)),
         Refused::Enrol(EnrolProblem::NotFresh) => Reply::go(visit.page().link_with("login", &[("fresh", "1")])),
         Refused::Enrol(EnrolProblem::NotVouched) => Reply::to(visit, "enrol/verify"),

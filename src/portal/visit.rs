@@ -21,7 +21,7 @@ use crate::policy::{Ask, Level, Policy, PortalMatch, Wanted};
 use crate::service::kept::Form;
 use crate::service::live::Found;
 use crate::service::{Client, DeviceId, LiveSession, Services, browser_name};
-use crate::session::{CookieKind, Cookies, Purpose};
+use crate::session::{CookieKind, Cookies, KeyRing, Purpose};
 use crate::view::{Page, Words};
 
 /// What the gateway says of a request; it travels in the request's extensions.
@@ -57,8 +57,40 @@ pub struct Visit {
     pub bound_for: Option<Form>,
     pub words: &'static Words,
     csrf: CsrfId,
+    /// GET or HEAD, which a link from elsewhere can make a browser send: it ends nothing.
+    pub(super) reads: bool,
     /// The browser has no form cookie yet.
     pub(super) new_csrf: Option<String>,
+}
+
+/// What the browser's other cookies say; one that we did not sign says nothing.
+struct Brought {
+    flow: Option<FlowId>,
+    device: Option<DeviceId>,
+    csrf: CsrfId,
+    /// The form cookie to set, where there was none.
+    new_csrf: Option<String>,
+}
+
+impl Brought {
+    fn read(cookies: &Cookies, headers: &HeaderMap, keys: &KeyRing) -> Result<Self, Response> {
+        let lines = || headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let mut buffer = [0; 256];
+        let flow = cookies
+            .read(CookieKind::Flow, lines())
+            .and_then(|token| keys.verify(Purpose::Flow, token, &mut buffer)?.try_into().ok())
+            .map(FlowId::from_bytes);
+        let mut buffer = [0; 256];
+        let device = cookies
+            .read(CookieKind::Device, lines())
+            .and_then(|token| DeviceId::from_bytes(keys.verify(Purpose::Device, token, &mut buffer)?));
+        let known = cookies.read(CookieKind::Csrf, lines()).and_then(|cookie| CsrfId::read(cookie, keys));
+        if let Some(csrf) = known {
+            return Ok(Self { flow, device, csrf, new_csrf: None });
+        }
+        let csrf = CsrfId::random().map_err(|_| reply::plain(StatusCode::SERVICE_UNAVAILABLE))?;
+        Ok(Self { flow, device, csrf, new_csrf: Some(csrf.cookie(keys)) })
+    }
 }
 
 /// `scheme://authority`.
@@ -74,23 +106,34 @@ impl FromRequest<Arc<Portal>> for Visit {
         let Some(known) = parts.extensions.get::<Request>().cloned() else { return Err(reply::plain(StatusCode::INTERNAL_SERVER_ERROR)) };
         let body = read(body).await?;
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let session = session(&portal.services, &known).await;
+        let (session, is_unknown) = match session(&portal.services, &known).await {
+            Ok(session) => (session, false),
+            Err(Unknown) => (None, true),
+        };
         let mut visit = Self::assemble(portal, known, session, &parts.headers, target, &body)?;
-        visit.check(&parts.method, &parts.headers)?;
+        visit.reads = matches!(parts.method, Method::GET | Method::HEAD);
+        if is_unknown {
+            return Err(visit.answer(Ok(Reply::problem(&visit, crate::view::message::Problem::Unavailable))));
+        }
+        visit.check(&parts.headers)?;
         visit.bound_for = resume::bound_for(&visit).await;
         Ok(visit)
     }
 }
 
+/// Whether there is a session cannot be known for now.
+struct Unknown;
+
 /// The session of the request's cookie. One that is not known here may just have been made at another gateway.
-async fn session(services: &Services, request: &Request) -> Option<Arc<LiveSession>> {
-    let token = request.token.as_deref()?;
+async fn session(services: &Services, request: &Request) -> Result<Option<Arc<LiveSession>>, Unknown> {
+    let Some(token) = request.token.as_deref() else { return Ok(None) };
     match services.live.lookup(token, request.now) {
-        Found::Live(session) => Some(session),
-        Found::Forged => None,
-        Found::Ended => services.adopt(token).await.unwrap_or_else(|e| {
+        Found::Live(session) => Ok(Some(session)),
+        Found::Forged => Ok(None),
+        Found::Unknown => Err(Unknown),
+        Found::Ended => services.adopt(token).await.map_err(|e| {
             tracing::error!(error = %e, request = request.request_id, "the store could not be asked for a session");
-            None
+            Unknown
         }),
     }
 }
@@ -115,25 +158,7 @@ impl Visit {
     ) -> Result<Self, Response> {
         let services = portal.services.clone();
         let cookies = Cookies::new(&request.config.session, request.secure);
-        let lines = || headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let keys = services.live.keys();
-        let mut buffer = [0; 256];
-        let flow = cookies
-            .read(CookieKind::Flow, lines())
-            .and_then(|token| keys.verify(Purpose::Flow, token, &mut buffer)?.try_into().ok())
-            .map(FlowId::from_bytes);
-        let mut buffer = [0; 256];
-        let device = cookies
-            .read(CookieKind::Device, lines())
-            .and_then(|token| DeviceId::from_bytes(keys.verify(Purpose::Device, token, &mut buffer)?));
-        let known = cookies.read(CookieKind::Csrf, lines()).and_then(|cookie| CsrfId::read(cookie, &keys));
-        let (csrf, new_csrf) = match known {
-            Some(csrf) => (csrf, None),
-            None => {
-                let fresh = CsrfId::random().map_err(|_| reply::plain(StatusCode::SERVICE_UNAVAILABLE))?;
-                (fresh, Some(fresh.cookie(&keys)))
-            }
-        };
+        let Brought { flow, device, csrf, new_csrf } = Brought::read(&cookies, headers, &services.live.keys())?;
         let words = portal.languages.choose(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
         let (query, form) = (Fields::parse(target.split_once('?').map_or("", |(_, query)| query).as_bytes()), Fields::parse(body));
         let client = Client {
@@ -161,6 +186,7 @@ impl Visit {
             bound_for: None,
             words,
             csrf,
+            reads: true,
             new_csrf,
         };
         visit.rd = visit.read_rd();
@@ -180,11 +206,11 @@ impl Visit {
     }
 
     /// Pages are for people: a script of the app behind us, which shares our origin, reads none and posts to none.
-    fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), Response> {
+    fn check(&self, headers: &HeaderMap) -> Result<(), Response> {
         if !matches!(headers.get("sec-fetch-mode").map(|mode| mode.as_bytes()), None | Some(b"navigate")) {
             return Err(self.answer(Ok(Reply::problem(self, crate::view::message::Problem::Csrf))));
         }
-        if matches!(*method, Method::GET | Method::HEAD) {
+        if self.reads {
             return Ok(());
         }
         let problem = match csrf::sender(headers, &self.request.authority, self.request.secure) {

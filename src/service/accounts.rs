@@ -58,7 +58,7 @@ pub enum AccountError {
     Unknown(String),
     #[error("{0}; choose another, or change that account first")]
     Taken(#[from] Conflict),
-    #[error("“{0}” cannot be a user name: 1 to 64 characters, no spaces, commas, “@” or control characters")]
+    #[error("“{0}” cannot be a user name: 1 to 64 characters, no spaces, commas, “@”, control or invisible characters")]
     BadName(String),
     #[error("“{0}” cannot be a user name: the administration has a page at that address; choose another")]
     ReservedName(String),
@@ -129,9 +129,18 @@ fn one_line(text: &str, most: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(|c| c.is_control() || c == ',')
 }
 
+/// Characters that show nothing, or turn the order of what stands around them (Unicode Bidi_Control, Default_Ignorable_Code_Point): `alice` with
+/// one of them looks like `alice`.
+const fn is_unseen(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// A name that can stand in a header and a log without any escaping rule to get wrong.
 pub fn good_name(name: &str) -> Result<(), AccountError> {
-    let good = one_line(name, 64) && !name.chars().any(|c| c.is_whitespace() || c == '@' || c == '"' || c == '<' || c == '>');
+    let good =
+        one_line(name, 64) && !name.chars().any(|c| c.is_whitespace() || c == '@' || c == '"' || c == '<' || c == '>' || is_unseen(c));
     if !good {
         return Err(AccountError::BadName(name.to_owned()));
     }
@@ -481,7 +490,7 @@ mod tests {
         for name in ["alice", "al.ice", "ÄÖÜ", "new1", "renew", "a-b_c"] {
             assert_eq!(good_name(name), Ok(()), "{name}");
         }
-        for name in ["", "a b", "a,b", "a@b", "a\nb", "<a>", "new", "New", "ＮＥＷ", ".", ".."] {
+        for name in ["", "a b", "a,b", "a@b", "a\nb", "<a>", "new", "New", "ＮＥＷ", ".", "..", "alice\u{200b}", "a\u{202e}ecila"] {
             assert!(good_name(name).is_err(), "{name:?}");
         }
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::accounts::{good_email, good_phone};
 use super::audit::{Actor, Event};
-use super::second::next_code;
-use super::sign_in::Follows;
+use super::finish::Follows;
+use super::sent::next_code;
 use super::{Client, EnrolPage, LiveSession, Refused, Services, Signed};
 use crate::account::Account;
 use crate::base::{FlowId, Secret};

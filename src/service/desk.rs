@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::audit::{Actor, Event};
-use super::directory::{Directory, page_of_unsorted};
+use super::directory::{Directory, Selection, page_within};
 use super::links::SETUP_LIFETIME;
 use super::{Client, LiveSession, Refused, Services};
 use crate::account::Account;
@@ -53,16 +53,26 @@ impl Services {
     /// # Errors
     /// The store's.
     pub async fn find_sessions(&self, query: &str, page: usize, size: usize) -> Result<SessionPage, Refused> {
-        let all: Vec<_> = if query.trim().is_empty() {
-            self.live.all()
+        // A session moves on while they are sorted: its place is taken down once.
+        let place = |session: &LiveSession| (Reverse(session.last_seen()), session.id());
+        let (order, page, total) = if query.trim().is_empty() {
+            let total = self.live.count();
+            let page = page_within(page, total, size);
+            let mut order = Selection::new(page.saturating_mul(size));
+            self.live.each(|session| order.offer(place(session)));
+            (order, page, total)
         } else {
-            self.directory().await?.ids(query).into_iter().flat_map(|user| self.live.of(user)).collect()
+            let ids = self.directory().await?.ids(query);
+            let all: Vec<_> = ids.into_iter().flat_map(|user| self.live.of(user)).collect();
+            let page = page_within(page, all.len(), size);
+            let mut order = Selection::new(page.saturating_mul(size));
+            all.iter().for_each(|session| order.offer(place(session)));
+            (order, page, all.len())
         };
-        // A session moves on while it is sorted: its place is taken down first.
-        let order = all.iter().enumerate().map(|(at, session)| (Reverse(session.last_seen()), session.id(), at)).collect();
-        let (shown, page) = page_of_unsorted(order, page, size);
-        let rows = shown.into_iter().filter_map(|(_, _, at)| all.get(at).cloned()).collect();
-        Ok(SessionPage { rows, page, total: all.len() })
+        let shown = order.into_page((page - 1).saturating_mul(size));
+        // One that ended meanwhile is not shown.
+        let rows = shown.into_iter().filter_map(|(_, id)| self.live.get(id)).collect();
+        Ok(SessionPage { rows, page, total })
     }
 
     /// Ends anybody's session; nothing happens where it is over already.

@@ -104,8 +104,14 @@ impl Rows {
     /// Those in whom every word occurs, by name. Most rows are passed over without a look at their text.
     fn hits<'r>(&'r self, words: &'r [String]) -> impl Iterator<Item = &'r Arc<Row>> {
         let wanted = words.iter().fold(0, |wanted, word| wanted | mask(word));
-        let likely = self.sorted.iter().zip(&self.masks).filter(move |(_, mask)| *mask & wanted == wanted);
-        likely.map(|(row, _)| row).filter(|row| row.matches(words))
+        // One plain loop over what lies together in memory; everything else is for the few that are left.
+        let mut likely = Vec::new();
+        for (at, mask) in self.masks.iter().enumerate() {
+            if *mask & wanted == wanted {
+                likely.push(at);
+            }
+        }
+        likely.into_iter().filter_map(|at| self.sorted.get(at)).filter(|row| row.matches(words))
     }
 
     fn shared(&mut self, groups: &[String]) -> Groups {
@@ -141,26 +147,57 @@ pub struct Found {
     pub total: usize,
 }
 
+/// The page nearest to `page` that a list of so many has: from one.
+pub fn page_within(page: usize, total: usize, size: usize) -> usize {
+    page.clamp(1, total.div_ceil(size.max(1)).max(1))
+}
+
 /// The part of a list that is page `page` of `size` rows; the page is moved to where there is one.
 pub fn page_of<T: Clone>(all: &[T], page: usize, size: usize) -> (Vec<T>, usize) {
-    let page = page.clamp(1, all.len().div_ceil(size.max(1)).max(1));
+    let page = page_within(page, all.len(), size);
     (all.iter().skip((page - 1).saturating_mul(size)).take(size).cloned().collect(), page)
 }
 
-/// As [`page_of`], of what is not in order yet: only what is shown is sorted.
-pub fn page_of_unsorted<T: Ord>(mut all: Vec<T>, page: usize, size: usize) -> (Vec<T>, usize) {
-    let page = page.clamp(1, all.len().div_ceil(size.max(1)).max(1));
-    let from = (page - 1).saturating_mul(size);
-    if from > 0 && from < all.len() {
-        all.select_nth_unstable(from);
-        all.drain(..from);
+/// The page of a list that is in no order yet: what is offered is kept only as far as that page goes, and only that is sorted.
+pub struct Selection<T> {
+    best: Vec<T>,
+    /// How many are wanted.
+    wanted: usize,
+    /// Everything beyond it is not among them.
+    bound: Option<T>,
+}
+
+impl<T: Ord + Copy> Selection<T> {
+    /// # Arguments
+    /// How far the list is shown: the last row of the page.
+    pub const fn new(wanted: usize) -> Self {
+        Self { best: Vec::new(), wanted, bound: None }
     }
-    if all.len() > size {
-        all.select_nth_unstable(size);
-        all.truncate(size);
+
+    pub fn offer(&mut self, one: T) {
+        if self.bound.is_some_and(|bound| one > bound) {
+            return;
+        }
+        self.best.push(one);
+        if self.best.len() >= self.wanted.saturating_mul(2).max(128) {
+            self.cut();
+        }
     }
-    all.sort_unstable();
-    (all, page)
+
+    fn cut(&mut self) {
+        if self.best.len() > self.wanted {
+            let (_, bound, _) = self.best.select_nth_unstable(self.wanted);
+            self.bound = Some(*bound);
+            self.best.truncate(self.wanted);
+        }
+    }
+
+    /// The first of all that were offered, in order, without those before row `from`.
+    pub fn into_page(mut self, from: usize) -> Vec<T> {
+        self.cut();
+        self.best.sort_unstable();
+        self.best.split_off(from.min(self.best.len()))
+    }
 }
 
 /// A bit for each three bytes that stand together. Where a bit of a word's is missing, the word does not occur.

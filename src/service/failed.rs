@@ -4,7 +4,7 @@
 //! A browser that the user signed in with before has a budget of its own (in the account, and by its id), and others at its
 //! address cannot use up what its owner needs to get in.
 
-use super::sign_in::knows;
+use super::browser::knows;
 use super::{Client, Refused, Services};
 use crate::account::Account;
 use crate::store::Counted;

@@ -165,7 +165,6 @@ impl Services {
         actor: Actor<'_>,
         meter: &Meter,
     ) -> Result<Vec<Imported>, AccountError> {
-        let mut imported = Vec::with_capacity(accounts.len());
         let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
         meter.begin(Stage::Record, names.len());
         for some in names.chunks(RECORDED_AT_ONCE) {
@@ -174,10 +173,16 @@ impl Services {
         }
         let wanted = |account: &&crate::account::Account| links && account.password.is_none() && !account.disabled;
         meter.begin(Stage::Link, accounts.iter().filter(wanted).count());
-        for account in accounts {
-            let setup = if wanted(&account) { Some(self.make_link(account, LinkKind::Setup, actor).await?) } else { None };
-            meter.step(usize::from(setup.is_some()));
-            imported.push(Imported { name: account.name.clone(), setup });
+        let mut imported = Vec::with_capacity(accounts.len());
+        for some in accounts.chunks(RECORDED_AT_ONCE) {
+            let linked: Vec<&crate::account::Account> = some.iter().filter(wanted).collect();
+            let mut links = self.make_links(&linked, LinkKind::Setup, actor).await?.into_iter();
+            meter.step(linked.len());
+            let of = |account: &crate::account::Account| Imported {
+                name: account.name.clone(),
+                setup: if wanted(&account) { links.next() } else { None },
+            };
+            imported.extend(some.iter().map(of));
         }
         Ok(imported)
     }

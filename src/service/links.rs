@@ -8,7 +8,7 @@ use crate::account::{Account, Failures, MfaPolicy};
 use crate::base::Secret;
 use crate::factor::{blocklist, password};
 use crate::login::{Flow, News, Purpose};
-use crate::store::{Edit, Link, LinkKind};
+use crate::store::{Edit, Link, LinkKind, StoreError};
 
 /// How long a set-up link is good (contract, section 3).
 pub const SETUP_LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -18,14 +18,21 @@ pub const RESET_LIFETIME: Duration = Duration::from_secs(30 * 60);
 impl Services {
     /// Makes a one-time link for an account; only its token's digest is kept.
     pub async fn make_link(&self, account: &Account, kind: LinkKind, actor: Actor<'_>) -> Result<Secret, Refused> {
+        self.make_links(&[account], kind, actor).await?.pop().ok_or(Refused::Store(StoreError::Contended))
+    }
+
+    /// The same for many, in their order, as one step of the store and one of the audit log.
+    pub async fn make_links(&self, accounts: &[&Account], kind: LinkKind, actor: Actor<'_>) -> Result<Vec<Secret>, Refused> {
         let lifetime = match kind {
             LinkKind::Setup => SETUP_LIFETIME,
             LinkKind::Reset => RESET_LIFETIME,
         };
-        let link = Link { kind, user: account.id, epoch: account.epoch, expires: self.now().plus(lifetime) };
-        let token = self.store.create_link(&link).await?;
-        self.audit(Event::LinkMade, Some(&account.name), actor, kind.name()).await?;
-        Ok(Secret::new(token))
+        let expires = self.now().plus(lifetime);
+        let link = |account: &&Account| Link { kind, user: account.id, epoch: account.epoch, expires };
+        let tokens = self.store.create_links(&accounts.iter().map(link).collect::<Vec<_>>()).await?;
+        let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
+        self.audit_each(Event::LinkMade, &names, actor, kind.name()).await?;
+        Ok(tokens.into_iter().map(Secret::new).collect())
     }
 
     /// The account that a link is for, without using the link up.

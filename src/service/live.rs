@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use tokio::sync::{mpsc, watch};
 
 use self::table::Table;
@@ -144,7 +145,12 @@ pub enum Found {
     Ended,
     /// Malformed, or not signed here.
     Forged,
+    /// Signed here, and what is in memory cannot be relied on for now ([`super::shared`]): neither live nor over.
+    Unknown,
 }
+
+/// Parts of the users, each with a lock of its own.
+const USER_PARTS: usize = 64;
 
 /// A use is noted to this precision, so that most requests write nothing, not even memory.
 const PRECISION_MILLIS: i64 = 1000;
@@ -155,7 +161,8 @@ pub struct Live {
     /// Names of browsers, shared by the sessions.
     browsers: Mutex<HashSet<Arc<str>>>,
     former: Mutex<Former>,
-    users: DashMap<UserId, Arc<Standing>>,
+    // Ids are random and the gateway's own.
+    users: DashMap<UserId, Arc<Standing>, RandomState>,
     keys: ArcSwap<KeyRing>,
     settings: ArcSwap<(config::Session, config::Mfa)>,
     revocations: watch::Sender<u64>,
@@ -173,7 +180,7 @@ impl Live {
             sessions: Table::default(),
             browsers: Mutex::default(),
             former: Mutex::default(),
-            users: DashMap::new(),
+            users: DashMap::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), USER_PARTS),
             keys: ArcSwap::new(keys),
             settings: ArcSwap::from_pointee((session, mfa)),
             revocations: watch::Sender::new(0),
@@ -193,6 +200,7 @@ impl Live {
         let Some(id) = signed_under(keys, token) else { return Found::Forged };
         match self.in_use(id, now) {
             Some(session) => Found::Live(session),
+            None if self.is_stale() => Found::Unknown,
             None => Found::Ended,
         }
     }
@@ -210,9 +218,6 @@ impl Live {
     }
 
     fn in_use(&self, id: SessionId, now: Time) -> Option<Arc<LiveSession>> {
-        if self.is_stale() {
-            return None;
-        }
         self.sessions.get(id).filter(|session| self.is_in_use(session, now))
     }
 
@@ -265,6 +270,12 @@ impl Live {
 
     /// As [`Live::insert`], for many sessions of one user.
     pub fn insert_under(&self, mut record: SessionRecord, standing: Arc<Standing>) -> Arc<LiveSession> {
+        record.browser = self.browser(record.browser);
+        self.insert_named(record, standing)
+    }
+
+    /// The browser's name is a shared one.
+    fn insert_named(&self, record: SessionRecord, standing: Arc<Standing>) -> Arc<LiveSession> {
         let entry = self.users.entry(record.user).or_insert(standing);
         let standing = entry.value().clone();
         if let Some(known) = self.get(record.id) {
@@ -272,7 +283,6 @@ impl Live {
             return known;
         }
         locked(&standing.sessions).push(record.id);
-        record.browser = self.browser(record.browser);
         let seen = record.last_seen.millis();
         let session = Arc::new(LiveSession {
             last_seen: AtomicI64::new(seen),
@@ -346,6 +356,11 @@ impl Live {
         let mut all = Vec::with_capacity(self.count());
         self.sessions.each(|session| all.push(session.clone()));
         all
+    }
+
+    /// Shows every session, a part of them at a time.
+    pub fn each(&self, see: impl FnMut(&Arc<LiveSession>)) {
+        self.sessions.each(see);
     }
 
     pub fn count(&self) -> usize {

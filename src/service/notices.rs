@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::audit::Actor;
+use super::browser::knows;
 use super::links::SETUP_LIFETIME;
-use super::sign_in::knows;
 use super::{Client, Refused, Services};
 use crate::account::{Account, MfaPolicy};
 use crate::base::Secret;
@@ -106,7 +106,11 @@ impl Services {
         self.post(account, Recipient::Email(account.email.clone()), content, Told::to(client)).map_err(|_| Refused::CannotSend)
     }
 
+    /// So many an hour; the audit log has every one.
     pub(super) fn notice_new_browser(&self, account: &Account, client: &Client) {
+        if self.courier.limits.take(account.id, Sending::NewBrowser, client.address.group()).is_err() {
+            return;
+        }
         let content = Content::NewBrowser { browser: client.browser.clone(), address: client.address.to_string() };
         self.notice(account, content, Actor::User(client));
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::audit::{Actor, Event};
-use super::sign_in::{Follows, knows};
+use super::browser::{budget, knows};
+use super::finish::Follows;
 use super::{Client, Refused, Services, Signed};
 use crate::base::{Secret, Time};
 use crate::factor::webauthn::{self, Passwordless};
@@ -72,7 +73,7 @@ impl Services {
         }
         let relying = self.relying_party(client)?;
         let outcome = self.store.update_account(user, |account| {
-            if account.disabled || limit::is_locked(super::sign_in::budget(account, client.device), now) {
+            if account.disabled || limit::is_locked(budget(account, client.device), now) {
                 return Edit::Leave(None);
             }
             match relying.finish_passwordless(challenge.state.clone(), answer.expose(), user, &mut account.webauthn, now) {

@@ -2,7 +2,8 @@
 
 use super::audit::{Actor, Event};
 use super::enrol::{EnrolProblem, tidy};
-use super::sign_in::{Follows, usable};
+use super::finish::Follows;
+use super::sign_in::usable;
 use super::{Client, LiveSession, Refused, Services, Signed};
 use crate::account::{Account, MfaPolicy};
 use crate::base::{Secret, SessionId};

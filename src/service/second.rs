@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::audit::{Actor, Event};
-use super::sign_in::{Follows, budget, usable};
+use super::browser::budget;
+use super::finish::Follows;
+use super::sign_in::usable;
 use super::{Client, LiveSession, Refused, Services, Signed};
 use crate::account::Account;
 use crate::base::{Secret, Time};
-use crate::factor::otp::{self, NoResend};
 use crate::factor::{Method, MethodSet, recovery, totp, webauthn};
 use crate::limit;
 use crate::login::{Flow, Purpose};
@@ -95,55 +96,11 @@ impl Services {
     }
 
     /// The flow of a pending step, begun now where a session has none yet.
-    async fn flow_of(&self, pending: &Pending, client: &Client) -> Result<Flow, Refused> {
+    pub(super) async fn flow_of(&self, pending: &Pending, client: &Client) -> Result<Flow, Refused> {
         match (&pending.flow, &pending.session) {
             (Some(flow), _) => Ok(flow.clone()),
             (None, Some(session)) => self.begin(&pending.account, Purpose::StepUp { session: session.id() }, false, client).await,
             (None, None) => Err(Refused::Gone),
-        }
-    }
-
-    /// Sends a code by e-mail or SMS: the first one of a step, or with `again` another one.
-    /// Returns the flow, which may be new, and whether the code is on its way.
-    ///
-    /// # Errors
-    /// Where it is too early or too often, or nothing can be sent.
-    pub async fn send_code(&self, pending: &Pending, method: Method, again: bool, client: &Client) -> Result<Flow, Refused> {
-        let flow = self.flow_of(pending, client).await?;
-        let (config, now) = (self.config(), self.now());
-        let rules = config.mfa.otp;
-        // First whether a message may go at all: a new code is the end of the one before.
-        self.send_possible(&pending.account, client)?;
-        let outcome = self
-            .store
-            .update_flow(flow.id, |flow| {
-                let fresh = flow
-                    .sent
-                    .as_ref()
-                    .is_some_and(|sent| sent.method == method && !sent.remaining(now).is_zero() && sent.attempts < rules.max_attempts);
-                if fresh && !again {
-                    // Chosen again while the last code is good: nothing new goes out.
-                    return Edit::Leave(Ok(None));
-                }
-                match next_code(flow, method, &rules, now) {
-                    Ok(code) => Edit::Write(Ok(Some((code, flow.clone())))),
-                    Err(problem) => Edit::Leave(Err(problem)),
-                }
-            })
-            .await?
-            .ok_or(Refused::Gone)?;
-        match outcome {
-            Ok(None) => Ok(flow),
-            Ok(Some((code, flow))) => {
-                self.send_allowed(&pending.account, client)?;
-                if let Err(refused) = self.deliver_code(&pending.account, method, &code, false, client) {
-                    self.unsend(flow.id).await?;
-                    return Err(refused);
-                }
-                self.audit(Event::CodeSent, Some(&pending.account.name), Actor::User(client), method.name()).await?;
-                Ok(flow)
-            }
-            Err(problem) => Err(problem.into()),
         }
     }
 
@@ -268,24 +225,6 @@ impl Services {
         }
     }
 
-    /// A sent code: judged and used up with the flow, which it is bound to; then the account, which may have been locked meanwhile.
-    async fn prove_sent(&self, pending: &Pending, method: Method, typed: &Secret, client: &Client) -> Result<Account, Refused> {
-        let (config, now) = (self.config(), self.now());
-        let flow = pending.flow.as_ref().ok_or(Refused::Gone)?;
-        let judged =
-            self.store.update_flow(flow.id, |flow| judge_sent(flow, method, typed, &config.mfa.otp, now)).await?.ok_or(Refused::Gone)?;
-        self.prove(pending, client, |account| {
-            judged?;
-            match method {
-                Method::Email => account.email_otp.as_mut().map(|otp| otp.last_used = Some(now)),
-                _ => account.sms_otp.as_mut().map(|otp| otp.last_used = Some(now)),
-            };
-            account.last_method = Some(method);
-            Ok(())
-        })
-        .await
-    }
-
     /// This gateway as WebAuthn sees it from the page that the user is on.
     pub(super) fn relying_party(&self, client: &Client) -> Result<webauthn::RelyingParty, Refused> {
         let config = self.config();
@@ -306,49 +245,5 @@ fn try_recovery(account: &mut Account, typed: &Secret, now: Time) -> Result<(), 
             Ok(())
         }
         None => Err(SecondProblem::Wrong { left: None }),
-    }
-}
-
-/// Judges a sent code within its flow; what it leaves behind is written with the answer.
-pub(super) fn judge_sent(
-    flow: &mut Flow,
-    method: Method,
-    typed: &Secret,
-    rules: &crate::config::Otp,
-    now: Time,
-) -> Edit<Result<(), SecondProblem>> {
-    let id = flow.id;
-    let Some(sent) = flow.sent.as_mut().filter(|sent| sent.method == method) else { return Edit::Leave(Err(SecondProblem::Spent)) };
-    match sent.check(id, typed.expose(), rules, now) {
-        otp::Verdict::Right => Edit::Write(Ok(())),
-        otp::Verdict::Wrong { left } => Edit::Write(Err(SecondProblem::Wrong { left: Some(left) })),
-        otp::Verdict::Expired => Edit::Leave(Err(SecondProblem::Expired)),
-        otp::Verdict::Spent => Edit::Leave(Err(SecondProblem::Spent)),
-    }
-}
-
-/// Puts the next code into the flow; the one before is void.
-pub(super) fn next_code(flow: &mut Flow, method: Method, rules: &crate::config::Otp, now: Time) -> Result<Secret, NoResend> {
-    let id = flow.id;
-    let sends = match &mut flow.sent {
-        Some(sent) if sent.method == method => return sent.resend(method, id, rules, now),
-        // Another method need not wait for this one's pause, but counts against the same number of sends.
-        Some(sent) if sent.sends >= rules.max_sends => return Err(NoResend::Exhausted),
-        Some(sent) => sent.sends,
-        None => 0,
-    };
-    let (mut sent, code) = otp::SentCode::issue(method, id, rules, now).map_err(|_| NoResend::NoEntropy)?;
-    sent.sends = sends.saturating_add(1);
-    flow.sent = Some(sent);
-    Ok(code)
-}
-
-impl From<NoResend> for Refused {
-    fn from(problem: NoResend) -> Self {
-        match problem {
-            NoResend::Wait(wait) => Self::Second(SecondProblem::Wait(wait)),
-            NoResend::Exhausted => Self::Second(SecondProblem::Exhausted),
-            NoResend::NoEntropy => crate::base::random::NoEntropy.into(),
-        }
     }
 }

@@ -2,25 +2,28 @@
 //!
 //! An account or session that another gateway wrote or deleted is read again on notice, within milliseconds. After a loss of
 //! the line everything is read again. Where no proof has come for 5 seconds that all notices were followed, the memory is stale
-//! and nobody is let in from it: each session looks ended, open connections are cut, no session is ended or deleted. Users sign
-//! in again only if they ask while it lasts; as soon as everything is read again, their sessions are as good as before.
+//! and nobody is let in from it: whoever shows a session is answered 503, open connections are cut, no session is ended or deleted. As
+//! soon as everything is read again, the sessions are as good as before.
 //!
 //! When a session was last used is told every 20 seconds: one that is used at another gateway may end by `session.idle_timeout`
 //! that much early, never late.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod restore;
+
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+pub use self::restore::restore;
 use super::Services;
-use super::live::{Found, Live, LiveSession, Standing};
+use super::live::{Found, Live, LiveSession};
 use crate::account::Account;
 use crate::base::{SessionId, UserId};
 use crate::session::{EndReason, SessionRecord, over};
+use crate::store::StoreError;
 use crate::store::kv::Change;
-use crate::store::{Store, StoreError};
 
 /// How long the memory is believed without news.
 const TRUST: Duration = Duration::from_secs(5);
@@ -31,75 +34,6 @@ const AT_ONCE: usize = 512;
 /// Whether the account as it is now still stands behind a session.
 fn stands(account: &Account, record: &SessionRecord) -> bool {
     !account.disabled && account.epoch == record.epoch
-}
-
-/// Takes the stored sessions in, and ends those in memory that are gone from the store. One whose account is gone, disabled or
-/// changed since is void and is deleted.
-///
-/// # Errors
-/// The store's; then the memory may have been changed in part.
-pub async fn restore(store: &Store, live: &Live) -> Result<(), StoreError> {
-    // What is in memory now was in the store before: what the store shows from here on decides.
-    let (mut gone, users) = (live.ids().into_iter().collect::<HashSet<_>>(), live.users().into_iter().collect::<HashSet<_>>());
-    let standings = standings(store, live, users).await?;
-    let (mut void, mut after) = (Vec::new(), None);
-    loop {
-        let page = store.sessions(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        for record in page {
-            let id = record.id;
-            match standings.get(&record.user).filter(|standing| standing.epoch() == record.epoch) {
-                Some(standing) => drop(live.insert_under(record, standing.clone())),
-                // The account may have changed since it was read, and the session be of what it is now.
-                None => match store.account(record.user).await?.filter(|account| stands(account, &record)) {
-                    Some(account) => {
-                        live.account_changed(account.id, Some(&account));
-                        live.insert(record, &account);
-                    }
-                    None => {
-                        void.push(id);
-                        continue;
-                    }
-                },
-            }
-            gone.remove(&id);
-        }
-        tokio::task::yield_now().await;
-    }
-    for id in gone {
-        live.end(id, EndReason::Revoked);
-    }
-    store.delete_sessions(&void).await
-}
-
-/// How many sessions, or accounts, are read at a time.
-const PAGE: usize = 2000;
-
-/// What the sessions of each account share; accounts that may have none are left out. `users` have sessions in memory, which follow what is read.
-async fn standings(store: &Store, live: &Live, mut users: HashSet<UserId>) -> Result<HashMap<UserId, Arc<Standing>>, StoreError> {
-    let (mut standings, mut after) = (HashMap::new(), None);
-    if users.is_empty() && store.sessions(None, 1).await?.is_empty() {
-        return Ok(standings);
-    }
-    loop {
-        let page = store.accounts(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        for account in &page {
-            if users.remove(&account.id) {
-                live.account_changed(account.id, Some(account));
-            }
-            if !account.disabled {
-                standings.insert(account.id, live.standing(account));
-            }
-        }
-        tokio::task::yield_now().await;
-    }
-    for user in users {
-        live.account_changed(user, None);
-    }
-    Ok(standings)
 }
 
 /// Follows the changes that other gateways make, until they or the services are gone.
@@ -203,6 +137,7 @@ impl Services {
         match self.live.lookup(token, self.now()) {
             Found::Live(session) => Ok(Some(session)),
             Found::Ended | Found::Forged => Ok(None),
+            Found::Unknown => Err(StoreError::Backend("no news of other gateways' changes".to_owned())),
         }
     }
 }

@@ -1,16 +1,18 @@
-//! The first door: name and password. And the end of every sign-in, where a session is made.
+//! The first door: name and password, and what a right one leads to. Unknown, wrong, locked and disabled are refused alike, after the
+//! same work.
 
 use super::audit::{Actor, Event};
-use super::{Client, DeviceId, Refused, Services};
-use crate::account::{Account, Failures, KnownBrowser, MfaPolicy};
-use crate::base::{FlowId, Secret, SessionId, Time, UserId};
+use super::browser::{budget, knows};
+use super::finish::Follows;
+use super::{Client, Refused, Services, Signed};
+use crate::account::{Account, MfaPolicy};
+use crate::base::{FlowId, Secret, Time, UserId};
+use crate::factor::MethodSet;
 use crate::factor::password::{self, Verdict};
-use crate::factor::{Method, MethodSet};
 use crate::limit;
 use crate::login::{AfterPassword, Flow, News, Purpose, after_password};
 use crate::policy::Proof;
-use crate::session::{CookieKind, EndReason, SessionRecord};
-use crate::store::{Edit, StoreError};
+use crate::store::Edit;
 
 /// What a right password leads to.
 #[derive(Debug)]
@@ -20,57 +22,6 @@ pub enum Entry {
     Second(Flow),
     /// One must be set up first.
     Enrol(Flow),
-}
-
-/// A finished sign-in: the values of the cookies to set.
-#[derive(Debug)]
-pub struct Signed {
-    pub session: SessionId,
-    pub cookies: Vec<(CookieKind, String)>,
-    pub name: String,
-}
-
-/// The session that a new one follows, whose age it keeps.
-pub(super) enum Follows<'a> {
-    Nothing,
-    /// A step up: that session is still there, and ends with it.
-    Live(&'a SessionRecord),
-    /// What the user changed has ended it, and every other one, already.
-    Ended(&'a SessionRecord),
-}
-
-impl<'a> Follows<'a> {
-    const fn record(&self) -> Option<&'a SessionRecord> {
-        match self {
-            Self::Nothing => None,
-            Self::Live(record) | Self::Ended(record) => Some(record),
-        }
-    }
-
-    const fn replaced(&self) -> Option<&'a SessionRecord> {
-        match self {
-            Self::Live(record) => Some(record),
-            Self::Nothing | Self::Ended(_) => None,
-        }
-    }
-}
-
-/// How many browsers of a user are kept; the one that was not used for longest goes.
-const BROWSERS_KEPT: usize = 20;
-
-/// How many sessions a user may have at the same time.
-const SESSIONS_KEPT: usize = 100;
-
-/// The failures that count for this browser: its own budget where it is known, the account's otherwise.
-pub(super) fn budget(account: &mut Account, device: Option<DeviceId>) -> &mut Failures {
-    let known = device.filter(|device| device.user == account.id).map(DeviceId::name);
-    match account.browsers.iter().position(|browser| Some(&browser.id) == known.as_ref()) {
-        Some(at) => match account.browsers.get_mut(at) {
-            Some(browser) => &mut browser.failures,
-            None => &mut account.failures,
-        },
-        None => &mut account.failures,
-    }
 }
 
 /// The methods that this user can be asked for.
@@ -237,160 +188,5 @@ impl Services {
             Purpose::News(news) if self.now() < flow.expires => Some(news),
             Purpose::News(_) | Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } | Purpose::Contact { .. } => None,
         }
-    }
-
-    /// The end of a sign-in: failures are forgotten, the browser is known from now on, and there is a session. A step up
-    /// `follows` the session it started from.
-    pub(super) async fn finish(
-        &self,
-        before: Account,
-        proof: Proof,
-        client: &Client,
-        follows: Follows<'_>,
-        trust: bool,
-    ) -> Result<Signed, Refused> {
-        let now = self.now();
-        let known = client.device.filter(|device| knows(&before, *device));
-        let device = match known {
-            Some(device) => device,
-            None => DeviceId::random(before.id)?,
-        };
-        let trusted_device = self.config().mfa.trusted_device;
-        let trusted_until = (trust && !trusted_device.is_zero()).then(|| now.plus(trusted_device));
-        // Only a finished sign-in, or a step up, has shown every factor that is asked for.
-        let signs_in = !matches!(follows, Follows::Ended(_));
-        let updated = self
-            .store
-            .update_account(before.id, |account| {
-                if account.disabled || account.epoch != before.epoch {
-                    return Edit::Leave(None);
-                }
-                if signs_in {
-                    *budget(account, client.device) = Failures::default();
-                }
-                remember(account, device, client, trusted_until, now);
-                Edit::Write(Some(account.clone()))
-            })
-            .await?;
-        let Some(Ok(Some(account))) = updated else { return Err(Refused::Gone) };
-        let session = self.open_session(&account, proof, client, &follows).await?;
-        let event = match follows {
-            Follows::Nothing => Event::SignedIn,
-            Follows::Live(_) => Event::SteppedUp,
-            Follows::Ended(_) => Event::SessionRenewed,
-        };
-        if let Err(e) = self.audit(event, Some(&account.name), Actor::User(client), proof_name(proof)).await {
-            self.end_session(session, EndReason::Revoked).await?;
-            return Err(e);
-        }
-        if known.is_none() && before.browsers.iter().any(|browser| browser.id != device.name()) {
-            self.notice_new_browser(&account, client);
-        }
-        let cookies = vec![
-            (CookieKind::Session, self.live.token(session)),
-            (CookieKind::Device, self.store.keys().sign(crate::session::Purpose::Device, &device.to_bytes())),
-        ];
-        Ok(Signed { session, cookies, name: account.name })
-    }
-
-    async fn open_session(&self, account: &Account, proof: Proof, client: &Client, follows: &Follows<'_>) -> Result<SessionId, Refused> {
-        let now = self.now();
-        let (before, replaces) = (follows.record(), follows.replaced());
-        let record = SessionRecord {
-            id: SessionId::random()?,
-            user: account.id,
-            epoch: account.epoch,
-            created: before.map_or(now, |old| old.created),
-            last_seen: now,
-            second: match proof {
-                Proof::Second { method, at } => Some((method, at)),
-                Proof::Password | Proof::TrustedBrowser => None,
-            },
-            trusted_browser: proof == Proof::TrustedBrowser,
-            full_auth: before.map_or(now, |old| old.full_auth),
-            address: client.address.ip(),
-            browser: client.browser.as_str().into(),
-        };
-        if !self.store.put_session(&record, replaces.map(|old| old.id)).await? {
-            return Err(Refused::Gone);
-        }
-        let id = record.id;
-        let session = self.live.insert(record, account);
-        if let Some(old) = replaces {
-            self.live.replace(old.id, &session);
-        }
-        // What changed between the write and here was not told to a session that was not there yet.
-        let is_kept = self.store.session(id).await?.is_some();
-        let current = self.store.account(account.id).await?;
-        self.live.account_changed(account.id, current.as_ref());
-        if !is_kept || self.live.get(id).is_none_or(|session| session.is_ended()) {
-            self.end_session(id, EndReason::AccountChanged).await?;
-            return Err(Refused::Gone);
-        }
-        self.make_room(account.id, id).await;
-        Ok(id)
-    }
-
-    /// So that nobody's sign-ins fill the memory, the session that was not used for longest goes, never the newest.
-    async fn make_room(&self, user: UserId, newest: SessionId) {
-        let mut others = self.live.of(user);
-        others.retain(|session| session.id() != newest);
-        others.sort_by_key(|session| session.last_seen());
-        let over = (others.len() + 1).saturating_sub(SESSIONS_KEPT);
-        for old in others.iter().take(over) {
-            if let Err(e) = self.end_session(old.id(), EndReason::Crowded).await {
-                tracing::warn!(error = %e, "a session that ended stays in the store until the next start, where it is void");
-            }
-        }
-    }
-
-    /// Ends a session: in memory first, so that a store that fails keeps no door open.
-    pub async fn end_session(&self, id: SessionId, reason: EndReason) -> Result<bool, StoreError> {
-        let ended = self.live.end(id, reason);
-        self.store.delete_sessions(&[id]).await?;
-        Ok(ended)
-    }
-}
-
-/// Whether this browser finished a sign-in of this user before.
-pub(super) fn knows(account: &Account, device: DeviceId) -> bool {
-    device.user == account.id && {
-        let name = device.name();
-        account.browsers.iter().any(|browser| browser.id == name)
-    }
-}
-
-fn remember(account: &mut Account, device: DeviceId, client: &Client, trusted_until: Option<Time>, now: Time) {
-    let id = device.name();
-    match account.browsers.iter_mut().find(|browser| browser.id == id) {
-        Some(browser) => {
-            browser.last_seen = now;
-            browser.name.clone_from(&client.browser);
-            client.language.clone_into(&mut browser.language);
-            browser.trusted_until = trusted_until.or(browser.trusted_until);
-        }
-        None => account.browsers.push(KnownBrowser {
-            id,
-            name: client.browser.clone(),
-            first_seen: now,
-            last_seen: now,
-            trusted_until,
-            failures: Failures::default(),
-            language: client.language.to_owned(),
-        }),
-    }
-    account.browsers.sort_by_key(|browser| std::cmp::Reverse(browser.last_seen));
-    account.browsers.truncate(BROWSERS_KEPT);
-}
-
-fn proof_name(proof: Proof) -> &'static str {
-    match proof {
-        Proof::Password => "password",
-        Proof::TrustedBrowser => "password, trusted browser",
-        Proof::Second { method: Method::Totp, .. } => "password, totp",
-        Proof::Second { method: Method::Webauthn, .. } => "webauthn",
-        Proof::Second { method: Method::Email, .. } => "password, email",
-        Proof::Second { method: Method::Sms, .. } => "password, sms",
-        Proof::Second { method: Method::Recovery, .. } => "password, recovery",
     }
 }

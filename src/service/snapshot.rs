@@ -56,11 +56,10 @@ impl Services {
     /// # Errors
     /// The store's, or the folder's.
     pub async fn snapshot(&self, into: &Snapshots, last: Option<Content>) -> Result<(Option<PathBuf>, Content), SnapshotError> {
-        let pairs = self.store.kv().snapshot().await?;
+        // Sessions, sign-ins under way and links would be left out of an import, and change with every request.
+        let pairs = self.store.kv().snapshot_without(&PASSING).await?;
         let (into, now) = (into.clone(), self.now());
         let write = move || {
-            // Sessions, sign-ins under way and links would be left out of an import, and change with every request.
-            let pairs: Vec<Pair> = pairs.into_iter().filter(|(key, _)| !PASSING.iter().any(|prefix| key.starts_with(prefix))).collect();
             let held = content(&pairs);
             if last == Some(held) {
                 return Ok((None, held));
@@ -71,22 +70,36 @@ impl Services {
         Ok(tokio::task::spawn_blocking(write).await.map_err(|_| SnapshotError::Stopped)??)
     }
 
-    /// Makes sure that the store goes on from the newest snapshot. What that one holds, where it can be read.
+    /// Makes sure that the store goes on from the newest snapshot. Only where that one seems to be ahead is all of it read: it may be large, and
+    /// the start waits for this.
     ///
     /// # Errors
     /// [`SetBack`], or the store's.
-    pub async fn follows_snapshot(&self, snapshots: &Snapshots) -> anyhow::Result<Option<Content>> {
-        let Some(newest) = snapshots.newest() else { return Ok(None) };
+    pub async fn follows_snapshot(&self, snapshots: &Snapshots) -> anyhow::Result<()> {
+        let Some(newest) = snapshots.newest() else { return Ok(()) };
+        let store = self.store.audit_head().await?.map_or(0, |head| head.seq);
         let path = newest.clone();
-        let read = tokio::task::spawn_blocking(move || export::read(&std::fs::read_to_string(path).ok()?).ok());
-        let Some(pairs) = read.await.ok().flatten() else {
-            tracing::warn!(file = %newest.display(), "this snapshot cannot be read; another will be written");
-            return Ok(None);
+        let ahead = move || {
+            let text = std::fs::read_to_string(path).ok()?;
+            export::find(&text, b"audit-head").filter(|line| end(std::slice::from_ref(line)) > store)?;
+            Some(end(&export::read(&text).ok()?))
         };
-        let (store, saved) = (self.store.audit_head().await?.map_or(0, |head| head.seq), end(&pairs));
-        if store < saved {
-            return Err(SetBack { store, saved, snapshot: newest.display().to_string() }.into());
+        match tokio::task::spawn_blocking(ahead).await? {
+            Some(saved) if saved > store => Err(SetBack { store, saved, snapshot: newest.display().to_string() }.into()),
+            _ => Ok(()),
         }
-        Ok(Some(content(&pairs)))
+    }
+
+    /// What the newest snapshot holds, where there is one that can be read.
+    pub async fn newest_snapshot(snapshots: &Snapshots) -> Option<Content> {
+        let newest = snapshots.newest()?;
+        let path = newest.clone();
+        let read =
+            tokio::task::spawn_blocking(move || export::read(&std::fs::read_to_string(path).ok()?).ok().map(|pairs| content(&pairs)));
+        let content = read.await.ok().flatten();
+        if content.is_none() {
+            tracing::warn!(file = %newest.display(), "this snapshot cannot be read; another will be written");
+        }
+        content
     }
 }

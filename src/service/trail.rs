@@ -1,7 +1,7 @@
 //! Reading the audit log: pages by sequence number that cost the same at a million records, and the proof that it is whole.
 //!
-//! A filter looks through a bounded number of records for a page and says where it stopped. Days are found by halving, since records
-//! are in the order of time.
+//! Somebody's records are found by name ([`crate::store::audit_names`]). Any other filter looks through a bounded number of records for a
+//! page and says where it stopped. Days are found by halving, since records are in the order of time.
 
 use super::Services;
 use crate::base::Time;
@@ -86,6 +86,10 @@ impl<'a> Sieve<'a> {
             && (self.user.is_empty() || !plain() || text.to_ascii_lowercase().contains(&self.user))
     }
 
+    fn is_event(&self, event: &[u8]) -> bool {
+        self.filter.event.is_empty() || event == self.filter.event.as_bytes()
+    }
+
     fn lets_through(&self, record: &AuditRecord) -> bool {
         let names = [&record.user, &record.by];
         (self.filter.event.is_empty() || self.filter.event == record.event)
@@ -125,10 +129,16 @@ impl Services {
             _ => None,
         };
         let is_out = |seq: u64| end.is_some_and(|end| if back { seq < end } else { seq >= end });
+        let is_named = !sieve.user.is_empty() && self.store.audit_is_indexed().await?;
         let (mut walk, mut at, mut looked) = (Walk::default(), seq, 0);
         while looked < LOOKED_THROUGH {
-            let want = if looked == 0 { most } else { BATCH };
-            let batch = self.store.audit_sifted(at, want, back, |bytes| sieve.may(bytes)).await?;
+            // Each of somebody's records is read by itself: no more of them than are shown.
+            let want = if looked == 0 || is_named { most } else { BATCH };
+            let batch = if is_named {
+                self.store.audit_of(&sieve.user, at, want, back, |event| sieve.is_event(event)).await?
+            } else {
+                self.store.audit_sifted(at, want, back, |bytes| sieve.may(bytes)).await?
+            };
             walk.ended = batch.len() < want;
             looked += batch.len();
             for (number, record) in batch {
@@ -152,7 +162,7 @@ impl Services {
     }
 
     /// The number of the first record at `time` or later; one past the last where there is none.
-    async fn first_at(&self, time: Time) -> Result<u64, StoreError> {
+    pub(crate) async fn first_at(&self, time: Time) -> Result<u64, StoreError> {
         let start = match self.store.audit_start().await? {
             AuditStart::At(seq, _) => seq.saturating_add(1),
             AuditStart::Forged => 1,

@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use super::Services;
+use crate::store::audit_names::{EntrySum, entries};
 use crate::store::{AuditHead, AuditRecord, AuditStart, GENESIS, StoreError};
 
 /// How many faults are named; more of them say nothing new.
@@ -29,6 +30,9 @@ pub struct AuditReport {
     /// The number that the first fault stands at; 0: the anchor.
     #[serde(skip)]
     pub broken_at: Option<u64>,
+    /// What a search by name goes by is not what the records say.
+    #[serde(skip)]
+    index_misleads: bool,
 }
 
 /// The walk so far.
@@ -36,6 +40,8 @@ struct Walk {
     report: AuditReport,
     /// The hash that the next record must name.
     link: String,
+    /// Every record's entries by name.
+    entries: EntrySum,
 }
 
 impl Services {
@@ -50,6 +56,9 @@ impl Services {
             let report = self.walk_from(&start).await?;
             // What a trimming removed behind the walk's beginning would look missing.
             if report.whole || begun >= WALKS || self.store.audit_start().await? == start {
+                if report.index_misleads {
+                    self.store.distrust_audit_index().await?;
+                }
                 return Ok(report);
             }
             begun += 1;
@@ -58,7 +67,8 @@ impl Services {
 
     async fn walk_from(&self, start: &AuditStart) -> Result<AuditReport, StoreError> {
         let head_before = self.store.audit_head().await;
-        let mut walk = Walk::new(start);
+        let is_indexed = matches!(&head_before, Ok(Some(head)) if head.indexed == head.seq);
+        let mut walk = Walk::new(start, EntrySum::new()?);
         let mut after: Option<Vec<u8>> = None;
         loop {
             let page = self.store.kv().scan(b"audit/", after.as_deref(), 1000, false).await?;
@@ -69,19 +79,44 @@ impl Services {
         }
         let head_after = self.store.audit_head().await;
         walk.ends_at(head_before, head_after);
+        // Where a record was changed, its entries may still tell the truth.
+        if is_indexed && walk.report.faults.is_empty() {
+            self.prove_entries(&mut walk).await?;
+        }
         walk.report.whole = walk.report.faults.is_empty();
         Ok(walk.report)
+    }
+
+    /// What a search by name goes by must be what the records say.
+    async fn prove_entries(&self, walk: &mut Walk) -> Result<(), StoreError> {
+        let mut found = walk.entries.another();
+        self.store.each_audit_entry(walk.report.removed, walk.report.seq, |entry| found.add(entry)).await?;
+        if found != walk.entries {
+            let what = "the index by name is not what the records say; it is made anew at the next start or within the hour";
+            walk.fault(walk.report.seq, what.to_owned());
+            walk.report.index_misleads = true;
+        }
+        Ok(())
     }
 }
 
 impl Walk {
-    fn new(start: &AuditStart) -> Self {
+    fn new(start: &AuditStart, entries: EntrySum) -> Self {
         let (seq, hash) = match start {
             AuditStart::At(seq, hash) => (*seq, hash.clone()),
             AuditStart::Forged => (0, GENESIS.to_owned()),
         };
-        let report = AuditReport { whole: false, records: 0, removed: seq, seq, hash: hash.clone(), faults: Vec::new(), broken_at: None };
-        let mut walk = Self { report, link: hash };
+        let report = AuditReport {
+            whole: false,
+            records: 0,
+            removed: seq,
+            seq,
+            hash: hash.clone(),
+            faults: Vec::new(),
+            broken_at: None,
+            index_misleads: false,
+        };
+        let mut walk = Self { report, link: hash, entries };
         if *start == AuditStart::Forged {
             walk.fault(0, "the mark of the log's beginning is not the gateway's: it was changed, or keys.json is another one".to_owned());
         }
@@ -131,6 +166,7 @@ impl Walk {
         } else if record.previous != self.link && place == wanted {
             self.fault(place, format!("record {place} does not follow the record before it"));
         }
+        entries(&record).iter().for_each(|entry| self.entries.add(entry));
         self.link.clone_from(&record.hash);
         self.report.hash = record.hash;
     }

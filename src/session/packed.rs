@@ -15,6 +15,7 @@
 //! Integers are little-endian. What begins with `{` is JSON, the form of earlier versions, and is read as well.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::SessionRecord;
 use crate::base::{SessionId, Time, UserId};
@@ -76,8 +77,17 @@ impl SessionRecord {
     /// # Errors
     /// [`Unreadable`].
     pub fn unpack(id: SessionId, bytes: &[u8]) -> Result<Self, Unreadable> {
+        Self::unpack_named(id, bytes, &mut |name| name.into())
+    }
+
+    /// As [`SessionRecord::unpack`], for many: `names` gives the browser's name, so that those who have the same one share it from the first.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn unpack_named(id: SessionId, bytes: &[u8], names: &mut (dyn FnMut(&str) -> Arc<str> + Send)) -> Result<Self, Unreadable> {
         if bytes.first() == Some(&b'{') {
-            return serde_json::from_slice(bytes).ok().filter(|record: &Self| record.id == id).ok_or(Unreadable);
+            let record = serde_json::from_slice(bytes).ok().filter(|record: &Self| record.id == id).ok_or(Unreadable)?;
+            return Ok(Self { browser: names(&record.browser), ..record });
         }
         let mut rest = Rest(bytes);
         let [form, flags] = rest.take()?;
@@ -89,7 +99,7 @@ impl SessionRecord {
         let (created, last_seen, full_auth) = (rest.time()?, rest.time()?, rest.time()?);
         let second = method(flags >> 4)?.map(|method| Ok((method, rest.time()?))).transpose()?;
         let address = if flags & V6 == 0 { IpAddr::from(rest.take::<4>()?) } else { IpAddr::from(rest.take::<16>()?) };
-        let browser = std::str::from_utf8(rest.0).map_err(|_| Unreadable)?.into();
+        let browser = names(std::str::from_utf8(rest.0).map_err(|_| Unreadable)?);
         Ok(Self { id, user, epoch, created, last_seen, second, trusted_browser: flags & TRUSTED != 0, full_auth, address, browser })
     }
 }

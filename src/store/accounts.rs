@@ -14,6 +14,9 @@ use crate::base::UserId;
 /// How often a write is tried again when the record changed meanwhile.
 const TRIES: usize = 64;
 
+/// What an id may begin with when it is written ([`crate::base::UserId`]: base32).
+pub const FIRST_LETTERS: &str = "abcdefghijklmnopqrstuvwxyz234567";
+
 /// What an edit decided: to write the document, or to leave it.
 #[derive(Debug)]
 pub enum Edit<R> {
@@ -71,6 +74,14 @@ impl Store {
     pub async fn accounts(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Account>, StoreError> {
         let after = after.map(|id| key("account", id.to_string()));
         self.kv.scan(b"account/", after.as_deref(), limit, false).await?.iter().map(|(_, bytes)| decode(bytes)).collect()
+    }
+
+    /// As [`Store::accounts`], of those whose id begins with this one of [`FIRST_LETTERS`]: all letters together are every account, and can
+    /// be read side by side.
+    pub async fn accounts_beginning(&self, first: char, after: Option<UserId>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        let after = after.map(|id| key("account", id.to_string()));
+        let prefix = key("account", first.to_string());
+        self.kv.scan(&prefix, after.as_deref(), limit, false).await?.iter().map(|(_, bytes)| decode(bytes)).collect()
     }
 
     /// Every account, for listings and the start.

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::audit::{AuditRecord, GENESIS};
+use super::audit_names::entries;
 use super::kv::{Batch, decode, encode, key};
 use super::{Store, StoreError};
 use crate::base::Time;
@@ -71,6 +72,11 @@ impl Store {
         Ok((read, raw))
     }
 
+    /// The batch holds only while the log begins where it does now.
+    pub(super) async fn expect_anchor(&self, batch: Batch) -> Result<Batch, StoreError> {
+        Ok(batch.expect(ANCHOR, self.anchor().await?.1))
+    }
+
     /// Where the log begins.
     pub async fn audit_start(&self) -> Result<AuditStart, StoreError> {
         Ok(self.start(self.anchor().await?.0))
@@ -131,7 +137,7 @@ impl Store {
             if record.at >= before || record.seq > last {
                 break;
             }
-            batch = batch.delete(place);
+            batch = entries(&record).into_iter().fold(batch.delete(place), |batch, (key, _)| batch.delete(key));
             (seq, link) = (record.seq, record.hash);
         }
         if seq == start {

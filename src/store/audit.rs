@@ -6,6 +6,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::audit_names::entries;
 use super::kv::{Batch, decode, encode, key};
 use super::{Store, StoreError};
 use crate::base::Time;
@@ -45,6 +46,9 @@ pub struct AuditRecord {
 pub struct AuditHead {
     pub seq: u64,
     pub hash: String,
+    /// Every record up to this one has its entries by name. An earlier version leaves it out, and they are made anew.
+    #[serde(default)]
+    pub indexed: u64,
 }
 
 impl AuditRecord {
@@ -68,15 +72,18 @@ impl Store {
             let before = self.kv.get(b"audit-head").await?;
             let mut head = match &before {
                 Some(bytes) => decode(bytes)?,
-                None => AuditHead { seq: 0, hash: GENESIS.to_owned() },
+                None => AuditHead { seq: 0, hash: GENESIS.to_owned(), indexed: 0 },
             };
+            let is_indexed = head.indexed == head.seq;
             let mut batch = Batch::durable().expect("audit-head", before);
             for record in &mut records {
                 record.seq = head.seq + 1;
                 record.previous = head.hash;
                 record.hash = record.digest()?;
                 batch = batch.put(key("audit", record.seq.to_be_bytes()), encode(record)?);
-                head = AuditHead { seq: record.seq, hash: record.hash.clone() };
+                batch = entries(record).into_iter().fold(batch, |batch, (key, event)| batch.put(key, event));
+                let indexed = if is_indexed { record.seq } else { head.indexed };
+                head = AuditHead { seq: record.seq, hash: record.hash.clone(), indexed };
             }
             if self.kv.commit(batch.put("audit-head", encode(&head)?)).await? {
                 return Ok(records);

@@ -3,9 +3,14 @@
 // Edits that answer nothing are written as one expression.
 #![allow(clippy::unit_arg)]
 
+mod names;
+mod whole;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::names::{a_log_of_an_earlier_version_gets_its_entries, records_are_found_by_name_and_go_from_there_too};
+use self::whole::{a_replacement_is_whole_or_nothing, a_snapshot_is_of_one_moment};
 use super::kv::Batch;
 use super::*;
 use crate::account::{Account, RecoveryCode};
@@ -89,7 +94,9 @@ macro_rules! backends {
             an_import_is_all_or_nothing, a_flow_is_finished_once, a_link_is_used_once, a_step_up_replaces_the_session_once,
             a_touch_does_not_bring_back_a_session, many_touches_are_noted_and_never_turn_back,
             sessions_written_as_json_by_an_earlier_version_are_read, the_audit_chain_holds_under_parallel_writes, scans_stay_within_their_prefix,
-            the_log_is_trimmed_once_and_goes_on, a_factor_belongs_to_one_account, a_user_has_few_flows_at_once);
+            the_log_is_trimmed_once_and_goes_on, a_factor_belongs_to_one_account, a_user_has_few_flows_at_once,
+            records_are_found_by_name_and_go_from_there_too, a_log_of_an_earlier_version_gets_its_entries,
+            a_snapshot_is_of_one_moment, a_replacement_is_whole_or_nothing);
     } )* };
 }
 
@@ -276,7 +283,7 @@ async fn the_audit_chain_holds_under_parallel_writes(store: Arc<Store>) {
         assert_eq!((record.seq, &record.previous, &record.hash), (seq, &previous, &record.digest().unwrap()));
         previous = record.hash.clone();
     }
-    assert_eq!(store.audit_head().await.unwrap(), Some(AuditHead { seq: 30, hash: previous }));
+    assert_eq!(store.audit_head().await.unwrap(), Some(AuditHead { seq: 30, hash: previous, indexed: 30 }));
     let newest: Vec<u64> = store.audit_before(Some(30), 2).await.unwrap().iter().map(|r| r.seq).collect();
     assert_eq!(newest, [29, 28]);
     assert_eq!(store.audit_before(None, 1).await.unwrap()[0].seq, 30);
@@ -313,6 +320,9 @@ async fn scans_stay_within_their_prefix(store: Arc<Store>) {
     assert_eq!(keys(store.kv().scan(b"a/", Some(b"a/1"), 10, false).await.unwrap()), ["a/2"]);
     assert_eq!(keys(store.kv().scan(b"a/", None, 10, true).await.unwrap()), ["a/2", "a/1"]);
     assert_eq!(keys(store.kv().scan(b"a/", Some(b"a/2"), 10, true).await.unwrap()), ["a/1"]);
+    assert_eq!(keys(store.kv().snapshot().await.unwrap()), ["a/1", "a/2", "a0", "b/1"]);
+    assert_eq!(keys(store.kv().snapshot_without(&[b"a/", b"none"]).await.unwrap()), ["a0", "b/1"]);
+    assert_eq!(keys(store.kv().snapshot_without(&[b"b", b"b/", b"a/2"]).await.unwrap()), ["a/1", "a0"]);
     assert!(!store.kv().commit(kv::Batch::default().expect("a/1", None).put("a/3", "y")).await.unwrap());
     assert!(store.kv().get(b"a/3").await.unwrap().is_none());
 }

@@ -25,6 +25,12 @@ pub trait Kv: Send + Sync + 'static {
     /// Every pair, in order, as they stood at one moment: no commit happens while they are read.
     async fn snapshot(&self) -> Result<Vec<Pair>, StoreError>;
 
+    /// As [`Kv::snapshot`], without the keys that start with one of these.
+    async fn snapshot_without(&self, prefixes: &'static [&'static [u8]]) -> Result<Vec<Pair>, StoreError> {
+        let pairs = self.snapshot().await?;
+        Ok(pairs.into_iter().filter(|(key, _)| !prefixes.iter().any(|prefix| key.starts_with(prefix))).collect())
+    }
+
     /// Puts these pairs in the place of everything that is there, as one step, durable; `false` and no change where `only_empty` and
     /// something is there.
     async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError>;

@@ -39,9 +39,22 @@ pub struct Link {
 impl Store {
     /// Keeps a link and returns its token, which is not kept.
     pub async fn create_link(&self, link: &Link) -> Result<String, StoreError> {
-        let token = data_encoding::BASE64URL_NOPAD.encode(&crate::base::random::bytes::<24>()?);
-        self.kv.commit(Batch::durable().put(self.link_key(&token), encode(link)?)).await?;
-        Ok(token)
+        self.create_links(std::slice::from_ref(link)).await?.pop().ok_or(StoreError::Contended)
+    }
+
+    /// Keeps links as one step; their tokens, in their order.
+    pub async fn create_links(&self, links: &[Link]) -> Result<Vec<String>, StoreError> {
+        if links.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut batch, mut tokens) = (Batch::durable(), Vec::with_capacity(links.len()));
+        for link in links {
+            let token = data_encoding::BASE64URL_NOPAD.encode(&crate::base::random::bytes::<24>()?);
+            batch = batch.put(self.link_key(&token), encode(link)?);
+            tokens.push(token);
+        }
+        self.kv.commit(batch).await?;
+        Ok(tokens)
     }
 
     /// The link behind a token, without using it up.

@@ -48,6 +48,10 @@ impl Kv for MeasuredKv {
         self.timed("snapshot", self.inner.snapshot()).await
     }
 
+    async fn snapshot_without(&self, prefixes: &'static [&'static [u8]]) -> Result<Vec<Pair>, StoreError> {
+        self.timed("snapshot", self.inner.snapshot_without(prefixes)).await
+    }
+
     async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {
         self.timed("replace", self.inner.replace(pairs, only_empty)).await
     }
@@ -75,9 +79,10 @@ mod tests {
         assert_eq!(kv.get(b"a/b").await.unwrap().as_deref(), Some(&b"1"[..]));
         assert_eq!(kv.scan(b"a/", None, 9, false).await.unwrap().len(), 1);
         assert_eq!(kv.snapshot().await.unwrap().len(), 1);
+        assert_eq!(kv.snapshot_without(&[b"b/"]).await.unwrap().len(), 1);
         assert!(kv.replace(Vec::new(), false).await.unwrap());
         assert!(kv.changes().is_none() && !kv.is_shared());
         drop(kv);
-        assert_eq!(seen.iter().collect::<Vec<_>>(), ["commit", "get", "scan", "snapshot", "replace"].map(|name| (name, false)));
+        assert_eq!(seen.iter().collect::<Vec<_>>(), ["commit", "get", "scan", "snapshot", "snapshot", "replace"].map(|name| (name, false)));
     }
 }

@@ -7,6 +7,7 @@
 mod accounts;
 mod anchor;
 mod audit;
+pub mod audit_names;
 mod canary;
 mod error;
 mod failed;
@@ -27,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
-pub use self::accounts::{Conflict, Edit, fold};
+pub use self::accounts::{Conflict, Edit, FIRST_LETTERS, fold};
 pub use self::anchor::{Anchor, AuditStart, Trimmed};
 pub use self::audit::{AuditHead, AuditRecord, GENESIS};
 pub use self::error::StoreError;

@@ -1,6 +1,8 @@
 //! Sessions as the store keeps them; the gateway reads them from memory and writes through.
 
-use super::kv::{Batch, key};
+use std::sync::Arc;
+
+use super::kv::{Batch, Pair, key};
 use super::{Store, StoreError};
 use crate::base::SessionId;
 use crate::session::SessionRecord;
@@ -14,6 +16,15 @@ fn session_key(id: SessionId) -> Vec<u8> {
 
 fn unpack(id: SessionId, bytes: &[u8]) -> Result<SessionRecord, StoreError> {
     SessionRecord::unpack(id, bytes).map_err(|e| StoreError::Record(e.to_string()))
+}
+
+/// Gives the shared text for a browser's name.
+pub type Names<'a> = &'a mut (dyn FnMut(&str) -> Arc<str> + Send);
+
+fn read((key, bytes): &Pair, names: Names<'_>) -> Result<SessionRecord, StoreError> {
+    let id = key.strip_prefix(b"session/").and_then(|id| id.try_into().ok()).map(SessionId::from_bytes);
+    let id = id.ok_or_else(|| StoreError::Record("a session's key is no id".to_owned()))?;
+    SessionRecord::unpack_named(id, bytes, names).map_err(|e| StoreError::Record(e.to_string()))
 }
 
 impl Store {
@@ -70,21 +81,30 @@ impl Store {
     }
 
     /// Up to `limit` sessions after one, in the order of their ids.
-    pub async fn sessions(&self, after: Option<SessionId>, limit: usize) -> Result<Vec<SessionRecord>, StoreError> {
+    pub async fn sessions(&self, after: Option<SessionId>, limit: usize, names: Names<'_>) -> Result<Vec<SessionRecord>, StoreError> {
         let after = after.map(session_key);
         let pairs = self.kv.scan(b"session/", after.as_deref(), limit, false).await?;
-        let id = |key: &[u8]| key.strip_prefix(b"session/").and_then(|id| id.try_into().ok()).map(SessionId::from_bytes);
-        let read = |(key, bytes): &(Vec<u8>, Vec<u8>)| {
-            unpack(id(key).ok_or_else(|| StoreError::Record("a session's key is no id".to_owned()))?, bytes)
-        };
-        pairs.iter().map(read).collect()
+        pairs.iter().map(|pair| read(pair, names)).collect()
+    }
+
+    /// As [`Store::sessions`], of those whose id begins with this byte: all 256 together are every session, and can be read side by side.
+    pub async fn sessions_beginning(
+        &self,
+        first: u8,
+        after: Option<SessionId>,
+        limit: usize,
+        names: Names<'_>,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        let after = after.map(session_key);
+        let pairs = self.kv.scan(&key("session", [first]), after.as_deref(), limit, false).await?;
+        pairs.iter().map(|pair| read(pair, names)).collect()
     }
 
     /// Every session.
     pub async fn all_sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
-            let page = self.sessions(after, 10_000).await?;
+            let page = self.sessions(after, 10_000, &mut |name| name.into()).await?;
             let Some(last) = page.last() else { return Ok(all) };
             after = Some(last.id);
             all.extend(page);

@@ -48,7 +48,12 @@ impl Kv for SledKv {
 
     async fn snapshot(&self) -> Result<Vec<Pair>, StoreError> {
         let keeper = self.0.clone();
-        blocking(move || keeper.lend()?.snapshot()).await
+        blocking(move || keeper.lend()?.snapshot(&[])).await
+    }
+
+    async fn snapshot_without(&self, prefixes: &'static [&'static [u8]]) -> Result<Vec<Pair>, StoreError> {
+        let keeper = self.0.clone();
+        blocking(move || keeper.lend()?.snapshot(prefixes)).await
     }
 
     async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {

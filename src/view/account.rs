@@ -6,10 +6,13 @@
 
 use maud::{Markup, html};
 
-use super::field::{Field, field};
-use super::layout::{Card, Note, Page, button_form, card, form, note};
-use super::words::fill;
-use super::{icon, time};
+mod changes;
+mod methods;
+
+pub use changes::{change_password, confirm_removal};
+
+use super::layout::{Note, Page, button_form, note};
+use super::time;
 use crate::base::Time;
 use crate::factor::Method;
 
@@ -73,9 +76,6 @@ pub struct AccountView {
     pub admin: bool,
 }
 
-/// From how many codes left the page urges to make new ones.
-const FEW_CODES: usize = 3;
-
 /// `account`.
 pub fn account(page: &Page, view: &AccountView) -> Markup {
     let words = &page.words.account;
@@ -90,8 +90,8 @@ pub fn account(page: &Page, view: &AccountView) -> Markup {
         html! {
             (note(view.note.as_ref()))
             div.panels {
-                (methods(page, view))
-                (recovery(page, view))
+                (methods::methods(page, view))
+                (methods::recovery(page, view))
                 (profile(page, view))
                 (password(page, view))
                 (sessions(page, view))
@@ -134,92 +134,6 @@ fn own_fact(page: &Page, view: &AccountView, method: Method, label: &str, value:
 
 pub(super) fn fact(label: &str, value: &str) -> Markup {
     html! { div { dt { (label) } dd dir="auto" { (value) } } }
-}
-
-fn methods(page: &Page, view: &AccountView) -> Markup {
-    let words = &page.words.account;
-    html! {
-        section aria-labelledby="s-methods" {
-            h2 #s-methods { (words.methods) }
-            @if view.methods.is_empty() { p.lead { (words.methods_none) } } @else { p.lead { (words.methods_lead) } }
-            ul.rows { @for (n, enrolled) in view.methods.iter().enumerate() { (method(page, enrolled, n)) } }
-            @if view.methods.iter().any(|m| !m.removable) { p.hint { (words.remove_last) } }
-            @if !view.addable.is_empty() {
-                h3 { (words.add) }
-                (form(page, "enrol", html! {
-                    div.adds { @for method in &view.addable {
-                        button.second name="method" value=(method) { (icon::method(*method)) (page.words.method(*method)) }
-                    } }
-                }))
-            }
-        }
-    }
-}
-
-fn method(page: &Page, enrolled: &Enrolled, n: usize) -> Markup {
-    let words = &page.words.account;
-    let kind = page.words.method(enrolled.method);
-    let title = if enrolled.name.is_empty() { kind } else { &enrolled.name };
-    let remove = page.link_with("account/remove", &[("method", enrolled.method.name()), ("id", &enrolled.id)]);
-    html! {
-        li {
-            (icon::method(enrolled.method))
-            div.what {
-                strong dir="auto" { (title) }
-                @if title != kind { small { (kind) } }
-                @if !enrolled.detail.is_empty() { small dir="auto" { (enrolled.detail) } }
-                small { (words.added) " " (time::day(enrolled.added)) " · " (words.last_used) " " (used(page, enrolled.last_used)) }
-            }
-            div.acts {
-                @if !enrolled.name.is_empty() { (rename(page, enrolled, n)) }
-                @if enrolled.removable { a.act href=(remove) aria-label={ (page.words.common.remove) ": " (title) } { (page.words.common.remove) } }
-            }
-        }
-    }
-}
-
-fn used(page: &Page, at: Option<Time>) -> Markup {
-    html! { @match at { Some(at) => (time::moment(at)), None => (page.words.common.never) } }
-}
-
-/// A fold with a form in it, which opens without script.
-fn rename(page: &Page, enrolled: &Enrolled, n: usize) -> Markup {
-    let words = &page.words.common;
-    let id = format!("name-{n}");
-    html! {
-        details {
-            summary.act aria-label={ (words.rename) ": " (enrolled.name) } { (words.rename) }
-            (form(page, "account/methods/rename", html! {
-                input type="hidden" name="method" value=(enrolled.method);
-                input type="hidden" name="id" value=(enrolled.id);
-                label.sr for=(id) { (words.name) }
-                input id=(id) name="name" value=(enrolled.name) maxlength="64" required autocomplete="off";
-                button.second { (words.save) }
-            }))
-        }
-    }
-}
-
-fn recovery(page: &Page, view: &AccountView) -> Markup {
-    let words = &page.words.account;
-    html! {
-        section aria-labelledby="s-recovery" {
-            h2 #s-recovery { (words.recovery) }
-            @match view.recovery {
-                None => { p.lead { (words.recovery_none) } }
-                Some((left, total)) => {
-                    p { (fill(&words.recovery_left, &[("left", &left.to_string()), ("total", &total.to_string())])) }
-                    @match left {
-                        0 => { p.note.warn { (icon::warning()) span { (words.recovery_out) } } }
-                        1..=FEW_CODES => { p.note.warn { (icon::warning()) span { (fill(&words.recovery_low, &[("left", &left.to_string())])) } } }
-                        _ => {}
-                    }
-                    @if left > 0 { p.hint { (words.recovery_new_hint) } }
-                    (button_form(page, "account/recovery", &[], "second", &words.recovery_new))
-                }
-            }
-        }
-    }
 }
 
 fn password(page: &Page, view: &AccountView) -> Markup {
@@ -272,50 +186,4 @@ fn browsers(page: &Page, view: &AccountView) -> Markup {
             @if view.browsers.len() > 1 { (button_form(page, "account/browsers/revoke", &[("all", "1")], "second", &words.revoke_all)) }
         }
     }
-}
-
-/// `account/remove`: asks before a method goes. `last`: nothing else is set up.
-pub fn confirm_removal(page: &Page, enrolled: &Enrolled, last: bool) -> Markup {
-    let words = &page.words.account;
-    let kind = page.words.method(enrolled.method);
-    let name = if enrolled.name.is_empty() { kind } else { &enrolled.name };
-    let heading = fill(&words.remove_heading, &[("method", kind)]);
-    let head = Card { heading: &heading, lead: Some(html! { (fill(&words.remove_lead, &[("name", name)])) }), ..Card::default() };
-    card(
-        page,
-        &head,
-        html! {
-            @if last { p.note.warn { (icon::warning()) span { (words.remove_lead_last) } } }
-            (button_form(page, "account/methods/remove", &[("method", enrolled.method.name()), ("id", &enrolled.id)], "go danger", &page.words.common.remove))
-            a.button.second href=(page.link("account")) { (page.words.common.cancel) }
-        },
-    )
-}
-
-/// `account/password`: the fields `current` and `password`.
-pub fn change_password(page: &Page, user: &str, min_length: usize, said: Option<&Note>) -> Markup {
-    let words = &page.words.password;
-    let head = Card { heading: &words.change_heading, lead: Some(html! { (words.change_lead) }), note: said, ..Card::default() };
-    let current = Field {
-        name: "current",
-        label: &words.current,
-        kind: "password",
-        autocomplete: "current-password",
-        autofocus: true,
-        invalid: Note::is_error(said),
-        ..Field::default()
-    };
-    card(
-        page,
-        &head,
-        html! {
-            (form(page, "account/password", html! {
-                (super::password::for_managers(user))
-                (field(page, &current))
-                (super::password::new_password(page, min_length, false, false))
-                button.go { (page.words.account.password_change) }
-            }))
-            p.row.links { a href=(page.link("account")) { (page.words.common.cancel) } }
-        },
-    )
 }

@@ -22,6 +22,7 @@ mod forwarding;
 mod full_disk;
 mod fuzz;
 mod headers;
+mod imports;
 mod kills;
 mod lost_form;
 mod metrics;

@@ -57,6 +57,7 @@ async fn house_of(users: usize) -> World {
         n += batch.len();
     }
     log(&world, users).await;
+    services.store.index_audit().await.unwrap();
     world
 }
 

@@ -118,6 +118,22 @@ async fn who_lacks_the_factor_is_sent_to_set_it_up() {
     alice.opens("/by-app").await.leads_to("/.vestibule/enrol?rd=");
 }
 
+/// A sign-in that is under way goes on whatever pages of ours another site makes the browser open in between.
+#[tokio::test]
+async fn a_link_from_elsewhere_ends_no_sign_in_that_is_under_way() {
+    let world = World::new().await;
+    let mut alice = world.person_with_app("alice", &[]).await;
+    alice.visits("/payroll").await;
+    alice.types_password().await;
+    let navigates = "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Site: cross-site\r\n";
+    for page in ["enrol", "enrol/totp", "enrol/recovery", "account/contact/email", "resume?id=x"] {
+        alice.asks("GET", &format!("{PREFIX}/{page}"), navigates, b"").await;
+    }
+    alice.opens(&format!("{PREFIX}/mfa/totp?rd=%2Fpayroll")).await.is(200);
+    let code = alice.code();
+    alice.types_code(&code).await.leads_to("/payroll");
+}
+
 /// Another site can make a browser open any of our pages.
 #[tokio::test]
 async fn a_link_from_elsewhere_to_a_page_of_the_second_door_changes_nothing_that_counts() {

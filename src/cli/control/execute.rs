@@ -35,7 +35,9 @@ pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<
         Command::SessionRevoke { which } => rest::revoke(services, which).await,
         Command::KeyList => json(services.list_keys().await.map_err(said)?),
         Command::KeyRotate { wait } => rest::rotate(services, wait).await,
-        Command::AuditRead { user, since, after, limit } => rest::audit(services, user.as_deref(), since, after, limit).await,
+        Command::AuditRead { user, since, until, after, limit } => {
+            rest::audit(services, user.as_deref(), (since, until), after, limit).await
+        }
         Command::AuditVerify => json(services.verify_audit().await.map_err(said)?),
         Command::StoreExport => rest::export(services).await,
         Command::StoreImport { text, replace } => rest::import(services, &text, replace).await,

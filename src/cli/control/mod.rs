@@ -88,6 +88,8 @@ pub enum Command {
     AuditRead {
         user: Option<String>,
         since: Option<Time>,
+        #[serde(default)]
+        until: Option<Time>,
         after: u64,
         limit: usize,
     },

@@ -23,6 +23,8 @@ pub type Reload = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<String, Str
 
 /// How many may be connected at once.
 const CONNECTIONS: usize = 16;
+/// How long a caller may take for one command, and for taking in one piece of the answer: whoever stopped halfway holds no place for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a caller is told how far its command is.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -105,7 +107,7 @@ async fn converse(stream: UnixStream, app: &Arc<App>, reload: &Reload) -> anyhow
     }
     let (input, output) = stream.into_split();
     let (mut input, mut output) = (BufReader::new(input), BufWriter::new(output));
-    while let Some(line) = next_line(&mut input).await? {
+    while let Some(line) = within(PATIENCE, next_line(&mut input)).await? {
         let answer = match serde_json::from_slice(&line) {
             Ok(Command::Reload) => reload().await.map(Value::String),
             Ok(command) => carry_out(app, command, &mut output).await,
@@ -166,19 +168,37 @@ async fn write(output: &mut BufWriter<OwnedWriteHalf>, answer: Result<Value, Str
         Err(what) => Frame::Failed(what),
     };
     frame(output, &last).await?;
-    Ok(output.flush().await?)
+    within(PATIENCE, async { Ok(output.flush().await?) }).await
 }
 
 async fn frame<W: AsyncWrite + Unpin>(output: &mut BufWriter<W>, frame: &Frame) -> anyhow::Result<()> {
     let mut line = zeroize::Zeroizing::new(serde_json::to_vec(frame)?);
     line.push(b'\n');
-    Ok(output.write_all(&line).await?)
+    within(PATIENCE, async { Ok(output.write_all(&line).await?) }).await
+}
+
+/// # Errors
+/// Where it takes longer.
+async fn within<T>(most: Duration, step: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::time::timeout(most, step).await.context("the caller was waited for in vain")?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::service::import::Stage;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stops_halfway_through_a_command_is_not_waited_for() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        let (input, _output) = far.into_split();
+        let mut input = BufReader::new(input);
+        near.write_all(b"{}\n{\"hal").await.unwrap();
+        assert_eq!(within(PATIENCE, next_line(&mut input)).await.unwrap().unwrap().as_slice(), b"{}\n");
+        let started = tokio::time::Instant::now();
+        assert!(within(PATIENCE, next_line(&mut input)).await.is_err());
+        assert_eq!(started.elapsed(), PATIENCE);
+    }
 
     #[tokio::test]
     async fn a_caller_is_told_how_far_it_is_and_one_who_does_not_read_holds_nothing_up() {

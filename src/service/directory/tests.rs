@@ -159,12 +159,18 @@ fn kinds_are_counted_through_every_change() {
 
 #[test]
 fn a_page_of_what_is_unsorted_is_that_of_what_is_sorted() {
-    let mixed: Vec<u32> = (0..95u32).map(|n| n * 37 % 95).collect();
-    let sorted: Vec<u32> = (0..95).collect();
-    for page in [0, 1, 2, 3, 4, usize::MAX] {
-        assert_eq!(page_of_unsorted(mixed.clone(), page, 40), page_of(&sorted, page, 40), "{page}");
+    for total in [0u32, 1, 39, 40, 41, 95, 1000] {
+        let sorted: Vec<u32> = (0..total).collect();
+        for (step, page) in [(37, 0), (37, 1), (999, 2), (1, 3), (998, 4), (37, 25), (37, usize::MAX)] {
+            let (wanted, page) = page_of(&sorted, page, 40);
+            let mut selection = Selection::new(page * 40);
+            // In the order of a walk through the rest classes, and all of them.
+            let mut mixed = sorted.clone();
+            mixed.sort_by_key(|n| u64::from(*n) * step % 1009);
+            mixed.into_iter().for_each(|n| selection.offer(n));
+            assert_eq!(selection.into_page((page - 1) * 40), wanted, "{total} {page}");
+        }
     }
-    assert_eq!(page_of_unsorted::<u32>(vec![], 7, 40), (vec![], 1));
 }
 
 proptest::proptest! {

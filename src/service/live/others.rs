@@ -1,15 +1,52 @@
-//! What [`crate::service::shared`] does to the memory: other gateways' news, and whether there is any.
+//! What [`crate::service::shared`] does to the memory: the sessions of the store at the start, other gateways' news, and whether there is any.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Live;
+use foldhash::fast::RandomState;
+
+use super::{Live, Standing};
 use crate::base::{SessionId, Time};
+use crate::session::SessionRecord;
 
 impl Live {
     pub fn ids(&self) -> Vec<SessionId> {
         let mut ids = Vec::with_capacity(self.count());
         self.sessions.each(|session| ids.push(session.id()));
         ids
+    }
+
+    /// The sessions whose id begins with this byte.
+    pub fn ids_beginning(&self, first: u8) -> HashSet<SessionId> {
+        let mut ids = HashSet::new();
+        self.sessions.each_like(first, |session| {
+            if session.id().as_bytes().first() == Some(&first) {
+                ids.insert(session.id());
+            }
+        });
+        ids
+    }
+
+    /// What gives each of many sessions the shared name of its browser, for [`Live::insert_all`].
+    pub fn names(&self) -> impl FnMut(&str) -> Arc<str> + Send + '_ {
+        let mut known: HashMap<Arc<str>, Arc<str>, RandomState> = HashMap::default();
+        move |name| {
+            if let Some(shared) = known.get(name) {
+                return shared.clone();
+            }
+            let shared = self.browser(name.into());
+            known.insert(shared.clone(), shared.clone());
+            shared
+        }
+    }
+
+    /// As [`Live::insert_under`], for many sessions whose browsers' names are from [`Live::names`].
+    pub fn insert_all(&self, sessions: Vec<(SessionRecord, Arc<Standing>)>) {
+        self.sessions.reserve(sessions.iter().map(|(record, _)| record.id));
+        for (record, standing) in sessions {
+            self.insert_named(record, standing);
+        }
     }
 
     /// The store has this time of a session's last use; `false` where it is not here.

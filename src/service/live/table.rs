@@ -44,6 +44,20 @@ impl Table {
         }
     }
 
+    /// Makes room for these at once, instead of over and over while they come.
+    pub fn reserve(&self, ids: impl Iterator<Item = SessionId>) {
+        let mut more = [0usize; PARTS];
+        for id in ids {
+            let [first, ..] = id.as_bytes();
+            if let Some(count) = more.get_mut(usize::from(*first) % PARTS) {
+                *count += 1;
+            }
+        }
+        for (part, more) in self.parts.iter().zip(more).filter(|(_, more)| *more > 0) {
+            write(part).reserve(more);
+        }
+    }
+
     pub fn remove(&self, id: SessionId) -> Option<Arc<LiveSession>> {
         let mut part = write(self.part(id)?);
         let gone = part.remove(&id)?;
@@ -65,6 +79,11 @@ impl Table {
         if let Some(part) = self.parts.get(part) {
             read(part).values().for_each(see);
         }
+    }
+
+    /// As [`Table::each_of`], of the part in which ids with this first byte are.
+    pub fn each_like(&self, first: u8, see: impl FnMut(&Arc<LiveSession>)) {
+        self.each_of(usize::from(first) % PARTS, see);
     }
 
     pub fn each(&self, mut see: impl FnMut(&Arc<LiveSession>)) {

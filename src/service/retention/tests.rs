@@ -91,7 +91,7 @@ async fn the_newest_record_stays_and_zero_keeps_everything() {
 async fn a_moved_or_forged_anchor_shows() {
     let house = House::new(100).await;
     let kv = house.services().store.kv().clone();
-    let untouched = kv.snapshot().await.unwrap();
+    let third = kv.snapshot().await.unwrap().into_iter().find(|(key, _)| *key == record(3)).unwrap();
     assert!(house.services().trim_audit().await.unwrap() > 0);
     let trimmed = kv.snapshot().await.unwrap();
     let anchor = house.raw(ANCHOR).await;
@@ -103,7 +103,7 @@ async fn a_moved_or_forged_anchor_shows() {
         ("the next record removed too", Batch::default().delete(record(77)), "record 77 is missing"),
         ("the head removed", Batch::default().delete(b"audit-head".to_vec()), "the mark of the log's end is missing"),
         ("the last removed", Batch::default().delete(record(101)), "should go on to 101"),
-        ("an old one put back", Batch::default().put(record(3), untouched[3].1.clone()), "stands before the log's beginning"),
+        ("an old one put back", Batch::default().put(record(3), third.1.clone()), "stands before the log's beginning"),
         ("one changed", Batch::default().put(record(90), house.raw(&record(91)).await), "in the place of record 90"),
     ] {
         house.write(batch).await;
@@ -156,4 +156,33 @@ async fn the_anchor_travels_with_an_export_and_outlives_its_key() {
     let dropped = services.rotate_keys(Actor::CommandLine).await.unwrap().dropped;
     assert_eq!(dropped, [1, 2]);
     assert_eq!(house.faults().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_misleads_shows_and_is_not_gone_by() {
+    let house = House::new(30).await;
+    let services = house.services();
+    let of_alice = async || {
+        let filter = crate::service::trail::TrailFilter { user: "Alice".into(), ..Default::default() };
+        services.trail(&filter, crate::service::trail::From::End, 50).await.unwrap().records.len()
+    };
+    let text = services.export_store(Actor::CommandLine).await.unwrap();
+    services.import_store(&text, true, Actor::CommandLine).await.unwrap();
+    assert!(services.store.audit_is_indexed().await.unwrap(), "an export has no index, and an import makes it");
+    assert_eq!(of_alice().await, 30);
+    let entries = services.store.kv().scan(b"audit-of/", None, 100, false).await.unwrap();
+    let elsewhere = [&entries[5].0[..25], &3u64.to_be_bytes()].concat();
+    for (what, batch) in [
+        ("one is gone", Batch::default().delete(entries[5].0.clone())),
+        ("one names another event", Batch::default().put(entries[5].0.clone(), "sign_out")),
+        ("one of nobody", Batch::default().put([b"audit-of/".as_slice(), &[0; 16], &7u64.to_be_bytes()].concat(), "x")),
+        ("one leads to another's record", Batch::default().delete(entries[5].0.clone()).put(elsewhere, "x")),
+    ] {
+        house.write(batch).await;
+        let faults = house.faults().await;
+        assert!(faults.len() == 1 && faults[0].contains("index by name"), "{what}: {faults:?}");
+        assert_eq!((of_alice().await, services.store.audit_is_indexed().await.unwrap()), (30, false), "{what}");
+        assert!(services.store.index_audit().await.unwrap() > 30);
+        assert_eq!((of_alice().await, house.faults().await), (30, Vec::<String>::new()), "{what}");
+    }
 }

@@ -9,6 +9,7 @@ use crate::notify::{Notifier, Outbox, Texts};
 use crate::service::Courier;
 use crate::session::KeyRing;
 use crate::session::keys::MasterKey;
+use crate::store::Store;
 use crate::store::{Edit, postgres::server};
 
 pub(crate) struct Rig {

@@ -14,9 +14,9 @@ use tokio_postgres::NoTls;
 
 use crate::base::Secret;
 
-/// Stops the server when the test process is gone, however it went: then nobody holds the other end of its input.
+/// Stops the server when it is told to stay in its folder, or when the test process is gone, however it went: then nobody holds the other end of its input.
 const KEEPER: &str = r#""$1" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=500 -c logging_collector=off </dev/null >"$2/log" 2>&1 &
-read -r _; kill -INT $!; wait $!; rm -rf "$2""#;
+read -r word; kill -INT $!; wait $!; [ "$word" = stay ] || rm -rf "$2""#;
 
 struct Server {
     folder: PathBuf,
@@ -58,8 +58,9 @@ fn command(program: &Path, user: Option<(u32, u32)>, folder: &Path) -> Command {
     command
 }
 
-fn start() -> Server {
-    let (initdb, postgres) = (program("initdb"), program("postgres"));
+/// A folder with an empty server in it.
+fn make() -> (PathBuf, Option<(u32, u32)>) {
+    let initdb = program("initdb");
     let folder = tempfile::Builder::new().prefix("vpg").tempdir_in("/tmp").unwrap().keep();
     let user = other_user();
     if let Some((uid, gid)) = user {
@@ -74,19 +75,60 @@ fn start() -> Server {
         .output()
         .unwrap();
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-    let mut keeper = command(Path::new("/bin/sh"), user, &folder);
-    keeper.args(["-c", KEEPER, "keeper"]).arg(postgres).arg(&folder).stdin(Stdio::piped());
+    (folder, user)
+}
+
+fn start() -> Server {
+    let (folder, user) = make();
+    Server { _keeper: run(&folder, user), folder }
+}
+
+/// The server over a folder, once it listens. It ends with its keeper's standard input, and so with whoever holds that.
+#[expect(clippy::zombie_processes, reason = "the caller holds it; where it did not start the test is over")]
+fn run(folder: &Path, user: Option<(u32, u32)>) -> Child {
+    let mut keeper = command(Path::new("/bin/sh"), user, folder);
+    keeper.args(["-c", KEEPER, "keeper"]).arg(program("postgres")).arg(folder).stdin(Stdio::piped());
     let keeper = keeper.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap();
-    let server = Server { folder, _keeper: keeper };
     for _ in 0..600 {
-        if std::os::unix::net::UnixStream::connect(server.folder.join(".s.PGSQL.5432")).is_ok() {
-            return server;
+        if std::os::unix::net::UnixStream::connect(folder.join(".s.PGSQL.5432")).is_ok() {
+            return keeper;
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let mut log = String::new();
-    let _ = std::fs::File::open(server.folder.join("log")).and_then(|mut file| file.read_to_string(&mut log));
+    let _ = std::fs::File::open(folder.join("log")).and_then(|mut file| file.read_to_string(&mut log));
     panic!("PostgreSQL did not start: {log}");
+}
+
+/// A server of one test alone, which that one stops and starts.
+pub struct Own {
+    folder: PathBuf,
+    user: Option<(u32, u32)>,
+    keeper: Option<Child>,
+}
+
+impl Own {
+    pub fn start() -> Self {
+        let (folder, user) = make();
+        let keeper = Some(run(&folder, user));
+        Self { folder, user, keeper }
+    }
+
+    /// As its service manager stops it: connections end.
+    pub fn stop(&mut self) {
+        let mut keeper = self.keeper.take().unwrap();
+        std::io::Write::write_all(keeper.stdin.as_mut().unwrap(), b"stay\n").unwrap();
+        keeper.wait().unwrap();
+    }
+
+    pub fn start_again(&mut self) {
+        self.keeper = Some(run(&self.folder, self.user));
+    }
+
+    /// What `store.url` says of it.
+    pub fn url(&self) -> String {
+        url_in(&self.folder, "postgres")
+    }
 }
 
 fn server() -> &'static Server {
@@ -125,6 +167,10 @@ pub async fn database() -> String {
 
 /// What `store.url` says of a database.
 pub fn url(database: &str) -> Secret {
-    let host = percent_encoding::utf8_percent_encode(folder().to_str().unwrap(), percent_encoding::NON_ALPHANUMERIC);
-    Secret::new(format!("postgres://vestibule@{host}/{database}"))
+    Secret::new(url_in(folder(), database))
+}
+
+fn url_in(folder: &Path, database: &str) -> String {
+    let host = percent_encoding::utf8_percent_encode(folder.to_str().unwrap(), percent_encoding::NON_ALPHANUMERIC);
+    format!("postgres://vestibule@{host}/{database}")
 }

@@ -92,9 +92,21 @@ impl Opened {
         Ok(Some(place))
     }
 
-    pub(super) fn snapshot(&self) -> Result<Vec<Pair>, StoreError> {
+    /// What is left out is passed over and not read: there may be a million sessions, and no commit happens meanwhile.
+    pub(super) fn snapshot(&self, without: &[&[u8]]) -> Result<Vec<Pair>, StoreError> {
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        self.db.iter().map(|entry| entry.map(|(k, v)| (k.to_vec(), v.to_vec())).map_err(failed)).collect()
+        let (mut pairs, mut from) = (Vec::new(), Some(Vec::new()));
+        while let Some(start) = from.take() {
+            for entry in self.db.range(start..) {
+                let (key, value) = entry.map_err(failed)?;
+                if let Some(prefix) = without.iter().find(|prefix| key.starts_with(prefix)) {
+                    from = upper(prefix);
+                    break;
+                }
+                pairs.push((key.to_vec(), value.to_vec()));
+            }
+        }
+        Ok(pairs)
     }
 
     pub(super) fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {

@@ -1,6 +1,7 @@
 //! `session`, `key`, `audit` and `store`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use crate::cli::control::Which;
 use crate::service::audit::{Actor, Event};
 use crate::service::{LiveSession, Services};
 use crate::session::EndReason;
-use crate::store::fold;
+use crate::store::{AuditRecord, StoreError, fold};
 
 const ACTOR: Actor<'static> = Actor::CommandLine;
 
@@ -79,15 +80,28 @@ pub(super) async fn rotate(services: &Arc<Services>, wait: bool) -> Result<Value
     Ok(value)
 }
 
+/// How far the clocks of several gateways, and one that was set, may be apart.
+const DISORDER: Duration = Duration::from_secs(60);
+
 /// `{records, last, more}`: what fits of the records looked at, the last number looked at, and whether there may be more.
-pub(super) async fn audit(services: &Services, user: Option<&str>, since: Option<Time>, after: u64, limit: usize) -> Result<Value, String> {
-    let page = services.store.audit_after(after, limit.clamp(1, 10_000)).await.map_err(said)?;
-    let last = page.last().map_or(after, |record| record.seq);
-    let more = page.len() >= limit.clamp(1, 10_000);
+pub(super) async fn audit(
+    services: &Services,
+    user: Option<&str>,
+    (since, until): (Option<Time>, Option<Time>),
+    after: u64,
+    limit: usize,
+) -> Result<Value, String> {
+    let limit = limit.clamp(1, 10_000);
+    let page = records(services, user, since, after, limit).await.map_err(said)?;
+    let is_past = |record: &AuditRecord| until.is_some_and(|until| record.at >= until.plus(DISORDER));
+    let is_over = page.last().and_then(|(_, record)| record.as_ref()).is_some_and(is_past);
+    let (last, more) = (page.last().map_or(after, |(seq, _)| *seq), page.len() >= limit && !is_over);
+    let is_then = |record: &&AuditRecord| since.is_none_or(|since| record.at >= since) && until.is_none_or(|until| record.at < until);
     let wanted = user.map(fold);
     let fits = |name: &Option<String>| wanted.is_none() || name.as_deref().map(fold) == wanted;
     let mut records = Vec::new();
-    for record in page.iter().filter(|record| since.is_none_or(|since| record.at >= since)).filter(|r| fits(&r.user) || fits(&r.by)) {
+    let named = |record: &&AuditRecord| fits(&record.user) || fits(&record.by);
+    for record in page.iter().filter_map(|(_, record)| record.as_ref()).filter(is_then).filter(named) {
         let mut value = to_json(record)?;
         if let Some(object) = value.as_object_mut() {
             object.insert("at".to_owned(), record.at.rfc3339().into());
@@ -95,6 +109,23 @@ pub(super) async fn audit(services: &Services, user: Option<&str>, since: Option
         records.push(value);
     }
     Ok(json!({ "records": records, "last": last, "more": more }))
+}
+
+/// The records that are looked at, with their numbers: by name where they can be found so. One that was removed meanwhile is none.
+async fn records(
+    services: &Services,
+    user: Option<&str>,
+    since: Option<Time>,
+    mut after: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Option<AuditRecord>)>, StoreError> {
+    if let Some(since) = since {
+        after = after.max(services.first_at(since.minus(DISORDER)).await?.saturating_sub(1));
+    }
+    match user {
+        Some(name) if services.store.audit_is_indexed().await? => services.store.audit_of(&fold(name), after, limit, false, |_| true).await,
+        _ => services.store.audit_sifted(after, limit, false, |_| true).await,
+    }
 }
 
 /// The export's lines.

@@ -61,8 +61,9 @@ const PAGES: [&str; 8] = [
     "admin/audit?since=2023-11-14&until=2023-11-15",
 ];
 
-/// Rows that each page reads once the house is at rest, and those of a search in the log that finds nothing.
-async fn costs(users: usize) -> (Vec<usize>, usize) {
+/// Rows that each page reads once the house is at rest; those of a search in the log that finds nothing; and those of that and of one
+/// that finds a few, once records are found by name.
+async fn costs(users: usize) -> (Vec<usize>, usize, [usize; 2]) {
     let (house, rows) = House::counted().await;
     let services = &house.app.services;
     let now = house.clock.now();
@@ -81,7 +82,7 @@ async fn costs(users: usize) -> (Vec<usize>, usize) {
     let first = services.store.audit_head().await.unwrap().map_or(0, |head| head.seq);
     let mut batch = Batch::default();
     for seq in first + 1..=first + users as u64 {
-        let record = serde_json::json!({ "seq": seq, "at": now, "event": "sign_in.finished", "user": "x", "previous": "", "hash": "" });
+        let record = serde_json::json!({ "seq": seq, "at": now, "event": "sign_in.finished", "user": format!("u{}", seq / 9), "previous": "", "hash": "" });
         batch = batch.put(key("audit", seq.to_be_bytes()), record.to_string());
     }
     let head = serde_json::json!({ "seq": first + users as u64, "hash": "" }).to_string();
@@ -97,16 +98,19 @@ async fn costs(users: usize) -> (Vec<usize>, usize) {
     for page in PAGES {
         each.push(cost(page).await);
     }
-    (each, cost("admin/audit?user=nobody").await)
+    let searched = cost("admin/audit?user=nobody").await;
+    services.store.index_audit().await.unwrap();
+    (each, searched, [cost("admin/audit?user=nobody").await, cost("admin/audit?user=u7").await])
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_reads_as_many_rows_in_a_large_house_as_in_a_small_one() {
-    let ((small, _), (large, searched)) = (costs(100).await, costs(20_000).await);
+    let ((small, ..), (large, searched, named)) = (costs(100).await, costs(20_000).await);
     for ((page, small), large) in PAGES.iter().zip(small).zip(large) {
         // Halving takes a few steps more in a longer log.
         assert!(large <= small + 20, "{page}: {small} rows in the small house, {large} in the large one");
         assert!(large < 100, "{page}: {large}");
     }
     assert!(searched <= LOOKED_THROUGH + 600, "{searched}");
+    assert!(named[0] < 20 && named[1] > named[0] && named[1] < 40, "{named:?}");
 }

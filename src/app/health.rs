@@ -1,0 +1,49 @@
+//! Whether the program can serve, and how it is: what the administration listener and the metrics ask. Able to read is not enough after a
+//! write that failed.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::App;
+use crate::store::StoreError;
+use crate::store::kv::Batch;
+use crate::telemetry::server::Health;
+use crate::telemetry::{Channel, Reading};
+
+#[async_trait::async_trait]
+impl Health for App {
+    async fn ready(&self) -> Result<(), String> {
+        if self.services.live.is_stale() {
+            return Err("no news of other gateways' changes".to_owned());
+        }
+        let store = &self.services.store;
+        let looked = async {
+            store.audit_head().await?;
+            // A full disk can be read. Only after a failed write is another one tried.
+            if self.unwritable.load(Ordering::Relaxed) {
+                store.kv().commit(Batch::default().put("health", "1")).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        match tokio::time::timeout(Duration::from_secs(2), looked).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => Err(e.to_string()),
+            Err(_) => Err("the store does not answer".to_owned()),
+        }
+    }
+
+    fn measure(&self) -> Reading {
+        let (load, health) = (self.services.hash_load(), self.services.courier.notifier.health());
+        let channels = [("mail", health.mail), ("sms", health.sms)].into_iter().filter_map(|(name, state)| {
+            let state = state?;
+            Some(Channel { name, pending: state.pending, sent: state.sent, failed: state.failed, failing: state.failing })
+        });
+        let snapshot = self.snapshot.load();
+        Reading {
+            sessions: self.services.live.count(),
+            hashes: (load.waiting, load.running, load.refused),
+            channels: channels.collect(),
+            upstreams: snapshot.upstreams.health().map(|(route, label, up)| (route.to_owned(), label.to_owned(), up)).collect(),
+        }
+    }
+}

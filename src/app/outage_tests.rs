@@ -1,0 +1,84 @@
+//! While the database is away nobody is let in, and nobody is told that they are signed out: 503, and when to come back.
+
+use std::time::Duration;
+
+use super::keep_support::{FROM_OUR_PAGE, Town, URLENCODED, town_over};
+use crate::store::postgres::server::Own;
+use crate::telemetry::server::Health;
+
+/// What a browser that opens a page says.
+const NAVIGATION: &str = "Sec-Fetch-Mode: navigate\r\nAccept: text/html\r\n";
+
+async fn opens(town: &Town, path: &str, cookie: &str, lines: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nCookie: {cookie}\r\n{lines}\r\n");
+    town.ask(request.as_bytes()).await
+}
+
+/// Signed in and forwarded, once the database's news are followed: on a busy machine they may be late.
+async fn is_let_in(town: &Town, cookie: &str) {
+    let start = std::time::Instant::now();
+    loop {
+        let answer = opens(town, "/wiki", cookie, NAVIGATION).await;
+        if answer.starts_with("HTTP/1.1 201") {
+            return;
+        }
+        is_unavailable(&answer);
+        assert!(start.elapsed() < Duration::from_secs(60), "{answer}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[track_caller]
+fn is_unavailable(answer: &str) {
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("retry-after: 5"), "{answer}");
+    assert!(!answer.contains("Set-Cookie: vestibule=;"), "the cookie may be good: {answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn while_the_database_is_away_a_signed_in_user_is_asked_to_come_back() {
+    let mut server = tokio::task::spawn_blocking(Own::start).await.unwrap();
+    let town = town_over(&server.url()).await;
+    let browser = town.signs_in("alice").await;
+    let cookie = browser.cookie();
+    is_let_in(&town, &cookie).await;
+    let mut server = tokio::task::spawn_blocking(move || {
+        server.stop();
+        server
+    })
+    .await
+    .unwrap();
+    // What is in memory is believed for five seconds.
+    let live = town.app.services.live.clone();
+    let start = std::time::Instant::now();
+    while !live.is_stale() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it was not noticed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let arrived = town.arrived().len();
+    let page = opens(&town, "/wiki", &cookie, NAVIGATION).await;
+    is_unavailable(&page);
+    assert!(page.contains("text/html"), "{page}");
+    let script = opens(&town, "/wiki/api", &cookie, "Accept: application/json\r\n").await;
+    is_unavailable(&script);
+    assert!(script.contains("application/problem+json") && script.contains("\"reason\":\"session_unknown\""), "{script}");
+    is_unavailable(&opens(&town, "/pay/", &cookie, NAVIGATION).await);
+    is_unavailable(&town.post("/wiki", &cookie, &format!("{FROM_OUR_PAGE}{URLENCODED}"), b"a=1").await);
+    for page in ["/.vestibule/account", "/.vestibule/login", "/.vestibule/mfa", "/.vestibule/admin", "/.vestibule/logout"] {
+        is_unavailable(&opens(&town, page, &cookie, NAVIGATION).await);
+    }
+    assert_eq!(town.arrived().len(), arrived, "nothing is forwarded");
+    // What needs no session goes on, and who never had one is sent to sign in as ever.
+    assert!(opens(&town, "/open/", &cookie, NAVIGATION).await.starts_with("HTTP/1.1 201"));
+    assert!(opens(&town, "/wiki", "vestibule=forged", NAVIGATION).await.starts_with("HTTP/1.1 303"));
+    assert!(opens(&town, "/wiki", "other=1", NAVIGATION).await.starts_with("HTTP/1.1 303"));
+    assert!(town.app.ready().await.is_err());
+    // It is back, and so is everybody.
+    let _server = tokio::task::spawn_blocking(move || {
+        server.start_again();
+        server
+    })
+    .await
+    .unwrap();
+    is_let_in(&town, &cookie).await;
+}
