@@ -21,7 +21,7 @@ const QUEUE: usize = 64;
 pub struct Busy;
 
 /// How long a thread without work keeps its memory: in a storm the next hash comes sooner.
-const IDLE: Duration = Duration::from_millis(100);
+const IDLE: Duration = Duration::from_millis(5);
 
 /// The threads that hash; they end when the last of its clones is gone.
 #[derive(Clone)]
