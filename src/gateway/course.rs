@@ -128,14 +128,14 @@ fn recognise<'s>(session: &'s Session, context: &mut Context, asked: &Asked) -> 
     }
 }
 
-/// A connection's requests mostly come with the same cookie.
+/// Requests mostly come with a cookie that came just before.
 fn look_up(token: &str, asked: &Asked, context: &Context) -> Lookup {
-    if let Some(visitor) = line::last_visitor(|visitor| visitor.returns(token, asked.secure, context.at)) {
+    if let Some(visitor) = line::last_visitor(token, |visitor| visitor.returns(token, asked.secure, context.at)) {
         return Lookup::Live(visitor);
     }
     let found = context.front().session(token, asked.secure, context.at);
     if let Lookup::Live(visitor) = &found {
-        line::remember_visitor(visitor);
+        line::remember_visitor(token, visitor);
     }
     found
 }

@@ -17,7 +17,7 @@ use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName};
 use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
-pub use self::prepared::Prepared;
+pub use self::prepared::{Basis, Prepared};
 use super::cookies::OwnCookies;
 use super::line;
 use super::request::{self, Asked};

@@ -6,7 +6,7 @@ use super::*;
 use crate::account::MfaPolicy;
 use crate::base::{ClientAddr, Host};
 use crate::factor::MethodSet;
-use crate::gateway::line::{Line, Newcomers};
+use crate::gateway::line::{Line, Newcomers, Shared};
 use crate::gateway::upstream::Upstreams;
 use crate::policy::{Level, ProxyOptions, Requirement, Route};
 
@@ -160,7 +160,7 @@ fn lines(header: &RequestHeader) -> Vec<String> {
 fn on_a_line<T>(story: impl FnOnce() -> T) -> T {
     let mut told = None;
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let line = Line::new([192, 0, 2, 9].into(), &Newcomers::default());
+    let line = Line::new([192, 0, 2, 9].into(), &Newcomers::default(), &Shared::default());
     runtime.block_on(line.carry(async { told = Some(story()) }));
     told.unwrap()
 }

@@ -16,12 +16,11 @@ use std::time::Duration;
 use http::HeaderValue;
 use pingora::protocols::SocketDigest;
 
-use self::memory::Memory;
 use super::edge;
 
 pub use self::http2::Lines;
 pub use self::memory::{
-    last_prepared, last_visitor, peer_as_header, place_named_before, remember_place, remember_prepared, remember_visitor,
+    Shared, last_prepared, last_visitor, peer_as_header, place_named_before, remember_place, remember_prepared, remember_visitor,
 };
 pub use self::patrol::Patrol;
 
@@ -77,7 +76,8 @@ pub struct Line {
     socket: OnceLock<usize>,
     /// Wakes the connection's task.
     waker: OnceLock<Waker>,
-    memory: Mutex<Memory>,
+    /// The shard's.
+    memory: Shared,
     newcomers: Newcomers,
 }
 
@@ -95,7 +95,7 @@ impl Newcomers {
 }
 
 impl Line {
-    pub fn new(peer: IpAddr, newcomers: &Newcomers) -> Arc<Self> {
+    pub fn new(peer: IpAddr, newcomers: &Newcomers, memory: &Shared) -> Arc<Self> {
         newcomers.0.fetch_add(1, Ordering::Relaxed);
         let peer = peer.to_canonical();
         // The text of an address is always a header's value.
@@ -109,7 +109,7 @@ impl Line {
             overdue: AtomicBool::new(false),
             socket: OnceLock::new(),
             waker: OnceLock::new(),
-            memory: Mutex::default(),
+            memory: Arc::clone(memory),
             newcomers: newcomers.clone(),
         })
     }
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     fn line() -> Arc<Line> {
-        Line::new([127, 0, 0, 1].into(), &Newcomers::default())
+        Line::new([127, 0, 0, 1].into(), &Newcomers::default(), &Shared::default())
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
     async fn newcomers_are_those_that_have_neither_spoken_nor_left() {
         let newcomers = Newcomers::default();
         let is_settled = async || tokio::time::timeout(Duration::from_secs(1), newcomers.settle()).await.is_ok();
-        let line = || Line::new([127, 0, 0, 1].into(), &newcomers);
+        let line = || Line::new([127, 0, 0, 1].into(), &newcomers, &Shared::default());
         let (speaks, leaves) = (line(), line());
         speaks.serves();
         speaks.serves();

@@ -15,7 +15,7 @@ use super::crowd::Crowd;
 use super::edge::Edge;
 use super::front::Front;
 use super::hooks::Gate;
-use super::line::{Newcomers, Patrol};
+use super::line::{Newcomers, Patrol, Shared};
 use super::listen::{self, Bound, CannotListen};
 use super::shard::Shard;
 use super::tls::Certificates;
@@ -175,6 +175,7 @@ impl Plan {
             stop: relayed(self.stopped),
             newcomers: Newcomers::default(),
             patrol: Patrol::default(),
+            memory: Shared::default(),
         }
     }
 }

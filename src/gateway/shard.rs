@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use super::crowd::Crowd;
 use super::edge::Edge;
 use super::front::Front;
-use super::line::{Line, Newcomers, Patrol};
+use super::line::{Line, Newcomers, Patrol, Shared};
 use super::socket::Socket;
 use super::tls::Certificates;
 
@@ -39,6 +39,7 @@ pub struct Shard {
     pub stop: ShutdownWatch,
     pub newcomers: Newcomers,
     pub patrol: Patrol,
+    pub memory: Shared,
 }
 
 impl Shard {
@@ -63,7 +64,7 @@ impl Shard {
         tokio::select! {
             () = serve => (),
             () = follow => (),
-            () = self.patrol.walk(self.header_timeout) => (),
+            () = self.patrol.walk(self.header_timeout, &self.memory) => (),
         }
     }
 
@@ -104,7 +105,7 @@ impl Shard {
         let Some(seat) = self.crowd.enter(peer.ip(), exempt) else { return };
         let _ = stream.set_nodelay(true);
         let _ = set_tcp_keepalive(&stream, &PROBES);
-        let line = Line::new(peer.ip(), &self.newcomers);
+        let line = Line::new(peer.ip(), &self.newcomers, &self.memory);
         self.patrol.watch(&line);
         let socket = Socket::new(stream, peer, Arc::clone(&line), seat);
         connections.spawn(Arc::clone(self).serve(socket, peer, line, acceptor));

@@ -1,8 +1,7 @@
 //! The gateway's own headers, ready to be sent with a client's. Guarantees the same header as writing them among the client's does;
 //! it costs less where a client sends few. pingora reads, copies and places each name that is inserted, twice; the names here are
-//! read once for a connection and shared from then on.
+//! read once and shared from then on.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -18,22 +17,37 @@ use crate::policy::Person;
 /// Lines that a header has room for from the start: ours, and a client's.
 const ROOM: usize = 10 + super::FEW;
 
-/// The part of a header that does not change from request to request, and what it was made for.
-pub struct Prepared {
-    header: RequestHeader,
-    pool: Arc<Pool>,
+/// What the part of a header that does not change from request to request is made from: places in memory, which [`Prepared`] keeps alive, so that
+/// nothing else can come there while it is remembered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Basis {
+    pool: usize,
     at: usize,
-    authority: Arc<str>,
+    authority: usize,
+    person: usize,
     peer: IpAddr,
     secure: bool,
-    person: Option<Arc<Person>>,
 }
 
-/// Without the person's names.
-impl fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").finish_non_exhaustive()
+impl Basis {
+    fn new(out: &Outgoing<'_>) -> Self {
+        Self {
+            pool: Arc::as_ptr(out.pool).addr(),
+            at: out.at,
+            authority: Arc::as_ptr(&out.asked.authority).addr(),
+            person: out.person.map_or(0, |person| Arc::as_ptr(person).addr()),
+            peer: out.asked.peer,
+            secure: out.asked.secure,
+        }
     }
+}
+
+/// That part.
+pub struct Prepared {
+    header: RequestHeader,
+    _pool: Arc<Pool>,
+    _authority: Arc<str>,
+    _person: Option<Arc<Person>>,
 }
 
 impl Prepared {
@@ -41,21 +55,7 @@ impl Prepared {
         let mut header = RequestHeader::build(Method::GET, b"/", Some(ROOM)).map_err(|_| Unsendable("a header"))?;
         write_fixed(&mut header, out)?;
         insert(&mut header, "X-Request-Id", HeaderValue::from_static(""))?;
-        let (pool, authority, person) = (Arc::clone(out.pool), Arc::clone(&out.asked.authority), out.person.cloned());
-        Ok(Self { header, pool, at: out.at, authority, peer: out.asked.peer, secure: out.asked.secure, person })
-    }
-
-    /// By place in memory: it keeps alive what it was made for, so that nothing else can have come there.
-    fn is_for(&self, out: &Outgoing<'_>) -> bool {
-        let same_person = match (&self.person, out.person) {
-            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        same_person
-            && Arc::ptr_eq(&self.pool, out.pool)
-            && Arc::ptr_eq(&self.authority, &out.asked.authority)
-            && (self.at, self.peer, self.secure) == (out.at, out.asked.peer, out.asked.secure)
+        Ok(Self { header, _pool: Arc::clone(out.pool), _authority: Arc::clone(&out.asked.authority), _person: out.person.cloned() })
     }
 }
 
@@ -64,9 +64,10 @@ impl Prepared {
 /// # Errors
 /// Where a name or the target cannot be sent.
 pub fn join(header: &RequestHeader, out: &Outgoing<'_>) -> Result<RequestHeader, Unsendable> {
-    let mut joined = match line::last_prepared(|known| known.is_for(out).then(|| known.header.clone())) {
+    let basis = Basis::new(out);
+    let mut joined = match line::last_prepared(&basis, |known| known.header.clone()) {
         Some(ready) => ready,
-        None => prepare(out)?,
+        None => prepare(basis, out)?,
     };
     joined.set_method(header.method.clone());
     joined.set_version(header.version);
@@ -96,10 +97,10 @@ pub fn join(header: &RequestHeader, out: &Outgoing<'_>) -> Result<RequestHeader,
     Ok(joined)
 }
 
-fn prepare(out: &Outgoing<'_>) -> Result<RequestHeader, Unsendable> {
+fn prepare(basis: Basis, out: &Outgoing<'_>) -> Result<RequestHeader, Unsendable> {
     let prepared = Prepared::new(out)?;
     let header = prepared.header.clone();
-    line::remember_prepared(prepared);
+    line::remember_prepared(basis, prepared);
     Ok(header)
 }
 

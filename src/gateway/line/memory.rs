@@ -1,33 +1,47 @@
-//! What a connection remembers of its last request, since the next is mostly like it. Guarantees nothing but that it is the same connection's:
-//! whoever uses it checks that it is what a look-up would give. It lies in the shard's own memory, where what all shards share would be taken from
-//! core to core; a line that idles forgets what is a person's.
+//! What a shard remembers of its last requests, since the next are mostly like them. Guarantees nothing but that it was so: whoever uses it checks that
+//! it is what a look-up would give. It lies in the shard's own memory, where what all shards share would be taken from core to core; and it is the
+//! shard's and not each connection's, so that many connections of one person find it near the processor. Bounded, and soon forgotten.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use foldhash::fast::RandomState;
 use http::HeaderValue;
 
 use super::{line, locked};
 use crate::base::Host;
 use crate::gateway::front::Visitor;
-use crate::gateway::headers::Prepared;
+use crate::gateway::headers::{Basis, Prepared};
 
-/// Of the last request.
+/// How many of each kind are remembered.
+const MOST: usize = 512;
+/// After so many rounds of the patrol in which nobody asked for it, a thing is forgotten.
+const ROUNDS: u8 = 4;
+
+/// Of the last requests.
 #[derive(Default)]
-pub(super) struct Memory {
-    /// The host that was named, and the authority that named it.
-    place: Option<(Host, Arc<str>)>,
-    /// Who it was.
-    visitor: Option<Arc<dyn Visitor>>,
-    /// What it was sent on with.
-    prepared: Option<Prepared>,
+pub struct Memory {
+    /// Hosts that were named, by the authorities that named them.
+    places: Recent<Arc<str>, Host>,
+    /// Who asked, by their cookies' values, which only their hashes stand for.
+    visitors: Recent<u64, Arc<dyn Visitor>>,
+    /// What requests were sent on with.
+    prepared: Recent<Basis, Prepared>,
+    hasher: RandomState,
 }
 
+/// The memory of a shard, as its lines hold it.
+pub type Shared = Arc<Mutex<Memory>>;
+
 impl Memory {
-    /// Nobody is asking: what a person takes is given back.
-    pub(super) fn forget(&mut self) {
-        (self.visitor, self.prepared) = (None, None);
+    /// The patrol comes by.
+    pub fn ages(&mut self) {
+        self.places.ages();
+        self.visitors.ages();
+        self.prepared.ages();
     }
 }
 
@@ -38,43 +52,118 @@ impl fmt::Debug for Memory {
     }
 }
 
+/// Things, and for how many rounds nobody has asked for each.
+struct Recent<K, V>(HashMap<K, (V, u8), RandomState>);
+
+impl<K, V> Default for Recent<K, V> {
+    fn default() -> Self {
+        Self(HashMap::default())
+    }
+}
+
+impl<K: Hash + Eq, V> Recent<K, V> {
+    fn get<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.0.get_mut(key).map(|(value, idle)| {
+            *idle = 0;
+            &*value
+        })
+    }
+
+    fn put(&mut self, key: K, value: V) {
+        if self.0.len() >= MOST && !self.0.contains_key(&key) {
+            self.0.retain(|_, (_, idle)| *idle == 0);
+            if self.0.len() >= MOST {
+                self.0.clear();
+            }
+        }
+        self.0.insert(key, (value, 0));
+    }
+
+    fn ages(&mut self) {
+        if !self.0.is_empty() {
+            self.0.retain(|_, (_, idle)| {
+                *idle += 1;
+                *idle <= ROUNDS
+            });
+            if self.0.is_empty() {
+                self.0.shrink_to_fit();
+            }
+        }
+    }
+}
+
 /// The address of the line's client as a header's value, where it is this one.
 pub fn peer_as_header(peer: IpAddr) -> Option<HeaderValue> {
     line().and_then(|line| Some(&line.peer).filter(|(own, _)| *own == peer).map(|(_, written)| written.clone()))
 }
 
-/// The host that an authority names, where the line's last request named it in the same words.
+/// The host that an authority names, where it was named in the same words lately.
 pub fn place_named_before(authority: &str) -> Option<(Host, Arc<str>)> {
-    line().and_then(|line| locked(&line.memory).place.as_ref().filter(|(_, known)| **known == *authority).cloned())
+    let line = line()?;
+    let places = &mut locked(&line.memory).places;
+    let host = places.get(authority)?.clone();
+    places.0.get_key_value(authority).map(|(known, _)| (host, Arc::clone(known)))
 }
 
 /// Keeps what an authority was read as.
 pub fn remember_place(place: &(Host, Arc<str>)) {
     if let Some(line) = line() {
-        locked(&line.memory).place = Some(place.clone());
+        locked(&line.memory).places.put(Arc::clone(&place.1), place.0.clone());
     }
 }
 
-/// Who made the line's last request, where that is who is looked for.
-pub fn last_visitor(is_wanted: impl FnOnce(&dyn Visitor) -> bool) -> Option<Arc<dyn Visitor>> {
-    line().and_then(|line| locked(&line.memory).visitor.as_ref().filter(|visitor| is_wanted(&***visitor)).cloned())
+/// Who came with this cookie's value lately, where that is who is looked for.
+pub fn last_visitor(token: &str, is_wanted: impl FnOnce(&dyn Visitor) -> bool) -> Option<Arc<dyn Visitor>> {
+    let line = line()?;
+    let mut memory = locked(&line.memory);
+    let key = memory.hasher.hash_one(token);
+    let found = Arc::clone(memory.visitors.get(&key)?);
+    drop(memory);
+    is_wanted(&*found).then_some(found)
 }
 
-/// Keeps who made a request for the line's next one; a line that idles forgets it.
-pub fn remember_visitor(visitor: &Arc<dyn Visitor>) {
+/// Keeps who came with this cookie's value.
+pub fn remember_visitor(token: &str, visitor: &Arc<dyn Visitor>) {
     if let Some(line) = line() {
-        locked(&line.memory).visitor = Some(Arc::clone(visitor));
+        let mut memory = locked(&line.memory);
+        let key = memory.hasher.hash_one(token);
+        memory.visitors.put(key, Arc::clone(visitor));
     }
 }
 
-/// What the line's last request was sent on with, as the caller reads it.
-pub fn last_prepared<T>(read: impl FnOnce(&Prepared) -> Option<T>) -> Option<T> {
-    line().and_then(|line| locked(&line.memory).prepared.as_ref().and_then(read))
+/// What requests on this basis were sent on with lately, as the caller reads it.
+pub fn last_prepared<T>(basis: &Basis, read: impl FnOnce(&Prepared) -> T) -> Option<T> {
+    let line = line()?;
+    locked(&line.memory).prepared.get(basis).map(read)
 }
 
-/// Keeps it for the line's next request; a line that idles forgets it.
-pub fn remember_prepared(prepared: Prepared) {
+/// Keeps it for the next on the same basis.
+pub fn remember_prepared(basis: Basis, prepared: Prepared) {
     if let Some(line) = line() {
-        locked(&line.memory).prepared = Some(prepared);
+        locked(&line.memory).prepared.put(basis, prepared);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_what_nobody_asks_for_is_forgotten() {
+        let mut recent = Recent::<usize, usize>::default();
+        (0..10 * MOST).for_each(|n| recent.put(n, n));
+        assert!(recent.0.len() <= MOST && recent.get(&(10 * MOST - 1)).is_some());
+        recent.put(1, 1);
+        for _ in 0..ROUNDS {
+            recent.ages();
+            assert_eq!(recent.get(&1), Some(&1));
+        }
+        recent.ages();
+        assert_eq!(recent.0.len(), 1, "the one that was asked for");
+        (0..=ROUNDS).for_each(|_| recent.ages());
+        assert!(recent.0.is_empty());
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{IDLE, Line, Phase, locked};
+use super::{IDLE, Line, Phase, Shared, locked};
 
 /// The lines of a shard, and since when each has been where it is.
 #[derive(Default)]
@@ -27,13 +27,14 @@ impl Patrol {
     }
 
     /// Comes by for ever, four times in a header's time: what is overdue ends half that time late at most.
-    pub async fn walk(&self, header_timeout: Duration) {
+    pub async fn walk(&self, header_timeout: Duration, memory: &Shared) {
         let pause = (header_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
         let mut tick = tokio::time::interval(pause);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
             self.look(header_timeout, Instant::now());
+            locked(memory).ages();
         }
     }
 
@@ -50,7 +51,6 @@ impl Patrol {
                 Phase::Opened | Phase::Begun => header_timeout,
                 Phase::Idle => IDLE,
             };
-            locked(&line.memory).forget();
             if now.duration_since(watched.since) >= most {
                 line.overdue.store(true, Ordering::Relaxed);
                 line.waker.get().into_iter().for_each(Waker::wake_by_ref);
@@ -68,7 +68,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(10);
 
     fn line() -> Arc<Line> {
-        Line::new([127, 0, 0, 1].into(), &Newcomers::default())
+        Line::new([127, 0, 0, 1].into(), &Newcomers::default(), &Shared::default())
     }
 
     /// Whether a line that goes through this is overdue so long after.
@@ -120,9 +120,10 @@ mod tests {
     async fn a_connection_that_is_overdue_ends() {
         let (patrol, line) = (Patrol::default(), line());
         patrol.watch(&line);
+        let memory = Shared::default();
         tokio::select! {
             () = line.carry(std::future::pending()) => (),
-            () = patrol.walk(TIMEOUT) => (),
+            () = patrol.walk(TIMEOUT, &memory) => (),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A session as one connection knows it. Guarantees what a look-up guarantees: the same cookie's value under the same keys, and a session
+//! A session as one shard knows it by its cookie. Guarantees what a look-up guarantees: the same cookie's value under the same keys, and a session
 //! that is in use at that moment. What is checked again costs neither a signature nor a place in memory that other cores write to.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use crate::base::{Time, secret};
 use crate::policy::{Identity, Person};
 use crate::session::KeyRing;
 
-/// A visitor who may come again over the same connection.
+/// A visitor who may come again.
 pub struct Regular {
     live: Arc<Live>,
     session: Arc<LiveSession>,
@@ -20,7 +20,7 @@ pub struct Regular {
     person: Mutex<Copied>,
 }
 
-/// The person as the session has it, and a copy for this connection's requests to count their holds on.
+/// The person as the session has it, and a copy for this shard's requests to count their holds on.
 struct Copied {
     from: Arc<Person>,
     own: Arc<Person>,
