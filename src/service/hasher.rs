@@ -20,8 +20,9 @@ const QUEUE: usize = 64;
 #[error("too many sign-ins at once")]
 pub struct Busy;
 
-/// How long a thread without work keeps its memory: in a storm the next hash comes sooner.
-const IDLE: Duration = Duration::from_millis(5);
+/// How long a thread without work keeps its memory: not at all, so that hashes one after the other share one block, whichever thread makes them. In a
+/// storm the next one waits already.
+const IDLE: Duration = Duration::ZERO;
 
 /// The threads that hash; they end when the last of its clones is gone.
 #[derive(Clone)]
