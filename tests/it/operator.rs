@@ -43,15 +43,19 @@ fn equips(machine: &Machine, person: &mut Person) {
     person.phone = Some(phone);
 }
 
-/// Waits until the newest snapshot holds what is in the store now.
+/// Waits until the newest snapshot holds what is in the store now: one that was found to be current two seconds from now began after this.
 fn is_saved(gateway: &Gateway) {
-    let written = || gateway.log().matches("a snapshot of the store was written").count();
-    let before = written();
     let start = std::time::Instant::now();
-    while written() == before && start.elapsed() < Duration::from_secs(4) {
+    let wanted = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 2;
+    let saved = || {
+        let metrics = gateway.tells("/metrics");
+        let line = metrics.lines().find_map(|line| line.strip_prefix("vestibule_snapshot_last_success_timestamp_seconds "));
+        line.and_then(|value| value.trim().parse::<u64>().ok()).is_some_and(|at| at >= wanted)
+    };
+    while !saved() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{}", gateway.log());
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(written() > 0, "{}", gateway.log());
 }
 
 fn newest(folder: &Path) -> String {
