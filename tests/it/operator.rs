@@ -46,7 +46,7 @@ fn equips(machine: &Machine, person: &mut Person) {
 /// Waits until the newest snapshot holds what is in the store now: one that was found to be current two seconds from now began after this.
 fn is_saved(gateway: &Gateway) {
     let start = std::time::Instant::now();
-    let wanted = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 2;
+    let wanted = vestibule::base::Clock::system().now().unix() + 2;
     let saved = || {
         let metrics = gateway.tells("/metrics");
         let line = metrics.lines().find_map(|line| line.strip_prefix("vestibule_snapshot_last_success_timestamp_seconds "));
