@@ -137,10 +137,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let context = Context { source: ConfigSource::new(cli.config, cli.data_dir)?, json: cli.json };
     match cli.command {
-        Command::Serve => {
-            let loaded = context.source.load().map_err(|problems| access::one_line(&problems))?;
-            serve::run(loaded, context.source)?;
-        }
+        Command::Serve => serve::run(context.source)?,
         Command::Demo { listen } => demo::run(listen, context.json, context.source.data_dir)?,
         Command::Check => return check::run(&context),
         Command::Schema => output::line(&format!("{:#}", crate::config::schema()))?,

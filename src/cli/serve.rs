@@ -15,7 +15,7 @@ use super::systemd::{self, State};
 use super::tls::{self, Tls};
 use crate::app::{App, Post};
 use crate::base::Clock;
-use crate::config::{Config, Loaded};
+use crate::config::Config;
 use crate::gateway::{self, Front, Listener, Running, Settings};
 use crate::policy::run_expectations;
 use crate::service::audit::{Actor, Event};
@@ -32,7 +32,10 @@ const LAST_RECORDS: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Whatever keeps the gateway from starting.
-pub fn run(loaded: Loaded, source: ConfigSource) -> anyhow::Result<()> {
+pub fn run(source: ConfigSource) -> anyhow::Result<()> {
+    // Before it is read: what changes from here on is seen.
+    let changes = Changes::of(source.file.clone());
+    let loaded = source.load().map_err(|problems| one_line(&problems))?;
     telemetry::start_log("info");
     keep_memory_private();
     for warning in &loaded.warnings {
@@ -54,7 +57,8 @@ pub fn run(loaded: Loaded, source: ConfigSource) -> anyhow::Result<()> {
     runtime.block_on(async {
         name_ports(&app, &addresses).await?;
         reseal(&app);
-        until_stopped(&app, Source { file: source, addresses, plain: config.server.listen.len(), tls: Arc::new(tls) }, &config).await
+        until_stopped(&app, Source { file: source, addresses, plain: config.server.listen.len(), tls: Arc::new(tls) }, &config, changes)
+            .await
     })?;
     tracing::info!("stopping: no new connections; what is under way may end");
     systemd::notify(State::Stopping);
@@ -226,7 +230,7 @@ async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
     outcome
 }
 
-async fn until_stopped(app: &Arc<App>, source: Source, config: &Config) -> anyhow::Result<()> {
+async fn until_stopped(app: &Arc<App>, source: Source, config: &Config, changes: Changes) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let source = Arc::new(source);
@@ -243,7 +247,7 @@ async fn until_stopped(app: &Arc<App>, source: Source, config: &Config) -> anyho
         println!("listening http://{listening} (admin)");
     }
     tokio::spawn(tls::watch(source.tls.clone()));
-    tokio::spawn(follow_file(app.clone(), source.clone()));
+    tokio::spawn(follow_file(app.clone(), source.clone(), changes));
     systemd::notify(State::Ready);
     loop {
         tokio::select! {
@@ -255,8 +259,7 @@ async fn until_stopped(app: &Arc<App>, source: Source, config: &Config) -> anyho
 }
 
 /// Reloads when the configuration's file changes, where that was asked for.
-async fn follow_file(app: Arc<App>, source: Arc<Source>) {
-    let mut changes = Changes::of(source.file.file.clone());
+async fn follow_file(app: Arc<App>, source: Arc<Source>, mut changes: Changes) {
     let mut tick = tokio::time::interval(changes::LOOK);
     loop {
         tick.tick().await;

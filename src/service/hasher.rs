@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -19,10 +18,6 @@ const QUEUE: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many sign-ins at once")]
 pub struct Busy;
-
-/// How long a thread without work keeps its memory: not at all, so that hashes one after the other share one block, whichever thread makes them. In a
-/// storm the next one waits already.
-const IDLE: Duration = Duration::ZERO;
 
 /// The threads that hash; they end when the last of its clones is gone.
 #[derive(Clone)]
@@ -102,13 +97,6 @@ struct Waiting {
     closed: bool,
 }
 
-enum Next {
-    Job(Job),
-    /// Nothing came for as long as was waited.
-    Idle,
-    Closed,
-}
-
 impl Queue {
     /// Whether there was room.
     fn push(&self, job: Job) -> bool {
@@ -121,19 +109,15 @@ impl Queue {
         true
     }
 
-    /// The next job, waited for: as long as it takes, or no longer than `patience`.
-    fn next(&self, patience: Option<Duration>) -> Next {
-        let waiting = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The next job, waited for; `None` where none will come any more. Calls `rests` first where none is there already.
+    fn next(&self, rests: impl FnOnce()) -> Option<Job> {
+        let locked = || self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let nothing = |waiting: &mut Waiting| waiting.jobs.is_empty() && !waiting.closed;
-        let mut waiting = match patience {
-            Some(limit) => self.news.wait_timeout_while(waiting, limit, nothing).unwrap_or_else(PoisonError::into_inner).0,
-            None => self.news.wait_while(waiting, nothing).unwrap_or_else(PoisonError::into_inner),
-        };
-        match waiting.jobs.pop_front() {
-            Some(job) => Next::Job(job),
-            None if waiting.closed => Next::Closed,
-            None => Next::Idle,
+        let is_idle = nothing(&mut locked());
+        if is_idle {
+            rests();
         }
+        self.news.wait_while(locked(), nothing).unwrap_or_else(PoisonError::into_inner).jobs.pop_front()
     }
 }
 
@@ -198,15 +182,12 @@ impl Default for Turnstile {
 
 fn work(queue: &Queue) {
     lower_priority();
-    // One while there is work: so many threads, so many times `password.memory_kib`, and no more; none at rest.
+    // One while there is work: so many threads, so many times `password.memory_kib`, and no more. None at rest, so that hashes one after the other
+    // share one block, whichever thread makes them; in a storm the next one waits already.
     let mut memory = Workspace::default();
-    loop {
-        match queue.next((memory.kept() > 0).then_some(IDLE)) {
-            // A job that panics answers nobody, which its caller takes as a refusal; the thread goes on.
-            Next::Job(job) => drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)))),
-            Next::Idle => memory = Workspace::default(),
-            Next::Closed => return,
-        }
+    while let Some(job) = queue.next(|| memory = Workspace::default()) {
+        // A job that panics answers nobody, which its caller takes as a refusal; the thread goes on.
+        drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory))));
     }
 }
 
@@ -218,6 +199,9 @@ fn lower_priority() {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]
@@ -257,40 +241,59 @@ mod tests {
         assert_eq!(queued.remove(7).await, Ok(7));
     }
 
-    #[tokio::test]
-    async fn a_thread_keeps_one_memory_and_no_more_than_is_configured() {
-        let hasher = Hasher::new(1).unwrap();
-        let lends = |count, keep| hasher.run(move |memory| (memory.kept(), memory.lend(count, keep).is_some()));
-        for (count, keep, found) in [(64, 64, 0), (64, 64, 64), (128, 64, 64), (8, 64, 0), (64, 64, 8)] {
-            assert_eq!(lends(count, keep).await, Ok((found, true)));
+    /// Lends so much memory and keeps so much, and says how much was there before.
+    fn lends(count: usize, keep: usize, said: &mpsc::Sender<usize>) -> Job {
+        let said = said.clone();
+        Box::new(move |memory| {
+            said.send(memory.kept()).unwrap();
+            assert!(memory.lend(count, keep).is_some());
+        })
+    }
+
+    #[test]
+    fn a_thread_keeps_one_memory_while_others_wait_and_no_more_than_is_configured() {
+        let (queue, (said, heard)) = (Arc::new(Queue::default()), mpsc::channel());
+        for (count, keep) in [(64, 64), (64, 64), (128, 64), (8, 64), (64, 64)] {
+            assert!(queue.push(lends(count, keep, &said)));
         }
+        drop((said, Jobs(queue.clone())));
+        std::thread::spawn(move || work(&queue)).join().unwrap();
+        assert_eq!(heard.iter().collect::<Vec<_>>(), [0, 64, 64, 0, 8]);
     }
 
     #[test]
     fn a_thread_at_rest_keeps_no_memory_and_an_abandoned_one_ends() {
-        let queue = Arc::new(Queue::default());
-        let (asked, held) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let (queue, (said, heard)) = (Arc::new(Queue::default()), mpsc::channel());
         let jobs = Jobs(queue.clone());
-        let kept = |memory: &mut Workspace| memory.kept();
-        for lends in [true, false, false] {
-            let (asked, held) = (asked.clone(), held.clone());
-            let job: Job = Box::new(move |memory| {
-                held.lock().unwrap().push(kept(memory));
-                drop(lends.then(|| memory.lend(64, 64)));
-                asked.fetch_add(1, Ordering::SeqCst);
-            });
-            assert!(jobs.0.push(job));
-        }
         let thread = std::thread::spawn(move || work(&queue));
-        while asked.load(Ordering::SeqCst) < 3 {
-            std::thread::yield_now();
+        // Each job is alone: sooner or later one comes when the thread has found nothing to do.
+        let start = std::time::Instant::now();
+        assert!(jobs.0.push(lends(64, 64, &said)));
+        assert_eq!(heard.recv().unwrap(), 0);
+        while {
+            assert!(jobs.0.push(lends(64, 64, &said)));
+            heard.recv().unwrap() > 0
+        } {
+            assert!(start.elapsed() < Duration::from_secs(60), "it never rests");
         }
-        std::thread::sleep(IDLE + Duration::from_millis(500));
-        let after = held.clone();
-        assert!(jobs.0.push(Box::new(move |memory| after.lock().unwrap().push(kept(memory)))));
         drop(jobs);
         thread.join().unwrap();
-        assert_eq!(*held.lock().unwrap(), [0, 64, 64, 0]);
+    }
+
+    #[test]
+    fn who_asks_for_work_rests_only_where_there_is_none() {
+        let (queue, (said, heard)) = (Arc::new(Queue::default()), mpsc::channel());
+        assert!(queue.push(Box::new(|_| ())));
+        assert!(queue.next(|| panic!("there is work")).is_some());
+        let waits = {
+            let queue = queue.clone();
+            std::thread::spawn(move || queue.next(|| said.send(()).unwrap()).is_some())
+        };
+        heard.recv().unwrap();
+        assert!(queue.push(Box::new(|_| ())));
+        assert!(waits.join().unwrap());
+        drop(Jobs(queue.clone()));
+        assert!(queue.next(|| panic!("none will come")).is_none());
     }
 
     #[test]
