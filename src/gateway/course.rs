@@ -13,7 +13,7 @@ use super::front::{Lookup, Outcome, Visitor};
 use super::judge::{self, Path, Portal, Reason, Route, Verdict};
 use super::request::{self, Asked, Origin};
 use super::tenure::{Seen, Tenure};
-use super::{answer, edge, handshake, line, tunnel};
+use super::{answer, edge, handshake, memory, tunnel};
 use crate::policy::Identity;
 
 /// The way a request takes.
@@ -130,12 +130,12 @@ fn recognise<'s>(session: &'s Session, context: &mut Context, asked: &Asked) -> 
 
 /// Requests mostly come with a cookie that came just before.
 fn look_up(token: &str, asked: &Asked, context: &Context) -> Lookup {
-    if let Some(visitor) = line::last_visitor(token, |visitor| visitor.returns(token, asked.secure, context.at)) {
+    if let Some(visitor) = memory::last_visitor(token, |visitor| visitor.returns(token, asked.secure, context.at)) {
         return Lookup::Live(visitor);
     }
     let found = context.front().session(token, asked.secure, context.at);
     if let Lookup::Live(visitor) = &found {
-        line::remember_visitor(token, visitor);
+        memory::remember_visitor(token, visitor);
     }
     found
 }

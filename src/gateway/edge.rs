@@ -14,7 +14,8 @@ use pingora::server::ShutdownWatch;
 use tokio::sync::watch;
 
 use super::hooks::Gate;
-use super::line::{self, Line, Lines};
+use super::line;
+use super::memory::Shared;
 use super::recall::{Roll, Slot};
 use super::tenure::Tenure;
 
@@ -28,9 +29,15 @@ pub fn depends_on(tenure: Arc<Tenure>) {
     let _ = SLOT.try_with(|slot| slot.fill(tenure));
 }
 
-/// The line whose stream the request came over, where it came over HTTP/2: then it has a task of its own.
-pub fn line_of_stream() -> Option<Arc<Line>> {
-    SLOT.try_with(|slot| slot.line.clone()).ok().flatten()
+/// Works with the memory of the shard that serves the request; `None` where there is no request.
+pub fn memory<T>(work: impl FnOnce(&Shared) -> T) -> Option<T> {
+    SLOT.try_with(|slot| work(&slot.memory)).ok()
+}
+
+/// As within a request of a shard that remembers nothing yet.
+#[cfg(test)]
+pub fn within_a_request<T>(story: impl FnOnce() -> T) -> T {
+    SLOT.sync_scope(Slot::new(&Arc::default(), &Shared::default()), story)
 }
 
 /// pingora's proxy with the two guards around it.
@@ -38,15 +45,14 @@ pub struct Edge {
     proxy: Arc<HttpProxy<Gate>>,
     options: HttpServerOptions,
     roll: Arc<Roll>,
-    /// The lines that speak HTTP/2.
-    lines: Lines,
+    memory: Shared,
 }
 
 impl Edge {
-    pub fn new(proxy: HttpProxy<Gate>) -> Self {
+    pub fn new(proxy: HttpProxy<Gate>, memory: Shared) -> Self {
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(line::IDLE);
-        Self { proxy: Arc::new(proxy), options, roll: Arc::default(), lines: Lines::default() }
+        Self { proxy: Arc::new(proxy), options, roll: Arc::default(), memory }
     }
 
     /// Calls requests back at each piece of news; ends with its sender.
@@ -69,8 +75,7 @@ impl HttpServerApp for Edge {
         Self: 'c,
     {
         line::header_is_awaited();
-        let line = if session.is_http2() { session.digest().and_then(|digest| self.lines.of(digest)) } else { None };
-        let slot = Slot::new(&self.roll, line);
+        let slot = Slot::new(&self.roll, &self.memory);
         let served = self.proxy.process_new_http(session, shutdown);
         Box::pin(async move {
             let mut served = pin!(SLOT.scope(Arc::clone(&slot), served));
@@ -83,7 +88,7 @@ impl HttpServerApp for Edge {
     }
 
     fn h2_options(&self) -> Option<H2Options> {
-        line::turns_to_http2(&self.lines);
+        line::turns_to_http2();
         Some(default_h2_options())
     }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::account::MfaPolicy;
 use crate::base::{ClientAddr, Host};
 use crate::factor::MethodSet;
-use crate::gateway::line::{Line, Newcomers, Shared};
+use crate::gateway::edge::within_a_request;
 use crate::gateway::upstream::Upstreams;
 use crate::policy::{Level, ProxyOptions, Requirement, Route};
 
@@ -157,14 +157,6 @@ fn lines(header: &RequestHeader) -> Vec<String> {
     lines
 }
 
-fn on_a_line<T>(story: impl FnOnce() -> T) -> T {
-    let mut told = None;
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let line = Line::new([192, 0, 2, 9].into(), &Newcomers::default(), &Shared::default());
-    runtime.block_on(line.carry(async { told = Some(story()) }));
-    told.unwrap()
-}
-
 #[test]
 fn what_was_prepared_for_one_is_not_sent_for_another() {
     let (bob, mut sender) = (Arc::new(person()), Sender::new(false));
@@ -179,7 +171,7 @@ fn what_was_prepared_for_one_is_not_sent_for_another() {
             header.headers["x-forwarded-host"].clone(),
         )
     };
-    on_a_line(|| {
+    within_a_request(|| {
         for _ in 0..2 {
             assert_eq!(user(&sender, Some(&bob)).0.unwrap(), "bob");
             assert_eq!(user(&sender, Some(&carol)).0.unwrap(), "carol");
@@ -227,7 +219,7 @@ proptest! {
         let mut amended = header.clone();
         amend(&mut amended, &out).unwrap();
         amended.insert_header("X-Request-Id", "").unwrap();
-        on_a_line(|| {
+        within_a_request(|| {
             for _ in 0..2 {
                 let joined = prepared::join(&header, &out).unwrap();
                 prop_assert_eq!(lines(&joined), lines(&amended));

@@ -2,8 +2,6 @@
 //! connection does not idle for ever. A request reads no clock and sets no timer for that: it leaves a mark, and a patrol of the shard
 //! that comes by a few times within the shortest deadline looks how long the mark has stood.
 
-mod http2;
-mod memory;
 mod patrol;
 
 use std::net::IpAddr;
@@ -14,14 +12,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use http::HeaderValue;
-use pingora::protocols::SocketDigest;
 
-use super::edge;
-
-pub use self::http2::Lines;
-pub use self::memory::{
-    Shared, last_prepared, last_visitor, peer_as_header, place_named_before, remember_place, remember_prepared, remember_visitor,
-};
 pub use self::patrol::Patrol;
 
 /// How long an idle connection is kept between requests.
@@ -72,12 +63,8 @@ pub struct Line {
     http2: AtomicBool,
     /// The patrol found it overdue.
     overdue: AtomicBool,
-    /// Where its socket's digest is.
-    socket: OnceLock<usize>,
     /// Wakes the connection's task.
     waker: OnceLock<Waker>,
-    /// The shard's.
-    memory: Shared,
     newcomers: Newcomers,
 }
 
@@ -95,7 +82,7 @@ impl Newcomers {
 }
 
 impl Line {
-    pub fn new(peer: IpAddr, newcomers: &Newcomers, memory: &Shared) -> Arc<Self> {
+    pub fn new(peer: IpAddr, newcomers: &Newcomers) -> Arc<Self> {
         newcomers.0.fetch_add(1, Ordering::Relaxed);
         let peer = peer.to_canonical();
         // The text of an address is always a header's value.
@@ -107,16 +94,9 @@ impl Line {
             served: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             overdue: AtomicBool::new(false),
-            socket: OnceLock::new(),
             waker: OnceLock::new(),
-            memory: Arc::clone(memory),
             newcomers: newcomers.clone(),
         })
-    }
-
-    /// The line is this socket's.
-    pub fn belongs_to(&self, socket: &Arc<SocketDigest>) {
-        let _ = self.socket.set(Arc::as_ptr(socket).addr());
     }
 
     fn phase(&self) -> Phase {
@@ -203,11 +183,8 @@ pub fn header_is_read() {
 }
 
 /// The connection is to speak HTTP/2. Its handshake has the first header's time.
-pub fn turns_to_http2(lines: &Lines) {
-    let _ = LINE.try_with(|line| {
-        line.http2.store(true, Ordering::Relaxed);
-        lines.add(line);
-    });
+pub fn turns_to_http2() {
+    let _ = LINE.try_with(|line| line.http2.store(true, Ordering::Relaxed));
 }
 
 /// From here on pingora's idle timeout guards a connection that speaks HTTP/2.
@@ -219,9 +196,9 @@ pub fn speaks_http2() {
     });
 }
 
-/// The line that a request came over.
-fn line() -> Option<Arc<Line>> {
-    LINE.try_with(Arc::clone).ok().or_else(edge::line_of_stream)
+/// The address of the line's client as a header's value, where it is this one.
+pub fn peer_as_header(peer: IpAddr) -> Option<HeaderValue> {
+    LINE.try_with(|line| Some(&line.peer).filter(|(own, _)| *own == peer).map(|(_, written)| written.clone())).ok().flatten()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -233,7 +210,7 @@ mod tests {
     use super::*;
 
     fn line() -> Arc<Line> {
-        Line::new([127, 0, 0, 1].into(), &Newcomers::default(), &Shared::default())
+        Line::new([127, 0, 0, 1].into(), &Newcomers::default())
     }
 
     #[test]
@@ -257,7 +234,7 @@ mod tests {
     async fn newcomers_are_those_that_have_neither_spoken_nor_left() {
         let newcomers = Newcomers::default();
         let is_settled = async || tokio::time::timeout(Duration::from_secs(1), newcomers.settle()).await.is_ok();
-        let line = || Line::new([127, 0, 0, 1].into(), &newcomers, &Shared::default());
+        let line = || Line::new([127, 0, 0, 1].into(), &newcomers);
         let (speaks, leaves) = (line(), line());
         speaks.serves();
         speaks.serves();

@@ -24,6 +24,7 @@ pub mod judge;
 mod keep;
 mod line;
 mod listen;
+mod memory;
 mod recall;
 mod replay;
 mod request;

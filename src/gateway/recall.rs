@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::watch;
 
-use super::line::Line;
+use super::memory::Shared;
 use super::tenure::Tenure;
 
 /// The requests of one shard that may be called back.
@@ -67,8 +67,8 @@ impl Roll {
 
 /// One request's place on the roll, for as long as it lasts.
 pub struct Slot {
-    /// The line that it comes over, where that is HTTP/2's.
-    pub line: Option<Arc<Line>>,
+    /// What its shard remembers.
+    pub memory: Shared,
     roll: Arc<Roll>,
     held: Mutex<Held>,
 }
@@ -83,8 +83,8 @@ struct Held {
 }
 
 impl Slot {
-    pub fn new(roll: &Arc<Roll>, line: Option<Arc<Line>>) -> Arc<Self> {
-        Arc::new(Self { line, roll: Arc::clone(roll), held: Mutex::default() })
+    pub fn new(roll: &Arc<Roll>, memory: &Shared) -> Arc<Self> {
+        Arc::new(Self { memory: Arc::clone(memory), roll: Arc::clone(roll), held: Mutex::default() })
     }
 
     /// The request was admitted on this, in the same turn of its task: what changed since the judgement is news to come.

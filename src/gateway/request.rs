@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode, Version, header};
 use ipnet::IpNet;
 use pingora::http::RequestHeader;
 
-use super::{headers, line};
+use super::{headers, memory};
 use crate::base::{ClientAddr, Host};
 
 /// Header lines, at most; pingora itself stops at 256.
@@ -128,12 +128,12 @@ fn authority(header: &RequestHeader) -> Result<&str, Refusal> {
 
 /// Where a request goes. A connection's requests mostly name the same host.
 fn place(sent: &str) -> Result<(Host, Arc<str>), Refusal> {
-    if let Some(known) = line::place_named_before(sent) {
+    if let Some(known) = memory::place_named_before(sent) {
         return Ok(known);
     }
     let host = Host::parse(sent.as_bytes()).map_err(|_| bad("host"))?;
     let place = (host.clone(), Arc::from(comparable(&host, sent)));
-    line::remember_place(&place);
+    memory::remember_place(&place);
     Ok(place)
 }
 

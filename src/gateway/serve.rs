@@ -15,8 +15,9 @@ use super::crowd::Crowd;
 use super::edge::Edge;
 use super::front::Front;
 use super::hooks::Gate;
-use super::line::{Newcomers, Patrol, Shared};
+use super::line::{Newcomers, Patrol};
 use super::listen::{self, Bound, CannotListen};
+use super::memory::Shared;
 use super::shard::Shard;
 use super::tls::Certificates;
 use crate::base::random;
@@ -166,16 +167,17 @@ impl Plan {
         let gate = Gate::new(Arc::clone(&self.front), format!("{}-{:x}-", self.ids, self.number));
         let mut proxy = HttpProxy::new(gate, Arc::new(conf));
         proxy.handle_init_modules();
+        let memory = Shared::default();
         Shard {
             front: self.front,
-            edge: Arc::new(Edge::new(proxy)),
+            edge: Arc::new(Edge::new(proxy, memory.clone())),
             crowd: self.crowd,
             header_timeout: self.header_timeout,
             drain: self.drain,
             stop: relayed(self.stopped),
             newcomers: Newcomers::default(),
             patrol: Patrol::default(),
-            memory: Shared::default(),
+            memory,
         }
     }
 }

@@ -17,7 +17,8 @@ use tokio::task::JoinSet;
 use super::crowd::Crowd;
 use super::edge::Edge;
 use super::front::Front;
-use super::line::{Line, Newcomers, Patrol, Shared};
+use super::line::{Line, Newcomers, Patrol};
+use super::memory::Shared;
 use super::socket::Socket;
 use super::tls::Certificates;
 
@@ -105,7 +106,7 @@ impl Shard {
         let Some(seat) = self.crowd.enter(peer.ip(), exempt) else { return };
         let _ = stream.set_nodelay(true);
         let _ = set_tcp_keepalive(&stream, &PROBES);
-        let line = Line::new(peer.ip(), &self.newcomers, &self.memory);
+        let line = Line::new(peer.ip(), &self.newcomers);
         self.patrol.watch(&line);
         let socket = Socket::new(stream, peer, Arc::clone(&line), seat);
         connections.spawn(Arc::clone(self).serve(socket, peer, line, acceptor));

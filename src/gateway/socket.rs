@@ -33,9 +33,7 @@ impl Socket {
     pub fn new(stream: TcpStream, peer: SocketAddr, line: Arc<Line>, seat: Seat) -> Self {
         let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
         let _ = digest.peer_addr.set(Some(peer.into()));
-        let digest = Arc::new(digest);
-        line.belongs_to(&digest);
-        Self { stream: BufWriter::with_capacity(WRITE_BUFFER, stream), digest, line, _seat: seat }
+        Self { stream: BufWriter::with_capacity(WRITE_BUFFER, stream), digest: Arc::new(digest), line, _seat: seat }
     }
 }
 

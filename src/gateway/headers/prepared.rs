@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
 use super::{Outgoing, Unsendable, insert, is_ours, join_crumbs, origin_form, write_fixed};
-use crate::gateway::line;
+use crate::gateway::memory;
 use crate::gateway::upstream::Pool;
 use crate::policy::Person;
 
@@ -65,7 +65,7 @@ impl Prepared {
 /// Where a name or the target cannot be sent.
 pub fn join(header: &RequestHeader, out: &Outgoing<'_>) -> Result<RequestHeader, Unsendable> {
     let basis = Basis::new(out);
-    let mut joined = match line::last_prepared(&basis, |known| known.header.clone()) {
+    let mut joined = match memory::last_prepared(&basis, |known| known.header.clone()) {
         Some(ready) => ready,
         None => prepare(basis, out)?,
     };
@@ -100,7 +100,7 @@ pub fn join(header: &RequestHeader, out: &Outgoing<'_>) -> Result<RequestHeader,
 fn prepare(basis: Basis, out: &Outgoing<'_>) -> Result<RequestHeader, Unsendable> {
     let prepared = Prepared::new(out)?;
     let header = prepared.header.clone();
-    line::remember_prepared(basis, prepared);
+    memory::remember_prepared(basis, prepared);
     Ok(header)
 }
 

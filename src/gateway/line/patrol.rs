@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{IDLE, Line, Phase, Shared, locked};
+use super::{IDLE, Line, Phase, locked};
+use crate::gateway::memory::Shared;
 
 /// The lines of a shard, and since when each has been where it is.
 #[derive(Default)]
@@ -68,7 +69,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(10);
 
     fn line() -> Arc<Line> {
-        Line::new([127, 0, 0, 1].into(), &Newcomers::default(), &Shared::default())
+        Line::new([127, 0, 0, 1].into(), &Newcomers::default())
     }
 
     /// Whether a line that goes through this is overdue so long after.

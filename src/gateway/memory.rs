@@ -5,16 +5,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
-use http::HeaderValue;
 
-use super::{line, locked};
+use super::edge;
+use super::front::Visitor;
+use super::headers::{Basis, Prepared};
 use crate::base::Host;
-use crate::gateway::front::Visitor;
-use crate::gateway::headers::{Basis, Prepared};
 
 /// How many of each kind are remembered.
 const MOST: usize = 512;
@@ -33,7 +31,7 @@ pub struct Memory {
     hasher: RandomState,
 }
 
-/// The memory of a shard, as its lines hold it.
+/// The memory of a shard, as its requests hold it.
 pub type Shared = Arc<Mutex<Memory>>;
 
 impl Memory {
@@ -95,56 +93,49 @@ impl<K: Hash + Eq, V> Recent<K, V> {
     }
 }
 
-/// The address of the line's client as a header's value, where it is this one.
-pub fn peer_as_header(peer: IpAddr) -> Option<HeaderValue> {
-    line().and_then(|line| Some(&line.peer).filter(|(own, _)| *own == peer).map(|(_, written)| written.clone()))
+/// Asks the memory of the shard that serves the request, or tells it something. `None` where there is no request.
+fn with<T>(work: impl FnOnce(&mut Memory) -> T) -> Option<T> {
+    edge::memory(|shared| work(&mut shared.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// The host that an authority names, where it was named in the same words lately.
 pub fn place_named_before(authority: &str) -> Option<(Host, Arc<str>)> {
-    let line = line()?;
-    let places = &mut locked(&line.memory).places;
-    let host = places.get(authority)?.clone();
-    places.0.get_key_value(authority).map(|(known, _)| (host, Arc::clone(known)))
+    with(|memory| {
+        let host = memory.places.get(authority)?.clone();
+        memory.places.0.get_key_value(authority).map(|(known, _)| (host, Arc::clone(known)))
+    })?
 }
 
 /// Keeps what an authority was read as.
 pub fn remember_place(place: &(Host, Arc<str>)) {
-    if let Some(line) = line() {
-        locked(&line.memory).places.put(Arc::clone(&place.1), place.0.clone());
-    }
+    with(|memory| memory.places.put(Arc::clone(&place.1), place.0.clone()));
 }
 
 /// Who came with this cookie's value lately, where that is who is looked for.
 pub fn last_visitor(token: &str, is_wanted: impl FnOnce(&dyn Visitor) -> bool) -> Option<Arc<dyn Visitor>> {
-    let line = line()?;
-    let mut memory = locked(&line.memory);
-    let key = memory.hasher.hash_one(token);
-    let found = Arc::clone(memory.visitors.get(&key)?);
-    drop(memory);
+    let found = with(|memory| {
+        let key = memory.hasher.hash_one(token);
+        memory.visitors.get(&key).map(Arc::clone)
+    })??;
     is_wanted(&*found).then_some(found)
 }
 
 /// Keeps who came with this cookie's value.
 pub fn remember_visitor(token: &str, visitor: &Arc<dyn Visitor>) {
-    if let Some(line) = line() {
-        let mut memory = locked(&line.memory);
+    with(|memory| {
         let key = memory.hasher.hash_one(token);
         memory.visitors.put(key, Arc::clone(visitor));
-    }
+    });
 }
 
 /// What requests on this basis were sent on with lately, as the caller reads it.
 pub fn last_prepared<T>(basis: &Basis, read: impl FnOnce(&Prepared) -> T) -> Option<T> {
-    let line = line()?;
-    locked(&line.memory).prepared.get(basis).map(read)
+    with(|memory| memory.prepared.get(basis).map(read))?
 }
 
 /// Keeps it for the next on the same basis.
 pub fn remember_prepared(basis: Basis, prepared: Prepared) {
-    if let Some(line) = line() {
-        locked(&line.memory).prepared.put(basis, prepared);
-    }
+    with(|memory| memory.prepared.put(basis, prepared));
 }
 
 #[cfg(test)]
