@@ -4,11 +4,11 @@
 mod queue;
 mod threads;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
+pub use self::queue::Load;
 use self::queue::{Job, Queue};
 use crate::factor::password::Workspace;
 
@@ -19,28 +19,7 @@ pub struct Busy;
 
 /// The threads that hash; they end when the last of its clones is gone.
 #[derive(Clone)]
-pub struct Hasher {
-    jobs: Arc<Jobs>,
-    counts: Arc<Counts>,
-}
-
-#[derive(Default)]
-struct Counts {
-    waiting: AtomicU64,
-    running: AtomicU64,
-    refused: AtomicU64,
-}
-
-/// How busy the hashes are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Load {
-    /// Hashes in the queue.
-    pub waiting: u64,
-    /// Hashes being computed.
-    pub running: u64,
-    /// Refused since the start because the queue was full.
-    pub refused: u64,
-}
+pub struct Hasher(Arc<Asking>);
 
 impl Hasher {
     /// Computes `most` hashes at once, and one more only where the machine is so busy that these get no time.
@@ -52,65 +31,45 @@ impl Hasher {
     }
 
     fn of(queue: Queue) -> std::io::Result<Self> {
-        let jobs = Arc::new(Jobs(Arc::new(queue)));
-        threads::start(&jobs.0)?;
-        Ok(Self { jobs, counts: Arc::default() })
+        let asking = Asking(Arc::new(queue));
+        threads::start(&asking.0)?;
+        Ok(Self(Arc::new(asking)))
     }
 
-    /// Runs `job` when its turn comes, with the memory of the thread that runs it.
+    /// Runs `job` when its turn comes, with the memory of the thread that runs it; where that thread gets no time, another one runs it again,
+    /// and the first answer counts.
     ///
     /// # Errors
     /// [`Busy`] where too many wait already, or the job died.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Workspace) -> T + Send + 'static) -> Result<T, Busy> {
+    pub async fn run<T: Send + 'static>(&self, job: impl Fn(&mut Workspace) -> T + Send + Sync + 'static) -> Result<T, Busy> {
         self.queues(job)?.await.map_err(|_| Busy)
     }
 
-    fn queues<T: Send + 'static>(&self, job: impl FnOnce(&mut Workspace) -> T + Send + 'static) -> Result<oneshot::Receiver<T>, Busy> {
+    fn queues<T: Send + 'static>(&self, job: impl Fn(&mut Workspace) -> T + Send + Sync + 'static) -> Result<oneshot::Receiver<T>, Busy> {
         let (answer, answered) = oneshot::channel();
-        let counts = self.counts.clone();
-        let job: Job = Box::new(move |memory| {
-            counts.waiting.fetch_sub(1, Ordering::Relaxed);
-            let _running = Running::start(&counts.running);
-            drop(answer.send(job(memory)));
+        let answer = Mutex::new(Some(answer));
+        let job: Job = Arc::new(move |memory| {
+            let answer = || answer.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody computes for who was answered, or has left.
+            if answer().as_ref().is_some_and(|answer| !answer.is_closed()) {
+                let found = job(memory);
+                answer().take().map(|answer| answer.send(found).ok());
+            }
         });
-        // Counted before it is queued: the job may start, and count itself out, before `push` returns.
-        self.counts.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.jobs.0.push(job) {
-            return Ok(answered);
-        }
-        self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.counts.refused.fetch_add(1, Ordering::Relaxed);
-        Err(Busy)
+        if self.0.0.push(job) { Ok(answered) } else { Err(Busy) }
     }
 
     pub fn load(&self) -> Load {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Load { waiting: of(&self.counts.waiting), running: of(&self.counts.running), refused: of(&self.counts.refused) }
+        self.0.0.load()
     }
 }
 
 /// The asking side: where it goes, the threads end after what still waits.
-struct Jobs(Arc<Queue>);
+struct Asking(Arc<Queue>);
 
-impl Drop for Jobs {
+impl Drop for Asking {
     fn drop(&mut self) {
         self.0.close();
-    }
-}
-
-/// Counts a job for as long as it runs, also where it ends in a panic.
-struct Running<'a>(&'a AtomicU64);
-
-impl<'a> Running<'a> {
-    fn start(count: &'a AtomicU64) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -127,41 +86,58 @@ mod tests {
     async fn a_full_queue_refuses_and_a_dead_job_kills_no_thread() {
         let hasher = Hasher::new(1).unwrap();
         assert_eq!(hasher.run(|_| panic!("dead")).await, Err::<(), _>(Busy));
-        let (hold, held) = std::sync::mpsc::channel::<()>();
-        let (started, began) = oneshot::channel();
-        let first = tokio::spawn({
-            let hasher = hasher.clone();
-            async move {
-                hasher
-                    .run(move |_| {
-                        started.send(()).unwrap();
-                        held.recv().unwrap();
-                        1
-                    })
-                    .await
-            }
-        });
-        began.await.unwrap();
-        let mut queued: Vec<_> = (0..WAITING)
-            .map(|n| {
-                Box::pin({
-                    let hasher = hasher.clone();
-                    async move { hasher.run(move |_| n).await }
-                })
-            })
-            .collect();
-        for wait in &mut queued {
-            assert!(futures_poll(wait.as_mut()).is_none());
-        }
+        let (hold, first) = holds(&hasher, || 1);
+        let mut queued: Vec<_> = (0..WAITING).map(|n| hasher.queues(move |_| n).unwrap()).collect();
         assert_eq!(hasher.run(|_| 0).await, Err(Busy));
         assert_eq!(hasher.load(), Load { waiting: WAITING as u64, running: 1, refused: 1 });
         hold.send(()).unwrap();
-        assert_eq!(first.await.unwrap(), Ok(1));
+        assert_eq!(first.await, Ok(1));
         assert_eq!(queued.remove(7).await, Ok(7));
     }
 
+    #[tokio::test]
+    async fn who_has_left_is_computed_for_no_more() {
+        let hasher = Hasher::of(Queue::patient(1)).unwrap();
+        let ((hold, first), (tell, told)) = (holds(&hasher, || ()), mpsc::channel());
+        let (tells, left) = (tell.clone(), hasher.queues(move |_| tell.send("left").unwrap()).unwrap());
+        drop(left);
+        let stays = hasher.queues(move |_| tells.send("stays").unwrap()).unwrap();
+        hold.send(()).unwrap();
+        first.await.unwrap();
+        stays.await.unwrap();
+        assert_eq!(told.iter().collect::<Vec<_>>(), ["stays"]);
+    }
+
+    #[tokio::test]
+    async fn the_first_answer_counts() {
+        let (queue, (tell, told)) = (Arc::new(Queue::patient(1)), mpsc::channel());
+        let hasher = Hasher(Arc::new(Asking(Arc::clone(&queue))));
+        let answer = hasher.queues(move |_| tell.send(()).unwrap()).unwrap();
+        let taken = queue.next_steady(|| panic!("there is work")).unwrap();
+        let [mut one, mut other] = [Workspace::default(), Workspace::default()];
+        (taken.job)(&mut one);
+        (taken.job)(&mut other);
+        answer.await.unwrap();
+        drop((taken, hasher, queue));
+        assert_eq!(told.iter().count(), 1);
+    }
+
+    /// Has the steady thread at a job until it is told to end it, with what is found then.
+    fn holds<T: Send + 'static>(hasher: &Hasher, find: fn() -> T) -> (mpsc::Sender<()>, oneshot::Receiver<T>) {
+        let ((hold, held), (start, started)) = (mpsc::channel(), mpsc::channel());
+        let held = Mutex::new(held);
+        let job = move |_: &mut Workspace| {
+            start.send(()).unwrap();
+            held.lock().unwrap().recv().unwrap();
+            find()
+        };
+        let answer = hasher.queues(job).unwrap();
+        started.recv().unwrap();
+        (hold, answer)
+    }
+
     /// Asks for so much memory and keeps so much of it; what it found.
-    fn lends(count: usize, keep: usize) -> impl FnOnce(&mut Workspace) -> usize + Send + 'static {
+    fn lends(count: usize, keep: usize) -> impl Fn(&mut Workspace) -> usize + Send + Sync + 'static {
         move |memory| {
             let found = memory.kept();
             assert!(memory.lend(count, keep).is_some());
@@ -172,8 +148,7 @@ mod tests {
     #[tokio::test]
     async fn a_thread_keeps_one_memory_while_others_wait_and_no_more_than_is_configured() {
         let hasher = Hasher::of(Queue::patient(1)).unwrap();
-        let (hold, held) = mpsc::channel::<()>();
-        let first = hasher.queues(move |_| held.recv().unwrap()).unwrap();
+        let (hold, first) = holds(&hasher, || ());
         // A crowd, which the one spare thread takes from its first to its last once the steady one rests.
         let asked = [(64, 64), (64, 64), (128, 64), (8, 64), (64, 64)].map(|(count, keep)| hasher.queues(lends(count, keep)).unwrap());
         hold.send(()).unwrap();
@@ -199,7 +174,7 @@ mod tests {
     #[tokio::test]
     async fn the_threads_end_with_who_asks_after_what_still_waits() {
         let hasher = Hasher::new(1).unwrap();
-        let queue = Arc::downgrade(&hasher.jobs.0);
+        let queue = Arc::downgrade(&hasher.0.0);
         let answers: Vec<_> = (0..9).map(|n| hasher.queues(move |_| n).unwrap()).collect();
         drop(hasher);
         for (n, answer) in answers.into_iter().enumerate() {
@@ -218,27 +193,12 @@ mod tests {
     #[tokio::test]
     async fn one_alone_gives_way_and_a_crowd_has_what_time_is_left() {
         let (hasher, (nice, policy)) = (Hasher::of(Queue::patient(1)).unwrap(), standing());
-        let ((hold, held), (start, started)) = (mpsc::channel::<()>(), oneshot::channel());
-        let alone = hasher
-            .queues(move |_| {
-                start.send(()).unwrap();
-                held.recv().unwrap();
-                standing()
-            })
-            .unwrap();
-        started.await.unwrap();
+        let (hold, alone) = holds(&hasher, standing);
         let crowd: Vec<_> = (0..3).map(|_| hasher.queues(|_| standing()).unwrap()).collect();
         hold.send(()).unwrap();
         assert_eq!(alone.await.unwrap(), ((nice + 10).min(19), policy));
         for one in crowd {
             assert_eq!(one.await.unwrap().1, Some(ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle)));
-        }
-    }
-
-    fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
-        match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-            std::task::Poll::Ready(output) => Some(output),
-            std::task::Poll::Pending => None,
         }
     }
 }

@@ -1,25 +1,26 @@
 //! Which thread takes which password hash, and when. A hash that comes alone goes to the steady thread, whose share of the processor nobody takes;
-//! where a crowd waits, the spare threads take it, which only have what time is left over. Never more than `most` hashes at once, but for one:
-//! where the machine leaves the spare threads no time, the steady one lends a hand.
+//! where a crowd waits, the spare threads take it, which have what time is left over. Where the machine leaves them none, the steady thread lends a
+//! hand, first with what they hold: so a busy machine makes nobody wait for longer than [`PATIENCE`] more.
 //!
 //! ```text
 //!             more than `most` wait                       nothing waits for LINGER
 //!   alone ───────────────────────────▶ crowd ───────────────────────────────────────▶ alone
 //!   the steady thread takes            the spare threads take; the steady one,
-//!                                      where none has been taken for PATIENCE
+//!                                      where none is finished within PATIENCE
 //! ```
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::factor::password::Workspace;
 
-pub type Job = Box<dyn FnOnce(&mut Workspace) + Send>;
+/// May be run more than once.
+pub type Job = Arc<dyn Fn(&mut Workspace) + Send + Sync>;
 
 /// How many hashes may wait; at 15 ms each on two threads the last waits for half a second.
 pub const WAITING: usize = 64;
-/// So long may a crowd wait with nothing taken: many hashes' time, where the spare threads have any.
+/// So long may pass with nothing finished: many hashes' time, where the spare threads have any.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// So long after the last of a crowd the next one counts to it.
 const LINGER: Duration = Duration::from_secs(1);
@@ -37,22 +38,69 @@ pub struct Queue {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
-    /// How many are being computed.
+    /// What the spare threads compute, the longest first, but for what the steady one lends a hand with.
+    held: VecDeque<Taken>,
     running: usize,
-    /// How many were ever taken.
+    /// How many were ever taken, finished and refused.
     taken: u64,
-    /// That number when the steady thread last lent a hand.
+    finished: u64,
+    refused: u64,
+    /// How many were finished when the steady thread last lent a hand.
     lent_at: Option<u64>,
     crowd: bool,
     closed: bool,
 }
 
+/// A job that a thread has taken, and is to give back to [`Queue::done`].
+#[derive(Clone)]
+pub struct Taken {
+    pub job: Job,
+    number: u64,
+}
+
+/// How busy the hashes are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Load {
+    /// Hashes in the queue.
+    pub waiting: u64,
+    /// Hashes being computed.
+    pub running: u64,
+    /// Refused since the start because the queue was full.
+    pub refused: u64,
+}
+
 impl State {
-    fn take(&mut self) -> Option<Job> {
+    fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.held.is_empty()
+    }
+
+    fn take(&mut self) -> Option<Taken> {
         let job = self.jobs.pop_front()?;
         self.running += 1;
         self.taken += 1;
-        Some(job)
+        Some(Taken { job, number: self.taken })
+    }
+
+    fn hold(&mut self) -> Option<Taken> {
+        let taken = self.take()?;
+        self.held.push_back(taken.clone());
+        Some(taken)
+    }
+
+    fn lend(&mut self) -> Option<Taken> {
+        self.lent_at = Some(self.finished);
+        match self.held.pop_front() {
+            None => self.take(),
+            held => {
+                self.running += 1;
+                held
+            }
+        }
+    }
+
+    /// Whether nothing was finished since the steady thread lent a hand, but what it did itself.
+    fn is_stuck(&self) -> bool {
+        self.lent_at.is_some_and(|lent| self.finished == lent + 1)
     }
 }
 
@@ -78,6 +126,11 @@ impl Queue {
         self.most
     }
 
+    pub fn load(&self) -> Load {
+        let state = self.locked();
+        Load { waiting: state.jobs.len() as u64, running: state.running as u64, refused: state.refused }
+    }
+
     fn locked(&self) -> MutexGuard<'_, State> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,15 +139,16 @@ impl Queue {
     pub fn push(&self, job: Job) -> bool {
         let mut state = self.locked();
         if state.jobs.len() >= WAITING {
+            state.refused += 1;
             return false;
+        }
+        // From a crowd's first on, the steady one watches whether anything is finished.
+        if state.is_empty() {
+            self.steady.notify_one();
         }
         state.jobs.push_back(job);
         let gathers = !state.crowd && state.jobs.len() > self.most;
         state.crowd |= gathers;
-        // The steady one hears of a crowd's first as well: from then on it watches whether anything is taken.
-        if state.jobs.len() == 1 {
-            self.steady.notify_one();
-        }
         if gathers {
             self.spare.notify_all();
         } else if state.crowd {
@@ -103,10 +157,12 @@ impl Queue {
         true
     }
 
-    /// A thread has done what it took.
-    pub fn done(&self) {
+    /// A thread has run what it took.
+    pub fn done(&self, taken: &Taken) {
         let mut state = self.locked();
         state.running = state.running.saturating_sub(1);
+        state.finished += 1;
+        state.held.retain(|held| held.number != taken.number);
         if state.crowd { &self.spare } else { &self.steady }.notify_one();
     }
 
@@ -122,36 +178,34 @@ impl Queue {
     }
 
     /// The steady thread's next job, waited for; `None` where none will come any more. Calls `rests` first where it has to wait.
-    pub fn next_steady(&self, rests: impl FnOnce()) -> Option<Job> {
-        let nothing = |state: &State| state.jobs.is_empty() && !state.closed;
-        let is_idle = |state: &State| nothing(state) || !self.may(state, false);
-        if is_idle(&self.locked()) {
+    pub fn next_steady(&self, rests: impl FnOnce()) -> Option<Taken> {
+        let nothing = |state: &State| state.is_empty() && !state.closed;
+        let ready = |state: &State| state.closed || (!state.jobs.is_empty() && self.may(state, false));
+        if !ready(&self.locked()) {
             rests();
         }
         let mut state = self.locked();
         loop {
             state = self.steady.wait_while(state, |state| nothing(state)).unwrap_or_else(PoisonError::into_inner);
-            if self.may(&state, false) {
+            if ready(&state) {
                 return state.take();
             }
-            let seen = state.taken;
-            let moves = |state: &State| state.taken != seen || !is_idle(state);
-            let lends = state.lent_at == Some(seen) || {
-                let waited = self.steady.wait_timeout_while(state, self.patience, |state| !moves(state) && !nothing(state));
-                let (after, _) = waited.unwrap_or_else(PoisonError::into_inner);
-                state = after;
-                !moves(&state)
-            };
-            if lends && let Some(job) = state.take() {
-                state.lent_at = Some(state.taken);
-                return Some(job);
+            let finished = state.finished;
+            let moves = |state: &State| state.finished != finished || nothing(state) || ready(state);
+            if !state.is_stuck() {
+                let waited = self.steady.wait_timeout_while(state, self.patience, |state| !moves(state));
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                if moves(&state) {
+                    continue;
+                }
             }
+            return state.lend();
         }
     }
 
     /// A spare thread's next job, as [`Self::next_steady`].
-    pub fn next_spare(&self, rests: impl FnOnce()) -> Option<Job> {
-        let ready = |state: &State| self.may(state, true) && (state.closed || !state.jobs.is_empty());
+    pub fn next_spare(&self, rests: impl FnOnce()) -> Option<Taken> {
+        let ready = |state: &State| state.closed || (!state.jobs.is_empty() && self.may(state, true));
         let lingers = |state: &State| state.crowd && state.jobs.is_empty();
         if !ready(&self.locked()) {
             rests();
@@ -160,129 +214,15 @@ impl Queue {
         while !ready(&state) {
             if lingers(&state) {
                 let waited = self.spare.wait_timeout_while(state, self.linger, |state| !ready(state) && lingers(state));
-                let (after, _) = waited.unwrap_or_else(PoisonError::into_inner);
-                state = after;
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 state.crowd &= !lingers(&state);
             } else {
                 state = self.spare.wait_while(state, |state| !ready(state) && !lingers(state)).unwrap_or_else(PoisonError::into_inner);
             }
         }
-        state.take()
+        state.hold()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::mpsc::{Receiver, channel};
-
-    use super::*;
-
-    const NEVER: Duration = Duration::from_secs(100_000);
-    const AT_ONCE: Duration = Duration::ZERO;
-
-    fn with_jobs(queue: Queue, count: usize) -> Arc<Queue> {
-        for _ in 0..count {
-            assert!(queue.push(Box::new(|_| ())));
-        }
-        Arc::new(queue)
-    }
-
-    /// Hears of each job that a thread takes in this way, each done at once, until there are no more.
-    fn takes(queue: &Arc<Queue>, next: impl Fn(&Queue) -> Option<Job> + Send + 'static) -> Receiver<()> {
-        let (queue, (tell, told)) = (Arc::clone(queue), channel());
-        std::thread::spawn(move || {
-            while next(&queue).is_some() {
-                queue.done();
-                tell.send(()).unwrap();
-            }
-        });
-        told
-    }
-
-    fn steady(queue: &Arc<Queue>) -> Receiver<()> {
-        takes(queue, |queue| queue.next_steady(|| ()))
-    }
-
-    fn spare(queue: &Arc<Queue>) -> Receiver<()> {
-        takes(queue, |queue| queue.next_spare(|| ()))
-    }
-
-    #[test]
-    fn who_comes_alone_is_the_steady_threads() {
-        let queue = with_jobs(Queue::with(2, NEVER, NEVER), 2);
-        let (spare, steady) = (spare(&queue), steady(&queue));
-        for _ in 0..2 {
-            steady.recv().unwrap();
-        }
-        queue.close();
-        assert!(spare.recv().is_err());
-    }
-
-    #[test]
-    fn a_crowd_is_the_spare_threads_and_whoever_comes_soon_after_it() {
-        let queue = with_jobs(Queue::with(2, NEVER, NEVER), 3);
-        let (steady, spares) = (steady(&queue), [spare(&queue), spare(&queue)]);
-        for _ in 0..4 {
-            assert!(queue.push(Box::new(|_| ())));
-        }
-        while !queue.locked().jobs.is_empty() {
-            std::thread::yield_now();
-        }
-        queue.close();
-        assert!(steady.recv().is_err());
-        assert_eq!(spares.iter().map(|spare| spare.iter().count()).sum::<usize>(), 7);
-    }
-
-    #[test]
-    fn some_time_after_a_crowd_all_is_as_before() {
-        let queue = with_jobs(Queue::with(1, NEVER, AT_ONCE), 2);
-        let spare = spare(&queue);
-        for _ in 0..2 {
-            spare.recv().unwrap();
-        }
-        while queue.locked().crowd {
-            std::thread::yield_now();
-        }
-        assert!(queue.push(Box::new(|_| ())));
-        steady(&queue).recv().unwrap();
-    }
-
-    #[test]
-    fn where_the_spare_threads_get_no_time_the_steady_one_takes_the_crowd() {
-        let queue = with_jobs(Queue::with(1, AT_ONCE, NEVER), 9);
-        // It took one, and has no time to compute it.
-        assert!(queue.next_spare(|| panic!("there is work")).is_some());
-        let steady = steady(&queue);
-        for _ in 0..8 {
-            steady.recv().unwrap();
-        }
-    }
-
-    #[test]
-    fn a_spare_thread_waits_while_so_many_are_computed() {
-        let queue = with_jobs(Queue::with(1, NEVER, NEVER), 3);
-        assert!(queue.next_spare(|| panic!("there is work")).is_some());
-        let spare = spare(&queue);
-        assert!(spare.try_recv().is_err());
-        assert_eq!(queue.locked().running, 1);
-        queue.done();
-        for _ in 0..2 {
-            spare.recv().unwrap();
-        }
-    }
-
-    #[test]
-    fn who_asks_for_work_rests_only_where_there_is_none() {
-        let queue = with_jobs(Queue::with(2, NEVER, NEVER), 1);
-        assert!(queue.next_steady(|| panic!("there is work")).is_some());
-        let ((rests, rested), asked) = (channel(), Arc::clone(&queue));
-        let waits = std::thread::spawn(move || asked.next_steady(|| rests.send(()).unwrap()).is_some());
-        rested.recv().unwrap();
-        assert!(queue.push(Box::new(|_| ())));
-        assert!(waits.join().unwrap());
-        queue.close();
-        assert!(queue.next_steady(|| ()).is_none());
-        assert!(queue.next_spare(|| ()).is_none());
-    }
-}
+mod tests;

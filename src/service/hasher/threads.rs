@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::queue::{Job, Queue};
+use super::queue::{Queue, Taken};
 use crate::factor::password::Workspace;
 
 /// Starts the steady thread and as many spare ones as hashes may be computed at once; they end when the queue is closed.
@@ -52,11 +52,11 @@ fn waits_for_all() -> bool {
 
 /// Computes what `next` gives. One block of memory while there is work: so many threads at work, so many times `password.memory_kib`, and no more.
 /// None at rest, so that hashes one after the other share one block, whichever thread makes them.
-fn work(queue: &Queue, next: impl Fn(&mut dyn FnMut()) -> Option<Job>) {
+fn work(queue: &Queue, next: impl Fn(&mut dyn FnMut()) -> Option<Taken>) {
     let mut memory = Workspace::default();
-    while let Some(job) = next(&mut || memory = Workspace::default()) {
+    while let Some(taken) = next(&mut || memory = Workspace::default()) {
         // A job that panics answers nobody, which its caller takes as a refusal; the thread goes on.
-        drop(catch_unwind(AssertUnwindSafe(|| job(&mut memory))));
-        queue.done();
+        drop(catch_unwind(AssertUnwindSafe(|| (taken.job)(&mut memory))));
+        queue.done(&taken);
     }
 }
