@@ -1,6 +1,8 @@
 //! The sessions in memory: whose they are, when they end, who hears of it, how small they are.
 
 use super::*;
+use crate::account::Account;
+use crate::session::{EndReason, SessionRecord};
 use crate::session::keys::MasterKey;
 
 fn registry() -> Live {
@@ -173,6 +175,6 @@ fn a_regular_does_not_return_once_the_session_is_over() {
     live.replace(old, &new);
     assert!(!stepped_up.returns(&token, now) && !stepped_up.session().is_ended(), "what it opened goes on");
     let (stale, token, _) = regular(&live);
-    live.stale.store(true, Ordering::Release);
+    live.set_stale(true);
     assert!(!stale.returns(&token, now));
 }
