@@ -12,7 +12,8 @@ use super::access::Access;
 use super::control::{self, Command, Connection, ControlGuard, Reload, Unreached, Which};
 use super::{Cli, ConfigSource};
 use crate::app::{App, Post};
-use crate::base::{Clock, SessionId, Time, UserId};
+use crate::base::{Clock, Time, UserId};
+use crate::policy::Proof;
 use crate::service::accounts::{MfaChange, NewAccount};
 use crate::service::import::{Format, Meter, read};
 use crate::session::{Purpose, SessionRecord};
@@ -241,18 +242,7 @@ fn a_rotation_signs_nobody_out_and_seals_anew() {
 }
 
 fn record(user: UserId, epoch: u32, now: Time) -> SessionRecord {
-    SessionRecord {
-        id: SessionId::random().unwrap(),
-        user,
-        epoch,
-        created: now,
-        last_seen: now,
-        second: None,
-        trusted_browser: false,
-        full_auth: now,
-        address: "192.0.2.1".parse().unwrap(),
-        browser: "Firefox on Linux".into(),
-    }
+    SessionRecord::begin(user, epoch, Proof::Password, now, [192, 0, 2, 1].into(), "Firefox on Linux").unwrap()
 }
 
 #[test]

@@ -14,8 +14,9 @@ use self::whole::{a_replacement_is_whole_or_nothing, a_snapshot_is_of_one_moment
 use super::kv::Batch;
 use super::*;
 use crate::account::{Account, RecoveryCode};
-use crate::base::{FlowId, SessionId, Time};
+use crate::base::{FlowId, Time};
 use crate::login::{Flow, Purpose};
+use crate::policy::Proof;
 use crate::session::SessionRecord;
 use crate::session::keys::MasterKey;
 
@@ -27,18 +28,7 @@ fn account(name: &str) -> Account {
 }
 
 fn session(user: UserId) -> SessionRecord {
-    SessionRecord {
-        id: SessionId::random().unwrap(),
-        user,
-        epoch: 0,
-        created: Time::from_secs(1),
-        last_seen: Time::from_secs(1),
-        second: None,
-        trusted_browser: false,
-        full_auth: Time::from_secs(1),
-        address: [127, 0, 0, 1].into(),
-        browser: "Firefox".into(),
-    }
+    SessionRecord::begin(user, 0, Proof::Password, Time::from_secs(1), [127, 0, 0, 1].into(), "Firefox").unwrap()
 }
 
 fn blank() -> AuditRecord {
