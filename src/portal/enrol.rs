@@ -12,8 +12,9 @@ use crate::login::{Enrolling, News};
 use crate::policy::Level;
 use crate::service::{Confirmed, EnrolPage, EnrolProblem, Refused};
 use crate::session::CookieKind;
-use crate::view::enrol::{self, CodesAt, Offer, Reason, Setup, TotpView};
+use crate::view::enrol::{self, Offer, Reason, Setup, TotpView};
 use crate::view::message;
+use crate::view::recovery;
 use crate::view::{Note, Steps};
 
 async fn find(visit: &Visit) -> Result<EnrolPage, Refused> {
@@ -259,7 +260,7 @@ async fn show_codes(visit: &Visit) -> Result<Reply, Refused> {
     let page = find(visit).await?;
     let codes: Vec<String> = visit.services.codes(&page)?.iter().map(|code| code.expose().to_owned()).collect();
     let setup = Setup { note: None, steps: None, reason: Reason::Required };
-    Ok(Reply::ok(enrol::recovery_codes(&visit.page(), &setup, &codes, CodesAt::FirstEnrolment)))
+    Ok(Reply::ok(recovery::codes(&visit.page(), &setup, &codes, recovery::At::FirstEnrolment)))
 }
 
 pub async fn codes_saved(visit: Visit) -> Response {
