@@ -2,6 +2,7 @@
 //! naive reading of the same routes that shares nothing with the gateway's. `VESTIBULE_TEST_FUZZ=1000000` goes on for longer,
 //! `VESTIBULE_TEST_SEED=7` elsewhere.
 
+mod dice;
 mod model;
 mod request;
 
@@ -11,8 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
+use dice::Dice;
 use model::{Level, WHO};
-use request::{Dice, Keys, Sent};
+use request::{Keys, Sent};
 use tokio::task::JoinSet;
 
 use crate::harness::upstream::Seen;
