@@ -88,7 +88,7 @@ fn end_all(live: &Live, gone: HashSet<SessionId>) {
 }
 
 /// Takes in what was read, and takes it out of `gone`. Returns the sessions that are void.
-async fn take_in(
+pub(super) async fn take_in(
     store: &Store,
     live: &Live,
     standings: &Standings,
@@ -121,7 +121,7 @@ async fn take_in(
 }
 
 /// What the sessions of each account share. The ids are random and the gateway's own.
-type Standings = HashMap<UserId, Arc<Standing>, RandomState>;
+pub(super) type Standings = HashMap<UserId, Arc<Standing>, RandomState>;
 
 /// Those of all accounts but the disabled. `users` have sessions in memory, which follow what is read.
 async fn all_standings(store: &Arc<Store>, live: &Arc<Live>, users: HashSet<UserId>) -> Result<Standings, StoreError> {
@@ -158,7 +158,7 @@ async fn standings_beginning(
 }
 
 /// As [`all_standings`], of these alone.
-async fn standings_of(store: &Store, live: &Live, users: HashSet<UserId>) -> Result<Standings, StoreError> {
+pub(super) async fn standings_of(store: &Store, live: &Live, users: HashSet<UserId>) -> Result<Standings, StoreError> {
     let mut standings = Standings::default();
     for user in users {
         let account = store.account(user).await?.filter(|account| !account.disabled);
