@@ -3,6 +3,7 @@
 //! `VESTIBULE_TEST_SEED=7` elsewhere.
 
 mod body;
+mod dice;
 mod h2;
 mod lines;
 mod model;
@@ -15,8 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
+use dice::Dice;
 use model::{Level, WHO};
-use request::{Dice, Keys, Sent};
+use request::{Keys, Sent};
 use tokio::task::JoinSet;
 
 use crate::harness::upstream::Seen;

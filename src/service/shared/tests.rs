@@ -6,6 +6,7 @@ use super::*;
 use crate::base::{Clock, Time};
 use crate::config::{Config, StoreUrl};
 use crate::notify::{Notifier, Outbox, Texts};
+use crate::policy::Proof;
 use crate::service::Courier;
 use crate::session::KeyRing;
 use crate::session::keys::MasterKey;
@@ -63,19 +64,7 @@ pub(crate) async fn alice(at: &Services) -> Account {
 
 /// A finished sign-in; the cookie's value.
 pub(crate) async fn sign_in(at: &Services, account: &Account) -> (SessionId, String) {
-    let now = at.now();
-    let record = SessionRecord {
-        id: SessionId::random().unwrap(),
-        user: account.id,
-        epoch: account.epoch,
-        created: now,
-        last_seen: now,
-        second: None,
-        trusted_browser: false,
-        full_auth: now,
-        address: [127, 0, 0, 1].into(),
-        browser: "Firefox".into(),
-    };
+    let record = SessionRecord::begin(account.id, account.epoch, Proof::Password, at.now(), [127, 0, 0, 1].into(), "Firefox").unwrap();
     assert!(at.store.put_session(&record, None).await.unwrap());
     at.live.insert(record.clone(), account);
     (record.id, at.live.token(record.id))

@@ -1,6 +1,6 @@
 //! Bodies, and the lines that say how long they are.
 
-use super::request::Dice;
+use super::dice::Dice;
 
 /// The lines that say how long the body is, and the body; `true`: after it the connection can go on. A body may hold what would be a
 /// request, if the framing were read in another way.

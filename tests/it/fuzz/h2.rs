@@ -12,8 +12,9 @@ use tokio_rustls::TlsConnector;
 use vestibule::config::Certificate;
 use vestibule::gateway::{self, Certificates, Front, Listener, Running, Settings};
 
+use super::dice::Dice;
 use super::model::Level;
-use super::request::{Dice, HOSTS, Keys, Sent};
+use super::request::{HOSTS, Keys, Sent};
 use super::target::target;
 use crate::harness::World;
 

@@ -1,6 +1,6 @@
 //! Header lines that a client has no business sending, and lines that one parser reads as another does not.
 
-use super::request::Dice;
+use super::dice::Dice;
 
 /// Headers that a client has no business sending, in spellings of its own.
 pub fn disguised_headers(dice: &mut Dice, close: bool) -> String {

@@ -1,6 +1,6 @@
 //! Targets of requests: places that the routes know, bent, and forms that are no path.
 
-use super::request::Dice;
+use super::dice::Dice;
 
 const PLACES: [&str; 18] = [
     "/admin/users",
