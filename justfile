@@ -55,10 +55,10 @@ reproducible:
     cargo build --locked --release --bin vestibule
     sha256sum target/release/vestibule
 
-# Checks that the fuzz targets compile; running one needs nightly and cargo-fuzz: `just fuzz path`.
+# Checks that the fuzz targets compile.
 fuzz-check:
     cd fuzz && CARGO_TARGET_DIR=../target cargo check --locked
 
-# Runs a fuzz target: path, cookie, host, return_to, forwarded_for or config.
+# Runs a fuzz target (path, cookie, host, return_to, forwarded_for or config) with the stable toolchain: `just fuzz path -max_total_time=900`.
 fuzz target *arguments:
-    cargo +nightly fuzz run {{ target }} fuzz/corpus/{{ target }} {{ arguments }}
+    scripts/fuzz {{ target }} {{ arguments }}

@@ -78,6 +78,11 @@ impl App {
         })));
         let (live, ended) = Live::new(keys, config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
+        // Heard before anything is read, so that no change made meanwhile is missed.
+        let mut changes = store.kv().changes();
+        if let Some(changes) = &mut changes {
+            shared::listening(changes).await;
+        }
         shared::restore(&store, &live).await.context("the sessions in the store cannot be read")?;
         live.sweep(clock.now());
         tracing::info!(sessions = live.count(), "sessions restored");
@@ -95,7 +100,7 @@ impl App {
             Arc::new(Self { services, telemetry, unwritable, snapshot, router, languages: ArcSwap::new(languages), started: config, work });
         app.work.spawn(upkeep::delete_ended(app.services.clone(), ended));
         app.work.spawn(upkeep::sweep(Arc::downgrade(&app)));
-        if let Some(changes) = app.services.store.kv().changes() {
+        if let Some(changes) = changes {
             app.work.spawn(shared::follow(Arc::downgrade(&app.services), changes));
         }
         Ok(app)
@@ -105,11 +110,13 @@ impl App {
     /// Returns warnings: keys that were changed and count at the next start only.
     ///
     /// # Errors
-    /// Where an upstream's certificates or an operator's texts cannot be used, or the accounts of those who are signed in cannot be read; then nothing has changed.
+    /// Where an upstream's certificates, an operator's texts, mail or SMS cannot be used, or the accounts of those who are signed in cannot be read; then nothing has changed.
     pub async fn reconfigure(&self, config: Arc<Config>) -> anyhow::Result<Vec<String>> {
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let snapshot = Snapshot::new(config.clone(), policy)?;
         let (texts, languages) = wording(&config)?;
+        // They count from the next start on, which must not fail on them.
+        Notifier::check(config.mail.as_ref(), config.sms.as_ref())?;
         let router = front::router(&self.services, &languages, &config);
         let accounts = self.signed_in().await?;
         let fixed = self.started.fixed_until_restart(&config);

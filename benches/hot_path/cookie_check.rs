@@ -1,7 +1,7 @@
 //! The cookie check: finding the one session cookie, its signature, the session in memory among 100,000, its limits
 //! (`vestibule::gateway::OwnCookies`, `vestibule::service::Live`).
 //!
-//! Budget: finding it 300 ns; all of the rest 1,200 ns, a forged one no more than that.
+//! Budget: finding it 120 ns; all of the rest 600 ns, a forged one no more than that.
 
 use std::hint::black_box;
 use std::sync::Arc;

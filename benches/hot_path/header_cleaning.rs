@@ -1,7 +1,7 @@
 //! Header cleaning: every spelling of what is the gateway's to say goes, our cookies are cut out of `Cookie`
 //! (`vestibule::gateway::clean`, `vestibule::gateway::OwnCookies`).
 //!
-//! Budget: a browser's request 300 ns, a hostile one 3,000 ns, the cookies 500 ns.
+//! Budget: a browser's request 170 ns, a hostile one 2,000 ns, the cookies 140 ns.
 
 use std::hint::black_box;
 

@@ -45,7 +45,7 @@ async fn copy(app: Weak<App>) {
             }
             Ok(_) => {}
             Err(e) => {
-                app.telemetry.metrics.audit_file_failed();
+                app.telemetry.metrics.upkeep.audit_file_failed();
                 if !failing {
                     tracing::error!(error = %e, "the audit file is behind the audit log, which goes on");
                 }

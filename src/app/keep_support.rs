@@ -12,6 +12,7 @@ use crate::account::Account;
 use crate::base::{SessionId, Time};
 use crate::factor::Method;
 use crate::gateway::{Front, Listener, Running, Settings, start};
+use crate::policy::Proof;
 use crate::session::{EndReason, SessionRecord};
 
 pub type Arrived = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
@@ -144,18 +145,9 @@ impl Town {
     pub async fn signs_in(&self, name: &str) -> Browser {
         let account = self.account(name).await;
         let now = self.clock.now();
-        let record = SessionRecord {
-            id: SessionId::random().unwrap(),
-            user: account.id,
-            epoch: account.epoch,
-            created: now,
-            last_seen: now,
-            second: (account.email_otp.is_some()).then_some((Method::Email, now)),
-            trusted_browser: false,
-            full_auth: now,
-            address: [127, 0, 0, 1].into(),
-            browser: "Firefox".into(),
-        };
+        let second = Proof::Second { method: Method::Email, at: now };
+        let proof = if account.email_otp.is_some() { second } else { Proof::Password };
+        let record = SessionRecord::begin(account.id, account.epoch, proof, now, [127, 0, 0, 1].into(), "Firefox").unwrap();
         let services = &self.app.services;
         assert!(services.store.put_session(&record, None).await.unwrap());
         let id = record.id;

@@ -76,7 +76,7 @@ async fn snapshots(app: Weak<App>, folder: Snapshots, every: Duration) {
         match app.services.snapshot(&folder, last).await {
             Ok((written, held)) => {
                 last = Some(held);
-                app.telemetry.metrics.snapshot_current(app.services.now());
+                app.telemetry.metrics.upkeep.snapshot_current(app.services.now());
                 if let Some(file) = written {
                     tracing::info!(file = %file.display(), "a snapshot of the store was written");
                 }

@@ -12,6 +12,7 @@ use crate::account::MfaPolicy;
 use crate::app::wording;
 use crate::config::{Config, Loaded, Problem, Severity};
 use crate::factor::MethodSet;
+use crate::notify::Notifier;
 use crate::policy::{Person, Policy, run_expectations};
 
 /// Prints every problem and warning, the policy tests' too; changes nothing.
@@ -20,6 +21,7 @@ pub fn run(context: &Context) -> anyhow::Result<ExitCode> {
         Ok(Loaded { config, mut warnings }) => {
             warnings.extend(policy_tests(context, &config));
             warnings.extend(wording(&config).err().into_iter().flat_map(|found| found.0));
+            warnings.extend(senders(context, &config));
             (warnings, Some(config))
         }
         Err(problems) => (problems.0, None),
@@ -40,6 +42,20 @@ pub fn run(context: &Context) -> anyhow::Result<ExitCode> {
         output::line(&format!("{file} is good: {} routes, {} policy tests hold", config.routes.len(), config.expect.len()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What would stop mail or SMS from starting beyond the form of its values: a body's template that cannot be written, for one.
+fn senders(context: &Context, config: &Config) -> Option<Problem> {
+    let fault = Notifier::check(config.mail.as_ref(), config.sms.as_ref()).err()?;
+    Some(Problem {
+        file: context.source.file.display().to_string(),
+        line: None,
+        variable: None,
+        key: fault.section().to_owned(),
+        severity: Severity::Error,
+        what: fault.to_string(),
+        remedy: "mend it; the gateway would not start".to_owned(),
+    })
 }
 
 fn policy_tests(context: &Context, config: &Config) -> Vec<Problem> {

@@ -217,7 +217,7 @@ async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
         Ok::<_, anyhow::Error>(said.join("; "))
     };
     let outcome = swapped.await;
-    app.telemetry.metrics.reloaded(outcome.is_ok(), app.services.now());
+    app.telemetry.metrics.upkeep.reloaded(outcome.is_ok(), app.services.now());
     let (event, detail) = match &outcome {
         Ok(said) => (Event::PolicyReloaded, said.clone()),
         Err(e) => (Event::PolicyRefused, e.to_string()),

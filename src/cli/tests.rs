@@ -1,20 +1,21 @@
 //! The commands end to end: real sled, a real socket, with and without a gateway.
 
-use std::io::{BufRead, Write};
+mod imports;
+mod usage;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{CommandFactory, Parser};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use super::ConfigSource;
 use super::access::Access;
 use super::control::{self, Command, Connection, ControlGuard, Reload, Unreached, Which};
-use super::{Cli, ConfigSource};
 use crate::app::{App, Post};
-use crate::base::{Clock, SessionId, Time, UserId};
+use crate::base::{Clock, Time, UserId};
+use crate::policy::Proof;
 use crate::service::accounts::{MfaChange, NewAccount};
-use crate::service::import::{Format, Meter, read};
 use crate::session::{Purpose, SessionRecord};
 use crate::store::AuditRecord;
 use crate::store::kv::{Batch, decode, encode, key};
@@ -134,53 +135,6 @@ fn short(place: &Place) -> PathBuf {
 }
 
 #[test]
-fn an_import_takes_all_or_nothing_and_names_the_lines() {
-    let place = Place::new();
-    place.add("alice");
-    let import = |text: &str| {
-        let entries = read(Format::Csv, text, None).unwrap();
-        place.run(Command::UserImport { entries, links: true, progress: false }).unwrap()
-    };
-    let bad = "name,email,phone,groups\nbob,b@example.org,,\nALICE,other@example.org,,\ncarol,b@example.org,,\nd d,d@example.org,,\nerin,e@example.org,12,\n";
-    let lines: Vec<u64> = import(bad)["faults"].as_array().unwrap().iter().map(|fault| fault["line"].as_u64().unwrap()).collect();
-    assert_eq!(lines, [3, 4, 5, 6]);
-    assert_eq!(names(&place.run(Command::UserList).unwrap()), ["alice"]);
-    let good = import("name,email,groups\nbob,b@example.org,staff;dev\ncarol,c@example.org,\n");
-    assert!(good["imported"][0]["setup_link"].as_str().unwrap().contains("/setup?token="), "{good}");
-    let bob = place.run(Command::UserShow { name: "bob".to_owned() }).unwrap();
-    assert_eq!(bob["groups"], serde_json::json!(["staff", "dev"]));
-}
-
-#[test]
-fn an_import_says_how_far_it_is() {
-    let gateway = Place::new().gateway();
-    let entries = read(Format::Csv, "name,email\nbob,b@example.org\ncarol,c@example.org\n", None).unwrap();
-    let meter = Meter::default();
-    let import = Command::UserImport { entries, links: true, progress: true };
-    gateway.runtime.block_on(control::execute(&gateway.app, import, &meter)).unwrap();
-    assert_eq!(meter.progress().to_string(), "2 of 2 set-up links made");
-}
-
-#[test]
-fn what_a_gateway_says_on_the_way_is_told_and_is_no_answer() {
-    let place = Place::new();
-    std::fs::create_dir_all(place.data_dir()).unwrap();
-    let listener = std::os::unix::net::UnixListener::bind(short(&place)).unwrap();
-    let gateway = std::thread::spawn(move || {
-        let mut caller = std::io::BufReader::new(listener.accept().unwrap().0);
-        caller.read_line(&mut String::new()).unwrap();
-        let said = "{\"progress\":{\"stage\":\"check\",\"done\":1,\"total\":2}}\n{\"progress\":{\"stage\":\"write\",\"done\":0,\"total\":2}}\n{\"done\":7}\n";
-        caller.get_mut().write_all(said.as_bytes()).unwrap();
-    });
-    let told = std::cell::RefCell::new(Vec::new());
-    let import = Command::UserImport { entries: Vec::new(), links: false, progress: true };
-    let mut access = Access::open(&place.source).unwrap();
-    let answer = access.run_telling(import, &|progress| told.borrow_mut().push(progress.to_string())).unwrap();
-    assert_eq!((answer, told.into_inner().join("; ").as_str()), (Value::from(7), "1 of 2 checked; 2 are being written"));
-    gateway.join().unwrap();
-}
-
-#[test]
 fn tampering_with_the_audit_log_shows() {
     let place = Place::new();
     ["alice", "bob", "carol"].iter().for_each(|name| drop(place.add(name)));
@@ -241,18 +195,7 @@ fn a_rotation_signs_nobody_out_and_seals_anew() {
 }
 
 fn record(user: UserId, epoch: u32, now: Time) -> SessionRecord {
-    SessionRecord {
-        id: SessionId::random().unwrap(),
-        user,
-        epoch,
-        created: now,
-        last_seen: now,
-        second: None,
-        trusted_browser: false,
-        full_auth: now,
-        address: "192.0.2.1".parse().unwrap(),
-        browser: "Firefox on Linux".into(),
-    }
+    SessionRecord::begin(user, epoch, Proof::Password, now, [192, 0, 2, 1].into(), "Firefox on Linux").unwrap()
 }
 
 #[test]
@@ -293,97 +236,4 @@ fn an_export_restores_where_its_keys_are() {
     let alice = &other.run(Command::UserList).unwrap()[0];
     assert_eq!((&alice["name"], &alice["methods"]), (&"alice".into(), &serde_json::json!(["totp"])));
     assert_eq!(other.run(Command::AuditVerify).unwrap()["whole"], true);
-}
-
-#[test]
-fn every_help_shows_an_example() {
-    fn visit(command: &clap::Command) {
-        let shown = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        assert!(shown.contains("Example:\n  vestibule"), "{}", command.get_name());
-        command.get_subcommands().for_each(visit);
-    }
-    let command = Cli::command();
-    command.clone().debug_assert();
-    visit(&command);
-}
-
-#[test]
-fn wrong_usage_is_status_2_and_passwords_are_no_arguments() {
-    for wrong in [
-        &["user", "set", "alice"][..],
-        &["user", "mfa", "alice"],
-        &["user", "add", "alice"],
-        &["user", "add", "alice", "--email", "a@example.org", "--password", "x"],
-        &["user", "set", "alice", "--group", "a", "--no-groups"],
-        &["session", "revoke"],
-        &["session", "revoke", "x", "--all"],
-        &["audit", "--since", "yesterday"],
-        &["explain", "--from", "nowhere", "http://a/"],
-        &["user", "import", "f"],
-        &["nonsense"],
-    ] {
-        let arguments = std::iter::once("vestibule").chain(wrong.iter().copied());
-        assert!(Cli::try_parse_from(arguments).is_err_and(|e| e.exit_code() == 2), "{wrong:?}");
-    }
-    for right in [
-        &["user", "mfa", "alice", "--reset"][..],
-        &["user", "mfa", "alice", "--reset", "totp", "--allow", "totp", "--allow", "email", "--enrol", "sms"],
-        &["user", "list", "--json", "--data-dir", "d", "--config", "c"],
-        &["audit", "verify"],
-        &["audit", "--follow", "--user", "alice"],
-    ] {
-        let arguments = std::iter::once("vestibule").chain(right.iter().copied());
-        assert!(Cli::try_parse_from(arguments).is_ok(), "{right:?}");
-    }
-}
-
-/// Every command, by its words; those that only hold others too.
-fn every_command(command: &clap::Command, words: &str, found: &mut Vec<(String, clap::Command)>) {
-    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
-        let words = format!("{words} {}", below.get_name());
-        found.push((words.clone(), below.clone()));
-        every_command(below, &words, found);
-    }
-}
-
-#[test]
-fn every_command_has_an_example_of_itself_and_knows_json() {
-    let mut root = Cli::command();
-    root.build();
-    let mut found = vec![("vestibule".to_owned(), root.clone())];
-    every_command(&root, "vestibule", &mut found);
-    assert!(found.len() > 30, "{}", found.len());
-    for (words, command) in found {
-        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        let (_, examples) = help.split_once("Example:\n").unwrap_or_else(|| panic!("{words} --help has no example"));
-        let last = words.rsplit(' ').next().unwrap();
-        let shown: Vec<&str> =
-            examples.lines().filter(|line| line.contains("vestibule") && line.split([' ', '|']).any(|word| word == last)).collect();
-        assert!(!shown.is_empty(), "{words}: {examples}");
-        assert!(command.get_arguments().any(|argument| argument.get_id() == "json"), "{words} has no --json");
-        for line in examples.lines().filter(|line| !line.trim().is_empty()) {
-            assert!(line.starts_with("  "), "{words}: {line}");
-        }
-    }
-}
-
-/// Examples are not decoration: the command line takes each of them.
-#[test]
-fn every_example_is_taken() {
-    let mut root = Cli::command();
-    root.build();
-    let mut found = vec![("vestibule".to_owned(), root.clone())];
-    every_command(&root, "vestibule", &mut found);
-    for (words, command) in found {
-        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        let (_, examples) = help.split_once("Example:\n").unwrap();
-        for part in examples.split(['\n', '|']).flat_map(|line| line.split("&&")) {
-            let part = part.split(['<', '>']).next().unwrap().trim();
-            if let Some(at) = part.find("vestibule ").filter(|_| !part.starts_with("man ")) {
-                let arguments = part[at..].split_whitespace().map(|word| word.trim_matches(|c| c == '\'' || c == '"'));
-                let taken = Cli::try_parse_from(arguments);
-                assert!(taken.is_ok(), "{words}: `{part}`: {}", taken.err().unwrap());
-            }
-        }
-    }
 }

@@ -4,7 +4,7 @@
 //! key is an error, found by the same walk that finds unknown keys of the file.
 
 use super::problem::Fault;
-use super::section::Sink;
+use super::sink::Sink;
 use super::tree::{Content, Entries, Node, Origin, read_value};
 
 const PREFIX: &str = "VESTIBULE_";

@@ -3,12 +3,14 @@
 //! `tree` (the TOML parser) -> `env` (overrides) -> `section` (the walk) -> `check_*` (what each section means) -> `typed`
 //! (what the program uses). Every problem is reported at once, each with its place and a remedy; nothing is changed by reading.
 
+mod addresses;
 mod advice;
 mod check_expect;
 mod check_login;
 mod check_routes;
 mod check_server;
 mod check_services;
+mod defaults;
 mod env;
 #[cfg(test)]
 mod examples_tests;
@@ -19,6 +21,7 @@ mod problem;
 mod schema;
 mod secret;
 mod section;
+mod sink;
 mod standing;
 mod terms;
 #[cfg(test)]
@@ -37,7 +40,8 @@ pub use texts::{TextEntry, TextFile, problem as text_problem, read_text, text_fi
 pub use typed::*;
 
 use problem::Fault;
-use section::{Section, Sink};
+use section::Section;
+use sink::Sink;
 use tree::{Entries, Origin};
 
 /// A configuration that may be used, and what is unwise in it.

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::outline::{Outline, Shape};
-use super::section::Sink;
+use super::sink::Sink;
 use super::value::written;
 
 /// The commented sample.

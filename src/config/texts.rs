@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::problem::{Fault, Problem, Severity};
-use super::section::nearest;
+use super::sink::nearest;
 use super::tree::{self, Content, Entries, Origin};
 
 /// One text of a file.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::account::MfaPolicy;
-use crate::base::{Host, Secret};
+use crate::base::Secret;
 use crate::factor::MethodSet;
-use crate::policy::{Expectation, HostPattern, Route};
+use crate::policy::{Expectation, Route};
 
 /// A checked configuration. `Config::default()` in tests and `demo` has no listener and no route.
 #[derive(Clone, Debug)]
@@ -30,43 +30,6 @@ pub struct Config {
     pub admin: Admin,
     pub routes: Vec<Route>,
     pub expect: Vec<Expectation>,
-}
-
-impl Config {
-    /// The host where people come in: the first that a route names, else the address that is listened on.
-    pub fn home(&self) -> String {
-        let exact = self.routes.iter().flat_map(|route| &route.hosts).find_map(|host| match host {
-            HostPattern::Exact(host) => Some(host.clone()),
-            HostPattern::Below(_) => None,
-        });
-        let listen = self.server.tls.first().map(|tls| tls.listen).or(self.server.listen.first().copied());
-        exact.unwrap_or_else(|| match listen {
-            Some(listen) if listen.ip().is_unspecified() => "localhost".to_owned(),
-            Some(listen) if listen.is_ipv6() => format!("[{}]", listen.ip()),
-            Some(listen) => listen.ip().to_string(),
-            None => "localhost".to_owned(),
-        })
-    }
-
-    /// Whether a mail may lead to this `scheme://host[:port]`, which a client has named: a route names the host (or it is this machine
-    /// itself), and the port is one that is listened on, here or by a trusted proxy.
-    pub fn may_link_to(&self, origin: &str) -> bool {
-        let Some((scheme, authority)) = origin.split_once("://") else { return false };
-        let Ok(host) = Host::parse(authority.as_bytes()) else { return false };
-        let named = self.routes.iter().flat_map(|route| &route.hosts).any(|pattern| pattern.matches(&host));
-        let mut own = self.server.listen.iter().chain(self.server.tls.iter().map(|tls| &tls.listen));
-        let itself =
-            host.as_str() == "localhost" || own.any(|address| Host::parse(address.to_string().as_bytes()).is_ok_and(|own| own == host));
-        if !named && !itself {
-            return false;
-        }
-        let default = if scheme == "https" { 443 } else { 80 };
-        let after = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
-        let port = after.rsplit_once(':').map_or(Some(default), |(_, port)| port.parse::<u16>().ok());
-        let own = self.server.listen.iter().chain(self.server.tls.iter().map(|tls| &tls.listen)).map(SocketAddr::port);
-        let fronted = !self.server.trusted_proxies.is_empty();
-        port.is_some_and(|port| (fronted && port == default) || own.into_iter().any(|listened| listened == port || listened == 0))
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -247,55 +210,4 @@ pub struct Telemetry {
 pub struct Admin {
     pub groups: Vec<String>,
     pub max_age: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        use std::time::Duration as D;
-        let minutes = |m: u64| D::from_secs(m * 60);
-        Self {
-            server: Server {
-                listen: Vec::new(),
-                data_dir: "data".into(),
-                threads: None,
-                admin_listen: None,
-                trusted_proxies: Vec::new(),
-                tls: Vec::new(),
-                reload_on_change: false,
-            },
-            portal: Portal { prefix: "/.vestibule".into(), title: "Sign in".into(), templates: None, change_contact: true },
-            session: Session { cookie: "vestibule".into(), domain: None, lifetime: minutes(720), idle_timeout: minutes(60) },
-            password: Password { memory_kib: 19456, iterations: 2, parallelism: 1, min_length: 12 },
-            mfa: Mfa {
-                policy: MfaPolicy::Optional,
-                methods: crate::factor::Method::ENROLLABLE.into_iter().collect(),
-                first_enrolment: FirstEnrolment::Verified,
-                trusted_device: D::ZERO,
-                grace: None,
-                otp: Otp { digits: 6, lifetime: minutes(5), resend_after: D::from_secs(30), max_attempts: 5, max_sends: 5 },
-                totp: Totp { issuer: "Vestibule".into(), digits: 6, period: D::from_secs(30), skew: 1 },
-                rp_id: None,
-            },
-            mail: None,
-            sms: None,
-            limits: Limits {
-                login_per_ip: Rate { count: 60, per: minutes(1) },
-                login_per_account: Rate { count: 20, per: minutes(1) },
-                lockout_after: 10,
-                lockout: minutes(15),
-                max_hashes: 2,
-                header_timeout: D::from_secs(10),
-                write_timeout: minutes(1),
-                connections: 10_000,
-                connections_per_ip: 1_000,
-            },
-            store: StoreUrl::Sled("data/store".into()),
-            snapshot_every: minutes(15),
-            audit: Audit { retention: minutes(400 * 24 * 60), file: None },
-            telemetry: Telemetry { otlp: None, headers: Vec::new(), sample_ratio: 1.0 },
-            admin: Admin { groups: vec!["admins".into()], max_age: minutes(15) },
-            routes: Vec::new(),
-            expect: Vec::new(),
-        }
-    }
 }

@@ -9,7 +9,8 @@ use ipnet::IpNet;
 
 use super::outline::Shape;
 use super::problem::Fault;
-use super::section::{Entry, nearest};
+use super::section::Entry;
+use super::sink::nearest;
 use super::tree::Content;
 use super::typed::Rate;
 use crate::base::Host;

@@ -1,5 +1,6 @@
 //! WebSockets through the gateway: none lost, none from elsewhere, none that outlives its session.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -109,15 +110,20 @@ async fn an_answer_to_another_handshake_opens_nothing() {
     assert!(ask(&running, &format!("{other}\r\n")).await.starts_with("HTTP/1.1 400"));
 }
 
-#[tokio::test]
-async fn the_end_of_a_session_cuts_what_it_admitted() {
-    let app = sockets().await;
-    let silent = upstream(|mut stream| async move {
+/// Says one thing and goes on without another.
+async fn events() -> SocketAddr {
+    upstream(|mut stream| async move {
         read_head(&mut stream).await;
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
         std::future::pending::<()>().await;
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_cuts_what_it_admitted() {
+    let app = sockets().await;
+    let silent = events().await;
     let routes = vec![
         route("app", "", Level::TwoFactor, &[app]),
         route("sse", "/sse", Level::OneFactor, &[silent]),
@@ -148,12 +154,7 @@ async fn the_end_of_a_session_cuts_what_it_admitted() {
 #[tokio::test]
 async fn a_stricter_policy_cuts_what_the_old_one_admitted() {
     let app = sockets().await;
-    let silent = upstream(|mut stream| async move {
-        read_head(&mut stream).await;
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
-        std::future::pending::<()>().await;
-    })
-    .await;
+    let silent = events().await;
     let routes = |group: &str, level| {
         let mut closed = route("app", "", Level::OneFactor, &[app]);
         closed.requirement.groups = Some(vec![group.to_owned()]);

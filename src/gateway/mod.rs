@@ -38,6 +38,8 @@ mod tunnel;
 mod upstream;
 
 #[cfg(test)]
+mod live_flood_support;
+#[cfg(test)]
 mod live_flood_tests;
 #[cfg(test)]
 mod live_guard_tests;

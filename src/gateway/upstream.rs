@@ -3,10 +3,12 @@
 //! An upstream whose connection failed is left out for [`REST`]; where all are out, they are tried all the same. TLS
 //! upstreams are always verified, chain and name; connections verified against one CA are never used for another.
 
+mod name;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pingora::protocols::tls::CaType;
@@ -16,12 +18,11 @@ use pingora::utils::tls::{WrappedX509, parse_x509};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use self::name::Name;
 use crate::policy::{HostHeader, ProxyOptions, Route, Upstream};
 
 /// How long an upstream that could not be reached is left out.
 pub const REST: Duration = Duration::from_secs(10);
-/// How long the addresses of a name are kept.
-const NAME_LIFETIME: Duration = Duration::from_secs(10);
 /// How long an unused connection to an upstream is kept.
 const POOL_IDLE: Duration = Duration::from_secs(60);
 
@@ -59,15 +60,6 @@ pub struct Endpoint {
     resting_until: AtomicU64,
     name: Arc<Name>,
     turn: AtomicUsize,
-}
-
-/// A host's name and what is known of its addresses.
-struct Name {
-    host: String,
-    port: u16,
-    addresses: Mutex<Option<(Instant, Arc<[SocketAddr]>)>>,
-    /// Whether somebody is looking it up again.
-    refreshing: AtomicBool,
 }
 
 impl Upstreams {
@@ -166,8 +158,7 @@ impl Trust {
 impl Endpoint {
     fn new(upstream: Upstream) -> Self {
         let label = super::headers::authority(&upstream);
-        let (addresses, refreshing) = (Mutex::new(None), AtomicBool::new(false));
-        let name = Arc::new(Name { host: upstream.host.clone(), port: upstream.port, addresses, refreshing });
+        let name = Arc::new(Name::new(&upstream));
         let fixed = upstream.host.parse().ok().map(|ip| SocketAddr::new(ip, upstream.port));
         Self { upstream, label, fixed, resting_until: AtomicU64::new(0), name, turn: AtomicUsize::new(0) }
     }
@@ -182,8 +173,7 @@ impl Endpoint {
         self.resting_until.store(millis().saturating_add(u64::try_from(REST.as_millis()).unwrap_or(u64::MAX)), Ordering::Relaxed);
     }
 
-    /// An address of it. Names are looked up off the shard's thread and kept shortly. Then the old addresses go on while one
-    /// look-up for all is under way, and for as long as none succeeds. The caller sets the deadline, which only the first look-up can miss.
+    /// An address of it, one after the other. The caller sets the deadline, which only a name's first look-up can miss.
     ///
     /// # Errors
     /// Where the name is not known and never was.
@@ -191,60 +181,12 @@ impl Endpoint {
         if let Some(address) = self.fixed {
             return Ok(address);
         }
-        let Some((at, addresses)) = self.name.known() else {
-            return self.choose(&self.name.look_up().await?);
-        };
-        if at.elapsed() >= NAME_LIFETIME && !self.name.refreshing.swap(true, Ordering::AcqRel) {
-            let name = Arc::clone(&self.name);
-            tokio::spawn(async move {
-                let refreshing = Refreshing(&name);
-                if name.look_up().await.is_err() {
-                    name.keep();
-                }
-                drop(refreshing);
-            });
-        }
-        self.choose(&addresses)
+        self.choose(&self.name.addresses().await?)
     }
 
     fn choose(&self, addresses: &[SocketAddr]) -> std::io::Result<SocketAddr> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         turn.checked_rem(addresses.len()).and_then(|i| addresses.get(i)).copied().ok_or_else(|| std::io::ErrorKind::NotFound.into())
-    }
-}
-
-impl Name {
-    async fn look_up(&self) -> std::io::Result<Arc<[SocketAddr]>> {
-        let found: Arc<[SocketAddr]> = tokio::net::lookup_host((self.host.as_str(), self.port)).await?.collect();
-        if found.is_empty() {
-            return Err(std::io::ErrorKind::NotFound.into());
-        }
-        *self.locked() = Some((Instant::now(), Arc::clone(&found)));
-        Ok(found)
-    }
-
-    /// The last known addresses for another while.
-    fn keep(&self) {
-        if let Some((at, _)) = self.locked().as_mut() {
-            *at = Instant::now();
-        }
-    }
-
-    fn known(&self) -> Option<(Instant, Arc<[SocketAddr]>)> {
-        self.locked().clone()
-    }
-
-    fn locked(&self) -> MutexGuard<'_, Option<(Instant, Arc<[SocketAddr]>)>> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A look-up under way; over when dropped, whatever becomes of it.
-struct Refreshing<'n>(&'n Name);
-
-impl Drop for Refreshing<'_> {
-    fn drop(&mut self) {
-        self.0.refreshing.store(false, Ordering::Release);
     }
 }
 
@@ -273,26 +215,6 @@ mod tests {
         assert!((0..6).all(|_| pool.pick(&[]).unwrap().0 != 1));
         assert_eq!(pool.pick(&[0, 2]).unwrap().0, 1, "a resting one is better than none");
         assert!(pool.pick(&[0, 1, 2]).is_none());
-    }
-
-    #[tokio::test]
-    async fn old_addresses_go_on_while_one_look_up_is_under_way() {
-        let endpoint = Endpoint::new(Upstream { tls: false, host: "name.invalid".into(), port: 80 });
-        assert!(endpoint.address().await.is_err(), "nothing is known of it");
-        let old: SocketAddr = "192.0.2.1:80".parse().unwrap();
-        let long_ago = Instant::now().checked_sub(NAME_LIFETIME * 2).unwrap();
-        *endpoint.name.locked() = Some((long_ago, Arc::new([old])));
-        for _ in 0..3 {
-            // Polled once: nothing is waited for.
-            let polled = tokio::time::timeout(Duration::ZERO, endpoint.address()).await;
-            assert_eq!(polled.unwrap().unwrap(), old);
-        }
-        assert_eq!(Arc::strong_count(&endpoint.name), 2, "one look-up for all");
-        while endpoint.name.refreshing.load(Ordering::Acquire) {
-            tokio::task::yield_now().await;
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        assert_eq!(endpoint.address().await.unwrap(), old, "and for as long as none succeeds");
     }
 
     #[test]

@@ -49,6 +49,16 @@ pub enum StartError {
     Sms(#[from] SmsError),
 }
 
+impl StartError {
+    /// The section of the configuration that cannot be used.
+    pub const fn section(&self) -> &'static str {
+        match self {
+            Self::Mail(_) => "mail",
+            Self::Sms(_) => "sms",
+        }
+    }
+}
+
 /// How the two channels are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
@@ -75,6 +85,22 @@ enum Way {
 }
 
 impl Notifier {
+    /// Whether both channels could be started, of those that are configured; starts nothing.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn check(mail: Option<&Mail>, sms: Option<&Sms>) -> Result<(), StartError> {
+        if let Some(config) = mail {
+            mail::Transport::new(config)?;
+            mail::Writer::new(&config.from)?;
+        }
+        if let Some(config) = sms {
+            sms::Transport::new(config)?;
+            sms::Writer::new(&config.body)?;
+        }
+        Ok(())
+    }
+
     /// Starts the workers of the configured channels on `runtime`.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use super::Refusal;
 pub(super) type Form = for<'t> fn(&'t str) -> Result<Cow<'t, str>, Refusal>;
 
 /// Everything but folding, which changes what a reading is compared with.
-pub(super) const FORMS: [Form; 10] = [
+pub(super) const FORMS: [Form; 11] = [
     decode_again,
     |text| Ok(merge_slashes(text)),
     |text| Ok(backslash_as_slash(text)),
@@ -20,6 +20,7 @@ pub(super) const FORMS: [Form; 10] = [
     |text| Ok(trim_segments(text)),
     |text| Ok(without_stream(text)),
     |text| Ok(Cow::Borrowed(without_authority(text))),
+    |text| Ok(Cow::Borrowed(one_leading_slash(text))),
     |text| Ok(nfkc(text)),
     |text| Ok(best_fit(text)),
 ];
@@ -160,6 +161,13 @@ fn without_authority(text: &str) -> &str {
     }
     let name = text.trim_start_matches('/');
     name.find('/').and_then(|at| name.get(at..)).unwrap_or("/")
+}
+
+/// Frameworks that join a root and a path take the slashes away in between, and none of those further on; `///path` is a path after an
+/// authority without a name (RFC 3986 section 3.2).
+fn one_leading_slash(text: &str) -> &str {
+    let more = text.bytes().take_while(|b| *b == b'/').count().saturating_sub(1);
+    text.get(more..).unwrap_or(text)
 }
 
 fn nfkc(text: &str) -> Cow<'_, str> {

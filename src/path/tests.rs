@@ -175,6 +175,14 @@ fn every_plausible_reading_is_found() {
     }
 }
 
+/// Found by fuzzing: what takes away the slashes at the start alone leaves those further on as they are.
+#[test]
+fn the_slashes_at_the_start_go_without_the_others() {
+    for target in ["//admin//keys", "///admin//keys", "/%2f/admin%2f/keys", "////admin//keys", "/%252fadmin//keys"] {
+        may_be_read_as(target, "/admin//keys");
+    }
+}
+
 #[test]
 fn a_percent_sign_in_a_name_is_no_fault() {
     for target in ["/100%25dark", "/100%25", "/5%25fun", "/100%25dark/%C3%A9"] {

@@ -19,7 +19,8 @@ use crate::service::{EnrolPage, LiveSession, Refused, Removal};
 use crate::session::CookieKind;
 use crate::view::Note;
 use crate::view::account::{self, AccountView, BrowserRow, Enrolled, SessionRow};
-use crate::view::enrol::{self, CodesAt, Reason, Setup};
+use crate::view::enrol::{Reason, Setup};
+use crate::view::recovery as fresh_codes;
 
 pub fn routes() -> Router<Arc<Portal>> {
     Router::new()
@@ -193,7 +194,7 @@ async fn renew_codes(visit: Visit) -> Response {
         let codes = visit.services.renew_codes(session, &visit.client).await?;
         let codes: Vec<String> = codes.iter().map(|code| code.expose().to_owned()).collect();
         let setup = Setup { note: None, steps: None, reason: Reason::Wish };
-        Ok(Reply::ok(enrol::recovery_codes(&visit.page(), &setup, &codes, CodesAt::Account)))
+        Ok(Reply::ok(fresh_codes::codes(&visit.page(), &setup, &codes, fresh_codes::At::Account)))
     })
     .await
 }

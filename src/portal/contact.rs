@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Portal;
 use super::account::with_session;
 use super::login::signed_in;
-use super::mfa::{clocks, no_such_page, note, sent_again};
+use super::mfa::{clocks, no_such_page, note, sent_again, unsent};
 use super::reply::Reply;
 use super::visit::Visit;
 use crate::factor::Method;
@@ -132,9 +132,7 @@ async fn resend(Path(name): Path<String>, mut visit: Visit) -> Response {
         let Some(change) = waiting(visit, session, &name).await? else { return Ok(Reply::to(visit, "account")) };
         let problem = match visit.services.resend_contact(&change, &visit.client).await {
             Ok(_) => return Ok(Reply::to(visit, &format!("account/contact/{}", change.method))),
-            Err(Refused::Second(problem)) => note(visit, problem, change.method),
-            Err(Refused::CannotSend) => Note::Error(visit.words.note.send_failed.clone()),
-            Err(other) => return Err(other),
+            Err(refused) => unsent(visit, refused, change.method)?,
         };
         again(visit, session, &name, problem).await
     })

@@ -4,7 +4,7 @@ use axum::extract::Path;
 use axum::response::Response;
 
 use super::login::{signed_in, with_news};
-use super::mfa::{clocks, destination, no_such_page, note, sent_again};
+use super::mfa::{clocks, destination, no_such_page, note, sent_again, unsent};
 use super::reply::Reply;
 use super::visit::Visit;
 use crate::factor::{Method, qr};
@@ -12,8 +12,9 @@ use crate::login::{Enrolling, News};
 use crate::policy::Level;
 use crate::service::{Confirmed, EnrolPage, EnrolProblem, Refused};
 use crate::session::CookieKind;
-use crate::view::enrol::{self, CodesAt, Offer, Reason, Setup, TotpView};
+use crate::view::enrol::{self, Offer, Reason, Setup, TotpView};
 use crate::view::message;
+use crate::view::recovery;
 use crate::view::{Note, Steps};
 
 async fn find(visit: &Visit) -> Result<EnrolPage, Refused> {
@@ -76,9 +77,7 @@ async fn choose_method(visit: &Visit) -> Result<Reply, Refused> {
     let Ok(method) = visit.form.get("method").parse::<Method>() else { return Err(Refused::NotOffered(Method::Recovery)) };
     let problem = match visit.services.choose(&page, method, &visit.client).await {
         Ok(flow) => return Ok(Reply::to(visit, &format!("enrol/{method}")).cookie(visit.flow_cookie(flow.id))),
-        Err(Refused::Second(problem)) => note(visit, problem, method),
-        Err(Refused::CannotSend) => Note::Error(visit.words.note.send_failed.clone()),
-        Err(other) => return Err(other),
+        Err(refused) => unsent(visit, refused, method)?,
     };
     Ok(Reply::wrong(choice_page(visit, &page, Some(problem))))
 }
@@ -132,9 +131,7 @@ async fn vouching_sent(visit: &Visit) -> Result<Reply, Refused> {
     }
     let problem = match visit.services.send_vouching(&page, &visit.client).await {
         Ok(flow) => return Ok(Reply::to(visit, "enrol/verify").cookie(visit.flow_cookie(flow.id))),
-        Err(Refused::Second(problem)) => note(visit, problem, Method::Email),
-        Err(Refused::CannotSend) => Note::Error(visit.words.note.send_failed.clone()),
-        Err(other) => return Err(other),
+        Err(refused) => unsent(visit, refused, Method::Email)?,
     };
     Ok(Reply::wrong(verify_page(visit, &page, Some(problem))))
 }
@@ -240,9 +237,7 @@ async fn send_again(visit: &Visit, name: &str) -> Result<Reply, Refused> {
     let page = find(visit).await?;
     let problem = match visit.services.resend_enrolment(&page, method, &visit.client).await {
         Ok(_) => return Ok(Reply::to(visit, &format!("enrol/{method}"))),
-        Err(Refused::Second(problem)) => note(visit, problem, method),
-        Err(Refused::CannotSend) => Note::Error(visit.words.note.send_failed.clone()),
-        Err(other) => return Err(other),
+        Err(refused) => unsent(visit, refused, method)?,
     };
     match set_up_page(visit, &page, method, Some(problem))? {
         Some(markup) => Ok(Reply::wrong(markup)),
@@ -259,7 +254,7 @@ async fn show_codes(visit: &Visit) -> Result<Reply, Refused> {
     let page = find(visit).await?;
     let codes: Vec<String> = visit.services.codes(&page)?.iter().map(|code| code.expose().to_owned()).collect();
     let setup = Setup { note: None, steps: None, reason: Reason::Required };
-    Ok(Reply::ok(enrol::recovery_codes(&visit.page(), &setup, &codes, CodesAt::FirstEnrolment)))
+    Ok(Reply::ok(recovery::codes(&visit.page(), &setup, &codes, recovery::At::FirstEnrolment)))
 }
 
 pub async fn codes_saved(visit: Visit) -> Response {

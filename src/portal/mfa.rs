@@ -85,6 +85,18 @@ pub fn sent_again(sent: Option<&SentCode>, method: Method, visit: &Visit) -> Opt
     recent.then(|| Note::Done(visit.words.note.sent.clone()))
 }
 
+/// What the page says where no message was sent.
+///
+/// # Errors
+/// What is not about the message.
+pub fn unsent(visit: &Visit, refused: Refused, method: Method) -> Result<Note, Refused> {
+    match refused {
+        Refused::Second(problem) => Ok(note(visit, problem, method)),
+        Refused::CannotSend => Ok(Note::Error(visit.words.note.send_failed.clone())),
+        other => Err(other),
+    }
+}
+
 /// What was wrong, in words.
 pub fn note(visit: &Visit, problem: SecondProblem, method: Method) -> Note {
     let words = &visit.words.note;
@@ -251,9 +263,7 @@ async fn send_again(visit: &Visit, name: &str) -> Result<Reply, Refused> {
     }
     let problem = match visit.services.send_code(&door.pending, method, true, &visit.client).await {
         Ok(flow) => return Ok(Reply::to(visit, &format!("mfa/{method}")).cookie(visit.flow_cookie(flow.id))),
-        Err(Refused::Second(problem)) => note(visit, problem, method),
-        Err(Refused::CannotSend) => Note::Error(visit.words.note.send_failed.clone()),
-        Err(other) => return Err(other),
+        Err(refused) => unsent(visit, refused, method)?,
     };
     Ok(Reply::wrong(code_page(visit, &door, method, Some(problem))))
 }

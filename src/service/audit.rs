@@ -164,6 +164,11 @@ impl Services {
         Ok(())
     }
 
+    /// The records of the same of many users, for a step that writes them with what they tell of. Then [`Self::audited`].
+    pub(crate) fn records(&self, event: Event, users: &[&str], actor: Actor<'_>, detail: &str) -> Vec<AuditRecord> {
+        users.iter().map(|user| self.record(event, Some(user), actor, detail.to_owned()).1).collect()
+    }
+
     fn record(&self, event: Event, user: Option<&str>, actor: Actor<'_>, detail: String) -> (Event, AuditRecord) {
         let (client, by) = match actor {
             Actor::User(client) => (Some(client), None),
@@ -189,14 +194,19 @@ impl Services {
     async fn audit_all(&self, records: Vec<(Event, AuditRecord)>) -> Result<(), Refused> {
         let (events, records): (Vec<_>, Vec<_>) = records.into_iter().unzip();
         let records = self.store.append_audits(records).await?;
+        self.audited(events.into_iter().zip(records));
+        Ok(())
+    }
+
+    /// Tells whoever wants to know of records that are in the log.
+    pub(crate) fn audited(&self, records: impl IntoIterator<Item = (Event, AuditRecord)>) {
         self.audit_news.notify_one();
-        for (event, record) in events.into_iter().zip(records) {
+        for (event, record) in records {
             tracing::info!(target: "audit", event = record.event, user = record.user, by = record.by, address = record.address, request = record.request, detail = record.detail);
             if let Some(listener) = self.listener.get() {
                 listener(event, &record.detail);
             }
         }
-        Ok(())
     }
 }
 

@@ -112,21 +112,10 @@ impl Services {
     async fn open_session(&self, account: &Account, proof: Proof, client: &Client, follows: &Follows<'_>) -> Result<SessionId, Refused> {
         let now = self.now();
         let (before, replaces) = (follows.record(), follows.replaced());
-        let record = SessionRecord {
-            id: SessionId::random()?,
-            user: account.id,
-            epoch: account.epoch,
-            created: before.map_or(now, |old| old.created),
-            last_seen: now,
-            second: match proof {
-                Proof::Second { method, at } => Some((method, at)),
-                Proof::Password | Proof::TrustedBrowser => None,
-            },
-            trusted_browser: proof == Proof::TrustedBrowser,
-            full_auth: before.map_or(now, |old| old.full_auth),
-            address: client.address.ip(),
-            browser: client.browser.as_str().into(),
-        };
+        let mut record = SessionRecord::begin(account.id, account.epoch, proof, now, client.address.ip(), &client.browser)?;
+        if let Some(old) = before {
+            (record.created, record.full_auth) = (old.created, old.full_auth);
+        }
         if !self.store.put_session(&record, replaces.map(|old| old.id)).await? {
             return Err(Refused::Gone);
         }

@@ -1,18 +1,16 @@
 //! Password hashes on threads of their own, few and at low priority: a storm of sign-ins queues here and leaves the traffic alone.
 //! (OWASP ASVS 15.2.2.)
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+mod queue;
+mod threads;
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
+pub use self::queue::Load;
+use self::queue::{Job, Queue};
 use crate::factor::password::Workspace;
-
-type Job = Box<dyn FnOnce(&mut Workspace) + Send>;
-
-/// How many hashes may wait; at 15 ms each on two threads the last waits for half a second.
-const QUEUE: usize = 64;
 
 /// The queue is full; the client should come back in a second or two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,293 +19,186 @@ pub struct Busy;
 
 /// The threads that hash; they end when the last of its clones is gone.
 #[derive(Clone)]
-pub struct Hasher {
-    jobs: Arc<Jobs>,
-    counts: Arc<Counts>,
-}
-
-#[derive(Default)]
-struct Counts {
-    waiting: AtomicU64,
-    running: AtomicU64,
-    refused: AtomicU64,
-}
-
-/// How busy the hashes are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Load {
-    /// Hashes in the queue.
-    pub waiting: u64,
-    /// Hashes being computed.
-    pub running: u64,
-    /// Refused since the start because the queue was full.
-    pub refused: u64,
-}
+pub struct Hasher(Arc<Asking>);
 
 impl Hasher {
+    /// Computes `most` hashes at once, and one more only where the machine is so busy that these get no time.
+    ///
     /// # Errors
     /// Where the system starts no thread.
-    pub fn new(threads: usize) -> std::io::Result<Self> {
-        let jobs = Arc::new(Jobs(Arc::default()));
-        for number in 0..threads.max(1) {
-            let queue = jobs.0.clone();
-            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work(&queue))?;
-        }
-        Ok(Self { jobs, counts: Arc::default() })
+    pub fn new(most: usize) -> std::io::Result<Self> {
+        Self::of(Queue::new(most))
     }
 
-    /// Runs `job` when its turn comes, with the memory of the thread that runs it.
+    fn of(queue: Queue) -> std::io::Result<Self> {
+        let asking = Asking(Arc::new(queue));
+        threads::start(&asking.0)?;
+        Ok(Self(Arc::new(asking)))
+    }
+
+    /// Runs `job` when its turn comes, with the memory of the thread that runs it; where that thread gets no time, another one runs it again,
+    /// and the first answer counts.
     ///
     /// # Errors
     /// [`Busy`] where too many wait already, or the job died.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&mut Workspace) -> T + Send + 'static) -> Result<T, Busy> {
+    pub async fn run<T: Send + 'static>(&self, job: impl Fn(&mut Workspace) -> T + Send + Sync + 'static) -> Result<T, Busy> {
+        self.queues(job)?.await.map_err(|_| Busy)
+    }
+
+    fn queues<T: Send + 'static>(&self, job: impl Fn(&mut Workspace) -> T + Send + Sync + 'static) -> Result<oneshot::Receiver<T>, Busy> {
         let (answer, answered) = oneshot::channel();
-        let counts = self.counts.clone();
-        let job: Job = Box::new(move |memory| {
-            counts.waiting.fetch_sub(1, Ordering::Relaxed);
-            let _running = Running::start(&counts.running);
-            drop(answer.send(job(memory)));
+        let answer = Mutex::new(Some(answer));
+        let job: Job = Arc::new(move |memory| {
+            let answer = || answer.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody computes for who was answered, or has left.
+            if answer().as_ref().is_some_and(|answer| !answer.is_closed()) {
+                let found = job(memory);
+                answer().take().map(|answer| answer.send(found).ok());
+            }
         });
-        // Counted before it is queued: the job may start, and count itself out, before `push` returns.
-        self.counts.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.jobs.0.push(job) {
-            return answered.await.map_err(|_| Busy);
-        }
-        self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.counts.refused.fetch_add(1, Ordering::Relaxed);
-        Err(Busy)
+        if self.0.0.push(job) { Ok(answered) } else { Err(Busy) }
     }
 
     pub fn load(&self) -> Load {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Load { waiting: of(&self.counts.waiting), running: of(&self.counts.running), refused: of(&self.counts.refused) }
-    }
-}
-
-/// What waits, for the threads that hash and those who ask them.
-#[derive(Default)]
-struct Queue {
-    inner: Mutex<Waiting>,
-    news: Condvar,
-}
-
-#[derive(Default)]
-struct Waiting {
-    jobs: VecDeque<Job>,
-    closed: bool,
-}
-
-impl Queue {
-    /// Whether there was room.
-    fn push(&self, job: Job) -> bool {
-        let mut waiting = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.jobs.len() >= QUEUE {
-            return false;
-        }
-        waiting.jobs.push_back(job);
-        self.news.notify_one();
-        true
-    }
-
-    /// The next job, waited for; `None` where none will come any more. Calls `rests` first where none is there already.
-    fn next(&self, rests: impl FnOnce()) -> Option<Job> {
-        let locked = || self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let nothing = |waiting: &mut Waiting| waiting.jobs.is_empty() && !waiting.closed;
-        let is_idle = nothing(&mut locked());
-        if is_idle {
-            rests();
-        }
-        self.news.wait_while(locked(), nothing).unwrap_or_else(PoisonError::into_inner).jobs.pop_front()
+        self.0.0.load()
     }
 }
 
 /// The asking side: where it goes, the threads end after what still waits.
-struct Jobs(Arc<Queue>);
+struct Asking(Arc<Queue>);
 
-impl Drop for Jobs {
+impl Drop for Asking {
     fn drop(&mut self) {
-        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.0.news.notify_all();
+        self.0.close();
     }
-}
-
-/// Counts a job for as long as it runs, also where it ends in a panic.
-struct Running<'a>(&'a AtomicU64);
-
-impl<'a> Running<'a> {
-    fn start(count: &'a AtomicU64) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// How many of one address may hash or wait for it at once.
-const PER_ADDRESS: usize = 4;
-const GATES: usize = 1024;
-
-/// Lets few sign-ins of one address at the hashes at the same time, so that one address cannot fill the queue for all. Addresses
-/// share a fixed number of gates.
-pub struct Turnstile {
-    gates: Box<[tokio::sync::Semaphore]>,
-    seed: std::hash::RandomState,
-}
-
-impl Turnstile {
-    pub fn new() -> Self {
-        Self { gates: (0..GATES).map(|_| tokio::sync::Semaphore::new(PER_ADDRESS)).collect(), seed: std::hash::RandomState::new() }
-    }
-
-    /// Waits for this address's turn.
-    ///
-    /// # Errors
-    /// [`Busy`]: none that is known; the gates are never closed.
-    pub async fn pass(&self, address: std::net::IpAddr) -> Result<tokio::sync::SemaphorePermit<'_>, Busy> {
-        use std::hash::BuildHasher;
-        let gate = (self.seed.hash_one(address) % GATES as u64) as usize;
-        self.gates.get(gate).ok_or(Busy)?.acquire().await.map_err(|_| Busy)
-    }
-}
-
-impl Default for Turnstile {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-fn work(queue: &Queue) {
-    lower_priority();
-    // One while there is work: so many threads, so many times `password.memory_kib`, and no more. None at rest, so that hashes one after the other
-    // share one block, whichever thread makes them; in a storm the next one waits already.
-    let mut memory = Workspace::default();
-    while let Some(job) = queue.next(|| memory = Workspace::default()) {
-        // A job that panics answers nobody, which its caller takes as a refusal; the thread goes on.
-        drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory))));
-    }
-}
-
-/// Below the threads that carry traffic and those of the pages, but not so far that others on the machine could keep everybody out: on
-/// Linux a thread has a nice value of its own, and ten steps are a tenth of the weight.
-fn lower_priority() {
-    let _ = rustix::process::nice(10);
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
 
+    use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy, thread_schedule_policy};
+
+    use super::queue::WAITING;
     use super::*;
 
     #[tokio::test]
     async fn a_full_queue_refuses_and_a_dead_job_kills_no_thread() {
         let hasher = Hasher::new(1).unwrap();
         assert_eq!(hasher.run(|_| panic!("dead")).await, Err::<(), _>(Busy));
-        let (hold, held) = std::sync::mpsc::channel::<()>();
-        let (started, began) = oneshot::channel();
-        let first = tokio::spawn({
-            let hasher = hasher.clone();
-            async move {
-                hasher
-                    .run(move |_| {
-                        started.send(()).unwrap();
-                        held.recv().unwrap();
-                        1
-                    })
-                    .await
-            }
-        });
-        began.await.unwrap();
-        let mut queued: Vec<_> = (0..QUEUE)
-            .map(|n| {
-                Box::pin({
-                    let hasher = hasher.clone();
-                    async move { hasher.run(move |_| n).await }
-                })
-            })
-            .collect();
-        for wait in &mut queued {
-            assert!(futures_poll(wait.as_mut()).is_none());
-        }
+        let (hold, first) = holds(&hasher, || 1);
+        let mut queued: Vec<_> = (0..WAITING).map(|n| hasher.queues(move |_| n).unwrap()).collect();
         assert_eq!(hasher.run(|_| 0).await, Err(Busy));
-        assert_eq!(hasher.load(), Load { waiting: QUEUE as u64, running: 1, refused: 1 });
+        assert_eq!(hasher.load(), Load { waiting: WAITING as u64, running: 1, refused: 1 });
         hold.send(()).unwrap();
-        assert_eq!(first.await.unwrap(), Ok(1));
+        assert_eq!(first.await, Ok(1));
         assert_eq!(queued.remove(7).await, Ok(7));
     }
 
-    /// Lends so much memory and keeps so much, and says how much was there before.
-    fn lends(count: usize, keep: usize, said: &mpsc::Sender<usize>) -> Job {
-        let said = said.clone();
-        Box::new(move |memory| {
-            said.send(memory.kept()).unwrap();
-            assert!(memory.lend(count, keep).is_some());
-        })
+    #[tokio::test]
+    async fn who_has_left_is_computed_for_no_more() {
+        let hasher = Hasher::of(Queue::patient(1)).unwrap();
+        let ((hold, first), (tell, told)) = (holds(&hasher, || ()), mpsc::channel());
+        let (tells, left) = (tell.clone(), hasher.queues(move |_| tell.send("left").unwrap()).unwrap());
+        drop(left);
+        let stays = hasher.queues(move |_| tells.send("stays").unwrap()).unwrap();
+        hold.send(()).unwrap();
+        first.await.unwrap();
+        stays.await.unwrap();
+        assert_eq!(told.iter().collect::<Vec<_>>(), ["stays"]);
     }
 
-    #[test]
-    fn a_thread_keeps_one_memory_while_others_wait_and_no_more_than_is_configured() {
-        let (queue, (said, heard)) = (Arc::new(Queue::default()), mpsc::channel());
-        for (count, keep) in [(64, 64), (64, 64), (128, 64), (8, 64), (64, 64)] {
-            assert!(queue.push(lends(count, keep, &said)));
-        }
-        drop((said, Jobs(queue.clone())));
-        std::thread::spawn(move || work(&queue)).join().unwrap();
-        assert_eq!(heard.iter().collect::<Vec<_>>(), [0, 64, 64, 0, 8]);
+    #[tokio::test]
+    async fn the_first_answer_counts() {
+        let (queue, (tell, told)) = (Arc::new(Queue::patient(1)), mpsc::channel());
+        let hasher = Hasher(Arc::new(Asking(Arc::clone(&queue))));
+        let answer = hasher.queues(move |_| tell.send(()).unwrap()).unwrap();
+        let taken = queue.next_steady(|| panic!("there is work")).unwrap();
+        let [mut one, mut other] = [Workspace::default(), Workspace::default()];
+        (taken.job)(&mut one);
+        (taken.job)(&mut other);
+        answer.await.unwrap();
+        drop((taken, hasher, queue));
+        assert_eq!(told.iter().count(), 1);
     }
 
-    #[test]
-    fn a_thread_at_rest_keeps_no_memory_and_an_abandoned_one_ends() {
-        let (queue, (said, heard)) = (Arc::new(Queue::default()), mpsc::channel());
-        let jobs = Jobs(queue.clone());
-        let thread = std::thread::spawn(move || work(&queue));
-        // Each job is alone: sooner or later one comes when the thread has found nothing to do.
-        let start = std::time::Instant::now();
-        assert!(jobs.0.push(lends(64, 64, &said)));
-        assert_eq!(heard.recv().unwrap(), 0);
-        while {
-            assert!(jobs.0.push(lends(64, 64, &said)));
-            heard.recv().unwrap() > 0
-        } {
-            assert!(start.elapsed() < Duration::from_secs(60), "it never rests");
-        }
-        drop(jobs);
-        thread.join().unwrap();
-    }
-
-    #[test]
-    fn who_asks_for_work_rests_only_where_there_is_none() {
-        let (queue, (said, heard)) = (Arc::new(Queue::default()), mpsc::channel());
-        assert!(queue.push(Box::new(|_| ())));
-        assert!(queue.next(|| panic!("there is work")).is_some());
-        let waits = {
-            let queue = queue.clone();
-            std::thread::spawn(move || queue.next(|| said.send(()).unwrap()).is_some())
+    /// Has the steady thread at a job until it is told to end it, with what is found then.
+    fn holds<T: Send + 'static>(hasher: &Hasher, find: fn() -> T) -> (mpsc::Sender<()>, oneshot::Receiver<T>) {
+        let ((hold, held), (start, started)) = (mpsc::channel(), mpsc::channel());
+        let held = Mutex::new(held);
+        let job = move |_: &mut Workspace| {
+            start.send(()).unwrap();
+            held.lock().unwrap().recv().unwrap();
+            find()
         };
-        heard.recv().unwrap();
-        assert!(queue.push(Box::new(|_| ())));
-        assert!(waits.join().unwrap());
-        drop(Jobs(queue.clone()));
-        assert!(queue.next(|| panic!("none will come")).is_none());
+        let answer = hasher.queues(job).unwrap();
+        started.recv().unwrap();
+        (hold, answer)
     }
 
-    #[test]
-    fn a_thread_that_hashes_gives_way() {
-        let nice_here = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
-        let (hasher, before) = (Hasher::new(1).unwrap(), nice_here());
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        assert_eq!(runtime.block_on(hasher.run(move |_| nice_here())).unwrap(), (before + 10).min(19));
+    /// Asks for so much memory and keeps so much of it; what it found.
+    fn lends(count: usize, keep: usize) -> impl Fn(&mut Workspace) -> usize + Send + Sync + 'static {
+        move |memory| {
+            let found = memory.kept();
+            assert!(memory.lend(count, keep).is_some());
+            found
+        }
     }
 
-    fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
-        match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-            std::task::Poll::Ready(output) => Some(output),
-            std::task::Poll::Pending => None,
+    #[tokio::test]
+    async fn a_thread_keeps_one_memory_while_others_wait_and_no_more_than_is_configured() {
+        let hasher = Hasher::of(Queue::patient(1)).unwrap();
+        let (hold, first) = holds(&hasher, || ());
+        // A crowd, which the one spare thread takes from its first to its last once the steady one rests.
+        let asked = [(64, 64), (64, 64), (128, 64), (8, 64), (64, 64)].map(|(count, keep)| hasher.queues(lends(count, keep)).unwrap());
+        hold.send(()).unwrap();
+        first.await.unwrap();
+        let mut found = Vec::new();
+        for answer in asked {
+            found.push(answer.await.unwrap());
+        }
+        assert_eq!(found, [0, 64, 64, 0, 8]);
+    }
+
+    #[tokio::test]
+    async fn a_thread_at_rest_keeps_no_memory() {
+        let hasher = Hasher::new(1).unwrap();
+        assert_eq!(hasher.run(lends(64, 64)).await, Ok(0));
+        // Each comes alone: sooner or later when the thread has found nothing to do.
+        let start = std::time::Instant::now();
+        while hasher.run(lends(64, 64)).await.unwrap() > 0 {
+            assert!(start.elapsed() < std::time::Duration::from_secs(60), "it never rests");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_threads_end_with_who_asks_after_what_still_waits() {
+        let hasher = Hasher::new(1).unwrap();
+        let queue = Arc::downgrade(&hasher.0.0);
+        let answers: Vec<_> = (0..9).map(|n| hasher.queues(move |_| n).unwrap()).collect();
+        drop(hasher);
+        for (n, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.await.unwrap(), n);
+        }
+        while queue.strong_count() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    /// The nice value and the scheduling policy of the thread that runs it.
+    fn standing() -> (i32, Option<ThreadSchedulePolicy>) {
+        (rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap(), thread_schedule_policy().ok())
+    }
+
+    #[tokio::test]
+    async fn one_alone_gives_way_and_a_crowd_has_what_time_is_left() {
+        let (hasher, (nice, policy)) = (Hasher::of(Queue::patient(1)).unwrap(), standing());
+        let (hold, alone) = holds(&hasher, standing);
+        let crowd: Vec<_> = (0..3).map(|_| hasher.queues(|_| standing()).unwrap()).collect();
+        hold.send(()).unwrap();
+        assert_eq!(alone.await.unwrap(), ((nice + 10).min(19), policy));
+        for one in crowd {
+            assert_eq!(one.await.unwrap().1, Some(ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle)));
         }
     }
 }

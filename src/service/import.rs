@@ -22,8 +22,8 @@ use crate::base::Secret;
 use crate::factor::password;
 use crate::store::{LinkKind, fold};
 
-/// How many accounts go into the audit log between two looks at how far it is.
-const RECORDED_AT_ONCE: usize = 1000;
+/// How many set-up links are made between two looks at how far it is.
+const LINKED_AT_ONCE: usize = 1000;
 
 /// What a file is written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,7 +100,7 @@ pub fn read(format: Format, text: &str, domain: Option<&str>) -> Result<Vec<Entr
 }
 
 impl Services {
-    /// Adds all of them, or none. `meter` is told how far it is.
+    /// Adds all of them with their records in the audit log, or none. `meter` is told how far it is.
     ///
     /// # Errors
     /// Every fault, in the order of the lines: what no account may be, what another account or line has already.
@@ -129,7 +129,11 @@ impl Services {
         }
         let whole = |e: String| vec![Fault::new(entries.first().map_or(1, |entry| entry.line), e)];
         meter.begin(Stage::Write, accounts.len());
-        self.store.create_accounts(&accounts).await.map_err(|e| whole(e.to_string()))?.map_err(|e| whole(e.to_string()))?;
+        let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
+        let records = self.records(Event::AccountAdded, &names, actor, "imported");
+        let written = self.store.create_accounts_recorded(&accounts, records).await;
+        let records = written.map_err(|e| whole(e.to_string()))?.map_err(|e| whole(e.to_string()))?;
+        self.audited(records.into_iter().map(|record| (Event::AccountAdded, record)));
         self.settle(&accounts, links, actor, meter).await.map_err(|e| whole(format!("the accounts were added, but: {e}")))
     }
 
@@ -165,16 +169,10 @@ impl Services {
         actor: Actor<'_>,
         meter: &Meter,
     ) -> Result<Vec<Imported>, AccountError> {
-        let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
-        meter.begin(Stage::Record, names.len());
-        for some in names.chunks(RECORDED_AT_ONCE) {
-            self.audit_each(Event::AccountAdded, some, actor, "imported").await?;
-            meter.step(some.len());
-        }
         let wanted = |account: &&crate::account::Account| links && account.password.is_none() && !account.disabled;
         meter.begin(Stage::Link, accounts.iter().filter(wanted).count());
         let mut imported = Vec::with_capacity(accounts.len());
-        for some in accounts.chunks(RECORDED_AT_ONCE) {
+        for some in accounts.chunks(LINKED_AT_ONCE) {
             let linked: Vec<&crate::account::Account> = some.iter().filter(wanted).collect();
             let mut links = self.make_links(&linked, LinkKind::Setup, actor).await?.into_iter();
             meter.step(linked.len());

@@ -31,6 +31,7 @@ pub mod shared;
 mod sign_in;
 pub mod snapshot;
 pub mod trail;
+mod turnstile;
 pub mod verify;
 
 use std::sync::atomic::AtomicU64;
@@ -44,12 +45,13 @@ pub use client::{Client, DeviceId, browser_name};
 pub use contact::{ContactChange, ContactProblem};
 pub use enrol::{Confirmed, EnrolPage, EnrolProblem};
 pub use finish::Signed;
-pub use hasher::{Busy, Hasher, Load, Turnstile};
+pub use hasher::{Busy, Hasher, Load};
 pub use live::{Live, LiveSession};
 pub use notices::Courier;
 pub use profile::Removal;
 pub use second::{Given, Pending, SecondProblem};
 pub use sign_in::Entry;
+use turnstile::Turnstile;
 
 use crate::base::{Clock, Time};
 use crate::config::Config;

@@ -36,6 +36,15 @@ fn stands(account: &Account, record: &SessionRecord) -> bool {
     !account.disabled && account.epoch == record.epoch
 }
 
+/// Waits until the changes that others make from now on are heard: for [`follow`] to look at again after the sessions were read, since what
+/// changed in between was read in part as it had been. Where the line does not stand in time, [`follow`] has everything read again once it does.
+pub async fn listening(changes: &mut mpsc::Receiver<Change>) {
+    let line = async { while changes.recv().await.is_some_and(|news| news != Change::Listening) {} };
+    if tokio::time::timeout(TRUST, line).await.is_err() {
+        tracing::warn!("the line for changes made by other gateways does not stand yet");
+    }
+}
+
 /// Follows the changes that other gateways make, until they or the services are gone.
 pub async fn follow(services: Weak<Services>, mut changes: mpsc::Receiver<Change>) {
     let Some(live) = services.upgrade().map(|services| services.live.clone()) else { return };

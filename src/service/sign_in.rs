@@ -12,7 +12,7 @@ use crate::factor::password::{self, Verdict};
 use crate::limit;
 use crate::login::{AfterPassword, Flow, News, Purpose, after_password};
 use crate::policy::Proof;
-use crate::store::Edit;
+use crate::store::{Counted, Edit};
 
 /// What a right password leads to.
 #[derive(Debug)]
@@ -60,18 +60,8 @@ impl Services {
 
     /// The account whose password this is. Counts a wrong one, per address and per name, and for the account.
     pub(super) async fn check_password(&self, login: &str, typed: Secret, client: &Client) -> Result<Account, Refused> {
-        let folded = crate::store::fold(login);
         let account = self.store.account_by_login(login).await?;
-        // The name and the address of a person share one counter; a browser that is known has one of its own.
-        let known = account.as_ref().and_then(|account| client.device.filter(|device| knows(account, *device)));
-        let key = self.by_name(known.map_or_else(|| format!("name {folded}"), |device| format!("device {}", device.name())));
-        // For a name that nobody has as many cells are read and written.
-        let person = match (&account, known) {
-            (_, Some(device)) => format!("browser {}", device.name()),
-            (Some(account), None) => format!("account {}", account.id),
-            (None, None) => format!("nobody {folded}"),
-        };
-        let person = self.by_name(person);
+        let (key, person) = self.budgets(login, account.as_ref(), client);
         self.refuse_crowded(account.as_ref(), client).await?;
         self.refuse_over_rate(std::slice::from_ref(&key)).await?;
         // 429 speaks of what was typed alone. That two names are one person's shows in no answer: over that limit nothing is right.
@@ -108,6 +98,20 @@ impl Services {
         }
         self.audit(Event::PasswordRight, Some(&account.name), Actor::User(client), "").await?;
         Ok(account)
+    }
+
+    /// Where failures count: of what was typed, and of the person behind it. A browser that is known has a budget of its own.
+    fn budgets(&self, login: &str, account: Option<&Account>, client: &Client) -> (Counted, Counted) {
+        let folded = crate::store::fold(login);
+        let known = account.and_then(|account| client.device.filter(|device| knows(account, *device)));
+        let key = known.map_or_else(|| format!("name {folded}"), |device| format!("device {}", device.name()));
+        // The name and the address of a person share one counter; for a name that nobody has as many cells are read and written.
+        let person = match (account, known) {
+            (_, Some(device)) => format!("browser {}", device.name()),
+            (Some(account), None) => format!("account {}", account.id),
+            (None, None) => format!("nobody {folded}"),
+        };
+        (self.by_name(key), self.by_name(person))
     }
 
     /// One atomic step: a locked account is refused whatever was typed, a wrong password counts. `Some`: go on.

@@ -1,75 +1,23 @@
 //! Keys with an id, so that they can be rotated: tokens are signed by the newest and honoured under any that is still kept.
 //!
-//! From each master key a separate key is derived for each purpose (HMAC-SHA256 as in HKDF-Expand, RFC 5869 section 2.3), so that
-//! a token made for one purpose is worth nothing for another.
+//! A token made for one purpose is worth nothing for another: each has keys of its own.
+
+mod derived;
+mod purpose;
 
 use std::fmt;
 
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use chacha20poly1305::XNonce;
+use chacha20poly1305::aead::{Aead, Payload};
 use data_encoding::BASE64URL_NOPAD;
-use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub use self::purpose::Purpose;
+
+use self::derived::{Derived, MAC_LENGTH};
 use crate::base::random::{self, NoEntropy};
 use crate::base::{Time, secret};
-
-/// What a derived key is for. The name goes into the derivation and must never change.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Purpose {
-    /// The session cookie.
-    Session,
-    /// The cookie of a sign-in under way.
-    Flow,
-    /// The cookie that a browser is known by.
-    Device,
-    /// The value that form tokens are made from.
-    Csrf,
-    /// Form tokens.
-    Form,
-    /// Secrets at rest.
-    Seal,
-    /// One-time links.
-    Link,
-    /// Challenges of passwordless sign-ins.
-    Passkey,
-    /// Where failures of an address or a name are counted.
-    Failures,
-    /// Where the audit log begins once its oldest records were removed.
-    Audit,
-}
-
-impl Purpose {
-    const ALL: [Self; 10] = [
-        Self::Session,
-        Self::Flow,
-        Self::Device,
-        Self::Csrf,
-        Self::Form,
-        Self::Seal,
-        Self::Link,
-        Self::Passkey,
-        Self::Failures,
-        Self::Audit,
-    ];
-
-    const fn label(self) -> &'static [u8] {
-        match self {
-            Self::Session => b"vestibule session v1",
-            Self::Flow => b"vestibule flow v1",
-            Self::Device => b"vestibule device v1",
-            Self::Csrf => b"vestibule csrf v1",
-            Self::Form => b"vestibule form v1",
-            Self::Seal => b"vestibule seal v1",
-            Self::Link => b"vestibule link v1",
-            Self::Passkey => b"vestibule passkey v1",
-            Self::Failures => b"vestibule failures v1",
-            Self::Audit => b"vestibule audit v1",
-        }
-    }
-}
 
 /// A master key as it stands in the key file.
 #[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -108,13 +56,6 @@ pub struct BadKeys;
 #[error("a sealed value does not open under any key that is kept")]
 pub struct Unsealable;
 
-#[derive(Clone)]
-struct Derived {
-    id: u8,
-    macs: Vec<Hmac<Sha256>>,
-    seal: XChaCha20Poly1305,
-}
-
 /// The keys in use: the newest signs, all verify.
 #[derive(Clone)]
 pub struct KeyRing {
@@ -128,7 +69,6 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-const MAC_LENGTH: usize = 32;
 const NONCE_LENGTH: usize = 24;
 
 impl KeyRing {
@@ -215,56 +155,6 @@ impl KeyRing {
     pub fn is_fresh(&self, sealed: &str) -> bool {
         BASE64URL_NOPAD.decode(sealed.as_bytes()).is_ok_and(|bytes| bytes.first() == Some(&self.newest.id))
     }
-}
-
-impl Derived {
-    fn new(key: &MasterKey) -> Result<Self, BadKeys> {
-        let mut secret = BASE64URL_NOPAD.decode(key.secret.as_bytes()).map_err(|_| BadKeys)?;
-        if secret.len() != 32 {
-            return Err(BadKeys);
-        }
-        let mut macs = Vec::with_capacity(Purpose::ALL.len());
-        let mut seal = None;
-        for purpose in Purpose::ALL {
-            let mut derived = derive(&secret, purpose)?;
-            macs.push(<Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&derived).map_err(|_| BadKeys)?);
-            if purpose == Purpose::Seal {
-                seal = Some(XChaCha20Poly1305::new_from_slice(&derived).map_err(|_| BadKeys)?);
-            }
-            derived.zeroize();
-        }
-        secret.zeroize();
-        Ok(Self { id: key.id, macs, seal: seal.ok_or(BadKeys)? })
-    }
-
-    fn state(&self, purpose: Purpose) -> Hmac<Sha256> {
-        // One entry for each purpose, in its order; the fallback can only make a token that nothing verifies.
-        self.macs.get(purpose as usize).or(self.macs.first()).cloned().unwrap_or_else(|| hmac::KeyInit::new(&Default::default()))
-    }
-
-    fn mac(&self, purpose: Purpose, message: &[u8]) -> [u8; MAC_LENGTH] {
-        self.digest(purpose, &[message])
-    }
-
-    fn digest(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; 32] {
-        let mut state = self.state(purpose);
-        if let [single] = parts {
-            state.update(single);
-        } else {
-            for part in parts {
-                state.update(&(part.len() as u64).to_be_bytes());
-                state.update(part);
-            }
-        }
-        state.finalize().into_bytes().into()
-    }
-}
-
-fn derive(secret: &[u8], purpose: Purpose) -> Result<[u8; 32], BadKeys> {
-    let mut state = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(secret).map_err(|_| BadKeys)?;
-    state.update(purpose.label());
-    state.update(&[1]);
-    Ok(state.finalize().into_bytes().into())
 }
 
 #[cfg(test)]

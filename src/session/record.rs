@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::random::NoEntropy;
 use crate::base::{SessionId, Time, UserId};
 use crate::config;
 use crate::factor::Method;
@@ -70,6 +71,29 @@ impl EndReason {
 }
 
 impl SessionRecord {
+    /// A session that begins `now`: every factor of its user's was asked for, in one sign-in from this client.
+    ///
+    /// # Errors
+    /// Where the operating system gives no random bytes for its id.
+    pub fn begin(user: UserId, epoch: u32, proof: Proof, now: Time, address: IpAddr, browser: &str) -> Result<Self, NoEntropy> {
+        Ok(Self {
+            id: SessionId::random()?,
+            user,
+            epoch,
+            created: now,
+            last_seen: now,
+            second: match proof {
+                Proof::Second { method, at } => Some((method, at)),
+                Proof::Password | Proof::TrustedBrowser => None,
+            },
+            trusted_browser: proof == Proof::TrustedBrowser,
+            full_auth: now,
+            address,
+            browser: browser.into(),
+        })
+    }
+
+    /// What was shown for it, as it was given to [`SessionRecord::begin`].
     pub const fn proof(&self) -> Proof {
         match self.second {
             Some((method, at)) => Proof::Second { method, at },
@@ -87,5 +111,19 @@ pub fn over(created: Time, last_seen: Time, limits: &config::Session, now: Time)
         Some(EndReason::Idle)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_shown_is_kept_as_it_was() {
+        let at = Time::from_secs(9);
+        for proof in [Proof::Password, Proof::TrustedBrowser, Proof::Second { method: Method::Webauthn, at }] {
+            let record = SessionRecord::begin(UserId::from_bytes([1; 16]), 3, proof, at, [127, 0, 0, 1].into(), "Firefox").unwrap();
+            assert_eq!((record.proof(), record.epoch, record.full_auth), (proof, 3, at));
+        }
     }
 }

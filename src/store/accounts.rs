@@ -6,6 +6,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use unicode_normalization::UnicodeNormalization;
 
+use super::audit::AuditRecord;
 use super::kv::{Batch, decode, encode, key};
 use super::{Store, StoreError};
 use crate::account::Account;
@@ -51,6 +52,19 @@ fn logins(account: &Account) -> Vec<Vec<u8>> {
 fn factors(account: &Account) -> Vec<Vec<u8>> {
     let totp = account.totp.iter().map(|totp| key("totp", &totp.fingerprint));
     totp.chain(account.webauthn.iter().map(|credential| key("credential", &credential.id))).collect()
+}
+
+/// New accounts, none of whose names and factors is anybody's.
+fn added(accounts: &[Account]) -> Result<Batch, StoreError> {
+    let mut batch = Batch::durable();
+    for account in accounts {
+        let document = key("account", account.id.to_string());
+        batch = batch.expect(document.clone(), None).put(document, encode(account)?);
+        for index in logins(account).into_iter().chain(factors(account)) {
+            batch = batch.expect(index.clone(), None).put(index, encode(&account.id)?);
+        }
+    }
+    Ok(batch)
 }
 
 impl Store {
@@ -105,21 +119,25 @@ impl Store {
 
     /// Adds many, all or nothing.
     pub async fn create_accounts(&self, accounts: &[Account]) -> Result<Result<(), Conflict>, StoreError> {
-        let mut batch = Batch::durable();
-        for account in accounts {
-            batch =
-                batch.expect(key("account", account.id.to_string()), None).put(key("account", account.id.to_string()), encode(account)?);
-            for index in logins(account).into_iter().chain(factors(account)) {
-                batch = batch.expect(index.clone(), None).put(index, encode(&account.id)?);
+        Ok(self.create_accounts_recorded(accounts, Vec::new()).await?.map(drop))
+    }
+
+    /// The same with records of it at the end of the audit log, in one step.
+    pub async fn create_accounts_recorded(
+        &self,
+        accounts: &[Account],
+        mut records: Vec<AuditRecord>,
+    ) -> Result<Result<Vec<AuditRecord>, Conflict>, StoreError> {
+        let _turn = self.audit_turn.lock().await;
+        for _ in 0..TRIES {
+            if self.kv.commit(self.with_audits(added(accounts)?, &mut records).await?).await? {
+                accounts.iter().for_each(|account| self.told(account.id, Some(account)));
+                return Ok(Ok(records));
             }
-        }
-        if self.kv.commit(batch).await? {
-            accounts.iter().for_each(|account| self.told(account.id, Some(account)));
-            return Ok(Ok(()));
-        }
-        for account in accounts {
-            if let Some(taken) = self.taken(None, account).await? {
-                return Ok(Err(taken));
+            for account in accounts {
+                if let Some(taken) = self.taken(None, account).await? {
+                    return Ok(Err(taken));
+                }
             }
         }
         Err(StoreError::Contended)

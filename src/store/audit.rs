@@ -69,27 +69,36 @@ impl Store {
     pub async fn append_audits(&self, mut records: Vec<AuditRecord>) -> Result<Vec<AuditRecord>, StoreError> {
         let _turn = self.audit_turn.lock().await;
         for _ in 0..TRIES {
-            let before = self.kv.get(b"audit-head").await?;
-            let mut head = match &before {
-                Some(bytes) => decode(bytes)?,
-                None => AuditHead { seq: 0, hash: GENESIS.to_owned(), indexed: 0 },
-            };
-            let is_indexed = head.indexed == head.seq;
-            let mut batch = Batch::durable().expect("audit-head", before);
-            for record in &mut records {
-                record.seq = head.seq + 1;
-                record.previous = head.hash;
-                record.hash = record.digest()?;
-                batch = batch.put(key("audit", record.seq.to_be_bytes()), encode(record)?);
-                batch = entries(record).into_iter().fold(batch, |batch, (key, event)| batch.put(key, event));
-                let indexed = if is_indexed { record.seq } else { head.indexed };
-                head = AuditHead { seq: record.seq, hash: record.hash.clone(), indexed };
-            }
-            if self.kv.commit(batch.put("audit-head", encode(&head)?)).await? {
+            if self.kv.commit(self.with_audits(Batch::durable(), &mut records).await?).await? {
                 return Ok(records);
             }
         }
         Err(StoreError::Contended)
+    }
+
+    /// A batch that also appends these records, whose numbers and hashes are filled in; it holds only as long as the log ends where it does
+    /// now. The caller has the turn.
+    pub(super) async fn with_audits(&self, batch: Batch, records: &mut [AuditRecord]) -> Result<Batch, StoreError> {
+        if records.is_empty() {
+            return Ok(batch);
+        }
+        let before = self.kv.get(b"audit-head").await?;
+        let mut head = match &before {
+            Some(bytes) => decode(bytes)?,
+            None => AuditHead { seq: 0, hash: GENESIS.to_owned(), indexed: 0 },
+        };
+        let is_indexed = head.indexed == head.seq;
+        let mut batch = batch.expect("audit-head", before);
+        for record in records {
+            record.seq = head.seq + 1;
+            record.previous = head.hash;
+            record.hash = record.digest()?;
+            batch = batch.put(key("audit", record.seq.to_be_bytes()), encode(record)?);
+            batch = entries(record).into_iter().fold(batch, |batch, (key, event)| batch.put(key, event));
+            let indexed = if is_indexed { record.seq } else { head.indexed };
+            head = AuditHead { seq: record.seq, hash: record.hash.clone(), indexed };
+        }
+        Ok(batch.put("audit-head", encode(&head)?))
     }
 
     /// Where the chain ends; `None` where nothing was written yet.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, HistogramVec, IntCounter, IntCounterVec, Registry, TextEncoder};
 
 use super::reading::{Gauges, Reading};
+use super::registered::{counter, counters, gauges, times};
 use super::series::Series;
-use crate::base::Time;
+use super::upkeep::Upkeep;
 use crate::gateway::AccessRecord;
 
 /// The registry and what is counted in it. Labels have bounded values: route names, status classes, outcomes.
@@ -19,10 +20,7 @@ pub struct Metrics {
     authentications: IntCounterVec,
     store: HistogramVec,
     store_errors: IntCounterVec,
-    reload_ok: IntGauge,
-    reload_at: IntGauge,
-    snapshot_at: IntGauge,
-    audit_file_failures: IntCounter,
+    pub upkeep: Upkeep,
     traces: IntCounterVec,
     gauges: Gauges,
 }
@@ -64,37 +62,24 @@ impl Metrics {
             )?,
             store: times(at, "vestibule_store_duration_seconds", "Time that calls of the store took.", &["operation"], &STORE_BUCKETS)?,
             store_errors: counters(at, "vestibule_store_errors_total", "Calls of the store that failed.", &["operation"])?,
-            reload_ok: gauge(at, "vestibule_config_last_reload_successful", "Whether the last reload was taken (1) or refused (0).")?,
-            reload_at: gauge(at, "vestibule_config_last_reload_timestamp_seconds", "When the configuration was last asked to reload.")?,
-            snapshot_at: gauge(
-                at,
-                "vestibule_snapshot_last_success_timestamp_seconds",
-                "When a snapshot of the embedded store was last written or found to be current; 0: not since the start.",
-            )?,
-            audit_file_failures: counter(
-                at,
-                "vestibule_audit_file_failures_total",
-                "Attempts to write audit.file that failed; what is missing is written later.",
-            )?,
             traces: counters(
                 at,
                 "vestibule_traces_total",
                 "Traced requests that were sent to the collector, dropped because the queue was full, or given up (failed).",
                 &["outcome"],
             )?,
+            upkeep: Upkeep::new(at)?,
             gauges: Gauges::new(at)?,
             registry,
         };
-        metrics.reload_ok.set(1);
         metrics.begin()?;
         Ok(metrics)
     }
 
     /// What is there from the start: a series that begins at its first event hides that event from `rate`.
     fn begin(&self) -> Result<(), prometheus::Error> {
-        let build = IntGaugeVec::new(Opts::new("vestibule_build_info", "Always 1; the version is a label."), &["version"])?;
+        let build = gauges(&self.registry, "vestibule_build_info", "Always 1; the version is a label.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        self.registry.register(Box::new(build))?;
         for factor in ["password", "totp", "webauthn", "email", "sms", "recovery"] {
             for outcome in ["success", "failure"] {
                 self.authentications.with_label_values(&[factor, outcome]).inc_by(0);
@@ -131,25 +116,9 @@ impl Metrics {
         self.unread.inc();
     }
 
-    /// A reload was taken or refused.
-    pub fn reloaded(&self, taken: bool, at: Time) {
-        self.reload_ok.set(i64::from(taken));
-        self.reload_at.set(unix(at));
-    }
-
-    /// There is a snapshot of the store as it was then.
-    pub fn snapshot_current(&self, at: Time) {
-        self.snapshot_at.set(unix(at));
-    }
-
     /// By outcome: where the tracer counts.
     pub(super) fn traces(&self) -> IntCounterVec {
         self.traces.clone()
-    }
-
-    /// The audit file could not be written.
-    pub fn audit_file_failed(&self) {
-        self.audit_file_failures.inc();
     }
 
     /// An event of the audit log, and the factor that was tried where it was an authentication.
@@ -180,32 +149,4 @@ impl Metrics {
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut buffer);
         String::from_utf8(buffer).unwrap_or_default()
     }
-}
-
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-    let made = IntCounterVec::new(Opts::new(name, help), labels)?;
-    registry.register(Box::new(made.clone()))?;
-    Ok(made)
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-    let made = IntCounter::new(name, help)?;
-    registry.register(Box::new(made.clone()))?;
-    Ok(made)
-}
-
-fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-    let made = IntGauge::new(name, help)?;
-    registry.register(Box::new(made.clone()))?;
-    Ok(made)
-}
-
-fn times(registry: &Registry, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> Result<HistogramVec, prometheus::Error> {
-    let made = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
-    registry.register(Box::new(made.clone()))?;
-    Ok(made)
-}
-
-fn unix(at: Time) -> i64 {
-    i64::try_from(at.unix()).unwrap_or(i64::MAX)
 }

@@ -5,9 +5,11 @@ mod lanes;
 mod metrics;
 mod otlp;
 mod reading;
+mod registered;
 mod series;
 pub mod server;
 mod tracer;
+mod upkeep;
 
 use std::time::Duration;
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+
+use super::registered::{counter, counters, gauge, gauges};
 
 /// The program at one moment.
 #[derive(Clone, Debug, Default)]
@@ -43,40 +45,22 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
-    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let gauges = Self {
-            sessions: IntGauge::new("vestibule_sessions", "Live sessions.")?,
-            hashes: IntGaugeVec::new(
-                Opts::new("vestibule_password_hashes", "Password hashes in the queue (waiting) and being computed (running)."),
-                &["state"],
-            )?,
-            refused: IntCounter::new(
-                "vestibule_password_hashes_refused_total",
-                "Password hashes that were not computed because the queue was full.",
-            )?,
-            pending: IntGaugeVec::new(Opts::new("vestibule_messages_pending", "Messages queued or being sent."), &["channel"])?,
-            failing: IntGaugeVec::new(
-                Opts::new("vestibule_messages_failing", "Whether the last try to send a message failed (1)."),
-                &["channel"],
-            )?,
-            messages: IntCounterVec::new(
-                Opts::new("vestibule_messages_total", "Messages by channel and whether they were sent or given up (failed)."),
-                &["channel", "outcome"],
-            )?,
-            upstreams: IntGaugeVec::new(
-                Opts::new("vestibule_upstream_up", "Whether an upstream is used (1) or left out after a failure to connect (0)."),
-                &["route", "upstream"],
-            )?,
+    pub(super) fn new(at: &Registry) -> Result<Self, prometheus::Error> {
+        let hashes = "Password hashes in the queue (waiting) and being computed (running).";
+        let refused = "Password hashes that were not computed because the queue was full.";
+        let failing = "Whether the last try to send a message failed (1).";
+        let messages = "Messages by channel and whether they were sent or given up (failed).";
+        let up = "Whether an upstream is used (1) or left out after a failure to connect (0).";
+        Ok(Self {
+            sessions: gauge(at, "vestibule_sessions", "Live sessions.")?,
+            hashes: gauges(at, "vestibule_password_hashes", hashes, &["state"])?,
+            refused: counter(at, "vestibule_password_hashes_refused_total", refused)?,
+            pending: gauges(at, "vestibule_messages_pending", "Messages queued or being sent.", &["channel"])?,
+            failing: gauges(at, "vestibule_messages_failing", failing, &["channel"])?,
+            messages: counters(at, "vestibule_messages_total", messages, &["channel", "outcome"])?,
+            upstreams: gauges(at, "vestibule_upstream_up", up, &["route", "upstream"])?,
             shown: Mutex::default(),
-        };
-        registry.register(Box::new(gauges.sessions.clone()))?;
-        registry.register(Box::new(gauges.hashes.clone()))?;
-        registry.register(Box::new(gauges.refused.clone()))?;
-        registry.register(Box::new(gauges.pending.clone()))?;
-        registry.register(Box::new(gauges.failing.clone()))?;
-        registry.register(Box::new(gauges.messages.clone()))?;
-        registry.register(Box::new(gauges.upstreams.clone()))?;
-        Ok(gauges)
+        })
     }
 
     pub(super) fn show(&self, reading: &Reading) {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::field::{Field, code_field, field};
-use super::layout::{Card, Note, Page, card, form};
+use super::layout::{Card, Note, Page, card, form, link_row};
 use super::mfa::{Sent, destination_lead, refresh, resend};
 use crate::factor::Method;
 
@@ -13,13 +13,13 @@ fn heading(page: &Page, method: Method) -> &str {
 }
 
 fn cancel(page: &Page) -> Markup {
-    html! { p.row.links { a href=(page.link("account")) { (page.words.common.cancel) } } }
+    link_row(&page.link("account"), &page.words.common.cancel)
 }
 
 /// `account/contact?method=…`: the fields `method` and `to`.
 pub fn change(page: &Page, method: Method, typed: &str, note: Option<&Note>) -> Markup {
     let words = &page.words.contact;
-    let head = Card { heading: heading(page, method), lead: Some(html! { (words.lead) }), note, ..Card::default() };
+    let head = Card::new(heading(page, method), &words.lead, note);
     let sms = method == Method::Sms;
     let to = Field {
         name: "to",

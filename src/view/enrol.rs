@@ -1,9 +1,9 @@
-//! Setting up a second factor: the choice, the check that comes before the first one, a page for each, and the recovery codes.
+//! Setting up a second factor: the choice, the check that comes before the first one, and a page for each.
 
 use maud::{Markup, PreEscaped, html};
 
 use super::field::{Ceremony, Field, ceremony, code_field, field};
-use super::layout::{Card, Note, Page, Steps, button_form, card, form};
+use super::layout::{Card, Note, Page, Steps, button_form, card, form, link_row};
 use super::mfa::{Sent, addressed, destination_lead, refresh, resend, way};
 use super::words::fill;
 use super::{icon, time};
@@ -40,7 +40,7 @@ pub struct Offer {
     pub set_up: bool,
 }
 
-fn head<'a>(page: &Page, heading: &'a str, setup: &'a Setup) -> Card<'a> {
+pub(super) fn head<'a>(page: &Page, heading: &'a str, setup: &'a Setup) -> Card<'a> {
     let own = setup.reason == Reason::Wish;
     Card {
         heading,
@@ -54,7 +54,7 @@ fn head<'a>(page: &Page, heading: &'a str, setup: &'a Setup) -> Card<'a> {
 
 /// The way back: to the account for those who came from there, else to the choice.
 fn way_back(page: &Page, path: &str) -> Markup {
-    html! { p.row.links { a href=(page.link(path)) { (page.words.common.back) } } }
+    link_row(&page.link(path), &page.words.common.back)
 }
 
 /// `enrol`: one button each, `name="method"`.
@@ -223,42 +223,6 @@ pub fn sent_code(page: &Page, setup: &Setup, method: Method, destination: &str, 
             @if sent.is_some() { (form(page, path, fields)) }
             (resend(page, &format!("{path}/resend"), sent))
             (way_back(page, "enrol"))
-        },
-    )
-}
-
-/// Where the page with the recovery codes is shown.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CodesAt {
-    /// `enrol/recovery`: after the first factor, before the new sign-in.
-    FirstEnrolment,
-    /// `account/recovery`: in place of earlier ones; leads back to the account.
-    Account,
-}
-
-/// The recovery codes, one `<code>` each in `#recovery-codes`; the first time posts `saved=1`.
-pub fn recovery_codes(page: &Page, setup: &Setup, codes: &[String], at: CodesAt) -> Markup {
-    let words = &page.words.enrol;
-    let mut head = head(page, &words.codes_heading, setup);
-    head.lead = Some(html! { (words.codes_lead) @if at == CodesAt::Account { " " (words.codes_again) } });
-    head.start_over = None;
-    card(
-        page,
-        &head,
-        html! {
-            ol.codes #recovery-codes aria-label=(words.codes_list) { @for code in codes { li { code { (code) } } } }
-            div.tools hidden data-codes="recovery-codes" data-file={ "recovery-codes-" (page.host) ".txt" } {
-                button.second type="button" data-do="copy" data-done=(words.copied) { (words.copy) }
-                button.second type="button" data-do="download" { (words.download) }
-                button.second type="button" data-do="print" { (words.print) }
-            }
-            @match at {
-                CodesAt::FirstEnrolment => {
-                    (button_form(page, "enrol/recovery", &[("saved", "1")], "go", &words.codes_saved))
-                    p.after { (words.codes_after) }
-                }
-                CodesAt::Account => { a.button.go href=(page.link("account")) { (words.codes_saved) } }
-            }
         },
     )
 }

@@ -1,18 +1,19 @@
 //! Every page with sample values: what the tests look at, and what `cargo run --example gallery` writes for people to look at.
 
 mod administration;
+mod own;
 
 use std::time::Duration;
 
 use maud::Markup;
 
-use super::account::{AccountView, BrowserRow, Enrolled, SessionRow};
-use super::enrol::{self, CodesAt, Offer, Reason, Setup, TotpView};
+use super::enrol::{self, Offer, Reason, Setup, TotpView};
 use super::layout::{Note, Page, Steps};
 use super::login::{LoginView, login};
 use super::message::{self, Kept, Problem, ResumeView};
 use super::mfa::{self, Choice, Second, Sent};
 use super::password::{self, LinkView};
+use super::recovery;
 use super::words_keys::Words;
 use crate::base::Time;
 use crate::factor::Method;
@@ -43,7 +44,7 @@ fn ago(minutes: i64) -> Time {
 /// Every page: a name for its file, and its markup.
 pub fn pages(words: &'static Words) -> Vec<(&'static str, Markup)> {
     let p = page(words);
-    [sign_in(&p), second_step(&p), set_up(&p), own(&p), links(&p), messages(&p), problems(&p), administration::pages(&p)]
+    [sign_in(&p), second_step(&p), set_up(&p), own::pages(&p), links(&p), messages(&p), problems(&p), administration::pages(&p)]
         .into_iter()
         .flatten()
         .collect()
@@ -121,75 +122,9 @@ fn set_up(p: &Page) -> Vec<(&'static str, Markup)> {
         ("enrol-webauthn", enrol::webauthn(p, &setup(3), OPTIONS, "")),
         ("enrol-email", enrol::sent_code(p, &setup(3), Method::Email, MASKED, 6, sent(290, 20))),
         ("enrol-sms", enrol::sent_code(p, &setup(3), Method::Sms, PHONE, 6, sent(290, 20))),
-        ("enrol-recovery", enrol::recovery_codes(p, &setup(4), &codes, CodesAt::FirstEnrolment)),
-        ("account-recovery", enrol::recovery_codes(p, &wish, &codes, CodesAt::Account)),
+        ("enrol-recovery", recovery::codes(p, &setup(4), &codes, recovery::At::FirstEnrolment)),
+        ("account-recovery", recovery::codes(p, &wish, &codes, recovery::At::Account)),
         ("enrol-later", enrol::grace(p, ago(-20_000))),
-    ]
-}
-
-fn enrolled() -> Vec<Enrolled> {
-    let of = |method, id: &str, name: &str, detail: &str, added, used: Option<i64>| Enrolled {
-        method,
-        id: id.into(),
-        name: name.into(),
-        detail: detail.into(),
-        added: ago(added),
-        last_used: used.map(ago),
-        removable: true,
-    };
-    vec![
-        of(Method::Totp, "", "Work phone", "", 90_000, Some(12)),
-        of(Method::Webauthn, "AQIDBA", HOSTILE, "", 40_000, None),
-        of(Method::Email, "", "", MASKED, 90_000, Some(20_000)),
-    ]
-}
-
-fn own(p: &Page) -> Vec<(&'static str, Markup)> {
-    let session = |id: &str, browser: &str, address: &str, seen, current| SessionRow {
-        id: id.into(),
-        browser: browser.into(),
-        address: address.into(),
-        started: ago(seen + 200),
-        last_seen: ago(seen),
-        current,
-    };
-    let view = AccountView {
-        user: "alice".into(),
-        display_name: HOSTILE.into(),
-        email: "alice@internal.example".into(),
-        phone: Some("+49 170 0000042".into()),
-        groups: vec!["staff".into(), "admins".into()],
-        note: Some(Note::Done(p.words.note.saved.clone())),
-        methods: enrolled(),
-        addable: vec![Method::Webauthn, Method::Sms],
-        recovery: Some((3, 10)),
-        password_changed: Some(ago(300_000)),
-        sessions: vec![
-            session("s1", "Firefox 145 · Linux", "192.0.2.17", 0, true),
-            session("s2", "Safari 26 · iPhone", "2001:db8::1:42", 190, false),
-        ],
-        browsers: vec![BrowserRow { id: "b1".into(), name: "Firefox · Linux".into(), last_seen: ago(0), trusted_until: ago(-30_000) }],
-        changeable: vec![Method::Email, Method::Sms],
-        trust_offered: true,
-        admin: true,
-    };
-    let only = Enrolled { removable: false, ..enrolled().swap_remove(0) };
-    let bare = AccountView {
-        methods: vec![only.clone()],
-        recovery: None,
-        sessions: Vec::new(),
-        browsers: Vec::new(),
-        admin: false,
-        ..view.clone()
-    };
-    vec![
-        ("account", super::account::account(p, &view)),
-        ("account-bare", super::account::account(p, &bare)),
-        ("account-remove", super::account::confirm_removal(p, &only, true)),
-        ("account-contact", super::contact::change(p, Method::Email, "", None)),
-        ("account-contact-wrong", super::contact::change(p, Method::Sms, HOSTILE, Some(&Note::Error(p.words.contact.bad_phone.clone())))),
-        ("account-contact-code", super::contact::confirm(p, Method::Email, MASKED, 6, sent(290, 20), None)),
-        ("account-password", super::account::change_password(p, "alice", 12, None)),
     ]
 }
 

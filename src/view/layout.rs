@@ -137,6 +137,12 @@ pub(super) struct Card<'a> {
     pub(super) start_over: Option<String>,
 }
 
+impl<'a> Card<'a> {
+    pub(super) fn new(heading: &'a str, lead: &str, note: Option<&'a Note>) -> Self {
+        Self { heading, lead: Some(html! { (lead) }), note, ..Self::default() }
+    }
+}
+
 /// A page of one small card: all of the sign-in and what is like it.
 pub(super) fn card(page: &Page, card: &Card<'_>, body: Markup) -> Markup {
     let words = &page.words.common;
@@ -175,6 +181,11 @@ fn progress(page: &Page, steps: Steps) -> Markup {
 /// A form of the gateway: POST, with what every POST carries.
 pub(super) fn form(page: &Page, path: &str, body: Markup) -> Markup {
     html! { form method="post" action=(page.action(path)) { (hidden(page)) (body) } }
+}
+
+/// The one link below a card's form: the way back, or out.
+pub(super) fn link_row(url: &str, text: &str) -> Markup {
+    html! { p.row.links { a href=(url) { (text) } } }
 }
 
 /// The hidden fields of every form.

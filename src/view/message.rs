@@ -10,7 +10,7 @@ use super::words::fill;
 /// `logout` by GET: asks; posts to `logout`.
 pub fn logout(page: &Page, user: &str) -> Markup {
     let words = &page.words.logout;
-    let head = Card { heading: &words.heading, lead: Some(html! { (fill(&words.lead, &[("user", user)])) }), ..Card::default() };
+    let head = Card::new(&words.heading, &fill(&words.lead, &[("user", user)]), None);
     card(
         page,
         &head,
@@ -24,7 +24,7 @@ pub fn logout(page: &Page, user: &str) -> Markup {
 /// After signing out.
 pub fn signed_out(page: &Page) -> Markup {
     let words = &page.words.logout;
-    let head = Card { heading: &words.done_heading, lead: Some(html! { (words.done_lead) }), ..Card::default() };
+    let head = Card::new(&words.done_heading, &words.done_lead, None);
     card(page, &head, html! { a.button.second href=(page.link("login")) { (words.again) } })
 }
 
@@ -174,7 +174,7 @@ const SHOWN_CHARS: usize = 160;
 /// `resume`: posts `id` and `action`, `send` or `discard`.
 pub fn resume(page: &Page, view: &ResumeView) -> Markup {
     let words = &page.words.resume;
-    let head = Card { heading: &words.heading, lead: Some(html! { (words.lead) }), signing_in: true, ..Card::default() };
+    let head = Card { signing_in: true, ..Card::new(&words.heading, &words.lead, None) };
     let more = view.fields.len().saturating_sub(SHOWN_FIELDS);
     card(
         page,

@@ -21,6 +21,7 @@ pub mod login;
 pub mod message;
 pub mod mfa;
 pub mod password;
+pub mod recovery;
 mod time;
 mod wide;
 mod words;

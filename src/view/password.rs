@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::field::{Field, field};
-use super::layout::{Card, Note, Page, card, form};
+use super::layout::{Card, Note, Page, card, form, link_row};
 use super::words::fill;
 
 /// The field for a new password: one, which can be shown, rather than two to compare (NIST SP 800-63B-4 section 3.1.1.2).
@@ -56,7 +56,7 @@ pub fn reset_set(page: &Page, view: &LinkView) -> Markup {
 }
 
 fn by_link(page: &Page, view: &LinkView, path: &str, heading: &str, lead: &str) -> Markup {
-    let head = Card { heading, lead: Some(html! { (lead) }), note: view.note.as_ref(), ..Card::default() };
+    let head = Card::new(heading, lead, view.note.as_ref());
     let fields = html! {
         input type="hidden" name="token" value=(view.token);
         (for_managers(&view.user))
@@ -69,7 +69,7 @@ fn by_link(page: &Page, view: &LinkView, path: &str, heading: &str, lead: &str) 
 /// `reset`: posts `username`, a name or an e-mail address.
 pub fn reset_request(page: &Page, username: &str, said: Option<&Note>) -> Markup {
     let words = &page.words.password;
-    let head = Card { heading: &words.reset_heading, lead: Some(html! { (words.reset_lead) }), note: said, ..Card::default() };
+    let head = Card::new(&words.reset_heading, &words.reset_lead, said);
     let name = Field {
         name: "username",
         label: &page.words.login.username,
@@ -84,7 +84,7 @@ pub fn reset_request(page: &Page, username: &str, said: Option<&Note>) -> Markup
         &head,
         html! {
             (form(page, "reset", html! { (field(page, &name)) button.go { (words.reset_button) } }))
-            p.row.links { a href=(page.link("login")) { (words.to_login) } }
+            (link_row(&page.link("login"), &words.to_login))
         },
     )
 }
@@ -92,7 +92,7 @@ pub fn reset_request(page: &Page, username: &str, said: Option<&Note>) -> Markup
 /// After `reset`: the same words whether there is such an account or not.
 pub fn reset_sent(page: &Page) -> Markup {
     let words = &page.words.password;
-    let head = Card { heading: &words.reset_sent_heading, lead: Some(html! { (words.reset_sent_lead) }), ..Card::default() };
+    let head = Card::new(&words.reset_sent_heading, &words.reset_sent_lead, None);
     card(
         page,
         &head,

@@ -176,9 +176,7 @@ async fn changes_want_a_recent_sign_in() {
     alice.is_at("login");
     alice.types_password().await.leads_to("/.vestibule/mfa");
     alice.follows().await;
-    alice.waits_for_the_next_code();
-    let code = alice.code();
-    alice.types_code(&code).await.leads_to("/.vestibule/account");
+    alice.types_the_next_code().await.leads_to("/.vestibule/account");
     alice.visits("/.vestibule/account/password").await;
     alice.sends("account/password", &[("current", PASSWORD), ("password", NEW)]).await.is(303);
 }
@@ -192,8 +190,7 @@ async fn removing_a_method_makes_nobody_fresh_again() {
     alice.types_password().await;
     alice.follows().await;
     alice.picks("mfa", "totp").await;
-    let code = alice.code();
-    alice.types_code(&code).await.leads_to("/");
+    alice.types_the_code().await.leads_to("/");
     world.advance(minutes(14));
     alice.visits("/.vestibule/account/remove?method=sms").await;
     alice.sends("account/methods/remove", &[]).await.is(303);

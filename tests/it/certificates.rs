@@ -87,15 +87,20 @@ fn broken(good: &Pair, other: &Pair) -> [(String, String, &'static [&'static str
     ]
 }
 
+/// Two certificates that clients trust, and a machine on which the first is to be served.
+fn with_the_old_one(upstream: &Upstream) -> (Pair, Pair, Machine) {
+    let (old, new) = (Pair::new(), Pair::new());
+    let machine = Machine::new(&config(upstream, "bypass"));
+    puts(&machine, &old.cert, &old.key);
+    (old, new, machine)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_with_a_broken_certificate_is_refused_whole_and_a_good_one_holds_at_once() {
     let upstream = Upstream::start().await;
     let story = move || {
-        let (old, new) = (Pair::new(), Pair::new());
-        let trusted = [&old, &new];
-        let machine = Machine::new(&config(&upstream, "bypass"));
-        puts(&machine, &old.cert, &old.key);
-        let gateway = machine.serves();
+        let (old, new, machine) = with_the_old_one(&upstream);
+        let (trusted, gateway) = ([&old, &new], machine.serves());
         assert_eq!(asks(&gateway, &trusted), (old.der(), "200".to_owned()));
         let successful = |value: u8| gateway.tells("/metrics").contains(&format!("vestibule_config_last_reload_successful {value}"));
         // With each fault comes a policy that would close everything: none of it may be taken.
@@ -137,11 +142,8 @@ async fn a_reload_with_a_broken_certificate_is_refused_whole_and_a_good_one_hold
 async fn a_certificate_that_breaks_without_a_reload_leaves_the_old_one_and_is_logged() {
     let upstream = Upstream::start().await;
     let story = move || {
-        let (old, new) = (Pair::new(), Pair::new());
-        let trusted = [&old, &new];
-        let machine = Machine::new(&config(&upstream, "bypass"));
-        puts(&machine, &old.cert, &old.key);
-        let gateway = machine.serves();
+        let (old, new, machine) = with_the_old_one(&upstream);
+        let (trusted, gateway) = ([&old, &new], machine.serves());
         let logged = || gateway.log().matches("new certificates cannot be used; the old ones stay").count();
         let [(cert, key, _), ..] = broken(&new, &old);
         puts(&machine, &cert, &key);

@@ -7,7 +7,7 @@ const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 /// The sign-in form's body as the page has it.
 async fn login_body(person: &mut Person) -> String {
     person.visits("/.vestibule/login?fresh=1").await;
-    person::fill(&person.form("login"), &[("username", "alice"), ("password", PASSWORD)])
+    person.form("login").filled(&[("username", "alice"), ("password", PASSWORD)])
 }
 
 #[tokio::test]

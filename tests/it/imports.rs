@@ -37,6 +37,9 @@ async fn an_import_that_is_killed_leaves_all_or_nothing() {
             assert!(users == 0 || users == PEOPLE, "{users} are there: {}", String::from_utf8_lossy(&import.stderr));
             assert!(!import.status.success() || users == PEOPLE, "what was acknowledged is there");
             assert_eq!(machine.json(&["audit", "verify"])["whole"], true);
+            let log = machine.json(&["audit"]);
+            let added = log.as_array().unwrap().iter().filter(|record| record["event"] == "account.added").count();
+            assert_eq!(added, users, "each account has its record, and no other has one");
             if users == 0 {
                 none += 1;
             } else {

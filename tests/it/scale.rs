@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use vestibule::account::Account;
-use vestibule::base::{SessionId, UserId};
+use vestibule::base::UserId;
+use vestibule::policy::Proof;
 use vestibule::session::SessionRecord;
 use vestibule::store::kv::{Batch, key};
 
@@ -40,19 +41,8 @@ async fn house_of(users: usize) -> World {
         let batch: Vec<Account> = (n..users.min(n + 1000)).map(account).collect();
         services.store.create_accounts(&batch).await.unwrap().unwrap();
         for account in batch.iter().step_by(10) {
-            let record = SessionRecord {
-                id: SessionId::random().unwrap(),
-                user: account.id,
-                epoch: 0,
-                created: now,
-                last_seen: now,
-                second: None,
-                trusted_browser: false,
-                full_auth: now,
-                address: "192.0.2.7".parse().unwrap(),
-                browser: "Firefox".into(),
-            };
-            services.live.insert(record, account);
+            let record = SessionRecord::begin(account.id, 0, Proof::Password, now, [192, 0, 2, 7].into(), "Firefox");
+            services.live.insert(record.unwrap(), account);
         }
         n += batch.len();
     }

@@ -44,9 +44,7 @@ async fn the_choice_has_what_is_set_up_and_the_last_one_used_first() {
     again.follows().await;
     assert_eq!(again.choices("mfa"), ["sms", "totp"]);
     again.picks("mfa", "totp").await;
-    again.waits_for_the_next_code();
-    let code = again.code();
-    again.types_code(&code).await.leads_to("/");
+    again.types_the_next_code().await.leads_to("/");
     let mut third = alice.elsewhere(6);
     third.visits("/").await;
     third.types_password().await;

@@ -112,9 +112,7 @@ async fn a_code_is_good_once_and_its_replay_is_told_to_wait() {
     let told = answer.is(422).alert().unwrap();
     assert!(told.contains("next"), "{told}");
     assert!(!thief.is_signed_in().await);
-    thief.waits_for_the_next_code();
-    let code = thief.code();
-    thief.types_code(&code).await.leads_to("/payroll");
+    thief.types_the_next_code().await.leads_to("/payroll");
 }
 
 #[tokio::test]
@@ -214,9 +212,7 @@ async fn the_tabs_of_a_browser_keep_their_places() {
     for (n, tab) in tabs.iter_mut().enumerate() {
         tab.jar = alice.jar.clone();
         if n == 0 {
-            tab.waits_for_the_next_code();
-            let code = tab.code();
-            tab.types_code(&code).await;
+            tab.types_the_next_code().await;
         } else {
             // Signed in meanwhile: loading the page again is enough.
             let url = tab.url.clone();

@@ -23,8 +23,7 @@ async fn a_factor_grows_old_and_is_asked_for_again() {
     alice.visits("/fresh/pay?sum=1%202").await;
     alice.is_at("mfa/totp");
     alice.types_code("000000").await.is(422);
-    let code = alice.code();
-    alice.types_code(&code).await.leads_to("/fresh/pay?sum=1%202");
+    alice.types_the_code().await.leads_to("/fresh/pay?sum=1%202");
     alice.follows().await;
     alice.sees("/fresh/pay?sum=1%202");
     assert_ne!(alice.jar.get("vestibule"), old.jar.get("vestibule"), "a new id");
@@ -40,8 +39,7 @@ async fn stepping_up_cuts_nothing_and_the_end_of_the_session_all() {
     answer.is(101);
     world.advance(minutes(15) + seconds(1));
     alice.visits("/fresh").await;
-    let code = alice.code();
-    alice.types_code(&code).await.leads_to("/fresh");
+    alice.types_the_code().await.leads_to("/fresh");
     socket.say("still here").await;
     assert_eq!(socket.hear().await.as_deref(), Some("still here"));
     alice.visits("/.vestibule/logout").await;
@@ -57,8 +55,7 @@ async fn stepping_up_makes_no_session_longer() {
     for _ in 0..14 {
         world.advance(minutes(50));
         alice.visits("/fresh").await;
-        let code = alice.code();
-        alice.types_code(&code).await.leads_to("/fresh");
+        alice.types_the_code().await.leads_to("/fresh");
     }
     world.advance(minutes(20));
     assert!(!alice.is_signed_in().await);
@@ -84,8 +81,7 @@ async fn a_route_gets_the_factor_that_it_names() {
     let form = html::Form { action: "/.vestibule/mfa?rd=%2Fby-app".into(), ..alice.form("mfa/totp") };
     alice.clone().submits(&form, &[("method", "email"), ("rd", "/by-app")]).await.is(422);
     assert_eq!(world.outbox.newest_first().len(), sent);
-    let code = alice.code();
-    alice.types_code(&code).await.leads_to("/by-app/x?y=z");
+    alice.types_the_code().await.leads_to("/by-app/x?y=z");
     alice.follows().await;
     alice.sees("/by-app/x?y=z");
 }
@@ -130,8 +126,7 @@ async fn a_link_from_elsewhere_ends_no_sign_in_that_is_under_way() {
         alice.asks("GET", &format!("{PREFIX}/{page}"), navigates, b"").await;
     }
     alice.opens(&format!("{PREFIX}/mfa/totp?rd=%2Fpayroll")).await.is(200);
-    let code = alice.code();
-    alice.types_code(&code).await.leads_to("/payroll");
+    alice.types_the_code().await.leads_to("/payroll");
 }
 
 /// Another site can make a browser open any of our pages.

@@ -54,9 +54,7 @@ async fn trust_is_not_a_fresh_factor_nor_a_named_one() {
         assert_eq!(alice.calls("GET", target).await.is(401).json()["reason"], "second_factor");
     }
     alice.visits("/fresh/x").await;
-    alice.waits_for_the_next_code();
-    let code = alice.code();
-    alice.types_code(&code).await.leads_to("/fresh/x");
+    alice.types_the_next_code().await.leads_to("/fresh/x");
     alice.follows().await;
     alice.sees("/fresh/x");
 }
@@ -72,9 +70,7 @@ async fn trust_changes_no_account_and_a_full_sign_in_there_does() {
     // Who confirms who they are is asked for everything, trusted browser or not.
     alice.types_password().await.leads_to("/.vestibule/mfa");
     alice.follows().await;
-    alice.waits_for_the_next_code();
-    let code = alice.code();
-    alice.types_code(&code).await.leads_to("/.vestibule/account");
+    alice.types_the_next_code().await.leads_to("/.vestibule/account");
     alice.visits("/.vestibule/account/password").await;
     alice.is_at("account/password");
 }

@@ -70,3 +70,25 @@ fn what_is_wrong_with_them_is_found_by_check_and_keeps_the_old_ones_at_a_reload(
     assert!(shown().contains("Hereinspaziert"));
     gateway.stops();
 }
+
+/// Found by fuzzing: a template that only the sender reads was good to `check` and a reload, and stopped the next start.
+#[test]
+fn a_body_for_sms_that_cannot_be_written_is_found_by_check_and_refused_at_a_reload() {
+    let machine = |body: &str| {
+        format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\nadmin_listen = \"127.0.0.1:0\"\n[sms]\nurl = \"https://sms.example/send\"\nbody = '{body}'\n\
+             [[routes]]\nname = \"wiki\"\nupstreams = [\"http://127.0.0.1:1\"]\npolicy = \"one_factor\"\n"
+        )
+    };
+    let (good, bad) = ("{{ phone | tojson }} {{ text | tojson }}", "{{ phone | replace(\"+!, \"\") | tojson }} {{ text | tojson }}");
+    let broken = machine(bad);
+    let machine = Machine::new(&machine(good));
+    machine.does(&["check"]);
+    let gateway = machine.serves();
+    machine.configure(&broken);
+    for command in ["check", "reload"] {
+        let said = machine.refuses(&[command]);
+        assert!(said.contains("sms: body: syntax error"), "{command}: {said}");
+    }
+    gateway.stops();
+}

@@ -1,5 +1,6 @@
 //! What the list and its search owe, with a small house and one of 100,000.
 
+use super::rows::mask;
 use super::*;
 use crate::account::Failures;
 use crate::base::Time;

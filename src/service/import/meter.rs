@@ -11,10 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Stage {
     #[default]
     Check,
-    /// One step: all of them or none.
+    /// One step, their records in the audit log included: all of them or none.
     Write,
-    /// In the audit log.
-    Record,
     /// Set-up links.
     Link,
 }
@@ -33,7 +31,6 @@ impl fmt::Display for Progress {
         match stage {
             Stage::Check => write!(f, "{done} of {total} checked"),
             Stage::Write => write!(f, "{total} are being written"),
-            Stage::Record => write!(f, "{done} of {total} recorded"),
             Stage::Link => write!(f, "{done} of {total} set-up links made"),
         }
     }

@@ -64,7 +64,7 @@ impl Live {
         }
         if stale {
             tracing::error!("no news of other gateways' changes: nobody is let in until the database answers");
-            self.revocations.send_modify(|count| *count = count.wrapping_add(1));
+            self.recheck();
         } else {
             tracing::info!("other gateways' changes are followed again");
         }

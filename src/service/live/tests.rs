@@ -1,7 +1,10 @@
 //! The sessions in memory: whose they are, when they end, who hears of it, how small they are.
 
 use super::*;
+use crate::account::Account;
+use crate::policy::Proof;
 use crate::session::keys::MasterKey;
+use crate::session::{EndReason, SessionRecord};
 
 fn registry() -> Live {
     let keys = Arc::new(KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap());
@@ -17,19 +20,7 @@ fn account(groups: &[&str], revision: u64) -> Account {
 }
 
 fn record(account: &Account) -> SessionRecord {
-    let now = Time::from_secs(1000);
-    SessionRecord {
-        id: SessionId::random().unwrap(),
-        user: account.id,
-        epoch: account.epoch,
-        created: now,
-        last_seen: now,
-        second: None,
-        trusted_browser: false,
-        full_auth: now,
-        address: [127, 0, 0, 1].into(),
-        browser: "".into(),
-    }
+    SessionRecord::begin(account.id, account.epoch, Proof::Password, Time::from_secs(1000), [127, 0, 0, 1].into(), "").unwrap()
 }
 
 /// Beside it: some 40 bytes in the table, 16 to 25 with its user, and what the user's sessions share. `benches/side-by-side/growth.rs` counts all of
@@ -173,6 +164,6 @@ fn a_regular_does_not_return_once_the_session_is_over() {
     live.replace(old, &new);
     assert!(!stepped_up.returns(&token, now) && !stepped_up.session().is_ended(), "what it opened goes on");
     let (stale, token, _) = regular(&live);
-    live.stale.store(true, Ordering::Release);
+    live.set_stale(true);
     assert!(!stale.returns(&token, now));
 }

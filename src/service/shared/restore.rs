@@ -88,7 +88,7 @@ fn end_all(live: &Live, gone: HashSet<SessionId>) {
 }
 
 /// Takes in what was read, and takes it out of `gone`. Returns the sessions that are void.
-async fn take_in(
+pub(super) async fn take_in(
     store: &Store,
     live: &Live,
     standings: &Standings,
@@ -121,7 +121,7 @@ async fn take_in(
 }
 
 /// What the sessions of each account share. The ids are random and the gateway's own.
-type Standings = HashMap<UserId, Arc<Standing>, RandomState>;
+pub(super) type Standings = HashMap<UserId, Arc<Standing>, RandomState>;
 
 /// Those of all accounts but the disabled. `users` have sessions in memory, which follow what is read.
 async fn all_standings(store: &Arc<Store>, live: &Arc<Live>, users: HashSet<UserId>) -> Result<Standings, StoreError> {
@@ -158,7 +158,7 @@ async fn standings_beginning(
 }
 
 /// As [`all_standings`], of these alone.
-async fn standings_of(store: &Store, live: &Live, users: HashSet<UserId>) -> Result<Standings, StoreError> {
+pub(super) async fn standings_of(store: &Store, live: &Live, users: HashSet<UserId>) -> Result<Standings, StoreError> {
     let mut standings = Standings::default();
     for user in users {
         let account = store.account(user).await?.filter(|account| !account.disabled);
@@ -174,6 +174,7 @@ mod tests {
     use crate::account::Account;
     use crate::base::Time;
     use crate::config::Config;
+    use crate::policy::Proof;
     use crate::session::KeyRing;
     use crate::session::keys::MasterKey;
     use crate::store::kv::{Batch, key};
@@ -194,19 +195,8 @@ mod tests {
         let accounts: Vec<Account> = (0..USERS).map(account).collect();
         store.create_accounts(&accounts).await.unwrap().unwrap();
         let now = Time::from_secs(1000);
-        let record = |n: usize| SessionRecord {
-            id: SessionId::random().unwrap(),
-            user: accounts[n % USERS].id,
-            epoch: 0,
-            created: now,
-            last_seen: now,
-            second: None,
-            trusted_browser: false,
-            full_auth: now,
-            address: [127, 0, 0, 1].into(),
-            browser: NAMES[n % 2].into(),
-        };
-        let records: Vec<_> = (0..sessions).map(record).collect();
+        let begun = |n: usize| SessionRecord::begin(accounts[n % USERS].id, 0, Proof::Password, now, [127, 0, 0, 1].into(), NAMES[n % 2]);
+        let records: Vec<_> = (0..sessions).map(|n| begun(n).unwrap()).collect();
         let batch = records.iter().fold(Batch::default(), |batch, r| batch.put(key("session", r.id.as_bytes()), r.pack()));
         assert!(store.kv().commit(batch).await.unwrap());
         let config = Config::default();

@@ -6,6 +6,7 @@ use super::*;
 use crate::base::{Clock, Time};
 use crate::config::{Config, StoreUrl};
 use crate::notify::{Notifier, Outbox, Texts};
+use crate::policy::Proof;
 use crate::service::Courier;
 use crate::session::KeyRing;
 use crate::session::keys::MasterKey;
@@ -63,19 +64,7 @@ pub(crate) async fn alice(at: &Services) -> Account {
 
 /// A finished sign-in; the cookie's value.
 pub(crate) async fn sign_in(at: &Services, account: &Account) -> (SessionId, String) {
-    let now = at.now();
-    let record = SessionRecord {
-        id: SessionId::random().unwrap(),
-        user: account.id,
-        epoch: account.epoch,
-        created: now,
-        last_seen: now,
-        second: None,
-        trusted_browser: false,
-        full_auth: now,
-        address: [127, 0, 0, 1].into(),
-        browser: "Firefox".into(),
-    };
+    let record = SessionRecord::begin(account.id, account.epoch, Proof::Password, at.now(), [127, 0, 0, 1].into(), "Firefox").unwrap();
     assert!(at.store.put_session(&record, None).await.unwrap());
     at.live.insert(record.clone(), account);
     (record.id, at.live.token(record.id))
@@ -190,6 +179,31 @@ async fn what_was_missed_while_the_line_was_down_is_read_again() {
     // Who brings the news is gone for good: nothing is believed any more.
     drop(news);
     soon(|| b.live.is_stale()).await;
+}
+
+/// At the start, as `App` does it: heard first, then read. The account is disabled after it was read and before the session is taken in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_account_that_changes_while_the_sessions_are_read_is_not_missed() {
+    let rig = Rig::new().await;
+    let (a, b) = (rig.gateway(false).await, rig.gateway(false).await);
+    let account = alice(&a).await;
+    let (id, token) = sign_in(&a, &account).await;
+    let mut changes = b.store.kv().changes().unwrap();
+    listening(&mut changes).await;
+    let standings = restore::standings_of(&b.store, &b.live, [account.id].into()).await.unwrap();
+    let page = b.store.sessions(None, 10, &mut b.live.names()).await.unwrap();
+    assert_eq!(page.len(), 1);
+    let disabled = a.store.update_account(account.id, |account| {
+        account.disabled = true;
+        Edit::Write(())
+    });
+    disabled.await.unwrap().unwrap().unwrap();
+    let void = restore::take_in(&b.store, &b.live, &standings, page, &mut Default::default()).await.unwrap();
+    assert!(void.is_empty() && admits(&b, &token), "taken in as it was read");
+    let watching = b.live.get(id).unwrap();
+    tokio::spawn(follow(Arc::downgrade(&b), changes));
+    soon(|| !admits(&b, &token)).await;
+    assert!(watching.is_ended());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::Enrolled;
 use crate::view::field::{Field, field};
-use crate::view::layout::{Card, Note, Page, button_form, card, form};
+use crate::view::layout::{Card, Note, Page, button_form, card, form, link_row};
 use crate::view::words::fill;
 use crate::view::{icon, password};
 
@@ -14,7 +14,7 @@ pub fn confirm_removal(page: &Page, enrolled: &Enrolled, last: bool) -> Markup {
     let kind = page.words.method(enrolled.method);
     let name = if enrolled.name.is_empty() { kind } else { &enrolled.name };
     let heading = fill(&words.remove_heading, &[("method", kind)]);
-    let head = Card { heading: &heading, lead: Some(html! { (fill(&words.remove_lead, &[("name", name)])) }), ..Card::default() };
+    let head = Card::new(&heading, &fill(&words.remove_lead, &[("name", name)]), None);
     card(
         page,
         &head,
@@ -29,7 +29,7 @@ pub fn confirm_removal(page: &Page, enrolled: &Enrolled, last: bool) -> Markup {
 /// `account/password`: the fields `current` and `password`.
 pub fn change_password(page: &Page, user: &str, min_length: usize, said: Option<&Note>) -> Markup {
     let words = &page.words.password;
-    let head = Card { heading: &words.change_heading, lead: Some(html! { (words.change_lead) }), note: said, ..Card::default() };
+    let head = Card::new(&words.change_heading, &words.change_lead, said);
     let current = Field {
         name: "current",
         label: &words.current,
@@ -49,7 +49,7 @@ pub fn change_password(page: &Page, user: &str, min_length: usize, said: Option<
                 (password::new_password(page, min_length, false, false))
                 button.go { (page.words.account.password_change) }
             }))
-            p.row.links { a href=(page.link("account")) { (page.words.common.cancel) } }
+            (link_row(&page.link("account"), &page.words.common.cancel))
         },
     )
 }

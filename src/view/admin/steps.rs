@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::user::{UserView, path, person};
 use super::{Place, admin};
 use crate::view::field::{Field, field};
-use crate::view::layout::{Card, Note, Page, card, form, note};
+use crate::view::layout::{Card, Note, Page, card, form, link_row, note};
+use crate::view::recovery;
 use crate::view::words::fill;
 
 /// `admin/users/new`: posts `username` and the profile's fields to `admin/users`; `mail=1` where the link is to be mailed.
@@ -32,37 +33,32 @@ pub fn new_user(page: &Page, view: &UserView) -> Markup {
 /// A set-up link, shown this once.
 pub fn setup_link(page: &Page, name: &str, url: &str) -> Markup {
     let words = &page.words.admin;
-    admin(
+    shown_once(
         page,
-        Place::Users,
         name,
+        &words.setup_link_lead,
         html! {
-            section.narrow {
-                p { (words.setup_link_lead) }
-                p.key { code #setup-link { (url) } }
-                div.tools hidden data-codes="setup-link" { button.second type="button" data-do="copy" data-done=(page.words.enrol.copied) { (page.words.enrol.copy) } }
-                a.button.go href=(page.action(&path(name))) { (page.words.common.back) }
-            }
+            p.key { code #setup-link { (url) } }
+            div.tools hidden data-codes="setup-link" { button.second type="button" data-do="copy" data-done=(page.words.enrol.copied) { (page.words.enrol.copy) } }
         },
     )
 }
 
 /// Fresh recovery codes of a user, shown this once.
 pub fn recovery_codes(page: &Page, name: &str, codes: &[String]) -> Markup {
-    let words = &page.words.enrol;
+    shown_once(page, name, &page.words.admin.codes_lead, recovery::list(page, codes, name))
+}
+
+/// What a reload would not show again, and the way back to the user.
+fn shown_once(page: &Page, name: &str, lead: &str, shown: Markup) -> Markup {
     admin(
         page,
         Place::Users,
         name,
         html! {
             section.narrow {
-                p { (page.words.admin.codes_lead) }
-                ol.codes #recovery-codes aria-label=(words.codes_list) { @for code in codes { li { code { (code) } } } }
-                div.tools hidden data-codes="recovery-codes" data-file={ "recovery-codes-" (name) ".txt" } {
-                    button.second type="button" data-do="copy" data-done=(words.copied) { (words.copy) }
-                    button.second type="button" data-do="download" { (words.download) }
-                    button.second type="button" data-do="print" { (words.print) }
-                }
+                p { (lead) }
+                (shown)
                 a.button.go href=(page.action(&path(name))) { (page.words.common.back) }
             }
         },
@@ -73,7 +69,7 @@ pub fn recovery_codes(page: &Page, name: &str, codes: &[String]) -> Markup {
 pub fn confirm_delete(page: &Page, name: &str, said: Option<&Note>) -> Markup {
     let words = &page.words.admin;
     let lead = fill(&words.delete_lead, &[("user", name)]);
-    let head = Card { heading: &words.delete, lead: Some(html! { (lead) }), note: said, ..Card::default() };
+    let head = Card::new(&words.delete, &lead, said);
     let confirm =
         Field { name: "confirm", label: &words.delete_confirm, autofocus: true, invalid: Note::is_error(said), ..Field::default() };
     card(
@@ -81,7 +77,7 @@ pub fn confirm_delete(page: &Page, name: &str, said: Option<&Note>) -> Markup {
         &head,
         html! {
             (form(page, &path(name), html! { input type="hidden" name="action" value="delete"; (field(page, &confirm)) button.go.danger { (words.delete) } }))
-            p.row.links { a href=(page.action(&path(name))) { (page.words.common.cancel) } }
+            (link_row(&page.action(&path(name)), &page.words.common.cancel))
         },
     )
 }

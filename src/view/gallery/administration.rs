@@ -12,9 +12,26 @@ use crate::view::layout::Page;
 
 /// The pages of the administration.
 pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
-    let everything = Method::ENROLLABLE.into_iter().collect();
+    let paging = Paging { page: 2, total: 273 };
+    let users = admin::UsersView { query: String::new(), rows: (0..admin::PAGE_ROWS).map(user_row).collect(), paging, missing: None };
+    let empty = admin::UsersView { query: "nobody".into(), ..Default::default() };
+    vec![
+        ("admin", admin::overview(p, &overview())),
+        ("admin-users", admin::users(p, &users)),
+        ("admin-users-none", admin::users(p, &empty)),
+        ("admin-user", admin::user(p, &user())),
+        ("admin-user-new", admin::new_user(p, &UserView::default())),
+        ("admin-user-link", admin::setup_link(p, "alice", "https://payroll.internal.example/.vestibule/setup?token=t0ken")),
+        ("admin-user-codes", admin::recovery_codes(p, "alice", &["abcd-efgh-ijkl-mnop".to_owned()])),
+        ("admin-user-delete", admin::confirm_delete(p, "alice", None)),
+        ("admin-sessions", admin::sessions(p, &sessions(paging))),
+        ("admin-audit", admin::audit(p, &audit())),
+    ]
+}
+
+fn user_row(n: usize) -> UserRow {
     let states = [State::Active, State::Active, State::Locked(ago(-10)), State::Disabled];
-    let row = |n: usize| UserRow {
+    UserRow {
         name: format!("user{n}.of-the-house"),
         display_name: if n == 0 { HOSTILE.into() } else { format!("Person Number {n}") },
         email: format!("user{n}.of-the-house@internal.example"),
@@ -22,8 +39,11 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
         policy: UserMfaPolicy::Inherit,
         methods: Method::ENROLLABLE.into_iter().take(n % 5).collect(),
         last_sign_in: (!n.is_multiple_of(3)).then(|| ago(n as i64 * 90)),
-    };
-    let view = UserView {
+    }
+}
+
+fn user() -> UserView {
+    UserView {
         name: "alice".into(),
         display_name: HOSTILE.into(),
         email: "alice@internal.example".into(),
@@ -38,24 +58,9 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
         methods: vec![MethodRow { method: Method::Webauthn, detail: "YubiKey blue".into(), added: ago(40_000), last_used: Some(ago(30)) }],
         recovery: Some((10, 10)),
         allowed: None,
-        server_methods: everything,
+        server_methods: Method::ENROLLABLE.into_iter().collect(),
         can_mail: true,
-    };
-    let paging = Paging { page: 2, total: 273 };
-    let users = admin::UsersView { query: String::new(), rows: (0..admin::PAGE_ROWS).map(row).collect(), paging, missing: None };
-    let empty = admin::UsersView { query: "nobody".into(), ..Default::default() };
-    vec![
-        ("admin", admin::overview(p, &overview())),
-        ("admin-users", admin::users(p, &users)),
-        ("admin-users-none", admin::users(p, &empty)),
-        ("admin-user", admin::user(p, &view)),
-        ("admin-user-new", admin::new_user(p, &UserView::default())),
-        ("admin-user-link", admin::setup_link(p, "alice", "https://payroll.internal.example/.vestibule/setup?token=t0ken")),
-        ("admin-user-codes", admin::recovery_codes(p, "alice", &["abcd-efgh-ijkl-mnop".to_owned()])),
-        ("admin-user-delete", admin::confirm_delete(p, "alice", None)),
-        ("admin-sessions", admin::sessions(p, &sessions(paging))),
-        ("admin-audit", admin::audit(p, &audit())),
-    ]
+    }
 }
 
 fn events(count: usize) -> Vec<AuditRow> {

@@ -168,7 +168,8 @@ fn without_authority(text: &str) -> String {
 
 /// Every text that these steps make of a path in any order, decoded at most twice.
 pub fn readings(path: &str) -> BTreeSet<String> {
-    let steps: [fn(&str) -> String; 7] = [
+    let steps: [fn(&str) -> String; 8] = [
+        |text| format!("/{}", text.trim_start_matches('/')),
         without_authority,
         without_dots,
         without_parameters,

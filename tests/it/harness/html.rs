@@ -15,6 +15,20 @@ pub struct Form {
     pub buttons: Vec<(String, String, bool)>,
 }
 
+impl Form {
+    /// The body that it sends: its own values, with what was typed in their place or after them.
+    pub fn filled(&self, typed: &[(&str, &str)]) -> String {
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in &self.fields {
+            if !typed.iter().any(|(n, _)| n == name) {
+                body.append_pair(name, value);
+            }
+        }
+        body.extend_pairs(typed);
+        body.finish()
+    }
+}
+
 pub fn decode(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&")
 }

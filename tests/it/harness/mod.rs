@@ -3,6 +3,7 @@
 
 pub mod authenticator;
 pub mod binary;
+mod builder;
 pub mod counting;
 pub mod html;
 pub mod jar;
@@ -26,6 +27,7 @@ use vestibule::service::accounts::{AccountChange, MfaChange, NewAccount};
 use vestibule::service::audit::Actor;
 
 pub use authenticator::Authenticator;
+pub use builder::Builder;
 pub use person::Person;
 pub use upstream::Upstream;
 pub use wire::{Answer, Wire, soon};
@@ -45,118 +47,6 @@ pub fn minutes(count: u64) -> Duration {
 
 pub fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
-}
-
-/// The routes of most stories, over the application's address.
-const ROUTES: &str = r#"
-[[routes]]
-name = "app"
-hosts = ["app.example", "*.app.example"]
-upstreams = ["UPSTREAM"]
-policy = "one_factor"
-[[routes]]
-name = "public"
-hosts = ["app.example"]
-path = "/public"
-upstreams = ["UPSTREAM"]
-policy = "bypass"
-[[routes]]
-name = "closed"
-hosts = ["app.example"]
-path = "/closed"
-upstreams = ["UPSTREAM"]
-policy = "deny"
-[[routes]]
-name = "staff"
-hosts = ["app.example"]
-path = "/staff"
-upstreams = ["UPSTREAM"]
-policy = "one_factor"
-groups = ["staff"]
-[[routes]]
-name = "payroll"
-hosts = ["app.example"]
-path = "/payroll"
-upstreams = ["UPSTREAM"]
-policy = "two_factor"
-[[routes]]
-name = "fresh"
-hosts = ["app.example"]
-path = "/fresh"
-upstreams = ["UPSTREAM"]
-policy = "two_factor"
-max_age = "15m"
-[[routes]]
-name = "by-app"
-hosts = ["app.example"]
-path = "/by-app"
-upstreams = ["UPSTREAM"]
-policy = "two_factor"
-factors = ["totp"]
-[[routes]]
-name = "only-public"
-hosts = ["part.example"]
-path = "/part"
-upstreams = ["UPSTREAM"]
-policy = "bypass"
-[[routes]]
-name = "legacy"
-hosts = ["legacy.example"]
-upstreams = ["UPSTREAM"]
-policy = "bypass"
-  [[routes.rules]]
-  paths = ["/admin"]
-  policy = "two_factor"
-"#;
-
-/// What a story's world is made with.
-pub struct Builder {
-    mfa: String,
-    extra: String,
-    password: String,
-    host: &'static str,
-}
-
-impl Builder {
-    /// The routes of `app.example` stand on `localhost`, where a real browser finds them and allows passkeys.
-    pub fn on_localhost(mut self) -> Self {
-        self.host = "localhost";
-        self
-    }
-
-    /// Lines of `[mfa]`.
-    pub fn mfa(mut self, lines: &str) -> Self {
-        self.mfa = format!("{}\n{lines}", self.mfa);
-        self
-    }
-
-    /// Whole sections.
-    pub fn with(mut self, sections: &str) -> Self {
-        self.extra = format!("{}\n{sections}", self.extra);
-        self
-    }
-
-    /// Passwords hashed as they are in production.
-    pub fn default_hashing(mut self) -> Self {
-        self.password = String::new();
-        self
-    }
-
-    pub async fn build(self) -> World {
-        let upstream = Upstream::start().await;
-        let folder = tempfile::tempdir().unwrap();
-        let routes =
-            ROUTES.replace("UPSTREAM", &format!("http://{}", upstream.address)).replace("\"app.example\"", &format!("{:?}", self.host));
-        let server = if self.extra.contains("[server]") { "" } else { "[server]\ndata_dir = \"data\"\nlisten = [\"127.0.0.1:80\"]\n" };
-        let extra = self.extra.replace("UPSTREAM", &format!("http://{}", upstream.address));
-        let text = format!("{server}{}\n[mfa]{}\n{extra}\n{routes}", self.password, self.mfa);
-        // The middle of a step of thirty seconds.
-        let clock = Clock::manual(Time::from_secs(1_800_000_000 + 15));
-        let outbox = Arc::new(Outbox::default());
-        let mut world = World { folder, text, clock, outbox, upstream, standing: None };
-        world.open().await;
-        world
-    }
 }
 
 /// The parts that a restart makes anew.
@@ -183,8 +73,16 @@ impl World {
     }
 
     pub fn builder() -> Builder {
-        let password = "[password]\nmemory_kib = 64\niterations = 1\nparallelism = 1\n".to_owned();
-        Builder { mfa: String::new(), extra: String::new(), password, host: HOST }
+        Builder::default()
+    }
+
+    async fn begin(folder: tempfile::TempDir, text: String, upstream: Upstream) -> Self {
+        // The middle of a step of thirty seconds.
+        let clock = Clock::manual(Time::from_secs(1_800_000_000 + 15));
+        let outbox = Arc::new(Outbox::default());
+        let mut world = Self { folder, text, clock, outbox, upstream, standing: None };
+        world.open().await;
+        world
     }
 
     async fn open(&mut self) {

@@ -11,7 +11,7 @@ use tower::ServiceExt;
 
 use crate::account::{Account, OtpEnrolment};
 use crate::app::{App, Post};
-use crate::base::{ClientAddr, Clock, Host, SessionId, Time};
+use crate::base::{ClientAddr, Clock, Host, Time};
 use crate::config::{Config, StoreUrl};
 use crate::factor::Method;
 use crate::notify::Outbox;
@@ -127,18 +127,7 @@ impl House {
     /// A browser with a session that has proved this much.
     pub async fn signed_in(&self, name: &str, proof: Proof) -> Browser<'_> {
         let (account, now, services) = (self.account(name).await, self.clock.now(), &self.app.services);
-        let record = SessionRecord {
-            id: SessionId::random().unwrap(),
-            user: account.id,
-            epoch: account.epoch,
-            created: now,
-            last_seen: now,
-            second: if let Proof::Second { method, at } = proof { Some((method, at)) } else { None },
-            trusted_browser: proof == Proof::TrustedBrowser,
-            full_auth: now,
-            address: "192.0.2.7".parse().unwrap(),
-            browser: "Firefox · Linux".into(),
-        };
+        let record = SessionRecord::begin(account.id, account.epoch, proof, now, [192, 0, 2, 7].into(), "Firefox · Linux").unwrap();
         services.store.put_session(&record, None).await.unwrap();
         let id = record.id;
         services.live.insert(record, &account);

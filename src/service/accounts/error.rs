@@ -1,0 +1,63 @@
+//! Why an account cannot be as asked for. Every message says what to do next; the command line prints it, the admin pages put their own words to it.
+
+use crate::factor::blocklist::Weak;
+use crate::factor::{Method, totp};
+use crate::service::Refused;
+use crate::store::{Conflict, StoreError};
+
+/// Why an account cannot be as asked for; says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    #[error("there is no user “{0}”; `vestibule user list` shows all")]
+    Unknown(String),
+    #[error("{0}; choose another, or change that account first")]
+    Taken(#[from] Conflict),
+    #[error("“{0}” cannot be a user name: 1 to 64 characters, no spaces, commas, “@”, control or invisible characters")]
+    BadName(String),
+    #[error("“{0}” cannot be a user name: the administration has a page at that address; choose another")]
+    ReservedName(String),
+    #[error("“{0}” is not an e-mail address")]
+    BadEmail(String),
+    #[error("“{0}” is not a telephone number in international form, as +491701234567")]
+    BadPhone(String),
+    #[error("“{0}” cannot be a group: 1 to 64 characters, no commas or control characters")]
+    BadGroup(String),
+    #[error("a display name has at most 128 characters, and no commas or control characters")]
+    BadDisplayName,
+    #[error("{0}")]
+    BadTotp(#[from] totp::BadUri),
+    #[error("{0} is already set up; remove it first with --reset {0}")]
+    AlreadyEnrolled(Method),
+    #[error("{0} cannot be set up for this user: {1}")]
+    CannotEnrol(Method, Unfit),
+    #[error("recovery codes come with the first method; set one up first")]
+    NoMethods,
+    #[error("{0}")]
+    Weak(Weak),
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Why a method cannot be set up for somebody else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unfit {
+    #[error("the account has no phone; set one with `user set NAME --phone`")]
+    NoPhone,
+    #[error("only email and sms can be set up this way")]
+    NotSent,
+}
+
+impl From<Refused> for AccountError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Weak(weak) => Self::Weak(weak),
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for AccountError {
+    fn from(e: StoreError) -> Self {
+        Self::Refused(e.to_string())
+    }
+}

@@ -1,0 +1,48 @@
+//! An account as the listings show it: no hash, no secret, no code.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::{Account, UserMfaPolicy};
+use crate::base::Time;
+use crate::factor::Method;
+use crate::limit;
+use crate::service::Services;
+
+/// An account as the listings show it (contract, section 1).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountView {
+    pub name: String,
+    pub email: String,
+    pub phone: Option<String>,
+    pub display_name: String,
+    pub groups: Vec<String>,
+    pub disabled: bool,
+    pub locked_until: Option<String>,
+    pub mfa_policy: UserMfaPolicy,
+    pub methods: Vec<Method>,
+    pub recovery_codes_left: usize,
+    pub has_password: bool,
+    pub created: String,
+}
+
+impl Services {
+    /// As the listings show it.
+    pub fn view(&self, account: &Account) -> AccountView {
+        let now = self.now();
+        let locked = limit::is_locked(&account.failures, now);
+        AccountView {
+            name: account.name.clone(),
+            email: account.email.clone(),
+            phone: account.phone.clone(),
+            display_name: account.display_name.clone(),
+            groups: account.groups.clone(),
+            disabled: account.disabled,
+            locked_until: account.failures.locked_until.filter(|_| locked).map(Time::rfc3339),
+            mfa_policy: account.mfa_policy,
+            methods: account.enrolled().iter().collect(),
+            recovery_codes_left: account.recovery_left(),
+            has_password: account.password.is_some(),
+            created: account.created.rfc3339(),
+        }
+    }
+}

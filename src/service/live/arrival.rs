@@ -1,0 +1,59 @@
+//! How a session comes into memory: what it shares with others (its user's standing, its browser's name) is there once, and one that is there
+//! already is not made anew.
+
+use std::sync::Arc;
+
+use super::{Live, LiveSession, Standing, locked};
+use crate::account::Account;
+use crate::session::SessionRecord;
+
+impl Live {
+    /// Takes a session in; one that is there already is only told when it was last used. The caller reads the account once more
+    /// afterwards, so that no change of it is missed.
+    pub fn insert(&self, record: SessionRecord, account: &Account) -> Arc<LiveSession> {
+        self.insert_under(record, self.standing(account))
+    }
+
+    /// A user's standing: the one that their sessions share, or where they have none one for [`Live::insert_under`].
+    pub fn standing(&self, account: &Account) -> Arc<Standing> {
+        if let Some(known) = self.users.get(&account.id) {
+            return known.value().clone();
+        }
+        Arc::new(Standing::new(account, &self.settings.load().1, &self.stale))
+    }
+
+    /// As [`Live::insert`], for many sessions of one user.
+    pub fn insert_under(&self, mut record: SessionRecord, standing: Arc<Standing>) -> Arc<LiveSession> {
+        record.browser = self.browser(record.browser);
+        self.insert_named(record, standing)
+    }
+
+    /// The browser's name is a shared one.
+    pub(super) fn insert_named(&self, record: SessionRecord, standing: Arc<Standing>) -> Arc<LiveSession> {
+        let entry = self.users.entry(record.user).or_insert(standing);
+        let standing = entry.value().clone();
+        if let Some(known) = self.get(record.id) {
+            known.seen(record.last_seen);
+            return known;
+        }
+        standing.join(record.id);
+        let session = Arc::new(LiveSession::new(record, standing));
+        self.sessions.insert(session.clone());
+        drop(entry);
+        session
+    }
+
+    /// The same name, shared.
+    pub(super) fn browser(&self, name: Arc<str>) -> Arc<str> {
+        let mut browsers = locked(&self.browsers);
+        if let Some(known) = browsers.get(&name) {
+            return known.clone();
+        }
+        // There are some seventy. Should there be many more, those that nobody has any more go.
+        if browsers.len() >= 1024 {
+            browsers.retain(|known| Arc::strong_count(known) > 1);
+        }
+        browsers.insert(name.clone());
+        name
+    }
+}

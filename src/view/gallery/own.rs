@@ -1,0 +1,80 @@
+//! The pages of my account with sample values, a name that wants to be markup among them.
+
+use maud::Markup;
+
+use super::{HOSTILE, MASKED, ago, sent};
+use crate::factor::Method;
+use crate::view::account::{self, AccountView, BrowserRow, Enrolled, SessionRow};
+use crate::view::contact;
+use crate::view::layout::{Note, Page};
+
+fn enrolled() -> Vec<Enrolled> {
+    let of = |method, id: &str, name: &str, detail: &str, added, used: Option<i64>| Enrolled {
+        method,
+        id: id.into(),
+        name: name.into(),
+        detail: detail.into(),
+        added: ago(added),
+        last_used: used.map(ago),
+        removable: true,
+    };
+    vec![
+        of(Method::Totp, "", "Work phone", "", 90_000, Some(12)),
+        of(Method::Webauthn, "AQIDBA", HOSTILE, "", 40_000, None),
+        of(Method::Email, "", "", MASKED, 90_000, Some(20_000)),
+    ]
+}
+
+fn view(p: &Page) -> AccountView {
+    let session = |id: &str, browser: &str, address: &str, seen, current| SessionRow {
+        id: id.into(),
+        browser: browser.into(),
+        address: address.into(),
+        started: ago(seen + 200),
+        last_seen: ago(seen),
+        current,
+    };
+    AccountView {
+        user: "alice".into(),
+        display_name: HOSTILE.into(),
+        email: "alice@internal.example".into(),
+        phone: Some("+49 170 0000042".into()),
+        groups: vec!["staff".into(), "admins".into()],
+        note: Some(Note::Done(p.words.note.saved.clone())),
+        methods: enrolled(),
+        addable: vec![Method::Webauthn, Method::Sms],
+        recovery: Some((3, 10)),
+        password_changed: Some(ago(300_000)),
+        sessions: vec![
+            session("s1", "Firefox 145 · Linux", "192.0.2.17", 0, true),
+            session("s2", "Safari 26 · iPhone", "2001:db8::1:42", 190, false),
+        ],
+        browsers: vec![BrowserRow { id: "b1".into(), name: "Firefox · Linux".into(), last_seen: ago(0), trusted_until: ago(-30_000) }],
+        changeable: vec![Method::Email, Method::Sms],
+        trust_offered: true,
+        admin: true,
+    }
+}
+
+/// The pages of my account.
+pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
+    let view = view(p);
+    let only = Enrolled { removable: false, ..enrolled().swap_remove(0) };
+    let bare = AccountView {
+        methods: vec![only.clone()],
+        recovery: None,
+        sessions: Vec::new(),
+        browsers: Vec::new(),
+        admin: false,
+        ..view.clone()
+    };
+    vec![
+        ("account", account::account(p, &view)),
+        ("account-bare", account::account(p, &bare)),
+        ("account-remove", account::confirm_removal(p, &only, true)),
+        ("account-contact", contact::change(p, Method::Email, "", None)),
+        ("account-contact-wrong", contact::change(p, Method::Sms, HOSTILE, Some(&Note::Error(p.words.contact.bad_phone.clone())))),
+        ("account-contact-code", contact::confirm(p, Method::Email, MASKED, 6, sent(290, 20), None)),
+        ("account-password", account::change_password(p, "alice", 12, None)),
+    ]
+}
