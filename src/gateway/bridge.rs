@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode, Version, header};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pingora::{Error, Result};
 
@@ -57,7 +58,7 @@ async fn ask(session: &mut Session, context: &mut Context, token: Option<String>
 
 /// The whole body; `None` where it is larger than `most` bytes. The caller sets the deadline.
 pub async fn read_body(session: &mut Session, most: usize) -> Result<Option<Bytes>> {
-    if session.req_header().headers.contains_key(header::EXPECT) {
+    if expects_continue(session.req_header()) {
         session.downstream_session.write_continue_response().await?;
     }
     let mut body = BytesMut::new();
@@ -69,6 +70,12 @@ pub async fn read_body(session: &mut Session, most: usize) -> Result<Option<Byte
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body.freeze()))
+}
+
+/// Whether the client waits before it sends the body (RFC 9110 section 10.1.1); of HTTP/1.0, none does.
+fn expects_continue(header: &RequestHeader) -> bool {
+    let is_named = || header.headers.get(header::EXPECT).is_some_and(|word| word.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    header.version != Version::HTTP_10 && is_named()
 }
 
 fn request(session: &Session, context: &Context, body: Bytes, token: Option<String>) -> Option<(http::Request<Bytes>, PortalContext)> {

@@ -97,6 +97,13 @@ fn the_chain_is_continued_only_from_a_trusted_proxy() {
 }
 
 #[test]
+fn a_tab_in_the_chain_is_no_fault_of_the_gateways() {
+    let mut header = request(&[("X-Forwarded-For".to_owned(), "1.1.1.1,\t2.2.2.2".to_owned())]);
+    sent(&mut header, true, None);
+    assert_eq!(header.headers["x-forwarded-for"], "1.1.1.1, 2.2.2.2, 192.0.2.9");
+}
+
+#[test]
 fn without_an_identity_no_identity_header_is_sent() {
     let mut header = request(&[("Remote_User".into(), "root".into()), ("remote-groups".into(), "admins".into())]);
     sent(&mut header, false, None);

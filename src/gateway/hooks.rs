@@ -106,6 +106,7 @@ impl ProxyHttp for Gate {
     async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
         line::header_is_read();
         session.set_write_timeout(Some(context.snapshot.config.limits.write_timeout));
+        respond::suit(session);
         if session.get_keepalive().is_some() {
             // pingora reads the first of several Connection lines alone.
             let closes = says_close(&session.req_header().headers);
@@ -220,11 +221,16 @@ impl ProxyHttp for Gate {
     }
 
     async fn upstream_response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // WebSockets go another way: nobody asked for another protocol here.
+            return Error::e_explain(ErrorType::InvalidHTTPHeader, "a 101 that nobody asked for").map_err(|e: Box<Error>| e.into_up());
+        }
         course::tame(response, context)
     }
 
-    async fn response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+    async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
         context.story.status = response.status.as_u16();
+        respond::suit_answer(session, response);
         if context.expire_cookie && !response.status.is_informational() {
             let secure = context.asked.as_ref().is_some_and(|a| a.secure);
             for value in context.snapshot.cookies.expiries(secure) {

@@ -112,3 +112,40 @@ async fn what_is_no_request_is_counted_and_what_says_nothing_is_not() {
     get(&running, "/", "").await;
     assert_eq!(house.unread.load(std::sync::atomic::Ordering::SeqCst), 3);
 }
+
+#[tokio::test]
+async fn an_application_cannot_change_the_protocol_unasked() {
+    let app = upstream(|mut stream| async move {
+        let _ = read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nraw").await;
+        let _ = stream.read(&mut [0; 64]).await;
+    })
+    .await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    for headers in ["", "Upgrade: x\r\n", "Upgrade: websocket\r\n"] {
+        let answer = get(&running, "/", headers).await;
+        assert!(answer.starts_with("HTTP/1.1 502") && !answer.contains("raw"), "{headers:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_no_interim_answers_and_no_chunks() {
+    let app = upstream(|mut stream| async move {
+        let _ = read_head(&mut stream).await;
+        let answer = "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n";
+        let _ = stream.write_all(answer.as_bytes()).await;
+    })
+    .await;
+    let (_house, running) = gateway(vec![route("app", "", Level::Bypass, &[app])]);
+    let asked = |version: &str| format!("GET / HTTP/{version}\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let old = ask(&running, &asked("1.0")).await;
+    assert!(old.starts_with("HTTP/1.1 200") && old.ends_with("\r\n\r\nbody") && !old.to_ascii_lowercase().contains("chunked"), "{old}");
+    let new = ask(&running, &asked("1.1")).await;
+    assert!(new.starts_with("HTTP/1.1 103") && new.ends_with("\r\n4\r\nbody\r\n0\r\n\r\n"), "{new}");
+    for (version, word, continues) in [("1.1", "100-Continue", true), ("1.1", "x", false), ("1.0", "100-continue", false)] {
+        let form = format!(
+            "POST /.vestibule/login HTTP/{version}\r\nHost: a\r\nConnection: close\r\nExpect: {word}\r\nContent-Length: 1\r\n\r\na"
+        );
+        assert_eq!(ask(&running, &form).await.starts_with("HTTP/1.1 100"), continues, "{version} {word}");
+    }
+}

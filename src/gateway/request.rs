@@ -163,10 +163,11 @@ fn names_content_length(raw: &[u8]) -> bool {
     })
 }
 
-/// All X-Forwarded-For lines as one chain.
+/// All X-Forwarded-For lines as one chain. A tab in it, which is white space there too (RFC 9110 section 5.6.3), becomes a space: what goes
+/// out has none, and a proxy in front passes on what its clients sent.
 pub fn forwarded_for(headers: &HeaderMap) -> Option<String> {
     let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
-    if lines.is_empty() { None } else { Some(lines.join(", ")) }
+    if lines.is_empty() { None } else { Some(lines.join(", ").replace('\t', " ")) }
 }
 
 /// What the nearest proxy says of the scheme: the last word, since earlier ones may be the client's.

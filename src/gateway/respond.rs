@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
@@ -55,6 +55,20 @@ async fn send(session: &mut Session, header: ResponseHeader, body: Bytes) -> Res
         session.write_response_body(body, true).await?;
     }
     session.finish_body().await
+}
+
+/// A client of HTTP/1.0 gets no interim answers (RFC 9110 section 15.2).
+pub fn suit(session: &mut Session) {
+    if session.req_header().version == Version::HTTP_10 {
+        session.as_downstream_mut().set_ignore_info_resp(true);
+    }
+}
+
+/// Nor does it know chunks (RFC 9112 section 6.1): a body of unknown length ends with its connection.
+pub fn suit_answer(session: &mut Session, response: &mut ResponseHeader) {
+    if session.req_header().version == Version::HTTP_10 && response.remove_header(&header::TRANSFER_ENCODING).is_some() {
+        session.set_keepalive(None);
+    }
 }
 
 async fn drain(session: &mut Session) {

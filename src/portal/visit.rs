@@ -207,7 +207,7 @@ impl Visit {
 
     /// Pages are for people: a script of the app behind us, which shares our origin, reads none and posts to none.
     fn check(&self, headers: &HeaderMap) -> Result<(), Response> {
-        if !matches!(headers.get("sec-fetch-mode").map(|mode| mode.as_bytes()), None | Some(b"navigate")) {
+        if headers.get_all("sec-fetch-mode").iter().any(|mode| mode.as_bytes() != b"navigate") {
             return Err(self.answer(Ok(Reply::problem(self, crate::view::message::Problem::Csrf))));
         }
         if self.reads {

@@ -28,8 +28,8 @@ pub fn sender(headers: &HeaderMap, authority: &str, secure: bool) -> Sender {
             _ => Sender::Foreign,
         },
     };
-    let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
-    if own == Sender::Own && !matches!(site, None | Some(b"same-origin" | b"none")) { Sender::Foreign } else { own }
+    let fits = headers.get_all("sec-fetch-site").iter().all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
+    if own == Sender::Own && !fits { Sender::Foreign } else { own }
 }
 
 /// Whether a form is the host's own beyond doubt: one Origin, which fits, and no word of the browser's against it. Stricter than
@@ -65,6 +65,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("sec-fetch-site", "cross-site".parse().unwrap());
         assert_eq!(sender(&headers, "a", true), Sender::Foreign);
+        headers.insert("sec-fetch-site", "same-origin".parse().unwrap());
+        assert_eq!(sender(&headers, "a", true), Sender::Own);
+        headers.append("sec-fetch-site", "cross-site".parse().unwrap());
+        assert_eq!(sender(&headers, "a", true), Sender::Foreign, "in any of its lines");
     }
 
     #[test]

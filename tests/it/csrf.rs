@@ -54,6 +54,8 @@ async fn a_form_of_another_site_is_refused() {
         "Origin: http://app.example\r\nOrigin: http://evil.example\r\n",
         "Origin: http://app.example\r\nSec-Fetch-Site: cross-site\r\n",
         "Sec-Fetch-Site: same-site\r\n",
+        "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n",
+        "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Mode: cors\r\n",
     ] {
         let answer = alice.asks("POST", "/.vestibule/login", &format!("{FORM}{lines}"), body.as_bytes()).await;
         assert_eq!(answer.status, 403, "{lines}");
