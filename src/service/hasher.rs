@@ -22,7 +22,7 @@ pub struct Busy;
 pub struct Hasher(Arc<Asking>);
 
 impl Hasher {
-    /// Computes `most` hashes at once, and one more only where the machine is so busy that these get no time.
+    /// Computes `most` hashes at once; twice as many only where the machine is so busy that the first get no time.
     ///
     /// # Errors
     /// Where the system starts no thread.
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(told.iter().count(), 1);
     }
 
-    /// Has the steady thread at a job until it is told to end it, with what is found then.
+    /// Has a steady thread at a job until it is told to end it, with what is found then.
     fn holds<T: Send + 'static>(hasher: &Hasher, find: fn() -> T) -> (mpsc::Sender<()>, oneshot::Receiver<T>) {
         let ((hold, held), (start, started)) = (mpsc::channel(), mpsc::channel());
         let held = Mutex::new(held);
@@ -149,7 +149,7 @@ mod tests {
     async fn a_thread_keeps_one_memory_while_others_wait_and_no_more_than_is_configured() {
         let hasher = Hasher::of(Queue::patient(1)).unwrap();
         let (hold, first) = holds(&hasher, || ());
-        // A crowd, which the one spare thread takes from its first to its last once the steady one rests.
+        // A crowd, which the one spare thread takes from its first to its last once the first is done.
         let asked = [(64, 64), (64, 64), (128, 64), (8, 64), (64, 64)].map(|(count, keep)| hasher.queues(lends(count, keep)).unwrap());
         hold.send(()).unwrap();
         first.await.unwrap();

@@ -1,12 +1,12 @@
-//! Which thread takes which password hash, and when. A hash that comes alone goes to the steady thread, whose share of the processor nobody takes;
-//! where a crowd waits, the spare threads take it, which have what time is left over. Where the machine leaves them none, the steady thread lends a
+//! Which thread takes which password hash, and when. A hash that comes alone goes to a steady thread, whose share of the processor nobody takes;
+//! where a crowd waits, the spare threads take it, which have what time is left over. Where the machine leaves them none, the steady threads lend a
 //! hand, first with what they hold: so a busy machine makes nobody wait for longer than [`PATIENCE`] more.
 //!
 //! ```text
 //!             more than `most` wait                       nothing waits for LINGER
 //!   alone ───────────────────────────▶ crowd ───────────────────────────────────────▶ alone
-//!   the steady thread takes            the spare threads take; the steady one,
-//!                                      where none is finished within PATIENCE
+//!   the steady threads take            the spare threads take; the steady ones,
+//!                                      where they finish none within PATIENCE
 //! ```
 
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ pub type Job = Arc<dyn Fn(&mut Workspace) + Send + Sync>;
 
 /// How many hashes may wait; at 15 ms each on two threads the last waits for half a second.
 pub const WAITING: usize = 64;
-/// So long may pass with nothing finished: many hashes' time, where the spare threads have any.
+/// So long may the spare threads finish nothing: many hashes' time, where they have any.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// So long after the last of a crowd the next one counts to it.
 const LINGER: Duration = Duration::from_secs(1);
@@ -38,14 +38,14 @@ pub struct Queue {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
-    /// What the spare threads compute, the longest first, but for what the steady one lends a hand with.
+    /// What the spare threads compute, the longest first, but for what a steady one lends a hand with.
     held: VecDeque<Taken>,
     running: usize,
-    /// How many were ever taken, finished and refused.
+    /// How many were ever taken, finished by who took them, and refused.
     taken: u64,
     finished: u64,
     refused: u64,
-    /// How many were finished when the steady thread last lent a hand.
+    /// How many were finished when a steady thread last lent a hand.
     lent_at: Option<u64>,
     crowd: bool,
     closed: bool,
@@ -56,6 +56,8 @@ struct State {
 pub struct Taken {
     pub job: Job,
     number: u64,
+    /// By a steady thread, where the spare ones finish nothing.
+    is_help: bool,
 }
 
 /// How busy the hashes are.
@@ -78,7 +80,7 @@ impl State {
         let job = self.jobs.pop_front()?;
         self.running += 1;
         self.taken += 1;
-        Some(Taken { job, number: self.taken })
+        Some(Taken { job, number: self.taken, is_help: false })
     }
 
     fn hold(&mut self) -> Option<Taken> {
@@ -89,18 +91,19 @@ impl State {
 
     fn lend(&mut self) -> Option<Taken> {
         self.lent_at = Some(self.finished);
-        match self.held.pop_front() {
-            None => self.take(),
-            held => {
+        let taken = match self.held.pop_front() {
+            None => self.take()?,
+            Some(held) => {
                 self.running += 1;
                 held
             }
-        }
+        };
+        Some(Taken { is_help: true, ..taken })
     }
 
-    /// Whether nothing was finished since the steady thread lent a hand, but what it did itself.
+    /// Whether nothing was finished since a steady thread lent a hand, but with its help.
     fn is_stuck(&self) -> bool {
-        self.lent_at.is_some_and(|lent| self.finished == lent + 1)
+        self.lent_at == Some(self.finished)
     }
 }
 
@@ -110,7 +113,7 @@ impl Queue {
         Self::with(most, PATIENCE, LINGER)
     }
 
-    /// One whose crowds the steady thread never takes, however busy the machine is.
+    /// One whose crowds the steady threads never take, however busy the machine is.
     #[cfg(test)]
     pub fn patient(most: usize) -> Self {
         Self::with(most, Duration::from_secs(100_000), LINGER)
@@ -121,7 +124,7 @@ impl Queue {
         Self { inner, steady, spare, most: most.max(1), patience, linger }
     }
 
-    /// How many hashes are computed at once, and so many spare threads there are.
+    /// How many hashes are computed at once, and so many threads of each kind there are.
     pub const fn most(&self) -> usize {
         self.most
     }
@@ -142,8 +145,10 @@ impl Queue {
             state.refused += 1;
             return false;
         }
-        // From a crowd's first on, the steady one watches whether anything is finished.
+        // From a crowd's first on, the steady ones watch whether anything is finished.
         if state.is_empty() {
+            self.steady.notify_all();
+        } else if !state.crowd {
             self.steady.notify_one();
         }
         state.jobs.push_back(job);
@@ -161,7 +166,7 @@ impl Queue {
     pub fn done(&self, taken: &Taken) {
         let mut state = self.locked();
         state.running = state.running.saturating_sub(1);
-        state.finished += 1;
+        state.finished += u64::from(!taken.is_help);
         state.held.retain(|held| held.number != taken.number);
         if state.crowd { &self.spare } else { &self.steady }.notify_one();
     }
@@ -177,7 +182,7 @@ impl Queue {
         state.closed || (state.crowd == crowd && state.running < self.most)
     }
 
-    /// The steady thread's next job, waited for; `None` where none will come any more. Calls `rests` first where it has to wait.
+    /// A steady thread's next job, waited for; `None` where none will come any more. Calls `rests` first where it has to wait.
     pub fn next_steady(&self, rests: impl FnOnce()) -> Option<Taken> {
         let nothing = |state: &State| state.is_empty() && !state.closed;
         let ready = |state: &State| state.closed || (!state.jobs.is_empty() && self.may(state, false));

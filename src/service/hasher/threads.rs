@@ -1,4 +1,4 @@
-//! The threads that hash. None of them keeps traffic waiting: the steady one has a tenth of the weight of those that carry it, the spare ones take only
+//! The threads that hash. None of them keeps traffic waiting: a steady one has a tenth of the weight of those that carry it, the spare ones take only
 //! what time nobody else wants.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::queue::{Queue, Taken};
 use crate::factor::password::Workspace;
 
-/// Starts the steady thread and as many spare ones as hashes may be computed at once; they end when the queue is closed.
+/// Starts as many steady and as many spare threads as hashes may be computed at once; they end when the queue is closed.
 ///
 /// # Errors
 /// Where the system starts no thread.
@@ -16,8 +16,10 @@ pub fn start(queue: &Arc<Queue>) -> std::io::Result<()> {
         let queue = Arc::clone(queue);
         std::thread::Builder::new().name(name).spawn(move || work(&queue)).map(drop)
     };
-    thread("hash-steady".into(), steady)?;
-    (0..queue.most()).try_for_each(|number| thread(format!("hash-{number}"), spare))
+    (0..queue.most()).try_for_each(|number| {
+        thread(format!("hash-{number}"), steady)?;
+        thread(format!("hash-spare-{number}"), spare)
+    })
 }
 
 /// Below the threads that carry traffic and those of the pages, but not so far that others on the machine could keep everybody out: on Linux a thread
@@ -28,7 +30,7 @@ fn steady(queue: &Queue) {
 }
 
 /// On Linux `SCHED_IDLE`: whatever else wakes has the processor at once, where one that is merely nicer has the rest of its slice, some
-/// milliseconds, first. Where the system does not let it, as the steady one.
+/// milliseconds, first. Where the system does not let it, as the steady ones.
 fn spare(queue: &Queue) {
     if !waits_for_all() {
         let _ = rustix::process::nice(10);
