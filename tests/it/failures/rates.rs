@@ -193,6 +193,11 @@ async fn ten_thousand_bogus_names_lock_nobody_out_and_are_forgotten() {
     }
     alice.signs_in().await;
     world.advance(minutes(2));
-    store.sweep(world.clock.now()).await.unwrap();
-    assert!(store.kv().scan(b"failed/", None, 10, false).await.unwrap().is_empty());
+    // The gateway's own sweep may be under way: of two that take the same rows, one leaves them to the other.
+    soon(async {
+        while !store.kv().scan(b"failed/", None, 10, false).await.unwrap().is_empty() {
+            store.sweep(world.clock.now()).await.unwrap();
+        }
+    })
+    .await;
 }
