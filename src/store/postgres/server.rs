@@ -83,14 +83,15 @@ fn start() -> Server {
     Server { _keeper: run(&folder, user), folder }
 }
 
-/// The server over a folder, once it listens. It ends with its keeper's standard input, and so with whoever holds that.
+/// The server over a folder, once it takes requests, which it writes beside its process number. It ends with its keeper's standard input, and so with whoever holds that.
 #[expect(clippy::zombie_processes, reason = "the caller holds it; where it did not start the test is over")]
 fn run(folder: &Path, user: Option<(u32, u32)>) -> Child {
     let mut keeper = command(Path::new("/bin/sh"), user, folder);
     keeper.args(["-c", KEEPER, "keeper"]).arg(program("postgres")).arg(folder).stdin(Stdio::piped());
     let keeper = keeper.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap();
     for _ in 0..600 {
-        if std::os::unix::net::UnixStream::connect(folder.join(".s.PGSQL.5432")).is_ok() {
+        let says = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
+        if says.lines().any(|line| line.trim_end() == "ready") {
             return keeper;
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
@@ -145,15 +146,9 @@ pub fn folder() -> &'static Path {
 pub async fn client(database: &str) -> tokio_postgres::Client {
     let mut config = tokio_postgres::Config::new();
     config.host_path(folder()).user("vestibule").dbname(database);
-    // A server that has just opened its socket may still say that it is starting up.
-    for _ in 0..200 {
-        if let Ok((client, connection)) = config.connect(NoTls).await {
-            tokio::spawn(connection);
-            return client;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("no connection to the tests' PostgreSQL");
+    let (client, connection) = config.connect(NoTls).await.expect("a connection to the tests' PostgreSQL");
+    tokio::spawn(connection);
+    client
 }
 
 /// The name of a fresh database.
