@@ -5,6 +5,11 @@ use std::collections::BTreeSet;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+#[path = "steps.rs"]
+mod steps;
+
+use steps::{merged, without_authority, without_dots, without_parameters};
+
 fn hex(bytes: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()))?;
     u32::from_str_radix(text, 16).ok()
@@ -44,36 +49,6 @@ pub fn decoded(text: &str) -> Option<String> {
 /// As lax ones have it.
 fn decoded_somehow(text: &str, unicode: bool) -> String {
     String::from_utf8_lossy(&decoded_bytes(text, unicode)).into_owned()
-}
-
-fn without_dots(text: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    for segment in text.split('/').skip(1) {
-        match segment {
-            "." => {}
-            ".." => drop(kept.pop()),
-            other => kept.push(other),
-        }
-    }
-    format!("/{}", kept.join("/"))
-}
-
-fn without_parameters(text: &str) -> String {
-    text.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect::<Vec<_>>().join("/")
-}
-
-fn merged(text: &str) -> String {
-    let mut out = text.to_owned();
-    while out.contains("//") {
-        out = out.replace("//", "/");
-    }
-    out
-}
-
-/// `//host/path` is a URL without a scheme to some.
-fn without_authority(text: &str) -> String {
-    let path = text.strip_prefix("//").and_then(|rest| rest.find('/').map(|at| rest[at..].to_owned()));
-    path.unwrap_or_else(|| text.to_owned())
 }
 
 /// Lower case one character for one.

@@ -4,6 +4,11 @@ use std::collections::BTreeSet;
 
 use unicode_normalization::UnicodeNormalization;
 
+#[path = "../../../fuzz/fuzz_targets/steps.rs"]
+mod steps;
+
+use steps::{merged, without_authority, without_dots, without_parameters};
+
 use crate::harness::upstream::Seen;
 
 /// What somebody has shown, or must have. The order is what counts.
@@ -134,36 +139,6 @@ fn decoded(text: &str) -> String {
         }
     }
     String::from_utf8(out).unwrap_or_else(|bad| bad.into_bytes().into_iter().map(char::from).collect())
-}
-
-fn without_dots(text: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    for segment in text.split('/').skip(1) {
-        match segment {
-            "." => {}
-            ".." => drop(kept.pop()),
-            other => kept.push(other),
-        }
-    }
-    format!("/{}", kept.join("/"))
-}
-
-fn without_parameters(text: &str) -> String {
-    text.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect::<Vec<_>>().join("/")
-}
-
-fn merged(text: &str) -> String {
-    let mut out = text.to_owned();
-    while out.contains("//") {
-        out = out.replace("//", "/");
-    }
-    out
-}
-
-/// `//host/path` is a URL without a scheme to some.
-fn without_authority(text: &str) -> String {
-    let path = text.strip_prefix("//").and_then(|rest| rest.find('/').map(|at| rest[at..].to_owned()));
-    path.unwrap_or_else(|| text.to_owned())
 }
 
 /// Every text that these steps make of a path in any order, decoded at most twice.
