@@ -77,8 +77,8 @@ async fn the_dashboard_and_the_documents_name_what_there_is() {
     let missing: Vec<_> = asked.difference(&there).collect();
     assert!(missing.is_empty(), "the dashboard asks for {missing:?}, which the gateway does not have");
     // Each metric is told of in the operator's manual, by the name in its HELP line.
-    let manual = names(include_str!("../../docs/operations.md"));
+    let manual = names(include_str!("../../docs/guides/monitoring.md"));
     let untold: Vec<_> =
         page.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).filter(|n| !manual.contains(n)).collect();
-    assert!(untold.is_empty(), "docs/operations.md does not tell of {untold:?}");
+    assert!(untold.is_empty(), "docs/guides/monitoring.md does not tell of {untold:?}");
 }

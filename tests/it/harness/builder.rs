@@ -70,12 +70,13 @@ pub struct Builder {
     extra: String,
     password: String,
     host: &'static str,
+    before: Option<Box<dyn FnOnce(&std::path::Path) + Send>>,
 }
 
 impl Default for Builder {
     fn default() -> Self {
         let password = "[password]\nmemory_kib = 64\niterations = 1\nparallelism = 1\n".to_owned();
-        Self { mfa: String::new(), extra: String::new(), password, host: HOST }
+        Self { mfa: String::new(), extra: String::new(), password, host: HOST, before: None }
     }
 }
 
@@ -98,6 +99,12 @@ impl Builder {
         self
     }
 
+    /// What lies in the folder before the first start.
+    pub fn after(mut self, prepare: impl FnOnce(&std::path::Path) + Send + 'static) -> Self {
+        self.before = Some(Box::new(prepare));
+        self
+    }
+
     /// Passwords hashed as they are in production.
     pub fn default_hashing(mut self) -> Self {
         self.password = String::new();
@@ -107,6 +114,9 @@ impl Builder {
     pub async fn build(self) -> World {
         let upstream = Upstream::start().await;
         let folder = tempfile::tempdir().unwrap();
+        if let Some(prepare) = self.before {
+            prepare(folder.path());
+        }
         let routes =
             ROUTES.replace("UPSTREAM", &format!("http://{}", upstream.address)).replace("\"app.example\"", &format!("{:?}", self.host));
         let server = if self.extra.contains("[server]") { "" } else { "[server]\ndata_dir = \"data\"\nlisten = [\"127.0.0.1:80\"]\n" };

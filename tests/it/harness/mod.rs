@@ -101,6 +101,11 @@ impl World {
 
     /// Stops everything and starts it again over the same data folder.
     pub async fn restart(&mut self) {
+        self.stop().await;
+        self.open().await;
+    }
+
+    async fn stop(&mut self) {
         let Standing { app, running, work } = self.standing.take().unwrap();
         let over = move || {
             running.stop();
@@ -109,7 +114,12 @@ impl World {
             work.shutdown_timeout(Duration::from_secs(10));
         };
         tokio::task::spawn_blocking(over).await.unwrap();
-        self.open().await;
+    }
+
+    /// Stops everything and leaves the data folder.
+    pub async fn closes(mut self) -> tempfile::TempDir {
+        self.stop().await;
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
     }
 
     /// Puts another configuration in force, as a reload does.
@@ -121,6 +131,11 @@ impl World {
 
     fn standing(&self) -> &Standing {
         self.standing.as_ref().unwrap()
+    }
+
+    /// A backup put in the place of the store.
+    pub async fn restores(&self, backup: &str) {
+        self.app().services.import_store(backup, true, Actor::CommandLine).await.unwrap();
     }
 
     pub fn app(&self) -> &Arc<App> {
