@@ -1,7 +1,11 @@
 //! An account as one document: whatever must change together is in one record, so that a check and its use are one
 //! compare-and-swap of the store. Pure data and the questions one asks of it.
 
+mod source;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::source::{Closed, Membership, PersonId, SourceId};
 
 use crate::base::{Time, UserId};
 use crate::factor::{Method, MethodSet};
@@ -186,9 +190,25 @@ pub struct Account {
     /// When the user was first told to enrol, for `mfa.grace`.
     #[serde(default)]
     pub grace_started: Option<Time>,
+    /// The directory or provider that owns name, address, groups and password; `None`: this gateway does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Membership>,
+    /// Who this is at providers that may sign the person in besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub linked: Vec<PersonId>,
 }
 
 impl Account {
+    /// The name of the source that owns the person: `local`, or a section's name.
+    pub fn source_name(&self) -> &str {
+        self.source.as_ref().map_or(SourceId::LOCAL, |membership| membership.person.source.as_str())
+    }
+
+    /// Nobody gets in: an administrator disabled the account, or its source closed it.
+    pub fn is_closed(&self) -> bool {
+        self.disabled || self.source.as_ref().is_some_and(|membership| membership.closed.is_some())
+    }
+
     /// The methods that are set up, recovery codes not counted.
     pub fn enrolled(&self) -> MethodSet {
         Method::ENROLLABLE.into_iter().filter(|m| self.has(*m)).collect()

@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 9] = [
     &["app"],
     &["gateway", "portal"],
     &["service", "view", "telemetry"],
-    &["store", "notify"],
+    &["store", "notify", "source"],
     &["login", "limit", "session"],
     &["config"],
     &["policy"],

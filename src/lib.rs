@@ -23,6 +23,7 @@ pub mod policy;
 pub mod portal;
 pub mod service;
 pub mod session;
+pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod view;

@@ -88,6 +88,8 @@ impl Services {
             created: self.now(),
             password_changed: None,
             grace_started: None,
+            source: None,
+            linked: Vec::new(),
         })
     }
 

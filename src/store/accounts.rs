@@ -1,7 +1,7 @@
 //! Accounts: one document each, found by name or e-mail address through one index, so that both are one identity.
 //!
 //! Keys: `account/ID` the document; `login/NAME` and `login/EMAIL` (folded) the id; `totp/DIGEST` and `credential/ID` the one
-//! account that owns a factor.
+//! account that owns a factor; `person/SOURCE/ID` the one account of a directory's or provider's person.
 
 use data_encoding::BASE64URL_NOPAD;
 use unicode_normalization::UnicodeNormalization;
@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 use super::audit::AuditRecord;
 use super::kv::{Batch, decode, encode, key};
 use super::{Store, StoreError};
-use crate::account::Account;
+use crate::account::{Account, PersonId};
 use crate::base::UserId;
 
 /// How often a write is tried again when the record changed meanwhile.
@@ -30,7 +30,7 @@ pub enum Edit<R> {
 pub enum Conflict {
     #[error("another account already signs in as “{0}”")]
     Login(String),
-    #[error("another account already has this authenticator or security key")]
+    #[error("another account already has this authenticator, security key or person of a source")]
     Factor,
 }
 
@@ -48,10 +48,20 @@ fn logins(account: &Account) -> Vec<Vec<u8>> {
     keys
 }
 
-/// The index keys of an account's factors.
+/// The index keys of what belongs to one account only: its factors, and who its person is at sources elsewhere.
 fn factors(account: &Account) -> Vec<Vec<u8>> {
     let totp = account.totp.iter().map(|totp| key("totp", &totp.fingerprint));
-    totp.chain(account.webauthn.iter().map(|credential| key("credential", &credential.id))).collect()
+    let credentials = account.webauthn.iter().map(|credential| key("credential", &credential.id));
+    let persons = account.source.iter().map(|membership| &membership.person).chain(&account.linked).map(person);
+    let mut keys: Vec<_> = totp.chain(credentials).chain(persons).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// A source's name has no slash, so no two persons share a key.
+fn person(person: &PersonId) -> Vec<u8> {
+    key("person", format!("{}/{}", person.source, person.id))
 }
 
 /// New accounts, none of whose names and factors is anybody's.
@@ -241,6 +251,13 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// The account of a person at a directory or provider.
+    pub async fn account_by_person(&self, id: &PersonId) -> Result<Option<Account>, StoreError> {
+        let Some(id) = self.kv.get(&person(id)).await? else { return Ok(None) };
+        let id: UserId = decode(&id)?;
+        self.account(id).await
     }
 
     /// The account that a security key or passkey belongs to.
