@@ -12,7 +12,7 @@ use tower::ServiceExt;
 use super::App;
 use crate::base::{ClientAddr, Time, UserId};
 use crate::config::Config;
-use crate::gateway::{AccessRecord, ErrorPage, Front, Keeping, Lookup, PortalAnswer, PortalContext, Snapshot, Visitor};
+use crate::gateway::{AccessRecord, ErrorPage, GatewayHost, Lookup, PortalAnswer, PortalContext, SavingPost, Snapshot, UserSession};
 use crate::policy::Identity;
 use crate::portal::{self, Portal};
 use crate::service::Services;
@@ -24,7 +24,7 @@ use crate::view::{Languages, Page};
 /// The portal, and the prefix that it is made for.
 pub(super) type Mounted = (String, Router);
 
-impl Visitor for Regular {
+impl UserSession for Regular {
     fn identity(&self) -> Identity {
         Self::identity(self)
     }
@@ -37,12 +37,12 @@ impl Visitor for Regular {
         self.session().touch(now);
     }
 
-    fn returns(&self, token: &str, _secure: bool, now: Time) -> bool {
+    fn accepts(&self, token: &str, _secure: bool, now: Time) -> bool {
         Self::returns(self, token, now)
     }
 }
 
-impl Front for App {
+impl GatewayHost for App {
     fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
     }
@@ -74,7 +74,7 @@ impl Front for App {
         self.services.live.owner(token)
     }
 
-    fn keep(&self, owner: UserId, form: Form) -> Keeping {
+    fn save_post(&self, owner: UserId, form: Form) -> SavingPost {
         let services = self.services.clone();
         let kept = self.work.spawn(async move {
             services.keep_form(owner, &form).await.unwrap_or_else(|e| {

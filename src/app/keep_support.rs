@@ -11,7 +11,7 @@ use super::*;
 use crate::account::Account;
 use crate::base::{SessionId, Time};
 use crate::factor::Method;
-use crate::gateway::{Front, Listener, Running, Settings, start};
+use crate::gateway::{GatewayHost, Listener, Running, Settings, start};
 use crate::policy::Proof;
 use crate::session::{EndReason, SessionRecord};
 
@@ -116,7 +116,7 @@ pub async fn town_over(store: &str) -> Town {
     let loaded = crate::config::parse(&text, std::path::Path::new("test.toml"), data).map_err(|problems| problems.to_string()).unwrap();
     let clock = Clock::manual(Time::from_secs(1_700_000_000));
     let app = App::open(Arc::new(loaded.config), clock.clone(), Post::Outbox(Arc::default())).await.unwrap();
-    let front: Arc<dyn Front> = app.clone();
+    let front: Arc<dyn GatewayHost> = app.clone();
     let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: None };
     let running = start(&front, &[listener], &Settings { shards: 2, drain: Duration::from_secs(5) }).unwrap();
     Town { app, running, clock, arrived, _folder: folder }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::Time;
 use crate::config::StoreUrl;
-use crate::gateway::{Front, Lookup};
+use crate::gateway::{GatewayHost, Lookup};
 use crate::service::shared::tests::{alice, sign_in};
 use crate::store::postgres::server;
 use crate::telemetry::server::Health;
@@ -24,15 +24,15 @@ async fn two_gateways_over_one_database_are_one() {
     let (a, b) = (gateway(&config).await, gateway(&config).await);
     let account = alice(&a.services).await;
     let (id, token) = sign_in(&a.services, &account).await;
-    let mut revocations = Front::revocations(b.as_ref());
-    while !matches!(b.session(&token, true, Front::now(b.as_ref())), Lookup::Live(_)) {
+    let mut revocations = GatewayHost::revocations(b.as_ref());
+    while !matches!(b.session(&token, true, GatewayHost::now(b.as_ref())), Lookup::Live(_)) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // Whoever starts later finds it too.
     let c = gateway(&config).await;
-    assert!(matches!(c.session(&token, true, Front::now(c.as_ref())), Lookup::Live(_)));
+    assert!(matches!(c.session(&token, true, GatewayHost::now(c.as_ref())), Lookup::Live(_)));
     a.services.end_session(id, crate::session::EndReason::SignedOut).await.unwrap();
     tokio::time::timeout(Duration::from_secs(20), revocations.changed()).await.unwrap().unwrap();
-    assert!(matches!(b.session(&token, true, Front::now(b.as_ref())), Lookup::Ended));
+    assert!(matches!(b.session(&token, true, GatewayHost::now(b.as_ref())), Lookup::Ended));
     assert!(b.ready().await.is_ok());
 }

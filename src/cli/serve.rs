@@ -16,7 +16,7 @@ use super::tls::{self, Tls};
 use crate::app::{App, Post};
 use crate::base::Clock;
 use crate::config::Config;
-use crate::gateway::{self, Front, Listener, Running, Settings};
+use crate::gateway::{self, GatewayHost, Listener, Running, Settings};
 use crate::policy::run_expectations;
 use crate::service::audit::{Actor, Event};
 use crate::service::live::person;
@@ -116,7 +116,7 @@ pub fn start(app: &Arc<App>, config: &Config, listeners: &[Listener]) -> anyhow:
 
 /// As [`start`], on sockets that were handed over.
 fn start_with(app: &Arc<App>, config: &Config, listeners: &[Listener], handed: &[TcpListener]) -> anyhow::Result<Running> {
-    let front: Arc<dyn Front> = app.clone();
+    let front: Arc<dyn GatewayHost> = app.clone();
     let mut settings = Settings::default();
     if let Some(threads) = config.server.threads {
         settings.shards = threads;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::runtime::Runtime;
 use vestibule::app::{App, Post};
 use vestibule::base::{Clock, Secret, Time};
-use vestibule::gateway::{self, Front, Listener, Running, Settings};
+use vestibule::gateway::{self, GatewayHost, Listener, Running, Settings};
 use vestibule::notify::Outbox;
 use vestibule::service::accounts::{MfaChange, NewAccount};
 use vestibule::service::audit::Actor;
@@ -127,7 +127,7 @@ impl Shaky {
             })
         };
         let app = soon(opening).await.unwrap();
-        let front: Arc<dyn Front> = app.clone();
+        let front: Arc<dyn GatewayHost> = app.clone();
         let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: None };
         let running = gateway::start(&front, &[listener], &Settings { shards: 1, drain: Duration::ZERO }).unwrap();
         let address = running.addresses[0];

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use vestibule::config::Certificate;
-use vestibule::gateway::{self, Certificates, Front, Listener, Running, Settings};
+use vestibule::gateway::{self, Certificates, GatewayHost, Listener, Running, Settings};
 
 use super::dice::Dice;
 use super::model::Level;
@@ -44,7 +44,7 @@ impl Door {
         std::fs::write(&cert, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
         let certificates = Certificates::load(&[Certificate { cert, key }]).unwrap();
-        let front: Arc<dyn Front> = world.app().clone();
+        let front: Arc<dyn GatewayHost> = world.app().clone();
         let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: Some(certificates) };
         let running = gateway::start(&front, &[listener], &Settings { shards: 1, drain: Duration::ZERO }).unwrap();
         let mut roots = rustls::RootCertStore::empty();

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use vestibule::app::{App, Post};
 use vestibule::base::{Clock, Secret, Time};
 use vestibule::factor::Method;
-use vestibule::gateway::{self, Front, Listener, Running, Settings};
+use vestibule::gateway::{self, GatewayHost, Listener, Running, Settings};
 use vestibule::notify::Outbox;
 use vestibule::service::accounts::{AccountChange, MfaChange, NewAccount};
 use vestibule::service::audit::Actor;
@@ -92,7 +92,7 @@ impl World {
         let work = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let opening = work.spawn(App::open(config, self.clock.clone(), Post::Outbox(self.outbox.clone())));
         let app = soon(opening).await.unwrap().unwrap();
-        let front: Arc<dyn Front> = app.clone();
+        let front: Arc<dyn GatewayHost> = app.clone();
         let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: None };
         let settings = Settings { shards: 1, drain: Duration::ZERO };
         let running = gateway::start(&front, &[listener], &settings).unwrap();

@@ -1,0 +1,174 @@
+//! The state of one request on its way through pingora's hooks. Guarantees one access record for each request, however it ends:
+//! if a hook panics or the connection is cut, dropping the context writes it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pingora::http::RequestHeader;
+use smallvec::SmallVec;
+
+use crate::base::Time;
+use crate::base::trace::{Parent, Trace};
+use crate::gateway::authorize::lease::Lease;
+use crate::gateway::authorize::policy::{self, Admission};
+use crate::gateway::host::{AccessRecord, GatewayHost, Outcome, Snapshot};
+use crate::gateway::request::navigation;
+use crate::gateway::request::parse::RequestInfo;
+use crate::policy::Person;
+
+/// The state of one request.
+pub struct Context {
+    host: Arc<Arc<dyn GatewayHost>>,
+    started: Instant,
+    pub at: Time,
+    pub snapshot: Arc<Snapshot>,
+    pub request_id: String,
+    /// Whether a user waits for a page. Known only if the gateway answers itself, see [`Context::note_navigation`].
+    pub navigation: bool,
+    pub info: Option<Arc<RequestInfo>>,
+    /// The upstream hooks do nothing without it.
+    pub admission: Option<Admission>,
+    /// What the admission is based on, for as long as it is used.
+    pub lease: Option<Arc<Lease>>,
+    /// The session cookie in the request is invalid: expire it in the answer.
+    pub expire_cookie: bool,
+    /// The session cookie in the request may be valid, and nobody can tell at the moment.
+    pub session_unknown: bool,
+    /// Which of the route's endpoints were tried, the current one last.
+    pub tried: SmallVec<[usize; 4]>,
+    /// Its place in a trace, if traces are on.
+    pub trace: Option<Box<Trace>>,
+    pub log: AccessLog,
+}
+
+/// What the access record says beyond the request.
+pub struct AccessLog {
+    pub method: http::Method,
+    /// The request target that the decision is about.
+    pub target: Arc<[u8]>,
+    /// The route of a request that is not admitted.
+    pub route: Option<Arc<str>>,
+    pub user: Option<Arc<Person>>,
+    pub status: u16,
+    pub outcome: Outcome,
+    pub reason: &'static str,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    written: bool,
+}
+
+impl Context {
+    pub fn new(host: Arc<Arc<dyn GatewayHost>>, snapshot: Arc<Snapshot>, request_id: String) -> Self {
+        let log = AccessLog {
+            method: http::Method::GET,
+            target: Arc::default(),
+            route: None,
+            user: None,
+            status: 0,
+            outcome: Outcome::Cut,
+            reason: "",
+            bytes_in: 0,
+            bytes_out: 0,
+            written: false,
+        };
+        Self {
+            started: Instant::now(),
+            at: host.now(),
+            snapshot,
+            host,
+            request_id,
+            navigation: false,
+            info: None,
+            admission: None,
+            lease: None,
+            expire_cookie: false,
+            session_unknown: false,
+            tried: SmallVec::new(),
+            trace: None,
+            log,
+        }
+    }
+
+    pub fn host(&self) -> &Arc<dyn GatewayHost> {
+        &self.host
+    }
+
+    /// The shard's own handle: cloning it touches no memory of the other shards.
+    pub const fn shared_host(&self) -> &Arc<Arc<dyn GatewayHost>> {
+        &self.host
+    }
+
+    /// Finds out whether a user waits for a page, unless that is known.
+    pub fn note_navigation(&mut self, header: &RequestHeader) {
+        self.navigation = self.navigation || navigation::is_navigation(&header.method, &header.headers);
+    }
+
+    /// Finds the request's place in a trace, if traces are on; only a trusted proxy is believed about what came before.
+    pub fn begin_trace(&mut self, header: &RequestHeader) {
+        let telemetry = &self.snapshot.config.telemetry;
+        if telemetry.otlp.is_some() {
+            let trusted = self.info.as_ref().is_some_and(|info| info.trusted);
+            let mut lines = header.headers.get_all("traceparent").iter().filter(|_| trusted);
+            let only = lines.next().filter(|_| lines.next().is_none());
+            let parent = only.and_then(|line| Parent::parse(line.to_str().ok()?));
+            self.trace = Trace::begin(parent, telemetry.sample_ratio).map(Box::new);
+        }
+    }
+
+    /// The name of the route that the request matched.
+    pub fn route(&self) -> Option<&str> {
+        policy::route(&self.snapshot, self.admission.as_ref()).map(|route| &*route.name).or(self.log.route.as_deref())
+    }
+
+    /// From here on, time is spent on the upstream.
+    pub fn upstream_starts(&mut self) {
+        if let Some(trace) = &mut self.trace {
+            trace.upstream_after.get_or_insert(self.started.elapsed());
+        }
+    }
+
+    /// Sets how the request ends, for the record. The last call counts.
+    pub fn set_outcome(&mut self, outcome: Outcome, reason: &'static str) {
+        self.log.outcome = outcome;
+        self.log.reason = reason;
+    }
+
+    /// Writes the record, once.
+    pub fn write_record(&mut self) {
+        if std::mem::replace(&mut self.log.written, true) {
+            return;
+        }
+        let path = String::from_utf8_lossy(self.log.target.split(|b| *b == b'?').next().unwrap_or_default());
+        let pool = policy::pool(&self.snapshot, self.admission.as_ref());
+        let upstream = pool.zip(self.tried.last()).and_then(|(pool, at)| pool.get(*at));
+        let record = AccessRecord {
+            request_id: &self.request_id,
+            at: self.at,
+            client: self.info.as_ref().map(|a| a.client),
+            method: &self.log.method,
+            host: self.info.as_ref().map(|a| &a.host),
+            path: &path,
+            route: self.route(),
+            user: self.log.user.as_ref().map(|person| person.name.as_str()),
+            status: self.log.status,
+            outcome: self.log.outcome,
+            reason: self.log.reason,
+            observed: self.admission.as_ref().and_then(policy::observed),
+            upstream: upstream.map(|e| e.label.as_str()),
+            duration: self.started.elapsed(),
+            bytes_in: self.log.bytes_in,
+            bytes_out: self.log.bytes_out,
+            trace: self.trace.as_deref(),
+        };
+        self.host.record(&record);
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if !self.log.written {
+            self.log.outcome = Outcome::Cut;
+            self.write_record();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The right of an admitted request to go on. The decision is made once, before the request is forwarded, but the answer or the tunnel
+//! may last for hours. It is cut when its session ends, and when the request would not be admitted any more: a group was taken away,
+//! a policy changed, a reload made the route stricter. The time of the decision stays the same: a second factor that has merely
+//! become old since then does not matter.
+//!
+//! `revocation` asks again as soon as news of a change reaches the shard; nothing polls.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::base::Time;
+use crate::gateway::authorize::policy::{self, Verdict};
+use crate::gateway::host::{GatewayHost, Snapshot, UserSession};
+use crate::gateway::request::parse::RequestInfo;
+use crate::policy::Identity;
+
+/// What a request was admitted on, and what is needed to decide again.
+pub struct Lease {
+    /// The session that it was admitted with; `None` if it needed none.
+    pub user_session: Option<Arc<dyn UserSession>>,
+    pub host: Arc<Arc<dyn GatewayHost>>,
+    pub info: Arc<RequestInfo>,
+    pub target: Arc<[u8]>,
+    /// The other method that the application may take it for.
+    pub disguise: Option<Method>,
+    pub at: Time,
+    /// What the decision was based on.
+    pub seen: CheckedAgainst,
+}
+
+/// The policy and the person of a decision, by their addresses. The request keeps both alive, so an equal address is the same thing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CheckedAgainst {
+    policy: usize,
+    person: usize,
+}
+
+impl CheckedAgainst {
+    pub fn new(snapshot: &Arc<Snapshot>, who: Option<&Identity>) -> Self {
+        Self { policy: Arc::as_ptr(&snapshot.policy).addr(), person: who.map_or(0, |who| Arc::as_ptr(&who.person).addr()) }
+    }
+}
+
+impl Lease {
+    /// Notes that the session is in use.
+    pub fn touch(&self) {
+        if let Some(user_session) = &self.user_session {
+            user_session.touch(self.host.now());
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.user_session.as_ref().is_some_and(|user_session| user_session.is_ended()) || !self.still_holds()
+    }
+
+    /// Decides by the policy in force now and by what the person is allowed now.
+    fn still_holds(&self) -> bool {
+        let who = self.user_session.as_ref().map(|user_session| user_session.identity());
+        let snapshot = self.host.snapshot();
+        if CheckedAgainst::new(&snapshot, who.as_ref()) == self.seen {
+            return true;
+        }
+        let Ok(path) = policy::path(&self.target) else { return false };
+        let verdict = policy::check_both(self.disguise.as_ref(), &snapshot, &self.info, &path, who.as_ref(), self.at);
+        matches!(verdict, Verdict::Admit(_))
+    }
+}

@@ -1,0 +1,10 @@
+//! What becomes of a request, and how that is taken back: nothing is forwarded without an `Admission`, and nothing goes on when
+//! the admission no longer holds.
+
+pub mod cache;
+pub mod context;
+pub mod in_flight;
+pub mod lease;
+pub mod policy;
+pub mod revocation;
+pub mod route;

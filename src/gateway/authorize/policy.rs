@@ -1,0 +1,115 @@
+//! The only file of the gateway that calls the policy core: it asks, and says what the answer means here.
+//!
+//! Guarantees that a request goes on only with an [`Admission`], which the core alone can make.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::base::Time;
+use crate::gateway::host::Snapshot;
+use crate::gateway::request::parse::RequestInfo;
+use crate::gateway::upstream::pool::Pool;
+pub use crate::path::Path;
+pub use crate::policy::{Admission, ChallengeReason as Reason, Route};
+use crate::policy::{Ask, Decision, Identity, Person, PortalMatch};
+
+/// What is to be done with a request.
+pub enum Verdict {
+    Admit(Admission),
+    Challenge { route: Arc<Route>, reason: Reason },
+    Forbid { route: Arc<Route>, reason: &'static str },
+    NoRoute,
+    Refuse(&'static str),
+}
+
+/// Where a request for the portal's prefix belongs.
+pub enum Portal {
+    /// Not below the prefix.
+    No,
+    Yes,
+    /// It only looks like it, or is for a host that no route names: 404.
+    Hidden,
+}
+
+/// Reads a raw request target.
+///
+/// # Errors
+/// The reason, for a form that no honest client sends.
+pub fn path(raw: &[u8]) -> Result<Path<'_>, &'static str> {
+    Path::parse(raw).map_err(|refusal| {
+        tracing::debug!(%refusal, "a request target was refused");
+        MALFORMED
+    })
+}
+
+/// One reason for every form; the debug log has the exact one.
+const MALFORMED: &str = "malformed_path";
+
+/// Decides a request.
+pub fn check(snapshot: &Snapshot, info: &RequestInfo, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
+    check_as(&info.method, snapshot, info, path, who, now)
+}
+
+/// Decides a request that its application may take for one with another method: both must be admitted.
+pub fn check_both(
+    disguise: Option<&Method>,
+    snapshot: &Snapshot,
+    info: &RequestInfo,
+    path: &Path<'_>,
+    who: Option<&Identity>,
+    now: Time,
+) -> Verdict {
+    let (first, other) = match (check(snapshot, info, path, who, now), disguise) {
+        (Verdict::Admit(admission), Some(other)) => (admission, other),
+        (verdict, _) => return verdict,
+    };
+    match check_as(other, snapshot, info, path, who, now) {
+        // The route is the same; the identity is sent if either method requires it.
+        Verdict::Admit(second) if second.person().is_none() => Verdict::Admit(first),
+        verdict => verdict,
+    }
+}
+
+fn check_as(method: &Method, snapshot: &Snapshot, info: &RequestInfo, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
+    let ask = Ask { host: &info.host, method, path, client: info.client };
+    match crate::policy::decide(&snapshot.policy, &ask, who, now) {
+        Decision::Allow(admission) => Verdict::Admit(admission),
+        Decision::Challenge { route, reason, .. } => Verdict::Challenge { route, reason },
+        Decision::Forbid { route, reason } => Verdict::Forbid { route, reason: reason.name() },
+        Decision::NoRoute => Verdict::NoRoute,
+        Decision::Refuse(refusal) => {
+            tracing::debug!(%refusal, "a request target was refused");
+            Verdict::Refuse(MALFORMED)
+        }
+    }
+}
+
+/// Whether a request is the portal's.
+pub fn portal(snapshot: &Snapshot, info: &RequestInfo, path: &Path<'_>) -> Portal {
+    match snapshot.policy.under_prefix(path) {
+        PortalMatch::No => Portal::No,
+        PortalMatch::Exactly(_) if snapshot.policy.knows_host(&info.host) => Portal::Yes,
+        PortalMatch::Exactly(_) | PortalMatch::Disguised => Portal::Hidden,
+    }
+}
+
+/// The route that an admission is for, by the policy that gave it.
+pub fn route<'s>(snapshot: &'s Snapshot, admission: Option<&Admission>) -> Option<&'s Arc<Route>> {
+    snapshot.policy.admitted(admission?).map(|(_, route)| route)
+}
+
+/// The upstreams of that route.
+pub fn pool<'s>(snapshot: &'s Snapshot, admission: Option<&Admission>) -> Option<&'s Arc<Pool>> {
+    snapshot.policy.admitted(admission?).and_then(|(at, route)| snapshot.upstreams.of(at, route))
+}
+
+/// The user whom the upstream is told; `None` for `bypass`.
+pub fn person(admission: &Admission) -> Option<&Arc<Person>> {
+    admission.person()
+}
+
+/// What would have stopped the request if the route were enforced.
+pub fn observed(admission: &Admission) -> Option<&'static str> {
+    admission.observed().map(crate::policy::Reason::name)
+}

@@ -1,0 +1,217 @@
+//! The decision about a request: it is read, its session is found, the policy is asked. Nothing here waits. What is not expressly
+//! admitted stops.
+
+use std::sync::Arc;
+
+use http::{StatusCode, header};
+use pingora::proxy::Session;
+
+use crate::base::Host;
+use crate::gateway::authorize::context::Context;
+use crate::gateway::authorize::lease::{CheckedAgainst, Lease};
+use crate::gateway::authorize::policy::{self, Path, Portal, Reason, Route, Verdict};
+use crate::gateway::authorize::revocation::{self, with_cache};
+use crate::gateway::host::{Lookup, Outcome, UserSession};
+use crate::gateway::request::cookies::Presented;
+use crate::gateway::request::parse::{self, Origin, RequestInfo};
+use crate::gateway::request::websocket;
+use crate::policy::Identity;
+
+/// What is to be done with a request.
+pub enum Action {
+    /// To the upstream, by pingora.
+    Forward,
+    /// To the upstream, as a WebSocket.
+    Tunnel,
+    Portal {
+        token: Option<String>,
+    },
+    /// The user must sign in, or prove more; `token` is the value of the well-signed session cookie in the request.
+    Challenge {
+        reason: Reason,
+        route: Arc<Route>,
+        token: Option<String>,
+    },
+    Stop {
+        status: StatusCode,
+        outcome: Outcome,
+        reason: &'static str,
+    },
+}
+
+const fn stop(status: StatusCode, outcome: Outcome, reason: &'static str) -> Action {
+    Action::Stop { status, outcome, reason }
+}
+
+/// Decides, and leaves in the context what later stages require.
+pub fn authorize(session: &Session, context: &mut Context) -> Action {
+    let action = find(session, context);
+    if !matches!(action, Action::Forward) {
+        context.note_navigation(session.req_header());
+    }
+    action
+}
+
+fn find(session: &Session, context: &mut Context) -> Action {
+    let header = session.req_header();
+    context.log.method = header.method.clone();
+    context.log.target = header.raw_path().into();
+    let info = match read(session, context) {
+        Ok(info) => Arc::new(info),
+        Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
+    };
+    let path = match policy::path(header.raw_path()) {
+        Ok(path) => path,
+        Err(reason) => return stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
+    };
+    let identified = identify(session, context, &info);
+    let action = match policy::portal(&context.snapshot, &info, &path) {
+        Portal::Yes => Action::Portal { token: identified.0.map(str::to_owned) },
+        Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
+        Portal::No => decide(session, context, &info, &path, identified),
+    };
+    context.info = Some(info);
+    action
+}
+
+/// Decides for another target on the same host, with the same cookie and the session behind it now: for a saved form that is sent
+/// after all. Never leads to the portal.
+pub fn authorize_target(target: &[u8], session: &Session, context: &mut Context) -> Action {
+    let Some(info) = context.info.take() else {
+        return stop(StatusCode::INTERNAL_SERVER_ERROR, Outcome::Failed, "internal");
+    };
+    let action = match policy::path(target) {
+        Err(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
+        Ok(path) => match policy::portal(&context.snapshot, &info, &path) {
+            Portal::Yes | Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
+            Portal::No => {
+                let identified = identify(session, context, &info);
+                decide(session, context, &info, &path, identified)
+            }
+        },
+    };
+    context.info = Some(info);
+    action
+}
+
+fn read(session: &Session, context: &Context) -> Result<RequestInfo, parse::Refusal> {
+    let peer = session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip);
+    let peer = peer.ok_or(parse::Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, reason: "no_peer" })?;
+    let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    let origin = Origin { peer, tls, trusted_proxies: &context.snapshot.config.server.trusted_proxies };
+    let raw = || session.as_http1().map(|h1| h1.get_headers_raw_bytes()).unwrap_or_default();
+    parse::read(session.req_header(), raw, origin, host_of)
+}
+
+/// Most requests name a host that an earlier request named too.
+fn host_of(sent: &str) -> Result<(Host, Arc<str>), parse::Refusal> {
+    if let Some(known) = with_cache(|cache| cache.host(sent)).flatten() {
+        return Ok(known);
+    }
+    let named = parse::host_of(sent)?;
+    with_cache(|cache| cache.remember_host(&named));
+    Ok(named)
+}
+
+/// The value of the one session cookie, and the live session behind it.
+type Identified<'s> = (Option<&'s str>, Option<Arc<dyn UserSession>>);
+
+fn identify<'s>(session: &'s Session, context: &mut Context, info: &RequestInfo) -> Identified<'s> {
+    let lines = session.req_header().headers.get_all(header::COOKIE);
+    match context.snapshot.cookies.presented(lines.iter(), info.secure) {
+        Presented::None => (None, None),
+        Presented::Unusable => {
+            context.expire_cookie = true;
+            (None, None)
+        }
+        Presented::One(token) => match look_up(token, info, context) {
+            Lookup::Live(user_session) => (Some(token), Some(user_session)),
+            Lookup::Ended => (Some(token), None),
+            Lookup::Unknown => {
+                context.session_unknown = true;
+                (Some(token), None)
+            }
+            Lookup::Forged => {
+                context.expire_cookie = true;
+                (None, None)
+            }
+        },
+    }
+}
+
+/// Most requests carry a cookie that an earlier request carried too.
+fn look_up(token: &str, info: &RequestInfo, context: &Context) -> Lookup {
+    let recent = with_cache(|cache| cache.session(token)).flatten();
+    if let Some(user_session) = recent.filter(|user_session| user_session.accepts(token, info.secure, context.at)) {
+        return Lookup::Live(user_session);
+    }
+    let found = context.host().session(token, info.secure, context.at);
+    if let Lookup::Live(user_session) = &found {
+        with_cache(|cache| cache.remember_session(token, user_session));
+    }
+    found
+}
+
+fn decide(
+    session: &Session,
+    context: &mut Context,
+    info: &Arc<RequestInfo>,
+    path: &Path<'_>,
+    (token, user_session): Identified<'_>,
+) -> Action {
+    let identity: Option<Identity> = user_session.as_ref().map(|v| v.identity());
+    context.log.user = identity.as_ref().map(|i| Arc::clone(&i.person));
+    let disguise = match parse::disguise(session.req_header()) {
+        Ok(disguise) => disguise,
+        Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
+    };
+    match policy::check_both(disguise.as_ref(), &context.snapshot, info, path, identity.as_ref(), context.at) {
+        Verdict::Admit(admission) => {
+            let named = policy::person(&admission).is_some();
+            let lease = Arc::new(Lease {
+                seen: CheckedAgainst::new(&context.snapshot, identity.as_ref().filter(|_| named)),
+                user_session: user_session.filter(|_| named),
+                host: Arc::clone(context.shared_host()),
+                info: Arc::clone(info),
+                target: Arc::clone(&context.log.target),
+                disguise,
+                at: context.at,
+            });
+            revocation::depends_on(Arc::clone(&lease));
+            context.lease = Some(lease);
+            context.admission = Some(admission);
+            forward(session, info)
+        }
+        Verdict::Challenge { route, .. } if context.session_unknown => {
+            context.log.route = Some(Arc::clone(&route.name));
+            stop(StatusCode::SERVICE_UNAVAILABLE, Outcome::Failed, SESSION_UNKNOWN)
+        }
+        Verdict::Challenge { route, reason } => {
+            context.log.route = Some(Arc::clone(&route.name));
+            Action::Challenge { reason, route, token: token.map(str::to_owned) }
+        }
+        Verdict::Forbid { route, reason } => {
+            context.log.route = Some(Arc::clone(&route.name));
+            stop(StatusCode::FORBIDDEN, Outcome::Forbidden, reason)
+        }
+        Verdict::NoRoute => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
+        Verdict::Refuse(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
+    }
+}
+
+fn forward(session: &Session, info: &RequestInfo) -> Action {
+    let header = session.req_header();
+    if !websocket::is_wanted(header) {
+        return Action::Forward;
+    }
+    if let Err(reason) = websocket::check_origin(header, &info.authority, info.secure) {
+        return stop(StatusCode::FORBIDDEN, Outcome::Forbidden, reason);
+    }
+    match websocket::check_request(&header.headers) {
+        Ok(()) => Action::Tunnel,
+        Err(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
+    }
+}
+
+/// Whether a session is live cannot be known at the moment: the reason of a 503 instead of a challenge.
+pub const SESSION_UNKNOWN: &str = "session_unknown";

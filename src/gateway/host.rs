@@ -1,0 +1,208 @@
+//! What the gateway asks of the rest of the program: everything that a request needs to know, and nothing that waits.
+//!
+//! An implementation of [`GatewayHost`] answers from memory: no lock across an await, no disk. The portal is the one exception; it
+//! answers from a runtime of its own, so that a password hash never stalls a shard.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use tokio::sync::watch;
+
+use crate::base::trace::Trace;
+use crate::base::{ClientAddr, Host, KeptId, Time, UserId};
+use crate::config::Config;
+use crate::gateway::request::cookies::OwnCookies;
+use crate::gateway::upstream::pool::{BadUpstream, Upstreams};
+use crate::policy::{Identity, Policy};
+use crate::service::kept::Form;
+
+/// A live session, as far as the gateway needs it.
+pub trait UserSession: Send + Sync + 'static {
+    fn identity(&self) -> Identity;
+    /// Whether it was revoked or has timed out, or the session that replaced it was. Asked again at each piece of news while one of its
+    /// requests is under way.
+    fn is_ended(&self) -> bool;
+    /// It is in use: a request or a tunnel of it moved bytes.
+    fn touch(&self, _now: Time) {}
+    /// Whether this cookie value, which led here before, would still lead here. Then the session counts as used.
+    fn accepts(&self, _token: &str, _secure: bool, _now: Time) -> bool {
+        false
+    }
+}
+
+/// What a session cookie's value leads to.
+pub enum Lookup {
+    Live(Arc<dyn UserSession>),
+    /// Signed by this gateway, but the session has ended. The cookie is left alone: a newer one may just have replaced it.
+    Ended,
+    /// Malformed or not signed by this gateway. The cookie is expired in the answer.
+    Forged,
+    /// Signed by this gateway, but whether the session is live cannot be known at the moment. What needs a session is answered 503.
+    Unknown,
+}
+
+/// The configuration and policy of one moment, which a request keeps to its end. A copy shares everything large.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub config: Arc<Config>,
+    pub policy: Arc<Policy>,
+    /// Round-robin and failover state of this configuration's upstreams.
+    pub upstreams: Arc<Upstreams>,
+    pub cookies: OwnCookies,
+}
+
+impl Snapshot {
+    /// # Errors
+    /// If a route's CA file has no usable certificate.
+    pub fn new(config: Arc<Config>, policy: Arc<Policy>) -> Result<Self, BadUpstream> {
+        let upstreams = Arc::new(Upstreams::new(&config.routes)?);
+        let cookies = OwnCookies::new(&config.session.cookie, config.session.domain.as_deref());
+        Ok(Self { config, policy, upstreams, cookies })
+    }
+}
+
+/// What the portal is told beyond the request itself.
+pub struct PortalContext {
+    pub snapshot: Arc<Snapshot>,
+    pub host: Host,
+    /// The Host in its comparable form, with the port as sent.
+    pub authority: String,
+    /// Whether the client speaks HTTPS, to us or to a trusted proxy.
+    pub secure: bool,
+    pub client: ClientAddr,
+    pub now: Time,
+    /// The value of the one session cookie; `None` if there is none, or more than one.
+    pub token: Option<String>,
+    pub request_id: String,
+}
+
+/// One of the gateway's own error pages, to be rendered for a user.
+#[derive(Debug)]
+pub struct ErrorPage<'a> {
+    pub status: StatusCode,
+    /// A short machine-readable word: `no_route`, `forbidden`, `upstream_timeout` ...
+    pub reason: &'a str,
+    pub title: &'a str,
+    pub detail: &'a str,
+    pub request_id: &'a str,
+    /// The client's `Accept-Language`, as sent.
+    pub language: Option<&'a str>,
+    /// Where to sign in, for a form that was not sent on because nobody was signed in.
+    pub login_url: Option<&'a str>,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    Forwarded,
+    Tunnel,
+    Portal,
+    Challenged,
+    Forbidden,
+    NoRoute,
+    Refused,
+    Failed,
+    /// The client went away, the session was revoked, or a hook panicked.
+    Cut,
+}
+
+impl Outcome {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Tunnel => "tunnel",
+            Self::Portal => "portal",
+            Self::Challenged => "challenged",
+            Self::Forbidden => "forbidden",
+            Self::NoRoute => "no_route",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Cut => "cut",
+        }
+    }
+}
+
+/// One request, once it is over. There is exactly one record for every request whose header could be read.
+#[derive(Debug)]
+pub struct AccessRecord<'a> {
+    pub request_id: &'a str,
+    pub at: Time,
+    pub client: Option<ClientAddr>,
+    pub method: &'a Method,
+    pub host: Option<&'a Host>,
+    /// Without the query, which may hold secrets. Not UTF-8: replaced.
+    pub path: &'a str,
+    pub route: Option<&'a str>,
+    pub user: Option<&'a str>,
+    /// Zero if nothing was answered.
+    pub status: u16,
+    pub outcome: Outcome,
+    pub reason: &'a str,
+    /// For a route that only observes: what would have stopped the request.
+    pub observed: Option<&'a str>,
+    pub upstream: Option<&'a str>,
+    pub duration: Duration,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// Its place in a trace, if traces are on.
+    pub trace: Option<&'a Trace>,
+}
+
+/// The portal's answer, when it is ready.
+pub type PortalAnswer = Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>;
+
+/// The id of a form that was saved; `None` if it was not.
+pub type SavingPost = Pin<Box<dyn Future<Output = Option<KeptId>> + Send>>;
+
+/// What the gateway asks of the rest of the program, for each request.
+pub trait GatewayHost: Send + Sync + 'static {
+    /// The policy and configuration in force now.
+    fn snapshot(&self) -> Arc<Snapshot>;
+
+    /// Whether this snapshot is still in force. Asked for each request.
+    fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
+        Arc::ptr_eq(&self.snapshot(), snapshot)
+    }
+
+    fn now(&self) -> Time;
+
+    /// The session behind a cookie's value: its MAC first, then the map in memory, then the limits on its age. `secure` is
+    /// whether the cookie came over HTTPS.
+    fn session(&self, token: &str, secure: bool, now: Time) -> Lookup;
+
+    /// Changes whenever a session ends, and whenever a user may do less than before.
+    fn revocations(&self) -> watch::Receiver<u64>;
+
+    /// The owner of the session that a well-signed cookie's value names or, until recently, named. From memory.
+    fn owner(&self, _token: &str) -> Option<UserId> {
+        None
+    }
+
+    /// Saves an interrupted form for its owner. The future only waits.
+    fn save_post(&self, _owner: UserId, _form: Form) -> SavingPost {
+        Box::pin(async { None })
+    }
+
+    /// Answers a request below the portal's prefix. An answer to a POST that is marked [`crate::service::kept::Replay`] stands for a saved
+    /// form that is to be sent instead. The future only waits; the work is done on another runtime.
+    fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer;
+
+    /// The HTML of an error page.
+    fn error_page(&self, page: &ErrorPage<'_>) -> String;
+
+    /// One event for the log and the metrics.
+    fn record(&self, record: &AccessRecord<'_>);
+
+    /// A connection ended that sent something from which no request could be read: malformed, CONNECT, or cut off by a limit. There is
+    /// no record of it. The address is the peer's.
+    fn unread(&self, _peer: ClientAddr) {}
+
+    /// An upstream tried to set a cookie under one of the gateway's names; it was dropped.
+    fn dropped_cookie(&self, route: &str, cookie: &str) {
+        tracing::warn!(route, cookie, "dropped an upstream's Set-Cookie under a name of the gateway's");
+    }
+}

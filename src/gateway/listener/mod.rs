@@ -1,0 +1,6 @@
+//! Starting and stopping: listening sockets, TLS, and one shard per core that accepts connections and serves them.
+
+pub mod shard;
+pub mod sockets;
+pub mod start;
+pub mod tls;

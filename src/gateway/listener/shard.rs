@@ -1,0 +1,164 @@
+//! One thread of the gateway: it accepts connections, does their TLS handshakes and serves them to their end. A panic ends one
+//! connection; the shard goes on.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::listeners::tls::{Acceptor, TlsSettings};
+use pingora::protocols::l4::ext::set_tcp_keepalive;
+use pingora::protocols::tls::ALPN;
+use pingora::protocols::{Stream, TcpKeepalive};
+use pingora::server::ShutdownWatch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::gateway::authorize::cache::SharedCache;
+use crate::gateway::connection::client::{Connection, NewConnections};
+use crate::gateway::connection::deadlines::Deadlines;
+use crate::gateway::connection::limits::ConnectionLimits;
+use crate::gateway::connection::stream::ClientStream;
+use crate::gateway::host::GatewayHost;
+use crate::gateway::listener::tls::Certificates;
+use crate::gateway::pipeline::http_app::HttpApp;
+
+/// A client that is silently gone is noticed within about two minutes, so that its tunnel does not live for ever.
+const PROBES: TcpKeepalive =
+    TcpKeepalive { idle: Duration::from_secs(60), interval: Duration::from_secs(15), count: 4, user_timeout: Duration::ZERO };
+
+/// How long a stop waits for the first request of connections that were accepted just before it.
+const FIRST_WORDS: Duration = Duration::from_secs(2);
+
+/// What the accept loops of a shard share.
+pub struct Shard {
+    pub host: Arc<dyn GatewayHost>,
+    pub app: Arc<HttpApp>,
+    pub connections: Arc<ConnectionLimits>,
+    pub header_timeout: Duration,
+    /// How long requests under way may go on after a stop.
+    pub drain: Duration,
+    pub stop: ShutdownWatch,
+    pub newcomers: NewConnections,
+    pub deadlines: Deadlines,
+    pub cache: SharedCache,
+}
+
+impl Shard {
+    /// Serves the listeners until the stop, then lets what is under way end. Returns at once if nothing is.
+    pub async fn run(self: Arc<Self>, listeners: Vec<(TcpListener, Option<Arc<Certificates>>)>) {
+        let mut loops = JoinSet::new();
+        for (listener, certificates) in listeners {
+            let acceptor = match certificates.map(acceptor) {
+                None => None,
+                Some(Some(acceptor)) => Some(Arc::new(acceptor)),
+                // What was meant for TLS is never served in plain text.
+                Some(None) => continue,
+            };
+            loops.spawn(Arc::clone(&self).accept(listener, acceptor));
+        }
+        let news = self.host.revocations();
+        let serve = async { while loops.join_next().await.is_some() {} };
+        let follow = async {
+            self.app.follow(news).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = serve => (),
+            () = follow => (),
+            () = self.deadlines.run(self.header_timeout, || age(&self.cache)) => (),
+        }
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener, acceptor: Option<Arc<Acceptor>>) {
+        let mut connections = JoinSet::new();
+        let mut stop = self.stop.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        self.greet(&mut connections, stream, peer, acceptor.clone());
+                        // If new ones arrive without a pause, the last branch never gets its turn.
+                        while let Some(ended) = connections.try_join_next() {
+                            report(ended);
+                        }
+                    }
+                    Err(error) => rest_after(&error).await,
+                },
+                Some(ended) = connections.join_next() => report(ended),
+            }
+        }
+        drop(listener);
+        // Only then idle connections are closed: pingora does not tell them from those that have not sent anything yet.
+        let _ = tokio::time::timeout(FIRST_WORDS.min(self.drain), self.newcomers.settle()).await;
+        self.app.http_cleanup().await;
+        let ends = async {
+            while let Some(ended) = connections.join_next().await {
+                report(ended);
+            }
+        };
+        let _ = tokio::time::timeout(self.drain, ends).await;
+    }
+
+    fn greet(self: &Arc<Self>, connections: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr, acceptor: Option<Arc<Acceptor>>) {
+        let exempt = crate::base::ClientAddr::new(peer.ip()).is_in(&self.host.snapshot().config.server.trusted_proxies);
+        let Some(permit) = self.connections.enter(peer.ip(), exempt) else { return };
+        let _ = stream.set_nodelay(true);
+        let _ = set_tcp_keepalive(&stream, &PROBES);
+        let connection = Connection::new(peer.ip(), &self.newcomers);
+        self.deadlines.watch(&connection);
+        let socket = ClientStream::new(stream, peer, Arc::clone(&connection), permit);
+        connections.spawn(Arc::clone(self).serve(socket, peer, connection, acceptor));
+    }
+
+    /// Serves one connection, from the handshake to its end or the first missed deadline.
+    async fn serve(self: Arc<Self>, socket: ClientStream, peer: SocketAddr, connection: Arc<Connection>, acceptor: Option<Arc<Acceptor>>) {
+        let secure = acceptor.is_some();
+        let work = async {
+            let stream: Stream = match acceptor {
+                None => Box::new(socket),
+                Some(acceptor) => match acceptor.tls_handshake(socket).await {
+                    Ok(stream) => Box::new(stream),
+                    Err(_) => return,
+                },
+            };
+            self.app.process_new(stream, &self.stop).await;
+        };
+        Arc::clone(&connection).run(work).await;
+        if connection.is_unread(secure) {
+            self.host.unread(crate::base::ClientAddr::new(peer.ip()));
+        }
+    }
+}
+
+/// One more round without use for what the shard remembers.
+fn age(cache: &SharedCache) {
+    cache.lock().unwrap_or_else(PoisonError::into_inner).ages();
+}
+
+/// Ends at the stop, or when nobody is left to signal it.
+async fn stopped(stop: &mut ShutdownWatch) {
+    let _ = stop.wait_for(|stopped| *stopped).await;
+}
+
+/// TLS 1.2 and 1.3, HTTP/2 before HTTP/1.1.
+fn acceptor(certificates: Arc<Certificates>) -> Option<Acceptor> {
+    let mut settings = TlsSettings::intermediate("", "").ok()?;
+    settings.set_cert_resolver(certificates);
+    settings.set_alpn(ALPN::H2H1);
+    Some(settings.build())
+}
+
+/// Out of file descriptors or the like: a short pause, so that the loop does not spin.
+async fn rest_after(error: &std::io::Error) {
+    tracing::warn!(%error, "cannot accept a connection");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if ended.is_err_and(|e| e.is_panic()) {
+        tracing::error!("a connection was closed after an internal error");
+    }
+}

@@ -1,0 +1,297 @@
+//! The gateway's hooks in pingora's proxy. Guarantees that nothing is forwarded without an `Admission`, that identity headers are
+//! written last, and that each request makes one access record.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+
+use crate::gateway::authorize::context::Context;
+use crate::gateway::authorize::policy;
+use crate::gateway::authorize::route::{self, Action};
+use crate::gateway::connection::client;
+use crate::gateway::host::{GatewayHost, Outcome, Snapshot};
+use crate::gateway::pipeline::errors;
+use crate::gateway::proxy::fields::Outgoing;
+use crate::gateway::proxy::{headers, response_headers, tunnel};
+use crate::gateway::reply::portal;
+use crate::gateway::reply::write;
+use crate::gateway::saved_post::capture;
+use crate::gateway::saved_post::replay;
+
+/// Idle connections are ended by `connection::deadlines`, without a timer of pingora's for each request.
+const NO_TIMER: u64 = 0;
+
+/// How long it may take to send what an upstream said before it broke off.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// The hooks of one shard.
+pub struct ProxyHooks {
+    /// The shard's own handle of what all shards share.
+    host: Arc<Arc<dyn GatewayHost>>,
+    snapshot: Mutex<Option<CachedSnapshot>>,
+    /// What this shard's request ids begin with, and how many there were so far.
+    prefix: String,
+    count: AtomicU64,
+}
+
+/// A snapshot, and the shard's own copy: if the requests of all shards counted references in one place, cores would fight over it.
+struct CachedSnapshot {
+    given: Arc<Snapshot>,
+    own: Arc<Snapshot>,
+}
+
+impl ProxyHooks {
+    pub fn new(host: Arc<dyn GatewayHost>, prefix: String) -> Self {
+        Self { host: Arc::new(host), snapshot: Mutex::default(), prefix, count: AtomicU64::new(0) }
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        let mut kept = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = kept.as_ref().filter(|kept| self.host.is_current(&kept.given)) {
+            return Arc::clone(&kept.own);
+        }
+        let given = self.host.snapshot();
+        let own = Arc::new(Snapshot::clone(&given));
+        *kept = Some(CachedSnapshot { given, own: Arc::clone(&own) });
+        own
+    }
+
+    /// Does what was decided. `false`: pingora forwards the request.
+    async fn act(&self, session: &mut Session, context: &mut Context, action: Action) -> Result<bool> {
+        match action {
+            Action::Forward => return Ok(false),
+            Action::Tunnel => tunnel::carry(session, context).await?,
+            Action::Portal { token } => {
+                if let Some(form) = portal::answer(session, context, token.clone()).await? {
+                    replay::send(session, context, token.as_deref(), form).await?;
+                }
+            }
+            Action::Challenge { reason, route, token } => {
+                let target = match capture::interrupted(session, context, &route, token.as_deref()).await? {
+                    Some(resume) => resume.into_bytes(),
+                    None => session.req_header().raw_path().to_vec(),
+                };
+                write::challenge(session, context, reason, &target).await?;
+            }
+            Action::Stop { status, outcome, reason } => write::refuse(session, context, status, outcome, reason).await?,
+        }
+        Ok(true)
+    }
+}
+
+/// The prefix and the number in hexadecimal digits.
+fn request_id(prefix: &str, number: u64) -> String {
+    let digits = (16 - number.leading_zeros() / 4).max(1);
+    let mut id = String::with_capacity(prefix.len() + 16);
+    id.push_str(prefix);
+    id.extend((0..digits).rev().filter_map(|at| char::from_digit(((number >> (at * 4)) & 15) as u32, 16)));
+    id
+}
+
+#[async_trait]
+impl ProxyHttp for ProxyHooks {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        Context::new(Arc::clone(&self.host), self.snapshot(), request_id(&self.prefix, number))
+    }
+
+    /// None of pingora's modules: nothing here compresses or buffers.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+        client::header_is_read();
+        session.set_write_timeout(Some(context.snapshot.config.limits.write_timeout));
+        write::adapt_to_version(session);
+        if session.get_keepalive().is_some() {
+            // pingora reads only the first of several Connection lines.
+            let closes = says_close(&session.req_header().headers);
+            session.set_keepalive(if closes { None } else { Some(NO_TIMER) });
+        }
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        let action = route::authorize(session, context);
+        context.begin_trace(session.req_header());
+        if matches!(action, Action::Forward) {
+            context.set_outcome(Outcome::Forwarded, "");
+            return Ok(false);
+        }
+        // Boxed: this future takes kilobytes, which a forwarded request would have to move about.
+        Box::pin(self.act(session, context, action)).await
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        if context.admission.is_none() {
+            return Err(write::internal("no admission"));
+        }
+        context.upstream_starts();
+        let pool = policy::pool(&context.snapshot, context.admission.as_ref()).ok_or_else(|| write::internal("no upstreams"))?;
+        let Some((at, endpoint)) = pool.pick(&context.tried) else {
+            return Err(Error::new(ErrorType::HTTPStatus(503)));
+        };
+        context.tried.push(at);
+        if let Some(address) = endpoint.fixed {
+            return Ok(Box::new(pool.peer(endpoint, address)));
+        }
+        match Box::pin(tokio::time::timeout(pool.connect_timeout(), endpoint.address())).await {
+            Ok(Ok(address)) => Ok(Box::new(pool.peer(endpoint, address))),
+            Ok(Err(_)) | Err(_) => {
+                endpoint.mark_down();
+                let mut error = Error::new(ErrorType::HTTPStatus(503));
+                error.set_retry(context.tried.len() < pool.len());
+                Err(error)
+            }
+        }
+    }
+
+    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
+        if let Some(pool) = policy::pool(&context.snapshot, context.admission.as_ref()) {
+            if let Some(endpoint) = context.tried.last().and_then(|at| pool.get(*at)) {
+                endpoint.mark_down();
+            }
+            error.set_retry(context.tried.len() < pool.len());
+        }
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("Peer: {peer}"));
+        if !session.req_header().method.is_idempotent() || session.as_ref().retry_buffer_truncated() {
+            error.set_retry(false);
+        } else {
+            error.retry.decide_reuse(reused);
+        }
+        if error.retry() {
+            // The pooled connection was stale: the same upstream may be tried again.
+            context.tried.pop();
+        }
+        error
+    }
+
+    /// An HTTP/2 body may end with a DATA frame that has nothing in it. pingora 0.9.1 writes it to an HTTP/1.1 upstream as a chunk of length zero,
+    /// and the last chunk once more: the second would stand before the next request on that connection, whoever's that is.
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        is_last: bool,
+        _context: &mut Context,
+    ) -> Result<()> {
+        if is_last && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
+        Ok(())
+    }
+
+    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, context: &mut Context) -> Result<()> {
+        let missing = || write::internal("no admission");
+        let admission = context.admission.as_ref().ok_or_else(missing)?;
+        let info = context.info.as_ref().ok_or_else(missing)?;
+        let pool = policy::pool(&context.snapshot, Some(admission));
+        let (pool, at) = pool.zip(context.tried.last()).ok_or_else(missing)?;
+        let outgoing = Outgoing {
+            info,
+            pool,
+            at: *at,
+            person: policy::person(admission),
+            request_id: &context.request_id,
+            cookies: &context.snapshot.cookies,
+            version: session.req_header().version,
+        };
+        headers::rewrite(request, &outgoing).map_err(|_| write::internal("an identity that cannot be sent"))?;
+        headers::trace(request, context.trace.as_deref());
+        let trailers = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"trailers");
+        if session.req_header().headers.get(header::TE).is_some_and(trailers) {
+            request.insert_header(header::TE, "trailers")?;
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // WebSockets go another way: nobody asked for another protocol here.
+            return Error::e_explain(ErrorType::InvalidHTTPHeader, "a 101 that nobody asked for").map_err(|e: Box<Error>| e.into_up());
+        }
+        response_headers::restrict(response, context)
+    }
+
+    async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        context.log.status = response.status.as_u16();
+        write::adapt_response(session, response);
+        if context.expire_cookie && !response.status.is_informational() {
+            let secure = context.info.as_ref().is_some_and(|a| a.secure);
+            for value in context.snapshot.cookies.expiries(secure) {
+                response.append_header(header::SET_COOKIE, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn upstream_response_trailer_filter(&self, _session: &mut Session, trailers: &mut HeaderMap, _context: &mut Context) -> Result<()> {
+        trailers.remove(header::SET_COOKIE);
+        Ok(())
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+        let failure = errors::read(error);
+        context.note_navigation(session.req_header());
+        session.set_keepalive(None);
+        let answered = session.response_written().is_some_and(|r| !r.status.is_informational());
+        match failure.status.filter(|_| !answered) {
+            Some(status) => {
+                let _ = write::refuse(session, context, status, failure.outcome(), failure.reason).await;
+            }
+            None => context.set_outcome(failure.outcome(), failure.reason),
+        }
+        if answered && failure.status.is_some() {
+            // pingora flushes only a body that is complete: the start of one that broke off would be lost with the connection.
+            let _ = tokio::time::timeout(LAST_WORDS, session.as_downstream_mut().shutdown()).await;
+        }
+        FailToProxy { error_code: failure.status.map_or(0, |s: StatusCode| s.as_u16()), can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, context: &mut Context) {
+        if context.log.outcome != Outcome::Tunnel {
+            if let Some(response) = session.response_written() {
+                context.log.status = response.status.as_u16();
+            }
+            context.log.bytes_in = session.body_bytes_read() as u64;
+            context.log.bytes_out = session.body_bytes_sent() as u64;
+        }
+        context.write_record();
+    }
+
+    /// The access record says it once.
+    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _session: &Session, _context: &Context, _error: &Error, _why: ProxyWarnLogContext) -> bool {
+        true
+    }
+}
+
+/// Whether any Connection line says `close` (RFC 9110 section 7.6.1).
+fn says_close(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::CONNECTION);
+    lines.iter().flat_map(|line| line.as_bytes().split(|b| *b == b',')).any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"))
+}

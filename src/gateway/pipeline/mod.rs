@@ -1,0 +1,5 @@
+//! A request's way through pingora's hooks, from its first byte to its access record.
+
+pub mod errors;
+pub mod hooks;
+pub mod http_app;

@@ -1,0 +1,109 @@
+//! What goes to the upstream beside the client's own headers. Guarantees that each identity and forwarding header arrives exactly
+//! once with the gateway's value, or not at all, however a client spells it ([`crate::gateway::request::header_names`]).
+
+use http::header::{CONTENT_LENGTH, COOKIE, HeaderName};
+use http::{HeaderValue, Version};
+use pingora::http::RequestHeader;
+
+use crate::base::trace::Trace;
+use crate::gateway::proxy::fields::{Outgoing, Unsendable, join_crumbs, set, write_fixed};
+use crate::gateway::proxy::prepared;
+use crate::gateway::request::cookies::OwnCookies;
+use crate::gateway::request::header_names::is_ours;
+use crate::gateway::request::parse;
+
+/// Up to so many lines of a client's are copied onto the gateway's; in a longer header the gateway's are written among them.
+const FEW: usize = 8;
+
+/// Removes the client's copies and writes the gateway's values. To be called last, after the headers that `Connection:` names were
+/// removed.
+///
+/// # Errors
+/// If a name contains what a header or a comma-separated list cannot.
+pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
+    let chain = out.info.trusted.then(|| parse::forwarded_for(&header.headers)).flatten();
+    if header.headers.len() <= FEW {
+        *header = prepared::join(header, out)?;
+    } else {
+        amend(header, out)?;
+    }
+    collapse_lengths(header);
+    if let Some(chain) = chain {
+        set(header, "X-Forwarded-For", format!("{chain}, {}", out.info.peer.to_canonical()).as_bytes())?;
+    }
+    set(header, "X-Request-Id", out.request_id.as_bytes())
+}
+
+/// In place: the client's copies are removed and the gateway's values are written among the client's headers.
+fn amend(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
+    clean(header);
+    drop_own_cookies(header, out.cookies);
+    if out.version == Version::HTTP_2 {
+        join_crumbs(header);
+    }
+    write_fixed(header, out)
+}
+
+/// Removes every spelling of the headers whose value is the gateway's to say.
+pub fn clean(header: &mut RequestHeader) {
+    let doomed: Vec<HeaderName> = header.headers.keys().filter(|name| is_ours(name, &header.method)).cloned().collect();
+    for name in doomed {
+        header.remove_header(&name);
+    }
+}
+
+/// Equal Content-Length lines become one (RFC 9110 section 8.6); others were refused.
+fn collapse_lengths(header: &mut RequestHeader) {
+    let mut lines = header.headers.get_all(CONTENT_LENGTH).iter();
+    if let (Some(first), Some(_)) = (lines.next(), lines.next()) {
+        let first = first.clone();
+        let _ = header.insert_header(CONTENT_LENGTH, first);
+    }
+}
+
+/// Cookie lines without our cookies.
+fn drop_own_cookies(header: &mut RequestHeader, own: &OwnCookies) {
+    let mut lines = header.headers.get_all(COOKIE).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => {}
+        (Some(line), None) => {
+            let Some(changed) = own.without_own(line) else { return };
+            // Bytes of a header's value are a header's value.
+            let kept = Some(changed).filter(|kept| !kept.is_empty()).and_then(|kept| HeaderValue::try_from(kept).ok());
+            let _ = match kept {
+                Some(value) => header.insert_header("Cookie", value).is_ok(),
+                None => header.remove_header(&COOKIE).is_some(),
+            };
+        }
+        (Some(_), Some(_)) => drop_own_from_many(header, own),
+    }
+}
+
+fn drop_own_from_many(header: &mut RequestHeader, own: &OwnCookies) {
+    let lines: Vec<(HeaderValue, Option<Vec<u8>>)> =
+        header.headers.get_all(COOKIE).iter().map(|line| (line.clone(), own.without_own(line))).collect();
+    if lines.iter().all(|(_, changed)| changed.is_none()) {
+        return;
+    }
+    header.remove_header(&COOKIE);
+    for (line, changed) in lines {
+        let kept = changed.map_or(Some(line), |kept| HeaderValue::try_from(kept).ok().filter(|kept| !kept.is_empty()));
+        if let Some(value) = kept {
+            let _ = header.append_header("Cookie", value);
+        }
+    }
+}
+
+/// If traces are on, the upstream is told the gateway's own span, and what a client says of a trace is dropped unless the trace continues
+/// it. If traces are off, both headers pass unchanged.
+pub fn trace(header: &mut RequestHeader, trace: Option<&Trace>) {
+    let Some(trace) = trace else { return };
+    if trace.parent.is_none() {
+        header.remove_header("tracestate");
+    }
+    let _ = header.insert_header("traceparent", trace.outgoing());
+}
+
+#[cfg(test)]
+#[path = "headers_tests.rs"]
+mod tests;

@@ -1,0 +1,5 @@
+//! The gateway's own answers: challenges, refusals, error pages, and what the portal says.
+
+pub mod page;
+pub mod portal;
+pub mod write;

@@ -1,0 +1,75 @@
+//! Requests for the portal: the body is read under a cap and a deadline, and the portal's answer is written back. The portal works on
+//! another runtime; this one only waits.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use pingora::Result;
+use pingora::proxy::Session;
+
+use crate::gateway::authorize::context::Context;
+use crate::gateway::host::{Outcome, PortalContext};
+use crate::gateway::reply::page::Reply;
+use crate::gateway::reply::write;
+use crate::gateway::request::body::{BODY_DEADLINE, read_body};
+use crate::service::kept::{Form, Replay};
+
+/// The largest body that a page of the gateway takes, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+/// How long the portal may take; it queues for password hashes.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Has the portal answer a request. Returns a saved form instead, if its owner confirmed that it is to be sent.
+///
+/// # Errors
+/// If the client is gone.
+pub async fn answer(session: &mut Session, context: &mut Context, token: Option<String>) -> Result<Option<Form>> {
+    let (mut parts, body) = match ask(session, context, token).await? {
+        Ok(answer) => answer.into_parts(),
+        Err((status, outcome, reason)) => return write::refuse(session, context, status, outcome, reason).await.map(|()| None),
+    };
+    if let Some(Replay(form)) = parts.extensions.remove().filter(|_| session.req_header().method == Method::POST) {
+        return Ok(Some(form));
+    }
+    context.set_outcome(Outcome::Portal, "");
+    let headers = parts.headers.iter().filter(|(name, _)| **name != header::CONTENT_LENGTH && **name != header::TRANSFER_ENCODING);
+    let headers = headers.map(|(name, value)| (name.clone(), value.clone())).collect();
+    write::write(session, context, Reply { status: parts.status, headers, body }).await.map(|()| None)
+}
+
+type Refused = (StatusCode, Outcome, &'static str);
+
+async fn ask(session: &mut Session, context: &mut Context, token: Option<String>) -> Result<Result<http::Response<Bytes>, Refused>> {
+    let body = match tokio::time::timeout(BODY_DEADLINE, read_body(session, MAX_BODY)).await {
+        Ok(body) => body?,
+        Err(_) => return Ok(Err((StatusCode::REQUEST_TIMEOUT, Outcome::Refused, "body_timeout"))),
+    };
+    let Some(body) = body else { return Ok(Err((StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused, "body_too_large"))) };
+    context.log.bytes_in = body.len() as u64;
+    let Some((request, about)) = request(session, context, body, token) else {
+        return Ok(Err((StatusCode::BAD_REQUEST, Outcome::Refused, "malformed")));
+    };
+    let answer = tokio::time::timeout(ANSWER_DEADLINE, context.host().portal(request, about)).await;
+    Ok(answer.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, Outcome::Failed, "portal_timeout")))
+}
+
+fn request(session: &Session, context: &Context, body: Bytes, token: Option<String>) -> Option<(http::Request<Bytes>, PortalContext)> {
+    let info = context.info.as_ref()?;
+    let header = session.req_header();
+    let mut request = http::Request::new(body);
+    *request.method_mut() = header.method.clone();
+    *request.uri_mut() = http::Uri::try_from(header.raw_path()).ok()?;
+    *request.headers_mut() = header.headers.clone();
+    let about = PortalContext {
+        snapshot: std::sync::Arc::clone(&context.snapshot),
+        host: info.host.clone(),
+        authority: info.authority.to_string(),
+        secure: info.secure,
+        client: info.client,
+        now: context.at,
+        token,
+        request_id: context.request_id.clone(),
+    };
+    Some((request, about))
+}

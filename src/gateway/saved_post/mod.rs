@@ -1,0 +1,4 @@
+//! A form that met a session which had ended: saved, and sent once its owner has signed in again and confirmed it.
+
+pub mod capture;
+pub mod replay;
