@@ -18,7 +18,7 @@ use crate::config::{Config, Problems};
 use crate::gateway::Snapshot;
 use crate::notify::{Notifier, Outbox, Texts};
 use crate::policy::Policy;
-use crate::service::{Courier, Live, Services, shared};
+use crate::service::{Courier, LiveSessions, Services, sessions};
 use crate::session::KeyRing;
 use crate::store::snapshot::Snapshots;
 use crate::store::{Store, keyfile};
@@ -76,14 +76,14 @@ impl App {
                 noted.store(failed, Ordering::Relaxed);
             }
         })));
-        let (live, ended) = Live::new(keys, config.session.clone(), config.mfa.clone());
+        let (live, ended) = LiveSessions::new(keys, config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
         // Heard before anything is read, so that no change made meanwhile is missed.
         let mut changes = store.kv().changes();
         if let Some(changes) = &mut changes {
-            shared::listening(changes).await;
+            sessions::listening(changes).await;
         }
-        shared::restore(&store, &live).await.context("the sessions in the store cannot be read")?;
+        sessions::restore(&store, &live).await.context("the sessions in the store cannot be read")?;
         live.sweep(clock.now());
         tracing::info!(sessions = live.count(), "sessions restored");
         let (texts, languages) = wording(&config)?;
@@ -101,7 +101,7 @@ impl App {
         app.work.spawn(upkeep::delete_ended(app.services.clone(), ended));
         app.work.spawn(upkeep::sweep(Arc::downgrade(&app)));
         if let Some(changes) = changes {
-            app.work.spawn(shared::follow(Arc::downgrade(&app.services), changes));
+            app.work.spawn(sessions::follow(Arc::downgrade(&app.services), changes));
         }
         Ok(app)
     }

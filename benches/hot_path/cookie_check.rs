@@ -1,5 +1,5 @@
 //! The cookie check: finding the one session cookie, its signature, the session in memory among 100,000, its limits
-//! (`vestibule::gateway::OwnCookies`, `vestibule::service::Live`).
+//! (`vestibule::gateway::OwnCookies`, `vestibule::service::LiveSessions`).
 //!
 //! Budget: finding it 120 ns; all of the rest 600 ns, a forged one no more than that.
 
@@ -12,8 +12,8 @@ use vestibule::account::Account;
 use vestibule::base::{SessionId, Time, UserId};
 use vestibule::config::Config;
 use vestibule::gateway::OwnCookies;
-use vestibule::service::Live;
-use vestibule::service::live::Found;
+use vestibule::service::LiveSessions;
+use vestibule::service::sessions::Found;
 use vestibule::session::keys::MasterKey;
 use vestibule::session::{KeyRing, SessionRecord};
 
@@ -50,10 +50,10 @@ fn session_id(n: u32) -> SessionId {
     SessionId::from_bytes(u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes())
 }
 
-fn live() -> Live {
+fn live() -> LiveSessions {
     let keys = Arc::new(KeyRing::new(&[MasterKey::random(1, NOW).unwrap()]).unwrap());
     let config = Config::default();
-    let (live, _) = Live::new(keys, config.session, config.mfa);
+    let (live, _) = LiveSessions::new(keys, config.session, config.mfa);
     for n in 0..SESSIONS {
         let account = account(n / 4);
         live.insert(record(session_id(n), account.id), &account);

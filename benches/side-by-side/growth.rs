@@ -15,9 +15,9 @@ use vestibule::account::Account;
 use vestibule::base::{Clock, SessionId, Time, UserId};
 use vestibule::config::Config;
 use vestibule::factor::Method;
-use vestibule::service::directory::Directory;
-use vestibule::service::live::{Found, PARTS};
-use vestibule::service::{Live, shared};
+use vestibule::service::admin::directory::Directory;
+use vestibule::service::sessions::{Found, PARTS};
+use vestibule::service::{LiveSessions, sessions};
 use vestibule::session::keys::MasterKey;
 use vestibule::session::{KeyRing, SessionRecord};
 use vestibule::store::kv::{Batch, Kv, key};
@@ -103,14 +103,14 @@ async fn measure(folder: &Path, sessions: usize, accounts: usize) {
     println!("open the store              {:>10.3} s", start.elapsed().as_secs_f64());
 
     let config = Config::default();
-    let (live, mut ended) = Live::new(keys(), config.session, config.mfa);
+    let (live, mut ended) = LiveSessions::new(keys(), config.session, config.mfa);
     let (store, live) = (Arc::new(store), Arc::new(live));
     // The store's own cache fills first, so that it is not taken for the sessions'.
     store.all_sessions().await.unwrap();
     store.all_accounts().await.unwrap();
     counting::start();
     let start = Instant::now();
-    shared::restore(&store, &live).await.unwrap();
+    sessions::restore(&store, &live).await.unwrap();
     let took = start.elapsed();
     assert_eq!(live.count(), sessions);
     let each = counting::so_far().count as f64 / sessions.max(1) as f64;
@@ -158,7 +158,7 @@ async fn finds(store: &Store, accounts: usize) {
     }
 }
 
-fn lookups(live: &Live) {
+fn lookups(live: &LiveSessions) {
     let now = Clock::system().now();
     let tokens: Vec<String> = live.ids().into_iter().step_by(37).take(20_000).map(|id| live.token(id)).collect();
     let start = Instant::now();
@@ -166,7 +166,7 @@ fn lookups(live: &Live) {
     println!("a look-up                   {:>10.0} ns", start.elapsed().as_nanos() as f64 / tokens.len().max(1) as f64);
 }
 
-fn sweep(what: &str, live: &Live, now: Time) {
+fn sweep(what: &str, live: &LiveSessions, now: Time) {
     let (mut longest, start) = (Duration::ZERO, Instant::now());
     for part in 0..PARTS {
         let start = Instant::now();

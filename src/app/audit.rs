@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::App;
-use crate::service::audit_file::AuditWriter;
+use crate::service::audit::AuditFileWriter;
 
 /// How often the log's beginning is looked at.
 const TRIM: Duration = Duration::from_secs(3600);
@@ -35,7 +35,7 @@ impl App {
 }
 
 async fn copy(app: Weak<App>) {
-    let (mut writer, mut failing) = (AuditWriter::default(), false);
+    let (mut writer, mut failing) = (AuditFileWriter::default(), false);
     loop {
         let Some(app) = app.upgrade() else { return };
         match writer.catch_up(&app.services).await {

@@ -16,15 +16,15 @@ use crate::gateway::{AccessRecord, ErrorPage, GatewayHost, Lookup, PortalAnswer,
 use crate::policy::Identity;
 use crate::portal::{self, Portal};
 use crate::service::Services;
-use crate::service::kept::Form;
-use crate::service::live::{Found, Regular};
+use crate::service::saved_post::Form;
+use crate::service::sessions::{CachedSession, Found};
 use crate::view::message::{self, Problem};
 use crate::view::{Languages, Page};
 
 /// The portal, and the prefix that it is made for.
 pub(super) type Mounted = (String, Router);
 
-impl UserSession for Regular {
+impl UserSession for CachedSession {
     fn identity(&self) -> Identity {
         Self::identity(self)
     }
@@ -59,7 +59,7 @@ impl GatewayHost for App {
         let live = &self.services.live;
         let keys = live.keys();
         match live.lookup_under(&keys, token, now) {
-            Found::Live(session) => Lookup::Live(Arc::new(Regular::new(Arc::clone(live), session, token, keys))),
+            Found::Live(session) => Lookup::Live(Arc::new(CachedSession::new(Arc::clone(live), session, token, keys))),
             Found::Ended => Lookup::Ended,
             Found::Forged => Lookup::Forged,
             Found::Unknown => Lookup::Unknown,
@@ -77,7 +77,7 @@ impl GatewayHost for App {
     fn save_post(&self, owner: UserId, form: Form) -> SavingPost {
         let services = self.services.clone();
         let kept = self.work.spawn(async move {
-            services.keep_form(owner, &form).await.unwrap_or_else(|e| {
+            services.save_post(owner, &form).await.unwrap_or_else(|e| {
                 tracing::error!(error = %e, "an interrupted form could not be kept");
                 None
             })

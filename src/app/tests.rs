@@ -6,7 +6,7 @@ use super::*;
 use crate::base::Time;
 use crate::config::StoreUrl;
 use crate::gateway::{GatewayHost, Lookup};
-use crate::service::shared::tests::{alice, sign_in};
+use crate::service::sessions::replication::tests::{alice, sign_in};
 use crate::store::postgres::server;
 use crate::telemetry::server::Health;
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::App;
 use crate::base::SessionId;
 use crate::service::Services;
-use crate::service::live::PARTS;
+use crate::service::sessions::PARTS;
 use crate::session::SessionRecord;
 use crate::store::snapshot::Snapshots;
 

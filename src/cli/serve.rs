@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::gateway::{self, GatewayHost, Listener, Running, Settings};
 use crate::policy::run_expectations;
 use crate::service::audit::{Actor, Event};
-use crate::service::live::person;
+use crate::service::sessions::person;
 use crate::telemetry;
 
 /// How long what is queued for sending may take at a stop.

@@ -38,7 +38,7 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
                 text.push('\n');
             }
             // What cannot be read back is no backup.
-            let records = crate::service::export::read(&text)?.len();
+            let records = crate::service::backup::export::read(&text)?.len();
             write_private(&file, &text)?;
             let done = json!({ "file": file, "records": records });
             context.say(&done, &format!("{records} records written to {}; back up keys.json too, apart from it", file.display()))

@@ -15,7 +15,8 @@ use super::control::{self, Command, Connection, ControlGuard, Reload, Unreached,
 use crate::app::{App, Post};
 use crate::base::{Clock, Time, UserId};
 use crate::policy::Proof;
-use crate::service::accounts::{MfaChange, NewAccount};
+use crate::service::accounts::NewAccount;
+use crate::service::admin::MfaChange;
 use crate::session::{Purpose, SessionRecord};
 use crate::store::AuditRecord;
 use crate::store::kv::{Batch, decode, encode, key};
@@ -182,7 +183,7 @@ fn a_rotation_signs_nobody_out_and_seals_anew() {
     let token = services.live.token(session.id());
     let done = place.run(Command::KeyRotate { wait: true }).unwrap();
     assert_eq!((&done["id"], &done["dropped"]), (&Value::from(2), &serde_json::json!([])));
-    assert!(matches!(services.live.lookup(&token, now), crate::service::live::Found::Live(_)));
+    assert!(matches!(services.live.lookup(&token, now), crate::service::sessions::Found::Live(_)));
     assert_ne!(services.live.token(session.id()), token);
     let account = gateway.runtime.block_on(services.named("alice")).unwrap();
     let sealed = account.totp.unwrap().sealed_secret;

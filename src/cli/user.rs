@@ -10,7 +10,8 @@ use super::output::{self, cell};
 use super::progress::Line;
 use super::prompt::PasswordFrom;
 use super::{Context, control, user_mfa};
-use crate::service::accounts::{AccountChange, NewAccount};
+use crate::service::accounts::NewAccount;
+use crate::service::admin::AccountChange;
 use crate::service::import::{self, Format};
 
 #[derive(Subcommand, Debug)]

@@ -7,7 +7,7 @@ use super::output::{self, cell};
 use super::{Context, control, prompt};
 use crate::account::UserMfaPolicy;
 use crate::factor::Method;
-use crate::service::accounts::MfaChange;
+use crate::service::admin::MfaChange;
 
 #[derive(clap::Args, Debug)]
 #[group(skip)]

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::gateway::request::cookies::OwnCookies;
 use crate::gateway::upstream::pool::{BadUpstream, Upstreams};
 use crate::policy::{Identity, Policy};
-use crate::service::kept::Form;
+use crate::service::saved_post::Form;
 
 /// A live session, as far as the gateway needs it.
 pub trait UserSession: Send + Sync + 'static {
@@ -187,7 +187,7 @@ pub trait GatewayHost: Send + Sync + 'static {
         Box::pin(async { None })
     }
 
-    /// Answers a request below the portal's prefix. An answer to a POST that is marked [`crate::service::kept::Replay`] stands for a saved
+    /// Answers a request below the portal's prefix. An answer to a POST that is marked [`crate::service::saved_post::Replay`] stands for a saved
     /// form that is to be sent instead. The future only waits; the work is done on another runtime.
     fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer;
 

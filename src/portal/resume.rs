@@ -10,7 +10,7 @@ use super::visit::Visit;
 use crate::base::{KeptId, UserId};
 use crate::login::{Judge, ReturnTo};
 use crate::service::Refused;
-use crate::service::kept::{Form, Replay};
+use crate::service::saved_post::{Form, Replay};
 use crate::view::message::{self, Problem, ResumeView};
 
 /// What a POST comes to.
@@ -29,7 +29,7 @@ pub async fn show(mut visit: Visit) -> Response {
 async fn page(visit: &mut Visit) -> Result<Reply, Refused> {
     let Ok(id) = visit.query.get("id").parse::<KeptId>() else { return Ok(unknown(visit)) };
     let Some(user) = owner(visit) else { return Ok(sign_in(visit, id)) };
-    Ok(match visit.services.kept_form(user, id).await?.filter(|form| is_here(visit, form)) {
+    Ok(match visit.services.saved_post(user, id).await?.filter(|form| is_here(visit, form)) {
         Some(form) => {
             let view = ResumeView { id: id.to_string(), method: "POST".to_owned(), url: form.url(), fields: shown::fields(&form) };
             Reply::ok(message::resume(&visit.page(), &view))
@@ -59,10 +59,10 @@ async fn submitted(visit: &mut Visit) -> Result<Done, Refused> {
         _ => return Ok(Done::Say(Reply::problem(visit, Problem::Malformed))),
     };
     // Looked at before it is taken: on another host it stays for its own.
-    if !visit.services.kept_form(user, id).await?.is_some_and(|form| is_here(visit, &form)) {
+    if !visit.services.saved_post(user, id).await?.is_some_and(|form| is_here(visit, &form)) {
         return Ok(Done::Say(unknown(visit)));
     }
-    Ok(match visit.services.take_form(user, id).await? {
+    Ok(match visit.services.take_saved_post(user, id).await? {
         Some(form) if send => Done::Send(form),
         Some(form) => Done::Say(Reply::go(page_of(visit, &form).as_str())),
         None => Done::Say(unknown(visit)),
@@ -112,5 +112,5 @@ pub async fn bound_for(visit: &Visit) -> Option<Form> {
         (None, Some(flow)) => visit.services.store.flow(flow).await.ok()??.user,
         (None, None) => return None,
     };
-    visit.services.kept_form(user, id).await.ok()?.filter(|form| is_here(visit, form))
+    visit.services.saved_post(user, id).await.ok()?.filter(|form| is_here(visit, form))
 }

@@ -1,7 +1,7 @@
 //! What a kept form holds, for a person to read before it is sent again. For the eye alone: the form goes out as it came, whatever is
 //! read here, and nothing in it can do more than look odd.
 
-use crate::service::kept::Form;
+use crate::service::saved_post::Form;
 use crate::view::message::Kept;
 
 /// Names and values in order.

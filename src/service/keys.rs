@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::audit::{Actor, Event};
-use super::{Refused, Services};
 use crate::base::{Time, UserId};
+use crate::service::Services;
+use crate::service::audit::{Actor, Event};
+use crate::service::refused::Refused;
 use crate::session::KeyRing;
 use crate::session::keys::MasterKey;
 use crate::store::{Edit, StoreError, keyfile};

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::audit::{Actor, Event};
-use super::{Client, Refused, Services};
 use crate::account::{Account, Failures, MfaPolicy};
 use crate::base::Secret;
 use crate::factor::{blocklist, password};
 use crate::login::{Flow, News, Purpose};
+use crate::service::Services;
+use crate::service::audit::{Actor, Event};
+use crate::service::client::Client;
+use crate::service::refused::Refused;
 use crate::store::{Edit, Link, LinkKind, StoreError};
 
 /// How long a set-up link is good (contract, section 3).
@@ -85,7 +87,13 @@ impl Services {
     }
 
     /// Writes a password where the account is still as it was at `epoch`. Every session, flow and trusted browser from before is void.
-    pub(super) async fn set_password(&self, account: &Account, phc: String, epoch: u32, actor: Actor<'_>) -> Result<Account, Refused> {
+    pub(in crate::service) async fn set_password(
+        &self,
+        account: &Account,
+        phc: String,
+        epoch: u32,
+        actor: Actor<'_>,
+    ) -> Result<Account, Refused> {
         let now = self.now();
         let written = self
             .store

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use super::audit::Actor;
-use super::browser::knows;
-use super::links::SETUP_LIFETIME;
-use super::{Client, Refused, Services};
 use crate::account::{Account, MfaPolicy};
 use crate::base::Secret;
 use crate::factor::Method;
 use crate::factor::otp::{mask_email, mask_phone};
 use crate::limit::{SendLimits, Sending};
 use crate::notify::{Content, Message, Notifier, NotifyError, Recipient};
+use crate::service::Services;
+use crate::service::audit::Actor;
+use crate::service::client::Client;
+use crate::service::known_browsers::knows;
+use crate::service::links::SETUP_LIFETIME;
+use crate::service::refused::Refused;
 use crate::store::LinkKind;
 
 /// The way out for messages, and how many may take it.
@@ -43,21 +45,21 @@ fn code_from(account: &Account, client: &Client) -> Sending {
 impl Services {
     /// # Errors
     /// [`Refused::Throttled`]: too many messages to this user, for this address, or at all.
-    pub(super) fn send_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
+    pub(in crate::service) fn send_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
         Ok(self.courier.limits.take(account.id, code_from(account, client), client.address.group())?)
     }
 
     /// The same, without counting.
-    pub(super) fn send_possible(&self, account: &Account, client: &Client) -> Result<(), Refused> {
+    pub(in crate::service) fn send_possible(&self, account: &Account, client: &Client) -> Result<(), Refused> {
         Ok(self.courier.limits.check(account.id, code_from(account, client), client.address.group())?)
     }
 
     /// The same for a link.
-    pub(super) fn link_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
+    pub(in crate::service) fn link_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
         Ok(self.courier.limits.take(account.id, Sending::Link, client.address.group())?)
     }
 
-    pub(super) fn deliver_code(
+    pub(in crate::service) fn deliver_code(
         &self,
         account: &Account,
         method: Method,
@@ -79,7 +81,13 @@ impl Services {
     }
 
     /// A code to an address or number that is to be the account's: of an account that has it already, and is not stored so.
-    pub(super) fn deliver_contact_code(&self, moved: &Account, method: Method, code: &Secret, client: &Client) -> Result<(), Refused> {
+    pub(in crate::service) fn deliver_contact_code(
+        &self,
+        moved: &Account,
+        method: Method,
+        code: &Secret,
+        client: &Client,
+    ) -> Result<(), Refused> {
         let to = match method {
             Method::Sms => Recipient::Phone(moved.phone.clone().ok_or(Refused::NotOffered(method))?),
             _ => Recipient::Email(moved.email.clone()),
@@ -91,7 +99,7 @@ impl Services {
         })
     }
 
-    pub(super) fn deliver_link(
+    pub(in crate::service) fn deliver_link(
         &self,
         account: &Account,
         kind: LinkKind,
@@ -107,7 +115,7 @@ impl Services {
     }
 
     /// So many an hour; the audit log has every one.
-    pub(super) fn notice_new_browser(&self, account: &Account, client: &Client) {
+    pub(in crate::service) fn notice_new_browser(&self, account: &Account, client: &Client) {
         if self.courier.limits.take(account.id, Sending::NewBrowser, client.address.group()).is_err() {
             return;
         }
@@ -115,34 +123,34 @@ impl Services {
         self.notice(account, content, Actor::User(client));
     }
 
-    pub(super) fn notice_recovery_used(&self, account: &Account, client: &Client) {
+    pub(in crate::service) fn notice_recovery_used(&self, account: &Account, client: &Client) {
         self.notice(account, Content::RecoveryUsed { left: account.recovery_left() }, Actor::User(client));
     }
 
-    pub(super) fn notice_recovery_renewed(&self, account: &Account, actor: Actor<'_>) {
+    pub(in crate::service) fn notice_recovery_renewed(&self, account: &Account, actor: Actor<'_>) {
         self.notice(account, Content::RecoveryRenewed {}, actor);
     }
 
     /// `name`: what its owner calls it; empty where it has none.
-    pub(super) fn notice_factor(&self, account: &Account, method: Method, name: &str, added: bool, client: &Client) {
+    pub(in crate::service) fn notice_factor(&self, account: &Account, method: Method, name: &str, added: bool, client: &Client) {
         let name = name.to_owned();
         let content = if added { Content::FactorAdded { method, name } } else { Content::FactorRemoved { method, name } };
         self.notice(account, content, Actor::User(client));
     }
 
-    pub(super) fn notice_password(&self, account: &Account, actor: Actor<'_>) {
+    pub(in crate::service) fn notice_password(&self, account: &Account, actor: Actor<'_>) {
         self.notice(account, Content::PasswordChanged {}, actor);
     }
 
     /// Of a link that its owner does not get by mail. Who has no password yet waits for one.
-    pub(super) fn notice_link(&self, account: &Account, actor: Actor<'_>) {
+    pub(in crate::service) fn notice_link(&self, account: &Account, actor: Actor<'_>) {
         if account.password.is_some() {
             self.notice(account, Content::LinkMade { hours: SETUP_LIFETIME.as_secs() / 3600 }, actor);
         }
     }
 
     /// Of everything that tells an account from what it was before. A change of the address is told to both.
-    pub(super) fn notice_changes(&self, before: &Account, now: &Account, actor: Actor<'_>) {
+    pub(in crate::service) fn notice_changes(&self, before: &Account, now: &Account, actor: Actor<'_>) {
         let default = self.config().mfa.policy;
         for content in changes(before, now, default) {
             self.notice(before, content, actor);

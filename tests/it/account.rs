@@ -1,7 +1,7 @@
 //! My account: seen by a session, changed after a full and recent sign-in.
 
 use vestibule::account::UserMfaPolicy;
-use vestibule::service::accounts::MfaChange;
+use vestibule::service::admin::MfaChange;
 
 use crate::harness::*;
 

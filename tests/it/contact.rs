@@ -1,7 +1,7 @@
 //! People change their own address and number: after a second factor, and once the code that went to the new one is entered.
 
 use vestibule::factor::Method;
-use vestibule::service::accounts::MfaChange;
+use vestibule::service::admin::MfaChange;
 
 use crate::harness::*;
 

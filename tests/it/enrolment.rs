@@ -5,7 +5,7 @@ mod vouching;
 use vestibule::account::UserMfaPolicy;
 use vestibule::base::Secret;
 use vestibule::factor::Method;
-use vestibule::service::accounts::MfaChange;
+use vestibule::service::admin::MfaChange;
 use vestibule::service::audit::Actor;
 
 use crate::harness::*;

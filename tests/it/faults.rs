@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use vestibule::base::Time;
-use vestibule::service::accounts::AccountChange;
+use vestibule::service::admin::AccountChange;
 use vestibule::service::audit::Actor;
 
 use crate::faulty::Shaky;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use vestibule::account::UserMfaPolicy;
 use vestibule::factor::Method;
-use vestibule::service::accounts::{AccountChange, MfaChange};
+use vestibule::service::admin::{AccountChange, MfaChange};
 
 use crate::harness::binary::Machine;
 use crate::harness::*;

@@ -1,6 +1,6 @@
 //! Requests one after the other over one connection: what the gateway remembers of the last one never speaks for the next.
 
-use vestibule::service::accounts::AccountChange;
+use vestibule::service::admin::AccountChange;
 use vestibule::service::audit::Actor;
 
 use crate::harness::*;

@@ -24,7 +24,7 @@ fn resend_waits(person: &Person) -> bool {
 async fn the_choice_has_what_is_set_up_and_the_last_one_used_first() {
     let world = World::new().await;
     let mut alice = world.person_with_app("alice", &[]).await;
-    world.mfa("alice", vestibule::service::accounts::MfaChange { enrol: vec![Method::Sms], ..Default::default() }).await;
+    world.mfa("alice", vestibule::service::admin::MfaChange { enrol: vec![Method::Sms], ..Default::default() }).await;
     alice.visits("/").await;
     alice.types_password().await;
     alice.follows().await;
@@ -212,7 +212,7 @@ async fn a_code_is_good_for_the_sign_in_that_asked_for_it() {
 async fn a_mailed_code_is_no_code_of_the_app() {
     let world = World::new().await;
     let mut alice = world.person_with_app("alice", &[]).await;
-    world.mfa("alice", vestibule::service::accounts::MfaChange { enrol: vec![Method::Email], ..Default::default() }).await;
+    world.mfa("alice", vestibule::service::admin::MfaChange { enrol: vec![Method::Email], ..Default::default() }).await;
     alice.visits("/").await;
     alice.types_password().await;
     alice.follows().await;

@@ -3,7 +3,7 @@
 mod cookie;
 
 use vestibule::base::Secret;
-use vestibule::service::accounts::{AccountChange, MfaChange};
+use vestibule::service::admin::{AccountChange, MfaChange};
 use vestibule::service::audit::Actor;
 
 use crate::harness::*;

@@ -1,7 +1,7 @@
 //! Stepping up: a factor that is too old, or not one that the route takes.
 
 use vestibule::factor::Method;
-use vestibule::service::accounts::MfaChange;
+use vestibule::service::admin::MfaChange;
 
 use crate::harness::*;
 

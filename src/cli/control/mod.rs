@@ -22,7 +22,8 @@ pub use serve::{ControlGuard, Reload, serve};
 pub use url::portal_url;
 
 use crate::base::{Secret, Time};
-use crate::service::accounts::{AccountChange, MfaChange, NewAccount};
+use crate::service::accounts::NewAccount;
+use crate::service::admin::{AccountChange, MfaChange};
 use crate::service::import::{Entry, Progress};
 
 /// The longest command, in bytes: a whole store may be in it.

@@ -6,7 +6,8 @@ use crate::account::UserMfaPolicy;
 use crate::app::App;
 use crate::base::Secret;
 use crate::factor::{Method, totp};
-use crate::service::accounts::{MfaChange, NewAccount};
+use crate::service::accounts::NewAccount;
+use crate::service::admin::MfaChange;
 use crate::service::audit::Actor;
 
 /// Somebody who can sign in to the demo.

@@ -13,7 +13,7 @@ use crate::gateway::host::{Outcome, PortalContext};
 use crate::gateway::reply::page::Reply;
 use crate::gateway::reply::write;
 use crate::gateway::request::body::{BODY_DEADLINE, read_body};
-use crate::service::kept::{Form, Replay};
+use crate::service::saved_post::{Form, Replay};
 
 /// The largest body that a page of the gateway takes, in bytes.
 const MAX_BODY: usize = 64 * 1024;

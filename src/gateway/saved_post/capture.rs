@@ -14,7 +14,7 @@ use crate::gateway::authorize::policy::Route;
 use crate::gateway::request::body::{self, BODY_DEADLINE};
 use crate::gateway::request::parse::RequestInfo;
 use crate::gateway::request::{navigation, target};
-use crate::service::kept::Form;
+use crate::service::saved_post::Form;
 use crate::session::origin;
 
 /// The largest body of a form that is saved, in bytes.

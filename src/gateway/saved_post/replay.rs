@@ -19,7 +19,7 @@ use crate::gateway::reply::write;
 use crate::gateway::request::target;
 use crate::gateway::saved_post::capture;
 use crate::gateway::upstream::connect::Io;
-use crate::service::kept::Form;
+use crate::service::saved_post::Form;
 
 /// Sends a form, if its owner may request its URL. If that requires more of them, or the upstream cannot be reached, the form is saved
 /// again under the same id.

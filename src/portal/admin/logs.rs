@@ -7,8 +7,7 @@ use super::super::reply::Reply;
 use super::gate::Desk;
 use super::page_number;
 use crate::base::{SessionId, Time};
-use crate::service::audit::Event;
-use crate::service::trail::{Chain, From, LOOKED_THROUGH, TrailFilter};
+use crate::service::audit::{Chain, Event, LOOKED_THROUGH, PageStart, RecordFilter};
 use crate::service::{LiveSession, Refused};
 use crate::store::AuditRecord;
 use crate::view::Note;
@@ -56,7 +55,7 @@ pub async fn end_session(desk: Desk) -> Response {
 
 async fn session_ended(desk: &Desk) -> Result<Reply, Refused> {
     if let Ok(id) = desk.visit.form.get("id").parse::<SessionId>() {
-        desk.visit.services.end_anyones(id, desk.actor()).await?;
+        desk.visit.services.end_any_session(id, desk.actor()).await?;
     }
     session_page(desk, Some(Note::Done(desk.visit.words.note.sessions_ended.clone()))).await
 }
@@ -75,18 +74,18 @@ async fn audit_page(desk: &Desk) -> Result<Reply, Refused> {
     let (services, query) = (&desk.visit.services, &desk.visit.query);
     let text = |name| query.get(name).trim().to_owned();
     let filter = AuditFilter { user: text("user"), event: text("event"), since: text("since"), until: text("until") };
-    let wanted = TrailFilter {
+    let wanted = RecordFilter {
         user: filter.user.clone(),
         event: filter.event.clone(),
         since: day(&filter.since),
         until: day(&filter.until).map(|day| day.plus(DAY)),
     };
     let from = match (query.get("before").parse(), query.get("after").parse()) {
-        (Ok(seq), _) => From::Before(seq),
-        (Err(_), Ok(seq)) => From::After(seq),
-        (Err(_), Err(_)) => From::End,
+        (Ok(seq), _) => PageStart::Before(seq),
+        (Err(_), Ok(seq)) => PageStart::After(seq),
+        (Err(_), Err(_)) => PageStart::End,
     };
-    let found = services.trail(&wanted, from, PAGE_ROWS).await?;
+    let found = services.audit_page(&wanted, from, PAGE_ROWS).await?;
     let view = AuditView {
         filter,
         events: Event::ALL.map(|event| event.name().to_owned()).to_vec(),
@@ -99,7 +98,7 @@ async fn audit_page(desk: &Desk) -> Result<Reply, Refused> {
 
 async fn proof(desk: &Desk) -> Result<Result<(), String>, Refused> {
     let _one = PROOF.try_acquire().map_err(|_| Refused::Busy)?;
-    Ok(match desk.visit.services.prove_trail().await? {
+    Ok(match desk.visit.services.prove_audit_log().await? {
         Chain::Whole(_) => Ok(()),
         Chain::Broken(at) => Err(format!("#{at}")),
     })

@@ -17,7 +17,7 @@ use axum::routing::get;
 
 use super::Portal;
 use crate::base::Time;
-use crate::service::directory::Locked;
+use crate::service::admin::directory::Locked;
 use crate::view::admin::State;
 
 pub fn routes() -> Router<Arc<Portal>> {

@@ -5,7 +5,7 @@ use crate::account::{Account, MfaPolicy, UserMfaPolicy};
 use crate::base::Secret;
 use crate::config::Config;
 use crate::factor::{Method, MethodSet};
-use crate::service::accounts::{AccountChange, MfaChange};
+use crate::service::admin::{AccountChange, MfaChange};
 
 /// One order.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::account::Account;
 use crate::factor::{Method, recovery};
 use crate::service::Refused;
 use crate::service::accounts::AccountError;
-use crate::service::directory::{Locked, last_sign_in};
+use crate::service::admin::directory::{Locked, last_sign_in};
 use crate::view::admin::{self, MethodRow, PolicyChoice, UserView};
 use crate::view::message::Problem;
 use crate::view::{Note, fill};

@@ -13,8 +13,8 @@ use super::{page_number, state};
 use crate::factor::Method;
 use crate::service::Refused;
 use crate::service::accounts::NewAccount;
-use crate::service::directory::Row;
-use crate::service::overview::missing_from;
+use crate::service::admin::directory::Row;
+use crate::service::admin::overview::missing_from;
 use crate::view::admin::{self, PAGE_ROWS, Paging, UserRow, UserView, UsersView};
 use crate::view::{Note, fill};
 

@@ -3,7 +3,7 @@
 use tower::ServiceExt;
 
 use super::*;
-use crate::service::shared::tests::{Rig, alice, sign_in};
+use crate::service::sessions::replication::tests::{Rig, alice, sign_in};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_session_made_at_another_gateway_needs_no_second_sign_in() {

@@ -2,7 +2,7 @@
 
 use crate::factor::blocklist::Weak;
 use crate::factor::{Method, totp};
-use crate::service::Refused;
+use crate::service::refused::Refused;
 use crate::store::{Conflict, StoreError};
 
 /// Why an account cannot be as asked for; says what to do.

@@ -1,6 +1,6 @@
 //! What the fields of an account may hold: one line, without the comma that joins groups in a header, no longer than a page can show.
 
-use super::AccountError;
+use super::error::AccountError;
 
 fn one_line(text: &str, most: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(|c| c.is_control() || c == ',')

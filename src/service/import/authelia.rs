@@ -2,8 +2,8 @@
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
-use super::super::accounts::NewAccount;
-use super::{Entry, Fault};
+use super::entry::{Entry, Fault};
+use crate::service::accounts::NewAccount;
 
 pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<Fault>) {
     let documents = match MarkedYaml::load_from_str(text) {

@@ -1,7 +1,7 @@
 //! A table: RFC 4180, the columns named by its first line, in any order.
 
-use super::super::accounts::NewAccount;
-use super::{Entry, Fault};
+use super::entry::{Entry, Fault};
+use crate::service::accounts::NewAccount;
 
 const COLUMNS: [&str; 5] = ["name", "email", "phone", "display_name", "groups"];
 

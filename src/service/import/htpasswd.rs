@@ -1,7 +1,7 @@
 //! `htpasswd -B`: `NAME:HASH` a line. There is no address in it, so a domain completes the name, unless the name is an address itself.
 
-use super::super::accounts::NewAccount;
-use super::{Entry, Fault};
+use super::entry::{Entry, Fault};
+use crate::service::accounts::NewAccount;
 
 pub(super) fn read(text: &str, domain: Option<&str>) -> (Vec<Entry>, Vec<Fault>) {
     let (mut entries, mut faults) = (Vec::new(), Vec::new());

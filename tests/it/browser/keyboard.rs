@@ -1,7 +1,7 @@
 //! Without a mouse: the focus goes to every control in the order of the page, and Enter sends.
 
 use vestibule::factor::Method;
-use vestibule::service::accounts::MfaChange;
+use vestibule::service::admin::MfaChange;
 
 use super::driver::Habits;
 use super::tab::{ENTER, TAB, Tab};

@@ -23,7 +23,8 @@ use vestibule::base::{Clock, Secret, Time};
 use vestibule::factor::Method;
 use vestibule::gateway::{self, GatewayHost, Listener, Running, Settings};
 use vestibule::notify::Outbox;
-use vestibule::service::accounts::{AccountChange, MfaChange, NewAccount};
+use vestibule::service::accounts::NewAccount;
+use vestibule::service::admin::{AccountChange, MfaChange};
 use vestibule::service::audit::Actor;
 
 pub use authenticator::Authenticator;

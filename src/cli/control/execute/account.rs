@@ -9,7 +9,9 @@ use crate::base::Secret;
 use crate::cli::control::portal_url;
 use crate::factor::Method;
 use crate::service::Services;
-use crate::service::accounts::{AccountChange, AccountError, MfaChange, NewAccount};
+use crate::service::accounts::AccountError;
+use crate::service::accounts::NewAccount;
+use crate::service::admin::{AccountChange, MfaChange};
 use crate::service::audit::Actor;
 use crate::service::import::{Entry, Fault, Meter};
 

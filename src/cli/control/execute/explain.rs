@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::factor::Method;
 use crate::path::Path;
 use crate::policy::{Ask, Explanation, Identity, Policy, Proof};
-use crate::service::live::person;
+use crate::service::sessions::person;
 
 /// Where a question that says no `from` comes from: a documentation address (RFC 5737), in nobody's network.
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));

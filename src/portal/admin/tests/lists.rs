@@ -7,7 +7,7 @@ use super::house::{House, NOW};
 use crate::factor::{Method, MethodSet};
 use crate::policy::{Level, Proof, ProxyOptions, Requirement, Route};
 use crate::service::audit::{Actor, Event};
-use crate::service::trail::{Chain, From, TrailFilter};
+use crate::service::audit::{Chain, PageStart, RecordFilter};
 use crate::store::kv::{Batch, key};
 
 fn rows(html: &str) -> usize {
@@ -111,10 +111,10 @@ async fn the_log_is_proved_on_demand_and_tampering_shows() {
     record.detail = "nothing to see".into();
     let forged = Batch::default().put(key("audit", 10u64.to_be_bytes()), serde_json::to_vec(&record).unwrap());
     services.store.kv().commit(forged).await.unwrap();
-    assert_eq!(services.prove_trail().await.unwrap(), Chain::Broken("10".into()));
+    assert_eq!(services.prove_audit_log().await.unwrap(), Chain::Broken("10".into()));
     assert!(root.get("admin/audit?verify=1").await.has("does not verify"));
     services.store.kv().commit(Batch::default().delete(key("audit", 10u64.to_be_bytes()))).await.unwrap();
-    assert_eq!(services.prove_trail().await.unwrap(), Chain::Broken("10".into()));
+    assert_eq!(services.prove_audit_log().await.unwrap(), Chain::Broken("10".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,12 +179,12 @@ async fn a_name_is_found_in_the_log_however_it_is_written() {
         services.audit(Event::SignedIn, Some(name), Actor::Gateway, format!("of {name}")).await.unwrap();
     }
     let found = async |user: &str| {
-        let filter = TrailFilter { user: user.into(), event: "sign_in.finished".into(), ..TrailFilter::default() };
-        services.trail(&filter, From::End, 40).await.unwrap().records.len()
+        let filter = RecordFilter { user: user.into(), event: "sign_in.finished".into(), ..RecordFilter::default() };
+        services.audit_page(&filter, PageStart::End, 40).await.unwrap().records.len()
     };
     assert_eq!((found("alice").await, found("al\"ice").await, found("éVA").await, found("lice").await), (3, 1, 1, 0));
-    let filter = TrailFilter { event: "sign_out".into(), ..TrailFilter::default() };
-    assert!(services.trail(&filter, From::End, 40).await.unwrap().records.is_empty());
+    let filter = RecordFilter { event: "sign_out".into(), ..RecordFilter::default() };
+    assert!(services.audit_page(&filter, PageStart::End, 40).await.unwrap().records.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

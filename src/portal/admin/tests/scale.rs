@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::house::House;
 use crate::account::Account;
 use crate::base::UserId;
-use crate::service::trail::LOOKED_THROUGH;
+use crate::service::audit::LOOKED_THROUGH;
 use crate::store::kv::{Batch, Pair, key};
 use crate::store::{Kv, SledKv, StoreError};
 

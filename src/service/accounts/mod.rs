@@ -1,0 +1,9 @@
+//! What an account may hold, and why it may not. The administration, the import and a user's own pages ask here.
+
+pub mod error;
+pub mod fields;
+pub mod new;
+
+pub use error::{AccountError, Unfit};
+pub use fields::{good_display_name, good_email, good_groups, good_name, good_phone};
+pub use new::NewAccount;

@@ -1,0 +1,67 @@
+//! A new account: its fields are checked here, whoever adds it. Nothing is written.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::AccountError;
+use super::fields::{good_display_name, good_email, good_groups, good_name, good_phone};
+use crate::account::{Account, Failures, UserMfaPolicy};
+use crate::base::UserId;
+use crate::service::Services;
+
+/// A new account, as it was typed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct NewAccount {
+    pub name: String,
+    pub email: String,
+    #[serde(default)]
+    pub phone: Option<String>,
+    #[serde(default)]
+    pub display_name: Option<String>,
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// A PHC string, where the password is already there in that form.
+    #[serde(default)]
+    pub password_hash: Option<String>,
+}
+
+impl Services {
+    /// A checked account, not yet in the store.
+    pub fn make_account(&self, new: &NewAccount) -> Result<Account, AccountError> {
+        good_name(&new.name)?;
+        good_email(&new.email)?;
+        good_groups(&new.groups)?;
+        let display_name = new.display_name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| new.name.clone());
+        good_display_name(&display_name)?;
+        let phone = new.phone.as_deref().filter(|phone| !phone.trim().is_empty()).map(good_phone).transpose()?;
+        let mut groups = new.groups.clone();
+        groups.dedup();
+        Ok(Account {
+            id: UserId::random().map_err(|_| AccountError::Refused("the operating system gave no random bytes".into()))?,
+            name: new.name.clone(),
+            email: new.email.clone(),
+            phone,
+            display_name,
+            groups,
+            disabled: false,
+            password: new.password_hash.clone(),
+            mfa_policy: UserMfaPolicy::Inherit,
+            allowed: None,
+            totp: None,
+            webauthn: Vec::new(),
+            email_otp: None,
+            sms_otp: None,
+            recovery: Vec::new(),
+            last_method: None,
+            failures: Failures::default(),
+            vouch_failures: 0,
+            browsers: Vec::new(),
+            epoch: 0,
+            revision: 0,
+            created: self.now(),
+            password_changed: None,
+            grace_started: None,
+            source: None,
+            linked: Vec::new(),
+        })
+    }
+}

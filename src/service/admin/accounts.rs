@@ -1,0 +1,162 @@
+//! Administration of accounts: one set of verbs for the command line and the admin pages.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::{Account, Failures};
+use crate::base::Secret;
+use crate::factor::Method;
+use crate::service::Services;
+use crate::service::accounts::{AccountError, NewAccount, good_display_name, good_email, good_groups, good_phone};
+use crate::service::audit::{Actor, Event};
+use crate::session::EndReason;
+use crate::store::{Edit, LinkKind};
+
+/// What is to be different. `None`: stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AccountChange {
+    pub email: Option<String>,
+    pub phone: Option<String>,
+    pub display_name: Option<String>,
+    pub groups: Option<Vec<String>>,
+    pub disabled: Option<bool>,
+}
+
+impl Services {
+    /// The account with this name or e-mail address.
+    pub async fn named(&self, name: &str) -> Result<Account, AccountError> {
+        self.store.account_by_login(name).await?.ok_or_else(|| AccountError::Unknown(name.to_owned()))
+    }
+
+    /// Adds an account: with a password, or with the token of a set-up link.
+    pub async fn add_account(&self, new: &NewAccount, password: Option<Secret>, actor: Actor<'_>) -> Result<Option<Secret>, AccountError> {
+        let mut account = self.make_account(new)?;
+        if let Some(password) = &password {
+            account.password = Some(self.hash_new(&account, password).await?);
+        }
+        self.store.create_account(&account).await??;
+        self.audit(Event::AccountAdded, Some(&account.name), actor, "").await?;
+        if account.password.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(self.make_link(&account, LinkKind::Setup, actor).await?))
+    }
+
+    /// A set-up link for an account that exists, shown to who asks; its owner is told. It sets the password and touches no factor.
+    pub async fn setup_link(&self, name: &str, actor: Actor<'_>) -> Result<Secret, AccountError> {
+        let account = self.named(name).await?;
+        let link = self.make_link(&account, LinkKind::Setup, actor).await?;
+        self.notice_link(&account, actor);
+        Ok(link)
+    }
+
+    /// Changes what an administrator keeps of a person. A removed group takes effect on the next request.
+    pub async fn change_account(&self, name: &str, change: &AccountChange, actor: Actor<'_>) -> Result<Account, AccountError> {
+        let account = self.named(name).await?;
+        if let Some(email) = &change.email {
+            good_email(email)?;
+        }
+        if let Some(groups) = &change.groups {
+            good_groups(groups)?;
+        }
+        if let Some(display_name) = &change.display_name {
+            good_display_name(display_name)?;
+        }
+        let phone =
+            change.phone.as_deref().map(|phone| if phone.is_empty() { Ok(None) } else { good_phone(phone).map(Some) }).transpose()?;
+        let edit = |account: &mut Account| {
+            let before = account.clone();
+            // A new address or number receives codes and links in the old one's place: what rests on the old one is void.
+            let moved = change.email.as_ref().is_some_and(|email| *email != account.email)
+                || phone.as_ref().is_some_and(|phone| *phone != account.phone);
+            change.email.clone_into_some(&mut account.email);
+            change.display_name.clone_into_some(&mut account.display_name);
+            change.groups.clone_into_some(&mut account.groups);
+            change.disabled.clone_into_some(&mut account.disabled);
+            phone.clone_into_some(&mut account.phone);
+            if account.phone.is_none() {
+                account.take_away(Method::Sms, None);
+            }
+            if moved || account.disabled {
+                account.factors_changed();
+            }
+            Edit::Write((before, account.clone()))
+        };
+        let (before, written) =
+            self.store.update_account(account.id, edit).await?.ok_or_else(|| AccountError::Unknown(name.to_owned()))??;
+        self.audit(Event::AccountChanged, Some(&written.name), actor, change.summary()).await?;
+        self.notice_changes(&before, &written, actor);
+        Ok(written)
+    }
+
+    /// Forgets failures, the account's and its browsers'.
+    pub async fn unlock(&self, name: &str, actor: Actor<'_>) -> Result<(), AccountError> {
+        let account = self.named(name).await?;
+        let clear = |account: &mut Account| {
+            account.failures = Failures::default();
+            account.browsers.iter_mut().for_each(|browser| browser.failures = Failures::default());
+            Edit::Write(())
+        };
+        self.store.update_account(account.id, clear).await?;
+        Ok(self.audit(Event::AccountChanged, Some(&account.name), actor, "unlocked").await?)
+    }
+
+    /// Sets a password from the command line. Ends every session.
+    pub async fn set_password_for(&self, name: &str, password: &Secret, actor: Actor<'_>) -> Result<(), AccountError> {
+        let account = self.named(name).await?;
+        let phc = self.hash_new(&account, password).await?;
+        let account = self.set_password(&account, phc, account.epoch, actor).await?;
+        self.notice_password(&account, actor);
+        Ok(())
+    }
+
+    /// Deletes an account and its sessions.
+    pub async fn remove_account(&self, name: &str, actor: Actor<'_>) -> Result<(), AccountError> {
+        let account = self.named(name).await?;
+        self.store.delete_account(account.id).await?;
+        Ok(self.audit(Event::AccountDeleted, Some(&account.name), actor, "").await?)
+    }
+
+    /// Ends a user's sessions, or everybody's; how many.
+    pub async fn revoke_sessions(&self, name: Option<&str>, actor: Actor<'_>) -> Result<usize, AccountError> {
+        let owner = match name {
+            Some(name) => Some(self.named(name).await?),
+            None => None,
+        };
+        let ids: Vec<_> =
+            self.store.all_sessions().await?.into_iter().filter(|s| owner.as_ref().is_none_or(|a| a.id == s.user)).map(|s| s.id).collect();
+        for id in &ids {
+            self.live.end(*id, EndReason::Revoked);
+        }
+        self.store.delete_sessions(&ids).await?;
+        self.audit(Event::SessionRevoked, owner.as_ref().map(|a| a.name.as_str()), actor, format!("{} sessions", ids.len())).await?;
+        Ok(ids.len())
+    }
+}
+
+impl AccountChange {
+    /// Which fields, for the audit log; never their values.
+    fn summary(&self) -> String {
+        let fields = [
+            ("email", self.email.is_some()),
+            ("phone", self.phone.is_some()),
+            ("display name", self.display_name.is_some()),
+            ("groups", self.groups.is_some()),
+            ("disabled", self.disabled == Some(true)),
+            ("enabled", self.disabled == Some(false)),
+        ];
+        fields.iter().filter(|(_, changed)| *changed).map(|(field, _)| *field).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Puts a value in the place of another where there is one.
+trait CloneIntoSome<T> {
+    fn clone_into_some(&self, place: &mut T);
+}
+
+impl<T: Clone> CloneIntoSome<T> for Option<T> {
+    fn clone_into_some(&self, place: &mut T) {
+        if let Some(value) = self {
+            *place = value.clone();
+        }
+    }
+}

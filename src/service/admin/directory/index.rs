@@ -1,0 +1,135 @@
+//! Who there is: a compact row of every account in memory, in the order of names, so that any page of the list and any search costs
+//! milliseconds at 100,000 users. The store scans by id only.
+//!
+//! Filled once, in the background of the start or at the first use, and kept current by the store's observer. A row is about 200
+//! bytes: one text, its folded form, and a few words. Groups are shared by all who are in the same ones.
+//! Several gateways on one store each see the others' writes at their next start only.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::sync::OnceCell;
+
+use super::page::page_of;
+use super::row::{Kind, Row};
+use super::rows::Rows;
+use crate::account::Account;
+use crate::base::{Time, UserId};
+use crate::store::{Store, StoreError, fold};
+
+/// How many accounts are read at a time.
+const BATCH: usize = 1000;
+/// What is looked at of a search.
+const LONGEST_QUERY: usize = 256;
+
+/// Every account's row.
+#[derive(Default)]
+pub struct Directory {
+    rows: RwLock<Rows>,
+    loaded: OnceCell<()>,
+}
+
+/// A page of a list.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub rows: Vec<Arc<Row>>,
+    /// From one, and never past the last page.
+    pub page: usize,
+    /// All that were found.
+    pub total: usize,
+}
+
+impl Directory {
+    fn read(&self) -> RwLockReadGuard<'_, Rows> {
+        self.rows.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Rows> {
+        self.rows.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until every account is here; reads them where nobody has yet.
+    ///
+    /// # Errors
+    /// The store's; the next caller tries again.
+    pub async fn ready(&self, store: &Store) -> Result<&Self, StoreError> {
+        self.loaded.get_or_try_init(|| self.load(store)).await?;
+        Ok(self)
+    }
+
+    async fn load(&self, store: &Store) -> Result<(), StoreError> {
+        self.write().written.get_or_insert_default();
+        let mut after = None;
+        loop {
+            let batch = store.accounts(after, BATCH).await?;
+            let Some(last) = batch.last() else { break };
+            after = Some(last.id);
+            self.take_in(&batch);
+        }
+        self.write().settle();
+        Ok(())
+    }
+
+    /// Takes in what was read, except where something newer was written meanwhile.
+    fn take_in(&self, batch: &[Account]) {
+        let mut rows = self.write();
+        for account in batch {
+            if !rows.written.as_ref().is_some_and(|written| written.contains(&account.id)) {
+                rows.put(account);
+            }
+        }
+    }
+
+    /// An account was written or deleted.
+    pub fn account_changed(&self, id: UserId, account: Option<&Account>) {
+        let mut rows = self.write();
+        if let Some(written) = &mut rows.written {
+            written.insert(id);
+        }
+        match account {
+            Some(account) => rows.put(account),
+            None => rows.remove(id),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.read().sorted.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A page of those in whose name, display name or address every word of `query` occurs and of whom `also` is true, by name.
+    pub fn find(&self, query: &str, page: usize, size: usize, also: Option<&dyn Fn(&Row) -> bool>) -> Found {
+        let words = words(query);
+        let rows = self.read();
+        if words.is_empty() && also.is_none() {
+            let (shown, page) = page_of(&rows.sorted, page, size);
+            return Found { rows: shown, page, total: rows.sorted.len() };
+        }
+        let hits: Vec<&Arc<Row>> = rows.hits(&words).filter(|row| also.is_none_or(|also| also(row))).collect();
+        let (shown, page) = page_of(&hits, page, size);
+        Found { rows: shown.into_iter().cloned().collect(), page, total: hits.len() }
+    }
+
+    /// The ids of all whom a search finds.
+    pub fn ids(&self, query: &str) -> Vec<UserId> {
+        let words = words(query);
+        self.read().hits(&words).map(|row| row.id).collect()
+    }
+
+    /// How many there are of each kind, and how many of all are locked at this moment. Costs what there are of kinds, not of users.
+    pub fn kinds(&self, now: Time) -> (Vec<(Kind, u64)>, usize) {
+        let rows = self.read();
+        let kinds = rows.kinds.iter().map(|(kind, count)| (kind.clone(), *count)).collect();
+        (kinds, rows.locked.values().filter(|locked| locked.holds(now)).count())
+    }
+}
+
+fn words(query: &str) -> Vec<String> {
+    let query: String = query.chars().take(LONGEST_QUERY).collect();
+    fold(&query).split_whitespace().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! What the audit log records, and who did it. Names of events are part of stored data and of the public contract: they never
+//! change.
+
+use crate::factor::Method;
+use crate::service::client::Client;
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    PasswordRight,
+    PasswordWrong,
+    SecondWrong,
+    SignedIn,
+    SteppedUp,
+    SignedOut,
+    Locked,
+    CodeSent,
+    EnrolmentVouched,
+    FactorAdded,
+    FactorRemoved,
+    FactorRenamed,
+    RecoveryUsed,
+    RecoveryRenewed,
+    PasswordChanged,
+    LinkMade,
+    LinkUsed,
+    SessionRevoked,
+    SessionRenewed,
+    BrowserForgotten,
+    AccountAdded,
+    AccountChanged,
+    AccountDeleted,
+    KeysRotated,
+    StoreExported,
+    StoreImported,
+    PolicyReloaded,
+    PolicyRefused,
+    AuditTrimmed,
+}
+
+impl Event {
+    /// Every event, for a choice.
+    pub const ALL: [Self; 29] = [
+        Self::PasswordRight,
+        Self::PasswordWrong,
+        Self::SecondWrong,
+        Self::SignedIn,
+        Self::SteppedUp,
+        Self::SignedOut,
+        Self::Locked,
+        Self::CodeSent,
+        Self::EnrolmentVouched,
+        Self::FactorAdded,
+        Self::FactorRemoved,
+        Self::FactorRenamed,
+        Self::RecoveryUsed,
+        Self::RecoveryRenewed,
+        Self::PasswordChanged,
+        Self::LinkMade,
+        Self::LinkUsed,
+        Self::SessionRevoked,
+        Self::SessionRenewed,
+        Self::BrowserForgotten,
+        Self::AccountAdded,
+        Self::AccountChanged,
+        Self::AccountDeleted,
+        Self::KeysRotated,
+        Self::StoreExported,
+        Self::StoreImported,
+        Self::PolicyReloaded,
+        Self::PolicyRefused,
+        Self::AuditTrimmed,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PasswordRight => "password.right",
+            Self::PasswordWrong => "password.wrong",
+            Self::SecondWrong => "second_factor.wrong",
+            Self::SignedIn => "sign_in.finished",
+            Self::SteppedUp => "step_up.finished",
+            Self::SignedOut => "sign_out",
+            Self::Locked => "account.locked",
+            Self::CodeSent => "code.sent",
+            Self::EnrolmentVouched => "enrolment.vouched",
+            Self::FactorAdded => "factor.added",
+            Self::FactorRemoved => "factor.removed",
+            Self::FactorRenamed => "factor.renamed",
+            Self::RecoveryUsed => "recovery.used",
+            Self::RecoveryRenewed => "recovery.renewed",
+            Self::PasswordChanged => "password.changed",
+            Self::LinkMade => "link.made",
+            Self::LinkUsed => "link.used",
+            Self::SessionRevoked => "session.revoked",
+            Self::SessionRenewed => "session.renewed",
+            Self::BrowserForgotten => "browser.forgotten",
+            Self::AccountAdded => "account.added",
+            Self::AccountChanged => "account.changed",
+            Self::AccountDeleted => "account.deleted",
+            Self::KeysRotated => "keys.rotated",
+            Self::StoreExported => "store.exported",
+            Self::StoreImported => "store.imported",
+            Self::PolicyReloaded => "policy.reloaded",
+            Self::PolicyRefused => "policy.refused",
+            Self::AuditTrimmed => "audit.trimmed",
+        }
+    }
+
+    /// The factor that was tried and whether it was right, where this is an authentication; from the record's own detail. Names are
+    /// few, so that they can be a metric's labels.
+    pub fn attempt(self, detail: &str) -> Option<(&'static str, bool)> {
+        let method = |name: &str| name.parse::<Method>().map(Method::name).ok();
+        match self {
+            Self::PasswordRight => Some(("password", true)),
+            Self::PasswordWrong => Some(("password", false)),
+            Self::SecondWrong if detail == "passkey" => Some((Method::Webauthn.name(), false)),
+            Self::SecondWrong => method(detail).map(|name| (name, false)),
+            Self::SignedIn | Self::SteppedUp => method(detail.rsplit(", ").next()?).map(|name| (name, true)),
+            _ => None,
+        }
+    }
+
+    /// Whether this is somebody or something being refused.
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::PasswordWrong | Self::SecondWrong | Self::Locked | Self::PolicyRefused)
+    }
+}
+
+/// Who did it, from where.
+#[derive(Clone, Copy, Debug)]
+pub enum Actor<'a> {
+    /// The user, over HTTP.
+    User(&'a Client),
+    /// An administrator, over HTTP.
+    Admin(&'a Client, &'a str),
+    /// Somebody with access to the machine.
+    CommandLine,
+    /// The gateway itself.
+    Gateway,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_known_by_their_factor() {
+        assert_eq!(Event::PasswordWrong.attempt(""), Some(("password", false)));
+        assert_eq!(Event::SecondWrong.attempt("sms"), Some(("sms", false)));
+        assert_eq!(Event::SecondWrong.attempt("passkey"), Some(("webauthn", false)));
+        assert_eq!(Event::SecondWrong.attempt("totp, enrolment"), None, "setting up is no sign-in");
+        assert_eq!(Event::SignedIn.attempt("password, recovery"), Some(("recovery", true)));
+        assert_eq!(Event::SteppedUp.attempt("webauthn"), Some(("webauthn", true)));
+        assert_eq!(Event::SignedIn.attempt("password"), None, "the password was counted when it was right");
+        assert_eq!(Event::SignedIn.attempt("password, trusted browser"), None);
+        assert_eq!(Event::Locked.attempt(""), None);
+    }
+}

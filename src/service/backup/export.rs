@@ -1,0 +1,207 @@
+//! The store as a file: back up, restore, move between stores.
+//!
+//! One JSON object a line. First a header `{"format":"vestibule-store","version":1,"created":TIME,"records":N}`, then `{"k":…,"v":…}` for each
+//! pair (base64), in the order of the keys, all from one moment; last `{"sha256":HEX}` of every byte before that line. Secrets in it stay
+//! sealed under the keys of `keys.json`, which is not in it: without that file no authenticator app works after a restore.
+
+use data_encoding::{BASE64, HEXLOWER};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::account::Account;
+use crate::base::{Time, UserId};
+use crate::service::Services;
+use crate::service::audit::{Actor, Event};
+use crate::service::refused::Refused;
+use crate::session::EndReason;
+use crate::store::kv::Pair;
+use crate::store::{StoreError, audit_names};
+
+const FORMAT: &str = "vestibule-store";
+const VERSION: u32 = 1;
+
+/// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in anew. The
+/// entries of the audit log are made anew from its records.
+pub(in crate::service) const PASSING: [&[u8]; 7] =
+    [b"session/", b"flow/", b"flow-of/", b"link/", b"nothing", b"failed/", audit_names::ENTRIES];
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: String,
+    version: u32,
+    created: String,
+    records: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    k: String,
+    v: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Trailer {
+    sha256: String,
+}
+
+/// Why a file was not taken in. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("line {0} is not what an export has there: {1}; use a file that `vestibule store export` wrote")]
+    Malformed(usize, &'static str),
+    #[error("the file was cut off or changed: its checksum does not fit; use another copy")]
+    Checksum,
+    #[error("the file has version {0}, and this program reads version 1; use the program that wrote it")]
+    Version(u32),
+    #[error("the store is not empty; say --replace to put the file in its place")]
+    NotEmpty,
+    #[error(
+        "the secret of “{0}” does not open under the keys in DATA_DIR/keys.json; restore the keys.json that belongs to this file first"
+    )]
+    OtherKeys(String),
+    #[error(
+        "the mark of the audit log's beginning is not signed under the keys in DATA_DIR/keys.json; restore the keys.json that belongs to this file first"
+    )]
+    OtherAnchor,
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Refused(#[from] Refused),
+}
+
+/// An export of these pairs, line ends included.
+pub fn write(pairs: &[Pair], now: Time) -> Result<String, StoreError> {
+    let json = |e: serde_json::Error| StoreError::Record(e.to_string());
+    let header = Header { format: FORMAT.to_owned(), version: VERSION, created: now.rfc3339(), records: pairs.len() };
+    let mut text = serde_json::to_string(&header).map_err(json)?;
+    text.push('\n');
+    for (key, value) in pairs {
+        let line = Line { k: BASE64.encode(key), v: BASE64.encode(value) };
+        text.push_str(&serde_json::to_string(&line).map_err(json)?);
+        text.push('\n');
+    }
+    let trailer = Trailer { sha256: HEXLOWER.encode(&Sha256::digest(text.as_bytes())) };
+    text.push_str(&serde_json::to_string(&trailer).map_err(json)?);
+    text.push('\n');
+    Ok(text)
+}
+
+/// The pairs in an export. The checksum is verified before anything else is believed.
+pub fn read(text: &str) -> Result<Vec<Pair>, ImportError> {
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    let start = body.rfind('\n').map(|at| at + 1).ok_or(ImportError::Malformed(1, "a header and a trailer"))?;
+    let (covered, last) = body.split_at_checked(start).ok_or(ImportError::Checksum)?;
+    let trailer: Trailer = serde_json::from_str(last).map_err(|_| ImportError::Checksum)?;
+    if HEXLOWER.encode(&Sha256::digest(covered.as_bytes())) != trailer.sha256 {
+        return Err(ImportError::Checksum);
+    }
+    let mut lines = covered.lines().enumerate();
+    let header = lines.next().and_then(|(_, line)| serde_json::from_str::<Header>(line).ok());
+    let header = header.filter(|header| header.format == FORMAT).ok_or(ImportError::Malformed(1, "a header"))?;
+    if header.version != VERSION {
+        return Err(ImportError::Version(header.version));
+    }
+    let pairs =
+        lines.map(|(at, line)| pair(line).ok_or(ImportError::Malformed(at + 1, "a key and a value"))).collect::<Result<Vec<_>, _>>()?;
+    if pairs.len() != header.records { Err(ImportError::Checksum) } else { Ok(pairs) }
+}
+
+/// The pair with this key, from a text whose checksum nobody has looked at. Costs a look through the text, and nothing is taken apart but that line.
+pub(in crate::service) fn find(text: &str, key: &[u8]) -> Option<Pair> {
+    let start = text.find(&format!("{{\"k\":\"{}\"", BASE64.encode(key)))?;
+    pair(text.get(start..)?.lines().next()?)
+}
+
+fn pair(line: &str) -> Option<Pair> {
+    let line: Line = serde_json::from_str(line).ok()?;
+    Some((BASE64.decode(line.k.as_bytes()).ok()?, BASE64.decode(line.v.as_bytes()).ok()?))
+}
+
+impl Services {
+    /// Everything, as one text. The export itself is recorded first, so that it is in it.
+    pub async fn export_store(&self, actor: Actor<'_>) -> Result<String, Refused> {
+        self.audit(Event::StoreExported, None, actor, "").await?;
+        let mut pairs = self.store.kv().snapshot().await?;
+        pairs.retain(|(key, _)| !key.starts_with(audit_names::ENTRIES));
+        Ok(write(&pairs, self.now())?)
+    }
+
+    /// Puts an export in the place of an empty store, or with `replace` of any. Ends every session.
+    ///
+    /// # Errors
+    /// [`ImportError`]; then nothing has changed.
+    pub async fn import_store(&self, text: &str, replace: bool, actor: Actor<'_>) -> Result<usize, ImportError> {
+        let pairs: Vec<Pair> = read(text)?.into_iter().filter(|(key, _)| !PASSING.iter().any(|prefix| key.starts_with(prefix))).collect();
+        let accounts = self.accounts_in(&pairs)?;
+        if !self.store.has_own_anchor(&pairs) {
+            return Err(ImportError::OtherAnchor);
+        }
+        let records = pairs.len();
+        let mut pairs = pairs;
+        audit_names::complete(&mut pairs)?;
+        if !self.store.kv().replace(pairs, !replace).await? {
+            return Err(ImportError::NotEmpty);
+        }
+        for session in self.live.all() {
+            self.live.end(session.id(), EndReason::Revoked);
+        }
+        self.audit(Event::StoreImported, None, actor, format!("{accounts} accounts")).await?;
+        Ok(records)
+    }
+
+    /// How many accounts there are, all of them readable, their secrets too.
+    fn accounts_in(&self, pairs: &[Pair]) -> Result<usize, ImportError> {
+        let documents = pairs.iter().filter(|(key, _)| key.starts_with(b"account/"));
+        let mut count = 0;
+        for (_, bytes) in documents {
+            let account: Account = crate::store::kv::decode(bytes)?;
+            let opens = |owner: UserId, sealed: &str| self.store.open_sealed(owner, sealed).is_ok();
+            if account.totp.as_ref().is_some_and(|totp| !opens(account.id, &totp.sealed_secret)) {
+                return Err(ImportError::OtherKeys(account.name));
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_cut_or_changed_is_refused() {
+        let pairs: Vec<Pair> = vec![(b"a".to_vec(), b"1".to_vec()), (b"b/\xff".to_vec(), vec![])];
+        let text = write(&pairs, Time::default()).unwrap();
+        assert_eq!(read(&text).unwrap(), pairs);
+        let lines: Vec<&str> = text.lines().collect();
+        for broken in [
+            lines[..3].join("\n"),
+            [lines[0], lines[2], lines[3]].join("\n"),
+            [lines[0], lines[2], lines[1], lines[3]].join("\n"),
+            text.replacen("YQ==", "Yg==", 1),
+            String::new(),
+            "{}\n{}".to_owned(),
+        ] {
+            assert!(read(&broken).is_err(), "{broken}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_pair_comes_back(pairs in proptest::collection::vec((any::<Vec<u8>>(), any::<Vec<u8>>()), 0..8)) {
+            let text = write(&pairs, Time::default()).unwrap();
+            for (key, _) in &pairs {
+                prop_assert_eq!(find(&text, key), pairs.iter().find(|pair| pair.0 == *key).cloned());
+            }
+            prop_assert_eq!(read(&text).unwrap(), pairs);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "(.|\n){0,200}") {
+            let _ = read(&text);
+        }
+    }
+}

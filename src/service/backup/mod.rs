@@ -1,0 +1,4 @@
+//! The store as a file: exports, restores, and the rolling snapshot of the embedded store.
+
+pub mod export;
+pub mod snapshot;

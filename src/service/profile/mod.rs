@@ -1,0 +1,7 @@
+//! My account: what users change themselves, each time only after a full and recent sign-in.
+
+mod contact;
+mod methods;
+
+pub use contact::ContactChange;
+pub use methods::Removal;

@@ -1,0 +1,100 @@
+//! Why a use case refuses. One table at the portal's edge maps each reason to a page and a status.
+
+use std::time::Duration;
+
+use crate::base::random::NoEntropy;
+use crate::factor::{Method, blocklist};
+use crate::limit::Throttled;
+use crate::service::password_hashing::Busy;
+use crate::store::StoreError;
+
+/// Why something was refused; one table at the portal's edge maps it to a page and a status.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Unknown, wrong, locked, disabled: one answer (OWASP ASVS 6.3.8).
+    #[error("the name or the password is not right")]
+    WrongPassword,
+    #[error("too many failures")]
+    Throttled(Duration),
+    #[error("too many sign-ins at once")]
+    Busy,
+    /// The sign-in under way is over: expired, finished, or the account changed.
+    #[error("the sign-in is no longer under way")]
+    Gone,
+    #[error("{0}")]
+    Second(SecondProblem),
+    #[error("{0}")]
+    Enrol(EnrolProblem),
+    #[error("{0}")]
+    Contact(ContactProblem),
+    #[error("{0} is not offered here")]
+    NotOffered(Method),
+    #[error("{0}")]
+    Weak(blocklist::Weak),
+    #[error("a message cannot be sent now")]
+    CannotSend,
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+impl From<Throttled> for Refused {
+    fn from(Throttled(wait): Throttled) -> Self {
+        Self::Throttled(wait)
+    }
+}
+
+impl From<Busy> for Refused {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+impl From<NoEntropy> for Refused {
+    fn from(_: NoEntropy) -> Self {
+        Self::Store(StoreError::NoEntropy)
+    }
+}
+
+/// Why a code or key was not taken, in words for the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecondProblem {
+    #[error("that code is not right")]
+    Wrong { left: Option<u32> },
+    #[error("that code was used already; wait for the next one")]
+    Replayed,
+    #[error("that code has expired")]
+    Expired,
+    #[error("that code cannot be used any more")]
+    Spent,
+    #[error("wait before asking for another code")]
+    Wait(Duration),
+    #[error("no more codes are sent in this sign-in")]
+    Exhausted,
+    #[error("the key's answer was not right")]
+    Key,
+}
+
+/// Why a method was not set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EnrolProblem {
+    #[error("confirm first that it is you")]
+    NotVouched,
+    #[error("another account already has this authenticator")]
+    TakenFactor,
+    #[error("this method is set up already")]
+    AlreadyThere,
+    #[error("sign in again before you change how you sign in")]
+    NotFresh,
+}
+
+/// Why an address or number is not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ContactProblem {
+    #[error("an address is changed after a second factor only")]
+    NoSecond,
+    #[error("that is no address or number, or the one that is there")]
+    Bad,
+    /// Told only to who can read what is sent there.
+    #[error("another account has this address")]
+    Taken,
+}

@@ -1,0 +1,101 @@
+//! The interrupted form: a POST of an app's page that met a lost session, kept sealed for the length of a sign-in, shown to its owner,
+//! and sent once, or thrown away.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Host, KeptId, UserId};
+use crate::login::Flow;
+use crate::service::Services;
+use crate::store::StoreError;
+
+/// A form POST, as it came. No `Debug`: what people type is nobody's to print.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Form {
+    /// The Host as sent, port and all.
+    pub authority: String,
+    /// Over HTTPS.
+    pub secure: bool,
+    /// Path and query, as sent.
+    pub target: String,
+    pub content_type: String,
+    #[serde(skip)]
+    pub body: Bytes,
+    /// The name that it was kept under, where it was before.
+    #[serde(skip)]
+    pub kept_as: Option<KeptId>,
+}
+
+/// Marks an answer of the portal's: instead of it, the gateway sends this form to its URL, through the whole decision.
+#[derive(Clone)]
+pub struct Replay(pub Form);
+
+impl Form {
+    /// The host that it goes to; `None` where that cannot be read, which is then nobody's.
+    pub fn host(&self) -> Option<Host> {
+        Host::parse(self.authority.as_bytes()).ok()
+    }
+
+    pub fn url(&self) -> String {
+        format!("{}://{}{}", if self.secure { "https" } else { "http" }, self.authority, self.target)
+    }
+
+    /// The head as JSON after its length, then the body's bytes.
+    fn to_bytes(&self) -> Result<zeroize::Zeroizing<Vec<u8>>, StoreError> {
+        let head = serde_json::to_vec(self).map_err(|e| StoreError::Record(e.to_string()))?;
+        let length = u32::try_from(head.len()).map_err(|e| StoreError::Record(e.to_string()))?;
+        Ok(zeroize::Zeroizing::new([&length.to_be_bytes()[..], &head, &self.body].concat()))
+    }
+
+    fn from_bytes(id: KeptId, bytes: &[u8]) -> Result<Self, StoreError> {
+        let short = || StoreError::Record("a kept form is cut short".to_owned());
+        let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(short)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| short())?;
+        let (head, body) = rest.split_at_checked(length).ok_or_else(short)?;
+        let form: Self = serde_json::from_slice(head).map_err(|e| StoreError::Record(e.to_string()))?;
+        Ok(Self { body: Bytes::copy_from_slice(body), kept_as: Some(id), ..form })
+    }
+}
+
+impl Services {
+    /// Keeps a form for its owner, for as long as a sign-in may take; one that was taken and could not be sent, in its old place.
+    /// `None`: there is no room.
+    pub async fn save_post(&self, owner: UserId, form: &Form) -> Result<Option<KeptId>, StoreError> {
+        let now = self.now();
+        let id = form.kept_as.map_or_else(KeptId::random, Ok)?;
+        let kept = self.store.keep(owner, id, &form.to_bytes()?, now.plus(Flow::LIFETIME), now).await?;
+        Ok(kept.then_some(id))
+    }
+
+    /// A form of this user's. `None` alike for unknown, expired, and somebody else's.
+    pub async fn saved_post(&self, user: UserId, id: KeptId) -> Result<Option<Form>, StoreError> {
+        self.store.kept(user, id, self.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
+    }
+
+    /// The same, and it is gone from then on: `Some` for one caller.
+    pub async fn take_saved_post(&self, user: UserId, id: KeptId) -> Result<Option<Form>, StoreError> {
+        self.store.take_kept(user, id, self.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_form_comes_back_byte_for_byte(body in proptest::collection::vec(any::<u8>(), 0..400), target in "/[ -~]{0,40}", secure: bool) {
+            let form = Form { authority: "a.example:8".into(), secure, target, content_type: "text/plain".into(), body: body.into(), kept_as: None };
+            let back = Form::from_bytes(KeptId::from_bytes([1; 16]), &form.to_bytes().unwrap()).unwrap();
+            prop_assert_eq!((&back.target, back.secure, &back.body), (&form.target, secure, &form.body));
+            prop_assert_eq!(back.url(), form.url());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = Form::from_bytes(KeptId::from_bytes([1; 16]), &bytes);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What [`crate::service::sessions::replication`] does to the memory: the sessions of the store at the start, other gateways' news, and whether there is any.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use foldhash::fast::RandomState;
+
+use super::registry::LiveSessions;
+use super::user_state::UserState;
+use crate::base::{SessionId, Time};
+use crate::session::SessionRecord;
+
+impl LiveSessions {
+    pub fn ids(&self) -> Vec<SessionId> {
+        let mut ids = Vec::with_capacity(self.count());
+        self.sessions.each(|session| ids.push(session.id()));
+        ids
+    }
+
+    /// The sessions whose id begins with this byte.
+    pub fn ids_beginning(&self, first: u8) -> HashSet<SessionId> {
+        let mut ids = HashSet::new();
+        self.sessions.each_like(first, |session| {
+            if session.id().as_bytes().first() == Some(&first) {
+                ids.insert(session.id());
+            }
+        });
+        ids
+    }
+
+    /// What gives each of many sessions the shared name of its browser, for [`LiveSessions::insert_all`].
+    pub fn names(&self) -> impl FnMut(&str) -> Arc<str> + Send + '_ {
+        let mut known: HashMap<Arc<str>, Arc<str>, RandomState> = HashMap::default();
+        move |name| {
+            if let Some(shared) = known.get(name) {
+                return shared.clone();
+            }
+            let shared = self.browser(name.into());
+            known.insert(shared.clone(), shared.clone());
+            shared
+        }
+    }
+
+    /// As [`LiveSessions::insert_under`], for many sessions whose browsers' names are from [`LiveSessions::names`].
+    pub fn insert_all(&self, sessions: Vec<(SessionRecord, Arc<UserState>)>) {
+        self.sessions.reserve(sessions.iter().map(|(record, _)| record.id));
+        for (record, state) in sessions {
+            self.insert_named(record, state);
+        }
+    }
+
+    /// The store has this time of a session's last use; `false` where it is not here.
+    pub fn seen(&self, id: SessionId, at: Time) -> bool {
+        self.get(id).is_some_and(|session| {
+            session.seen(at);
+            true
+        })
+    }
+
+    /// Whether what is in memory can be relied on. Who watches a connection is woken when it cannot.
+    pub fn set_stale(&self, stale: bool) {
+        if self.stale.swap(stale, Ordering::AcqRel) == stale {
+            return;
+        }
+        if stale {
+            tracing::error!("no news of other gateways' changes: nobody is let in until the database answers");
+            self.recheck();
+        } else {
+            tracing::info!("other gateways' changes are followed again");
+        }
+    }
+
+    pub fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Acquire)
+    }
+}

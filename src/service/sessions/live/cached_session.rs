@@ -1,0 +1,66 @@
+//! A session as one shard knows it by its cookie. Guarantees what a look-up guarantees: the same cookie's value under the same keys, and a session
+//! that is in use at that moment. What is checked again costs neither a signature nor a place in memory that other cores write to.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zeroize::Zeroizing;
+
+use super::registry::LiveSessions;
+use super::session::LiveSession;
+use crate::base::{Time, secret};
+use crate::policy::{Identity, Person};
+use crate::session::KeyRing;
+
+/// A visitor who may come again.
+pub struct CachedSession {
+    live: Arc<LiveSessions>,
+    session: Arc<LiveSession>,
+    token: Zeroizing<String>,
+    /// Under which the token's signature was right.
+    keys: Arc<KeyRing>,
+    person: Mutex<Copied>,
+}
+
+/// The person as the session has it, and a copy for this shard's requests to count their holds on.
+struct Copied {
+    from: Arc<Person>,
+    own: Arc<Person>,
+}
+
+impl Copied {
+    fn new(from: Arc<Person>) -> Self {
+        Self { own: Arc::new(Person::clone(&from)), from }
+    }
+}
+
+impl CachedSession {
+    /// Whom a look-up of the token has just found, under these keys.
+    pub fn new(live: Arc<LiveSessions>, session: Arc<LiveSession>, token: &str, keys: Arc<KeyRing>) -> Self {
+        let person = Mutex::new(Copied::new(session.latest().state.person.load_full()));
+        Self { live, session, token: token.to_owned().into(), keys, person }
+    }
+
+    /// Whether the token would be found to be this session's again. Compared in constant time: other clients' requests may come over the
+    /// same connection of a proxy.
+    pub fn returns(&self, token: &str, now: Time) -> bool {
+        secret::same(self.token.as_bytes(), token.as_bytes())
+            && Arc::ptr_eq(&self.live.keys.load(), &self.keys)
+            && self.live.is_in_use(&self.session, now)
+    }
+
+    /// Who it is by now. The same address for as long as nothing about the person changes.
+    pub fn identity(&self) -> Identity {
+        let session = self.session.latest();
+        let current = session.state.person.load();
+        let mut known = self.person.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&known.from, &current) {
+            *known = Copied::new(Arc::clone(&current));
+        }
+        Identity { person: Arc::clone(&known.own), proof: session.record.proof() }
+    }
+
+    /// The session that it goes on in.
+    pub fn session(&self) -> &LiveSession {
+        self.session.latest()
+    }
+}

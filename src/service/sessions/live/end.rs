@@ -1,0 +1,79 @@
+//! How sessions end: one at a time, with their account, or by their age. An ended one is out of memory before anybody who watches is woken, and
+//! exactly one caller is told that it ended it.
+
+use std::sync::Arc;
+
+use super::registry::{LiveSessions, locked};
+use super::session::LiveSession;
+use super::table::PARTS;
+use crate::account::Account;
+use crate::base::{SessionId, Time, UserId};
+use crate::session::{EndReason, SessionRecord};
+
+impl LiveSessions {
+    /// Ends a session; `true` for the one caller that ended it.
+    pub fn end(&self, id: SessionId, reason: EndReason) -> bool {
+        let ended = self.end_unheard(id, reason);
+        if ended {
+            self.recheck();
+        }
+        ended
+    }
+
+    /// Ends a session; who watches a connection is to be woken afterwards.
+    fn end_unheard(&self, id: SessionId, reason: EndReason) -> bool {
+        let Some(session) = self.sessions.remove(id) else { return false };
+        session.end();
+        let user = session.user();
+        locked(&self.recently_ended).add(id, user);
+        session.state.leave(id);
+        self.users.remove_if(&user, |_, state| !state.has_sessions());
+        let _ = self.ended.send(id);
+        tracing::debug!(reason = reason.name(), "session ended");
+        true
+    }
+
+    /// Ends a session whose place `by` takes. Its cookie opens nothing any more; its downloads and tunnels go on until `by` ends.
+    pub fn replace(&self, old: SessionId, by: &Arc<LiveSession>) -> bool {
+        if let Some(old) = self.get(old).filter(|old| old.id() != by.id()) {
+            old.go_on_as(by);
+        }
+        self.end(old, EndReason::Replaced)
+    }
+
+    /// An account was written or deleted: its sessions follow.
+    pub fn account_changed(&self, id: UserId, account: Option<&Account>) {
+        let Some(state) = self.users.get(&id).map(|entry| entry.value().clone()) else { return };
+        let alive = account.filter(|account| !account.disabled);
+        if alive.is_some_and(|account| state.update(account, &self.settings.load().1)) {
+            self.recheck();
+        }
+        let current = alive.map(|_| state.epoch());
+        for session in self.of(id) {
+            if current != Some(session.record.epoch) {
+                self.end(session.id(), EndReason::AccountChanged);
+            }
+        }
+    }
+
+    /// Ends what is over, and returns the sessions whose last use the store does not know yet.
+    pub fn sweep(&self, now: Time) -> Vec<SessionRecord> {
+        (0..PARTS).flat_map(|part| self.sweep_part(part, now)).collect()
+    }
+
+    /// The same for one of [`PARTS`] parts: some microseconds of work, and no lock that is held longer.
+    pub fn sweep_part(&self, part: usize, now: Time) -> Vec<SessionRecord> {
+        let settings = self.settings.load_full();
+        let (mut dead, mut used) = (Vec::new(), Vec::new());
+        self.sessions.each_of(part, |session| match session.over(&settings.0, now) {
+            Some(_) if self.is_stale() => {}
+            Some(reason) => dead.push((session.id(), reason)),
+            None => used.extend(session.unwritten()),
+        });
+        let ended = dead.into_iter().filter(|(id, reason)| self.end_unheard(*id, *reason)).count();
+        if ended > 0 {
+            self.recheck();
+        }
+        used
+    }
+}

@@ -1,0 +1,61 @@
+//! How a session comes into memory: what it shares with others (its user's state, its browser's name) is there once, and one that is there
+//! already is not made anew.
+
+use std::sync::Arc;
+
+use super::registry::{LiveSessions, locked};
+use super::session::LiveSession;
+use super::user_state::UserState;
+use crate::account::Account;
+use crate::session::SessionRecord;
+
+impl LiveSessions {
+    /// Takes a session in; one that is there already is only told when it was last used. The caller reads the account once more
+    /// afterwards, so that no change of it is missed.
+    pub fn insert(&self, record: SessionRecord, account: &Account) -> Arc<LiveSession> {
+        self.insert_under(record, self.state(account))
+    }
+
+    /// A user's state: the one that their sessions share, or where they have none one for [`LiveSessions::insert_under`].
+    pub fn state(&self, account: &Account) -> Arc<UserState> {
+        if let Some(known) = self.users.get(&account.id) {
+            return known.value().clone();
+        }
+        Arc::new(UserState::new(account, &self.settings.load().1, &self.stale))
+    }
+
+    /// As [`LiveSessions::insert`], for many sessions of one user.
+    pub fn insert_under(&self, mut record: SessionRecord, state: Arc<UserState>) -> Arc<LiveSession> {
+        record.browser = self.browser(record.browser);
+        self.insert_named(record, state)
+    }
+
+    /// The browser's name is a shared one.
+    pub(super) fn insert_named(&self, record: SessionRecord, state: Arc<UserState>) -> Arc<LiveSession> {
+        let entry = self.users.entry(record.user).or_insert(state);
+        let state = entry.value().clone();
+        if let Some(known) = self.get(record.id) {
+            known.seen(record.last_seen);
+            return known;
+        }
+        state.join(record.id);
+        let session = Arc::new(LiveSession::new(record, state));
+        self.sessions.insert(session.clone());
+        drop(entry);
+        session
+    }
+
+    /// The same name, shared.
+    pub(super) fn browser(&self, name: Arc<str>) -> Arc<str> {
+        let mut browsers = locked(&self.browsers);
+        if let Some(known) = browsers.get(&name) {
+            return known.clone();
+        }
+        // There are some seventy. Should there be many more, those that nobody has any more go.
+        if browsers.len() >= 1024 {
+            browsers.retain(|known| Arc::strong_count(known) > 1);
+        }
+        browsers.insert(name.clone());
+        name
+    }
+}

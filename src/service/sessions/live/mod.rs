@@ -1,0 +1,16 @@
+//! Sessions in memory, written through to the store. A request is judged from here alone: no disk, no lock across an await.
+
+mod bulk;
+pub mod cached_session;
+mod end;
+mod insert;
+pub mod registry;
+pub mod session;
+pub mod table;
+pub mod user_state;
+
+pub use cached_session::CachedSession;
+pub use registry::{Found, LiveSessions};
+pub use session::LiveSession;
+pub use table::PARTS;
+pub use user_state::{UserState, person};

@@ -1,0 +1,191 @@
+//! Sessions in memory, written through to the store. A request is judged from here alone: no disk, no lock across an await.
+//!
+//! Every write of an account is seen here before its writer goes on ([`crate::store::Store::observe`]), so that a disabled user or a
+//! changed password ends sessions at once; who watches a connection is woken over [`LiveSessions::revocations`].
+
+use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+use tokio::sync::{mpsc, watch};
+
+use super::super::recently_ended::RecentlyEnded;
+use super::session::LiveSession;
+use super::table::Table;
+use super::user_state::UserState;
+use crate::base::{SessionId, Time, UserId};
+use crate::config;
+use crate::session::{KeyRing, Purpose};
+
+/// What a session cookie's value turned out to be.
+pub enum Found {
+    Live(Arc<LiveSession>),
+    /// Signed here, but over.
+    Ended,
+    /// Malformed, or not signed here.
+    Forged,
+    /// Signed here, and what is in memory cannot be relied on for now ([`crate::service::sessions::replication`]): neither live nor over.
+    Unknown,
+}
+
+/// Parts of the users, each with a lock of its own.
+const USER_PARTS: usize = 64;
+
+/// The sessions.
+pub struct LiveSessions {
+    pub(super) sessions: Table,
+    /// Names of browsers, shared by the sessions.
+    pub(super) browsers: Mutex<HashSet<Arc<str>>>,
+    pub(super) recently_ended: Mutex<RecentlyEnded>,
+    // Ids are random and the gateway's own.
+    pub(super) users: DashMap<UserId, Arc<UserState>, RandomState>,
+    pub(super) keys: ArcSwap<KeyRing>,
+    pub(super) settings: ArcSwap<(config::Session, config::Mfa)>,
+    revocations: watch::Sender<u64>,
+    /// Ended sessions whose record is still to be deleted. A lost one is void at the next start all the same.
+    pub(super) ended: mpsc::UnboundedSender<SessionId>,
+    /// Other gateways may have changed what is in memory here. Nobody is let in from it, and nothing ends by its age.
+    pub(super) stale: Arc<AtomicBool>,
+}
+
+impl LiveSessions {
+    /// The registry, and the ended sessions that somebody must delete from the store.
+    pub fn new(keys: Arc<KeyRing>, session: config::Session, mfa: config::Mfa) -> (Self, mpsc::UnboundedReceiver<SessionId>) {
+        let (ended, to_delete) = mpsc::unbounded_channel();
+        let live = Self {
+            sessions: Table::default(),
+            browsers: Mutex::default(),
+            recently_ended: Mutex::default(),
+            users: DashMap::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), USER_PARTS),
+            keys: ArcSwap::new(keys),
+            settings: ArcSwap::from_pointee((session, mfa)),
+            revocations: watch::Sender::new(0),
+            ended,
+            stale: Arc::default(),
+        };
+        (live, to_delete)
+    }
+
+    /// The session that a cookie's value names: signature first, then the memory, then the limits.
+    pub fn lookup(&self, token: &str, now: Time) -> Found {
+        self.lookup_under(&self.keys.load(), token, now)
+    }
+
+    /// The same with the keys at hand.
+    pub fn lookup_under(&self, keys: &KeyRing, token: &str, now: Time) -> Found {
+        let Some(id) = signed_under(keys, token) else { return Found::Forged };
+        match self.in_use(id, now) {
+            Some(session) => Found::Live(session),
+            None if self.is_stale() => Found::Unknown,
+            None => Found::Ended,
+        }
+    }
+
+    /// The id in a cookie's value that was signed here, whether there is such a session or not.
+    pub fn signed(&self, token: &str) -> Option<SessionId> {
+        signed_under(&self.keys.load(), token)
+    }
+
+    /// Whose session a well-signed token names or named. `None` for any other token, and where the session ended too long ago.
+    pub fn owner(&self, token: &str) -> Option<UserId> {
+        let id = self.signed(token)?;
+        let live = self.sessions.get(id).map(|session| session.user());
+        live.or_else(|| locked(&self.recently_ended).owner(id))
+    }
+
+    fn in_use(&self, id: SessionId, now: Time) -> Option<Arc<LiveSession>> {
+        self.sessions.get(id).filter(|session| self.is_in_use(session, now))
+    }
+
+    /// Whether a session may be relied on; ends it where its time is over, and notes its use where it is not.
+    pub(super) fn is_in_use(&self, session: &LiveSession, now: Time) -> bool {
+        if self.is_stale() {
+            return false;
+        }
+        if let Some(reason) = session.over(&self.settings.load().0, now) {
+            self.end(session.id(), reason);
+            return false;
+        }
+        if session.is_ended() {
+            return false;
+        }
+        session.touch(now);
+        true
+    }
+
+    /// The keys in force.
+    pub fn keys(&self) -> Arc<KeyRing> {
+        self.keys.load_full()
+    }
+
+    /// The cookie's value for a session.
+    pub fn token(&self, id: SessionId) -> String {
+        self.keys.load().sign(Purpose::Session, id.as_bytes())
+    }
+
+    /// The live sessions of a user.
+    pub fn of(&self, user: UserId) -> Vec<Arc<LiveSession>> {
+        let Some(state) = self.users.get(&user).map(|entry| entry.value().clone()) else { return Vec::new() };
+        state.sessions().iter().filter_map(|id| self.sessions.get(*id)).collect()
+    }
+
+    pub fn get(&self, id: SessionId) -> Option<Arc<LiveSession>> {
+        self.sessions.get(id)
+    }
+
+    pub fn all(&self) -> Vec<Arc<LiveSession>> {
+        let mut all = Vec::with_capacity(self.count());
+        self.sessions.each(|session| all.push(session.clone()));
+        all
+    }
+
+    /// Shows every session, a part of them at a time.
+    pub fn each(&self, see: impl FnMut(&Arc<LiveSession>)) {
+        self.sessions.each(see);
+    }
+
+    pub fn count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Other limits or policies from now on; persons are made anew from `accounts`.
+    pub fn reconfigure(&self, session: config::Session, mfa: config::Mfa) {
+        self.settings.store(Arc::new((session, mfa)));
+    }
+
+    /// Users with sessions.
+    pub fn users(&self) -> Vec<UserId> {
+        self.users.iter().map(|entry| *entry.key()).collect()
+    }
+
+    /// Other keys from now on.
+    pub fn rekey(&self, keys: Arc<KeyRing>) {
+        self.keys.store(keys);
+    }
+
+    /// Wakes whoever watches a connection, to ask whether it may go on.
+    pub fn recheck(&self) {
+        self.revocations.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Changes whenever a session ends, a person's groups or policy change, or the routes do.
+    pub fn revocations(&self) -> watch::Receiver<u64> {
+        self.revocations.subscribe()
+    }
+}
+
+fn signed_under(keys: &KeyRing, token: &str) -> Option<SessionId> {
+    let mut buffer = [0u8; 256];
+    let payload = keys.verify(Purpose::Session, token, &mut buffer)?;
+    payload.try_into().ok().map(SessionId::from_bytes)
+}
+
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

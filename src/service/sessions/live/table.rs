@@ -1,0 +1,100 @@
+//! The sessions by id, in many small parts with a lock each: whoever goes through all of them holds one part's for a moment, and nobody
+//! waits longer than that.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use foldhash::fast::FixedState;
+
+use super::session::LiveSession;
+use crate::base::SessionId;
+
+/// How many parts there are: with a million sessions some four thousand in each.
+pub const PARTS: usize = 256;
+
+// The ids are random and the gateway's own: nobody can choose them, so nobody can make them collide.
+type Part = HashMap<SessionId, Arc<LiveSession>, FixedState>;
+
+pub(super) struct Table {
+    parts: Box<[RwLock<Part>]>,
+    count: AtomicUsize,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { parts: (0..PARTS).map(|_| RwLock::default()).collect(), count: AtomicUsize::new(0) }
+    }
+}
+
+impl Table {
+    fn part(&self, id: SessionId) -> Option<&RwLock<Part>> {
+        let [first, ..] = id.as_bytes();
+        self.parts.get(usize::from(*first) % PARTS)
+    }
+
+    pub fn get(&self, id: SessionId) -> Option<Arc<LiveSession>> {
+        read(self.part(id)?).get(&id).cloned()
+    }
+
+    pub fn insert(&self, session: Arc<LiveSession>) {
+        let Some(part) = self.part(session.id()) else { return };
+        if write(part).insert(session.id(), session).is_none() {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes room for these at once, instead of over and over while they come.
+    pub fn reserve(&self, ids: impl Iterator<Item = SessionId>) {
+        let mut more = [0usize; PARTS];
+        for id in ids {
+            let [first, ..] = id.as_bytes();
+            if let Some(count) = more.get_mut(usize::from(*first) % PARTS) {
+                *count += 1;
+            }
+        }
+        for (part, more) in self.parts.iter().zip(more).filter(|(_, more)| *more > 0) {
+            write(part).reserve(more);
+        }
+    }
+
+    pub fn remove(&self, id: SessionId) -> Option<Arc<LiveSession>> {
+        let mut part = write(self.part(id)?);
+        let gone = part.remove(&id)?;
+        // What a rush left behind is given back, once it is mostly empty.
+        if part.capacity() > 64 && part.len() < part.capacity() / 8 {
+            let room = part.len() * 2;
+            part.shrink_to(room);
+        }
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        Some(gone)
+    }
+
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Shows `see` the sessions of one part, which is locked for reading meanwhile.
+    pub fn each_of(&self, part: usize, see: impl FnMut(&Arc<LiveSession>)) {
+        if let Some(part) = self.parts.get(part) {
+            read(part).values().for_each(see);
+        }
+    }
+
+    /// As [`Table::each_of`], of the part in which ids with this first byte are.
+    pub fn each_like(&self, first: u8, see: impl FnMut(&Arc<LiveSession>)) {
+        self.each_of(usize::from(first) % PARTS, see);
+    }
+
+    pub fn each(&self, mut see: impl FnMut(&Arc<LiveSession>)) {
+        (0..PARTS).for_each(|part| self.each_of(part, &mut see));
+    }
+}
+
+fn read(part: &RwLock<Part>) -> RwLockReadGuard<'_, Part> {
+    part.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(part: &RwLock<Part>) -> RwLockWriteGuard<'_, Part> {
+    part.write().unwrap_or_else(PoisonError::into_inner)
+}

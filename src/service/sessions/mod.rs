@@ -1,0 +1,10 @@
+//! Sessions: the live table in memory, how it follows the store and other gateways, and which sessions ended recently.
+
+pub mod live;
+pub mod recently_ended;
+pub mod replication;
+mod restore;
+
+pub use live::{CachedSession, Found, LiveSession, LiveSessions, PARTS, UserState, person};
+pub use replication::{follow, listening};
+pub use restore::restore;

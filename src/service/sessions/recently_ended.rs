@@ -1,0 +1,50 @@
+//! Whose the sessions were that ended last, so that a form that meets a lost session is kept for its owner. Bounded; what is
+//! forgotten costs a form, never more.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::base::{SessionId, UserId};
+
+/// Ended sessions and their users, the oldest first to go.
+#[derive(Default)]
+pub struct RecentlyEnded {
+    users: HashMap<SessionId, UserId>,
+    order: VecDeque<SessionId>,
+}
+
+impl RecentlyEnded {
+    /// A few megabytes, whatever happens.
+    const MOST: usize = 50_000;
+
+    pub fn add(&mut self, id: SessionId, user: UserId) {
+        if self.users.insert(id, user).is_none() {
+            self.order.push_back(id);
+        }
+        while self.order.len() > Self::MOST {
+            if let Some(oldest) = self.order.pop_front() {
+                self.users.remove(&oldest);
+            }
+        }
+    }
+
+    pub fn owner(&self, id: SessionId) -> Option<UserId> {
+        self.users.get(&id).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_are_forgotten() {
+        let id = |n: u32| SessionId::from_bytes(u128::from(n).to_be_bytes());
+        let user = UserId::from_bytes([1; 16]);
+        let mut recently_ended = RecentlyEnded::default();
+        for n in (0..50_010).chain(50_000..50_010) {
+            recently_ended.add(id(n), user);
+        }
+        assert_eq!((recently_ended.users.len(), recently_ended.order.len()), (RecentlyEnded::MOST, RecentlyEnded::MOST));
+        assert_eq!((recently_ended.owner(id(9)), recently_ended.owner(id(10))), (None, Some(user)));
+    }
+}

@@ -1,0 +1,148 @@
+//! Several gateways over one store: the memory of each follows what the others change.
+//!
+//! An account or session that another gateway wrote or deleted is read again on notice, within milliseconds. After a loss of
+//! the line everything is read again. Where no proof has come for 5 seconds that all notices were followed, the memory is stale
+//! and nobody is let in from it: whoever shows a session is answered 503, open connections are cut, no session is ended or deleted. As
+//! soon as everything is read again, the sessions are as good as before.
+//!
+//! When a session was last used is told every 20 seconds: one that is used at another gateway may end by `session.idle_timeout`
+//! that much early, never late.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use super::restore::{restore, stands};
+use crate::account::Account;
+use crate::base::{SessionId, UserId};
+use crate::service::Services;
+use crate::service::sessions::{Found, LiveSession, LiveSessions};
+use crate::session::{EndReason, SessionRecord, over};
+use crate::store::StoreError;
+use crate::store::kv::Change;
+
+/// How long the memory is believed without news.
+const TRUST: Duration = Duration::from_secs(5);
+
+/// Changes that are followed in one go.
+const AT_ONCE: usize = 512;
+
+/// Waits until the changes that others make from now on are heard: for [`follow`] to look at again after the sessions were read, since what
+/// changed in between was read in part as it had been. Where the line does not stand in time, [`follow`] has everything read again once it does.
+pub async fn listening(changes: &mut mpsc::Receiver<Change>) {
+    let line = async { while changes.recv().await.is_some_and(|news| news != Change::Listening) {} };
+    if tokio::time::timeout(TRUST, line).await.is_err() {
+        tracing::warn!("the line for changes made by other gateways does not stand yet");
+    }
+}
+
+/// Follows the changes that other gateways make, until they or the services are gone.
+pub async fn follow(services: Weak<Services>, mut changes: mpsc::Receiver<Change>) {
+    let Some(live) = services.upgrade().map(|services| services.live.clone()) else { return };
+    let (proof, proved) = watch::channel(());
+    tokio::spawn(keep_watch(live, proved, TRUST));
+    let (mut news, mut is_behind) = (Vec::new(), false);
+    while changes.recv_many(&mut news, AT_ONCE).await > 0 {
+        let Some(services) = services.upgrade() else { return };
+        let is_proof = news.contains(&Change::Alive);
+        is_behind |= news.contains(&Change::Listening);
+        let keys: BTreeSet<Vec<u8>> =
+            news.drain(..).filter_map(|change| if let Change::Key(key) = change { Some(key) } else { None }).collect();
+        match services.catch_up(keys, is_behind).await {
+            Ok(()) => is_behind = false,
+            Err(e) => {
+                tracing::error!(error = %e, "changes made by other gateways cannot be read; all is read again");
+                is_behind = true;
+            }
+        }
+        if is_proof && !is_behind {
+            let _ = proof.send(());
+        }
+    }
+}
+
+/// Marks the memory stale for as long as there is no proof.
+async fn keep_watch(live: Arc<LiveSessions>, mut proved: watch::Receiver<()>, trust: Duration) {
+    loop {
+        match tokio::time::timeout(trust, proved.changed()).await {
+            Ok(Ok(())) => live.set_stale(false),
+            Ok(Err(_)) => return live.set_stale(true),
+            Err(_) => live.set_stale(true),
+        }
+    }
+}
+
+impl Services {
+    async fn catch_up(&self, keys: BTreeSet<Vec<u8>>, is_behind: bool) -> Result<(), StoreError> {
+        if is_behind {
+            return restore(&self.store, &self.live).await;
+        }
+        for key in keys {
+            if let Some(id) = key.strip_prefix(b"account/") {
+                let Some(id) = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) else { continue };
+                self.account_again(id).await?;
+            } else if let Some(id) = key.strip_prefix(b"session/") {
+                let Ok(id) = id.try_into() else { continue };
+                self.session_again(SessionId::from_bytes(id)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who takes a session in reads the account after that, so that one without sessions needs no look.
+    async fn account_again(&self, id: UserId) -> Result<(), StoreError> {
+        if !self.live.of(id).is_empty() {
+            self.live.account_changed(id, self.store.account(id).await?.as_ref());
+        }
+        Ok(())
+    }
+
+    async fn session_again(&self, id: SessionId) -> Result<(), StoreError> {
+        let Some(record) = self.store.session(id).await? else {
+            self.live.end(id, EndReason::Revoked);
+            return Ok(());
+        };
+        if self.live.seen(id, record.last_seen) {
+            return Ok(());
+        }
+        if let Some(account) = self.store.account(record.user).await?.filter(|account| stands(account, &record)) {
+            self.take_in(record, &account);
+        }
+        Ok(())
+    }
+
+    /// The account first: its notice may still be on the way, and against an older one the session would be void.
+    fn take_in(&self, record: SessionRecord, account: &Account) {
+        self.live.account_changed(account.id, Some(account));
+        self.live.insert(record, account);
+    }
+
+    /// The session of a correctly signed cookie that is not known here: one made at another gateway a moment ago.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn adopt(&self, token: &str) -> Result<Option<Arc<LiveSession>>, StoreError> {
+        let Some(id) = self.live.signed(token).filter(|_| self.store.kv().is_shared() && !self.live.is_stale()) else { return Ok(None) };
+        let Some(record) = self.store.session(id).await? else { return Ok(None) };
+        let Some(account) = self.store.account(record.user).await?.filter(|account| stands(account, &record)) else { return Ok(None) };
+        if over(record.created, record.last_seen, &self.config().session, self.now()).is_some() {
+            return Ok(None);
+        }
+        self.take_in(record, &account);
+        // What was deleted or changed between the look and here was not told to a session that was not there yet.
+        if self.store.session(id).await?.is_none() {
+            self.live.end(id, EndReason::Revoked);
+        }
+        self.live.account_changed(account.id, self.store.account(account.id).await?.as_ref());
+        match self.live.lookup(token, self.now()) {
+            Found::Live(session) => Ok(Some(session)),
+            Found::Ended | Found::Forged => Ok(None),
+            Found::Unknown => Err(StoreError::Backend("no news of other gateways' changes".to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,238 @@
+//! Two gateways over one database: what one does, the other knows.
+
+use std::time::Instant;
+
+use super::*;
+use crate::base::{Clock, Time};
+use crate::config::{Config, StoreUrl};
+use crate::notify::{Notifier, Outbox, Texts};
+use crate::policy::Proof;
+use crate::service::notices::Courier;
+use crate::session::KeyRing;
+use crate::session::keys::MasterKey;
+use crate::store::Store;
+use crate::store::{Edit, postgres::server};
+
+pub(crate) struct Rig {
+    clock: Clock,
+    url: StoreUrl,
+    keys: Arc<KeyRing>,
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        let keys = KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap();
+        let url = StoreUrl::Postgres(server::url(&server::database().await));
+        Self { clock: Clock::manual(Time::from_secs(1_000_000)), url, keys: Arc::new(keys) }
+    }
+
+    /// A gateway that follows what the others change, if `follows`.
+    pub(crate) async fn gateway(&self, follows: bool) -> Arc<Services> {
+        let config = Arc::new(Config::default());
+        let store = Arc::new(Store::open(&self.url, self.keys.clone()).await.unwrap());
+        let (live, mut ended) = LiveSessions::new(self.keys.clone(), config.session.clone(), config.mfa.clone());
+        let live = Arc::new(live);
+        restore(&store, &live).await.unwrap();
+        let watched = live.clone();
+        store.observe(Box::new(move |id, account| watched.account_changed(id, account)));
+        let deleting = store.clone();
+        tokio::spawn(async move {
+            while let Some(id) = ended.recv().await {
+                deleting.delete_sessions(&[id]).await.unwrap();
+            }
+        });
+        let texts = Arc::new(Texts::load(None).unwrap());
+        let notifier = Notifier::with_outbox(Arc::new(Outbox::default()), texts, self.clock.clone()).unwrap();
+        let courier = Courier::new(Arc::new(notifier), &self.clock);
+        let services = Arc::new(Services::new(config, self.clock.clone(), store, live, courier).unwrap());
+        if follows {
+            let changes = services.store.kv().changes().unwrap();
+            tokio::spawn(follow(Arc::downgrade(&services), changes));
+        }
+        services
+    }
+}
+
+pub(crate) async fn alice(at: &Services) -> Account {
+    let account: Account = serde_json::from_value(serde_json::json!({
+        "id": UserId::random().unwrap(), "name": "alice", "email": "alice@internal.example", "display_name": "Alice", "created": 0,
+    }))
+    .unwrap();
+    at.store.create_account(&account).await.unwrap().unwrap();
+    account
+}
+
+/// A finished sign-in; the cookie's value.
+pub(crate) async fn sign_in(at: &Services, account: &Account) -> (SessionId, String) {
+    let record = SessionRecord::begin(account.id, account.epoch, Proof::Password, at.now(), [127, 0, 0, 1].into(), "Firefox").unwrap();
+    assert!(at.store.put_session(&record, None).await.unwrap());
+    at.live.insert(record.clone(), account);
+    (record.id, at.live.token(record.id))
+}
+
+fn admits(at: &Services, token: &str) -> bool {
+    matches!(at.live.lookup(token, at.now()), Found::Live(_))
+}
+
+/// Within a second on an idle machine; the rest is for a busy one.
+async fn soon(what: impl Fn() -> bool) -> Duration {
+    let start = Instant::now();
+    while !what() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it never came about");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    start.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_happens_at_one_gateway_is_known_at_the_other() {
+    let rig = Rig::new().await;
+    let (a, b) = (rig.gateway(true).await, rig.gateway(true).await);
+    let account = alice(&a).await;
+    let (id, token) = sign_in(&a, &account).await;
+    println!("a session made at A is known at B after {:?}", soon(|| admits(&b, &token)).await);
+    // Its use at A keeps it alive at B.
+    rig.clock.advance(Duration::from_secs(60));
+    assert!(admits(&a, &token));
+    a.store.touch_sessions(&a.live.sweep(a.now())).await.unwrap();
+    soon(|| b.live.get(id).is_some_and(|session| session.record().last_seen == a.now())).await;
+    // A group that is taken away at A is gone at B.
+    let joined = |groups: &[&str]| groups.iter().map(|group| (*group).to_owned()).collect::<Vec<_>>();
+    for groups in [joined(&["staff"]), joined(&[])] {
+        a.store
+            .update_account(account.id, |account| {
+                account.groups.clone_from(&groups);
+                Edit::Write(())
+            })
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        soon(|| b.live.get(id).is_some_and(|session| session.identity().person.groups == groups)).await;
+    }
+    // Whoever is disabled at A is out at B.
+    let watching = b.live.get(id).unwrap();
+    a.store
+        .update_account(account.id, |account| {
+            account.disabled = true;
+            Edit::Write(())
+        })
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    println!("a user disabled at A is out at B after {:?}", soon(|| !admits(&b, &token)).await);
+    assert!(watching.is_ended() && !admits(&a, &token));
+    assert!(b.adopt(&token).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_session_signed_out_at_one_gateway_is_over_at_the_other() {
+    let rig = Rig::new().await;
+    let (a, b) = (rig.gateway(true).await, rig.gateway(true).await);
+    let account = alice(&a).await;
+    let (id, token) = sign_in(&a, &account).await;
+    soon(|| admits(&b, &token)).await;
+    b.end_session(id, EndReason::SignedOut).await.unwrap();
+    soon(|| !admits(&a, &token)).await;
+    assert!(a.adopt(&token).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_session_of_another_gateway_is_adopted_before_its_notice_comes() {
+    let rig = Rig::new().await;
+    let (a, b) = (rig.gateway(false).await, rig.gateway(false).await);
+    let account = alice(&a).await;
+    let (_, first) = sign_in(&a, &account).await;
+    assert!(!admits(&b, &first));
+    assert!(b.adopt(&first).await.unwrap().is_some() && admits(&b, &first));
+    assert!(b.adopt("forged").await.unwrap().is_none());
+    // After a change of password at A that B has not heard of, the old session is over and the new one is not.
+    let changed = a.store.update_account(account.id, |account| {
+        account.epoch += 1;
+        Edit::Write(account.clone())
+    });
+    let changed = changed.await.unwrap().unwrap().unwrap();
+    let (_, second) = sign_in(&a, &changed).await;
+    assert!(b.adopt(&second).await.unwrap().is_some() && admits(&b, &second) && !admits(&b, &first));
+    // An old one is not.
+    let (_, old) = sign_in(&a, &changed).await;
+    rig.clock.advance(Config::default().session.lifetime);
+    assert!(b.adopt(&old).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_missed_while_the_line_was_down_is_read_again() {
+    let rig = Rig::new().await;
+    let (a, b) = (rig.gateway(false).await, rig.gateway(false).await);
+    let account = alice(&a).await;
+    let (kept, gone) = (sign_in(&a, &account).await, sign_in(&a, &account).await);
+    let (news, changes) = mpsc::channel(8);
+    tokio::spawn(follow(Arc::downgrade(&b), changes));
+    news.send(Change::Listening).await.unwrap();
+    soon(|| admits(&b, &kept.1) && admits(&b, &gone.1)).await;
+    a.end_session(gone.0, EndReason::SignedOut).await.unwrap();
+    assert!(admits(&b, &gone.1));
+    news.send(Change::Listening).await.unwrap();
+    soon(|| !admits(&b, &gone.1)).await;
+    assert!(admits(&b, &kept.1));
+    // Who brings the news is gone for good: nothing is believed any more.
+    drop(news);
+    soon(|| b.live.is_stale()).await;
+}
+
+/// At the start, as `App` does it: heard first, then read. The account is disabled after it was read and before the session is taken in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_account_that_changes_while_the_sessions_are_read_is_not_missed() {
+    let rig = Rig::new().await;
+    let (a, b) = (rig.gateway(false).await, rig.gateway(false).await);
+    let account = alice(&a).await;
+    let (id, token) = sign_in(&a, &account).await;
+    let mut changes = b.store.kv().changes().unwrap();
+    listening(&mut changes).await;
+    let states = super::super::restore::states_of(&b.store, &b.live, [account.id].into()).await.unwrap();
+    let page = b.store.sessions(None, 10, &mut b.live.names()).await.unwrap();
+    assert_eq!(page.len(), 1);
+    let disabled = a.store.update_account(account.id, |account| {
+        account.disabled = true;
+        Edit::Write(())
+    });
+    disabled.await.unwrap().unwrap().unwrap();
+    let void = super::super::restore::take_in(&b.store, &b.live, &states, page, &mut Default::default()).await.unwrap();
+    assert!(void.is_empty() && admits(&b, &token), "taken in as it was read");
+    let watching = b.live.get(id).unwrap();
+    tokio::spawn(follow(Arc::downgrade(&b), changes));
+    soon(|| !admits(&b, &token)).await;
+    assert!(watching.is_ended());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn without_news_nobody_is_let_in_and_nothing_is_lost() {
+    let rig = Rig::new().await;
+    let a = rig.gateway(false).await;
+    let account = alice(&a).await;
+    let (id, token) = sign_in(&a, &account).await;
+    let (proof, proved) = watch::channel(());
+    tokio::spawn(keep_watch(a.live.clone(), proved, Duration::from_millis(200)));
+    let (watching, mut revocations) = (a.live.get(id).unwrap(), a.live.revocations());
+    soon(|| a.live.is_stale()).await;
+    assert!(!admits(&a, &token) && watching.is_ended() && a.adopt(&token).await.unwrap().is_none());
+    tokio::time::timeout(Duration::from_secs(10), revocations.changed()).await.unwrap().unwrap();
+    // Its age ends nothing meanwhile: it may have been used at another gateway.
+    rig.clock.advance(Config::default().session.idle_timeout);
+    a.live.sweep(a.now());
+    assert_eq!(a.live.count(), 1);
+    a.live.seen(id, a.now());
+    proof.send(()).unwrap();
+    soon(|| admits(&a, &token) && !watching.is_ended()).await;
+}
+
+#[tokio::test]
+async fn a_gateway_with_other_keys_is_refused() {
+    let mut rig = Rig::new().await;
+    for _ in 0..2 {
+        Store::open(&rig.url, rig.keys.clone()).await.unwrap();
+    }
+    rig.keys = Arc::new(KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap());
+    assert!(matches!(Store::open(&rig.url, rig.keys.clone()).await, Err(StoreError::ForeignKeys)));
+}

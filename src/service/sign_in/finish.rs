@@ -1,0 +1,172 @@
+//! The end of every sign-in, and the only place where a proof becomes a session: under a new id, known to the store before it is
+//! admitted, and not admitted where the account changed meanwhile.
+
+use crate::account::{Account, Failures};
+use crate::base::{SessionId, UserId};
+use crate::factor::Method;
+use crate::policy::Proof;
+use crate::service::Services;
+use crate::service::audit::{Actor, Event};
+use crate::service::client::{Client, DeviceId};
+use crate::service::known_browsers::{budget, knows, remember};
+use crate::service::refused::Refused;
+use crate::session::{CookieKind, EndReason, SessionRecord};
+use crate::store::{Edit, StoreError};
+
+/// How many sessions a user may have at the same time.
+const SESSIONS_KEPT: usize = 100;
+
+/// A finished sign-in: the values of the cookies to set.
+#[derive(Debug)]
+pub struct Signed {
+    pub session: SessionId,
+    pub cookies: Vec<(CookieKind, String)>,
+    pub name: String,
+}
+
+/// The session that a new one follows, whose age it keeps.
+pub(in crate::service) enum Follows<'a> {
+    Nothing,
+    /// A step up: that session is still there, and ends with it.
+    Live(&'a SessionRecord),
+    /// What the user changed has ended it, and every other one, already.
+    Ended(&'a SessionRecord),
+}
+
+impl<'a> Follows<'a> {
+    const fn record(&self) -> Option<&'a SessionRecord> {
+        match self {
+            Self::Nothing => None,
+            Self::Live(record) | Self::Ended(record) => Some(record),
+        }
+    }
+
+    const fn replaced(&self) -> Option<&'a SessionRecord> {
+        match self {
+            Self::Live(record) => Some(record),
+            Self::Nothing | Self::Ended(_) => None,
+        }
+    }
+}
+
+impl Services {
+    /// The end of a sign-in: failures are forgotten, the browser is known from now on, and there is a session. A step up
+    /// `follows` the session it started from.
+    pub(in crate::service) async fn finish(
+        &self,
+        before: Account,
+        proof: Proof,
+        client: &Client,
+        follows: Follows<'_>,
+        trust: bool,
+    ) -> Result<Signed, Refused> {
+        let known = client.device.filter(|device| knows(&before, *device));
+        let device = match known {
+            Some(device) => device,
+            None => DeviceId::random(before.id)?,
+        };
+        // Only a finished sign-in, or a step up, has shown every factor that is asked for.
+        let signs_in = !matches!(follows, Follows::Ended(_));
+        let account = self.conclude(&before, device, client, signs_in, trust).await?;
+        let session = self.open_session(&account, proof, client, &follows).await?;
+        let event = match follows {
+            Follows::Nothing => Event::SignedIn,
+            Follows::Live(_) => Event::SteppedUp,
+            Follows::Ended(_) => Event::SessionRenewed,
+        };
+        if let Err(e) = self.audit(event, Some(&account.name), Actor::User(client), proof_name(proof)).await {
+            self.end_session(session, EndReason::Revoked).await?;
+            return Err(e);
+        }
+        if known.is_none() && before.browsers.iter().any(|browser| browser.id != device.name()) {
+            self.notice_new_browser(&account, client);
+        }
+        let cookies = vec![
+            (CookieKind::Session, self.live.token(session)),
+            (CookieKind::Device, self.store.keys().sign(crate::session::Purpose::Device, &device.to_bytes())),
+        ];
+        Ok(Signed { session, cookies, name: account.name })
+    }
+
+    /// The account after the sign-in: the browser is known, and where somebody `signs_in`, failures are forgotten.
+    async fn conclude(&self, before: &Account, device: DeviceId, client: &Client, signs_in: bool, trust: bool) -> Result<Account, Refused> {
+        let (now, trusted_device) = (self.now(), self.config().mfa.trusted_device);
+        let trusted_until = (trust && !trusted_device.is_zero()).then(|| now.plus(trusted_device));
+        let updated = self
+            .store
+            .update_account(before.id, |account| {
+                if account.disabled || account.epoch != before.epoch {
+                    return Edit::Leave(None);
+                }
+                if signs_in {
+                    *budget(account, client.device) = Failures::default();
+                }
+                remember(account, device, client, trusted_until, now);
+                Edit::Write(Some(account.clone()))
+            })
+            .await?;
+        match updated {
+            Some(Ok(Some(account))) => Ok(account),
+            _ => Err(Refused::Gone),
+        }
+    }
+
+    async fn open_session(&self, account: &Account, proof: Proof, client: &Client, follows: &Follows<'_>) -> Result<SessionId, Refused> {
+        let now = self.now();
+        let (before, replaces) = (follows.record(), follows.replaced());
+        let mut record = SessionRecord::begin(account.id, account.epoch, proof, now, client.address.ip(), &client.browser)?;
+        if let Some(old) = before {
+            (record.created, record.full_auth) = (old.created, old.full_auth);
+        }
+        if !self.store.put_session(&record, replaces.map(|old| old.id)).await? {
+            return Err(Refused::Gone);
+        }
+        let id = record.id;
+        let session = self.live.insert(record, account);
+        if let Some(old) = replaces {
+            self.live.replace(old.id, &session);
+        }
+        // What changed between the write and here was not told to a session that was not there yet.
+        let is_kept = self.store.session(id).await?.is_some();
+        let current = self.store.account(account.id).await?;
+        self.live.account_changed(account.id, current.as_ref());
+        if !is_kept || self.live.get(id).is_none_or(|session| session.is_ended()) {
+            self.end_session(id, EndReason::AccountChanged).await?;
+            return Err(Refused::Gone);
+        }
+        self.make_room(account.id, id).await;
+        Ok(id)
+    }
+
+    /// So that nobody's sign-ins fill the memory, the session that was not used for longest goes, never the newest.
+    async fn make_room(&self, user: UserId, newest: SessionId) {
+        let mut others = self.live.of(user);
+        others.retain(|session| session.id() != newest);
+        others.sort_by_key(|session| session.last_seen());
+        let over = (others.len() + 1).saturating_sub(SESSIONS_KEPT);
+        for old in others.iter().take(over) {
+            if let Err(e) = self.end_session(old.id(), EndReason::Crowded).await {
+                tracing::warn!(error = %e, "a session that ended stays in the store until the next start, where it is void");
+            }
+        }
+    }
+
+    /// Ends a session: in memory first, so that a store that fails keeps no door open.
+    pub async fn end_session(&self, id: SessionId, reason: EndReason) -> Result<bool, StoreError> {
+        let ended = self.live.end(id, reason);
+        self.store.delete_sessions(&[id]).await?;
+        Ok(ended)
+    }
+}
+
+fn proof_name(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Password => "password",
+        Proof::TrustedBrowser => "password, trusted browser",
+        Proof::Second { method: Method::Totp, .. } => "password, totp",
+        Proof::Second { method: Method::Webauthn, .. } => "webauthn",
+        Proof::Second { method: Method::Email, .. } => "password, email",
+        Proof::Second { method: Method::Sms, .. } => "password, sms",
+        Proof::Second { method: Method::Recovery, .. } => "password, recovery",
+    }
+}

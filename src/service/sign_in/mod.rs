@@ -1,0 +1,16 @@
+//! The sign-in: password, second factor, passkey, and the one place where a finished sign-in becomes a session.
+
+pub mod failures;
+pub mod finish;
+pub mod one_time_code;
+pub mod passkey;
+pub mod password;
+pub mod second_factor;
+pub mod security_key;
+
+pub(in crate::service) use finish::Follows;
+pub use finish::Signed;
+pub(in crate::service) use one_time_code::{judge_sent, next_code};
+pub use password::Entry;
+pub(in crate::service) use password::usable;
+pub use second_factor::{Given, Pending};
