@@ -29,7 +29,7 @@ const UPWARD: [(&str, &str, &str); 2] = [
 /// Crates that stay in their rooms: the name as it is written in a path, and the rooms (or files).
 const CONFINED: [(&str, &[&str]); 7] = [
     ("pingora", &["gateway"]),
-    ("axum", &["portal", "app/front.rs"]),
+    ("axum", &["portal", "app/host.rs", "app/pages.rs"]),
     ("sled", &["store"]),
     ("clap", &["cli", "main.rs"]),
     ("maud", &["view", "portal", "cli"]),

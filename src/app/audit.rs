@@ -4,7 +4,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::App;
+use super::program::App;
 use crate::service::audit::AuditFileWriter;
 
 /// How often the log's beginning is looked at.
@@ -45,7 +45,7 @@ async fn copy(app: Weak<App>) {
             }
             Ok(_) => {}
             Err(e) => {
-                app.telemetry.metrics.upkeep.audit_file_failed();
+                app.telemetry.metrics.alarms.audit_file_failed();
                 if !failing {
                     tracing::error!(error = %e, "the audit file is behind the audit log, which goes on");
                 }

@@ -4,11 +4,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::App;
+use super::program::App;
 use crate::store::StoreError;
 use crate::store::kv::Batch;
 use crate::telemetry::server::Health;
-use crate::telemetry::{Channel, Reading};
+use crate::telemetry::{Channel, Scrape};
 
 #[async_trait::async_trait]
 impl Health for App {
@@ -32,14 +32,14 @@ impl Health for App {
         }
     }
 
-    fn measure(&self) -> Reading {
+    fn measure(&self) -> Scrape {
         let (load, health) = (self.services.hash_load(), self.services.courier.notifier.health());
         let channels = [("mail", health.mail), ("sms", health.sms)].into_iter().filter_map(|(name, state)| {
             let state = state?;
             Some(Channel { name, pending: state.pending, sent: state.sent, failed: state.failed, failing: state.failing })
         });
         let snapshot = self.snapshot.load();
-        Reading {
+        Scrape {
             sessions: self.services.live.count(),
             hashes: (load.waiting, load.running, load.refused),
             channels: channels.collect(),

@@ -1,14 +1,18 @@
 //! What the administration listener says of a store that fails, over HTTP.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::base::Time;
+use crate::base::{Clock, Time};
+use crate::config::Config;
+use crate::session::KeyRing;
 use crate::store::kv::{Batch, Kv, Pair};
-use crate::store::{SledKv, StoreError};
+use crate::store::{SledKv, Store, StoreError, keyfile};
 
 /// A store on a bad day.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! A town for the tests of interrupted forms: the whole program, browsers as raw requests, and an upstream that writes down what
 //! arrives.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::account::Account;
-use crate::base::{SessionId, Time};
+use crate::base::{Clock, SessionId, Time, UserId};
 use crate::factor::Method;
 use crate::gateway::{GatewayHost, Listener, Running, Settings, start};
 use crate::policy::Proof;

@@ -1,10 +1,11 @@
 //! The assembled program over a database that another has open too.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::base::Time;
-use crate::config::StoreUrl;
+use crate::base::{Clock, Time};
+use crate::config::{Config, StoreUrl};
 use crate::gateway::{GatewayHost, Lookup};
 use crate::service::sessions::replication::tests::{alice, sign_in};
 use crate::store::postgres::server;

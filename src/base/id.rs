@@ -82,5 +82,5 @@ id!(
 );
 id!(
     /// A form that is kept over a sign-in.
-    KeptId
+    SavedPostId
 );

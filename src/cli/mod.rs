@@ -3,32 +3,22 @@
 //! Exit status: 0 done, 1 refused or failed (one line on standard error: what, and what to do), 2 wrong usage.
 
 mod access;
-mod audit;
-mod changes;
-mod check;
+mod commands;
+mod context;
 pub mod control;
 pub mod demo;
-mod explain;
-mod extras;
-mod key;
-mod output;
-mod progress;
-mod prompt;
 pub mod serve;
-mod session;
 mod source;
-mod store;
-mod systemd;
+mod terminal;
 #[cfg(test)]
 mod tests;
-mod tls;
-mod user;
-mod user_mfa;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use context::Context;
 
 pub use source::ConfigSource;
 
@@ -77,24 +67,24 @@ enum Command {
     Reload,
     /// Which route and rule decide, what they require and why; nothing is sent
     #[command(after_help = "Example:\n  vestibule explain --user alice --from 10.1.2.3 http://wiki.internal.example/admin/users")]
-    Explain(explain::Args),
+    Explain(commands::explain::Args),
     /// Manage accounts and their second factors
     #[command(subcommand, after_help = "Example:\n  vestibule user add alice --email alice@internal.example --group staff")]
-    User(user::Command),
+    User(commands::user::Command),
     /// See and end sessions
     #[command(subcommand, after_help = "Example:\n  vestibule session list --user alice")]
-    Session(session::Command),
+    Session(commands::session::Command),
     /// Signing and encryption keys
     #[command(subcommand, after_help = "Example:\n  vestibule key rotate")]
-    Key(key::Command),
+    Key(commands::key::Command),
     /// Read the audit log, or prove it whole
     #[command(
         after_help = "Example:\n  vestibule audit --user alice --since 2h\n  vestibule audit --since 2026-01-27 --until 2026-01-28\n  vestibule audit --follow\n  vestibule audit verify"
     )]
-    Audit(audit::Args),
+    Audit(commands::audit::Args),
     /// Back up, restore, move between stores
     #[command(subcommand, after_help = "Example:\n  vestibule store export backup.jsonl")]
-    Store(store::Command),
+    Store(commands::store::Command),
     /// Print shell completions
     #[command(after_help = "Example:\n  vestibule completions bash > /etc/bash_completion.d/vestibule")]
     Completions {
@@ -110,12 +100,6 @@ enum Command {
     },
 }
 
-/// What every command is told.
-struct Context {
-    source: ConfigSource,
-    json: bool,
-}
-
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -127,7 +111,7 @@ pub fn main() -> ExitCode {
     };
     let code = run(cli).unwrap_or_else(|e| {
         let text = format!("{e:#}");
-        eprintln!("vestibule: {}", output::printable(text.trim_end()));
+        eprintln!("vestibule: {}", terminal::output::printable(text.trim_end()));
         ExitCode::FAILURE
     });
     crate::telemetry::flush_log();
@@ -139,42 +123,17 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve => serve::run(context.source)?,
         Command::Demo { listen } => demo::run(listen, context.json, context.source.data_dir)?,
-        Command::Check => return check::run(&context),
-        Command::Schema => output::line(&format!("{:#}", crate::config::schema()))?,
-        Command::Reload => check::reload(&context)?,
-        Command::Explain(args) => explain::run(&context, args)?,
-        Command::User(command) => user::run(&context, command)?,
-        Command::Session(command) => session::run(&context, command)?,
-        Command::Key(command) => key::run(&context, command)?,
-        Command::Audit(args) => audit::run(&context, args)?,
-        Command::Store(command) => store::run(&context, command)?,
-        Command::Completions { shell } => extras::completions(shell),
-        Command::Man { out } => extras::man(out.as_deref())?,
+        Command::Check => return commands::check::run(&context),
+        Command::Schema => terminal::output::line(&format!("{:#}", crate::config::schema()))?,
+        Command::Reload => commands::check::reload(&context)?,
+        Command::Explain(args) => commands::explain::run(&context, args)?,
+        Command::User(command) => commands::user::run(&context, command)?,
+        Command::Session(command) => commands::session::run(&context, command)?,
+        Command::Key(command) => commands::key::run(&context, command)?,
+        Command::Audit(args) => commands::audit::run(&context, args)?,
+        Command::Store(command) => commands::store::run(&context, command)?,
+        Command::Completions { shell } => commands::extras::completions(&mut Cli::command(), shell),
+        Command::Man { out } => commands::extras::man(Cli::command(), out.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-impl Context {
-    fn open(&self) -> anyhow::Result<access::Access> {
-        access::Access::open(&self.source)
-    }
-
-    /// Does one command.
-    fn ask(&self, command: control::Command) -> anyhow::Result<serde_json::Value> {
-        self.open()?.run(command)
-    }
-
-    /// Prints a listing.
-    fn list(&self, columns: &[(&str, &str)], value: &serde_json::Value) -> anyhow::Result<()> {
-        match value.as_array() {
-            _ if self.json => output::json(value),
-            Some(rows) => output::line(&output::table(columns, rows)),
-            None => output::json(value),
-        }
-    }
-
-    /// Prints one thing: its JSON, or these words.
-    fn say(&self, value: &serde_json::Value, words: &str) -> anyhow::Result<()> {
-        if self.json { output::json(value) } else { output::line(words) }
-    }
 }

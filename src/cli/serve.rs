@@ -1,5 +1,9 @@
 //! `vestibule serve`: the gateway until it is told to stop.
 
+pub(super) mod changes;
+pub(super) mod systemd;
+pub(super) mod tls;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +12,8 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::access::one_line;
-use super::changes::{self, Changes};
 use super::control;
 use super::source::ConfigSource;
-use super::systemd::{self, State};
-use super::tls::{self, Tls};
 use crate::app::{App, Post};
 use crate::base::Clock;
 use crate::config::Config;
@@ -21,6 +22,9 @@ use crate::policy::run_expectations;
 use crate::service::audit::{Actor, Event};
 use crate::service::sessions::person;
 use crate::telemetry;
+use changes::Changes;
+use systemd::State;
+use tls::Tls;
 
 /// How long what is queued for sending may take at a stop.
 const LAST_MESSAGES: Duration = Duration::from_secs(5);
@@ -217,7 +221,7 @@ async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
         Ok::<_, anyhow::Error>(said.join("; "))
     };
     let outcome = swapped.await;
-    app.telemetry.metrics.upkeep.reloaded(outcome.is_ok(), app.services.now());
+    app.telemetry.metrics.alarms.reloaded(outcome.is_ok(), app.services.now());
     let (event, detail) = match &outcome {
         Ok(said) => (Event::PolicyReloaded, said.clone()),
         Err(e) => (Event::PolicyRefused, e.to_string()),

@@ -3,46 +3,28 @@
 //! `tree` (the TOML parser) -> `env` (overrides) -> `section` (the walk) -> `check_*` (what each section means) -> `typed`
 //! (what the program uses). Every problem is reported at once, each with its place and a remedy; nothing is changed by reading.
 
-mod addresses;
-mod advice;
-mod check_expect;
-mod check_login;
-mod check_routes;
-mod check_server;
-mod check_services;
-mod defaults;
-mod env;
+mod check;
+mod document;
 #[cfg(test)]
 mod examples_tests;
-mod outline;
-mod path;
-mod pem;
-mod problem;
+mod readers;
 mod schema;
-mod secret;
-mod section;
-mod sink;
-mod standing;
-mod terms;
 #[cfg(test)]
 mod tests;
 mod texts;
-mod tree;
 mod typed;
-mod upstream;
-mod value;
 
 use std::path::Path;
 
-pub use problem::{Problem, Problems, Severity};
+pub use document::problem::{Problem, Problems, Severity};
 pub use schema::schema;
 pub use texts::{TextEntry, TextFile, problem as text_problem, read_text, text_files, unknown_text};
 pub use typed::*;
 
-use problem::Fault;
-use section::Section;
-use sink::Sink;
-use tree::{Entries, Origin};
+use document::problem::Fault;
+use document::problems::ProblemCollector;
+use document::section::Section;
+use document::tree::{Entries, Origin};
 
 /// A configuration that may be used, and what is unwise in it.
 #[derive(Clone, Debug)]
@@ -62,9 +44,9 @@ pub fn load(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Res
     match text {
         Ok(text) => parse(&text, file, env),
         Err(fault) => {
-            let sink = Sink::new(file);
-            sink.error(&Origin::Absent, "", fault);
-            Err(Problems(sink.into_problems()))
+            let collector = ProblemCollector::new(file);
+            collector.error(&Origin::Absent, "", fault);
+            Err(Problems(collector.into_problems()))
         }
     }
 }
@@ -74,47 +56,47 @@ pub fn load(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Res
 /// # Errors
 /// As [`load`].
 pub fn parse(text: &str, file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, Problems> {
-    let sink = Sink::new(file);
-    let mut entries = match tree::read(text) {
+    let collector = ProblemCollector::new(file);
+    let mut entries = match document::tree::read(text) {
         Ok(entries) => entries,
         Err((line, fault)) => {
-            sink.error(&line.map_or(Origin::Absent, Origin::Line), "", fault);
-            return Err(Problems(sink.into_problems()));
+            collector.error(&line.map_or(Origin::Absent, Origin::Line), "", fault);
+            return Err(Problems(collector.into_problems()));
         }
     };
-    env::overlay(&mut entries, env, &sink);
-    let config = build(&sink, &entries);
-    let problems = sink.into_problems();
+    document::env::overlay(&mut entries, env, &collector);
+    let config = build(&collector, &entries);
+    let problems = collector.into_problems();
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Problems(problems));
     }
     Ok(Loaded { config, warnings: problems })
 }
 
-fn build(sink: &Sink, entries: &Entries) -> Config {
-    let root = Section::root(sink, entries);
+fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
+    let root = Section::root(collector, entries);
     let default = Config::default();
-    let server = check_server::server(root.section("server"), default.server);
-    let portal = check_server::portal(root.section("portal"), default.portal);
-    let (store, snapshot_every) = check_services::store(root.section("store"), &server.data_dir, default.snapshot_every);
+    let server = check::server::server(root.section("server"), default.server);
+    let portal = check::server::portal(root.section("portal"), default.portal);
+    let (store, snapshot_every) = check::services::store(root.section("store"), &server.data_dir, default.snapshot_every);
     let config = Config {
-        session: check_login::session(root.section("session"), default.session),
-        password: check_login::password(root.section("password"), default.password),
-        mfa: check_login::mfa(root.section("mfa"), default.mfa),
-        mail: check_services::mail(root.section("mail")),
-        sms: check_services::sms(root.section("sms")),
-        limits: check_login::limits(root.section("limits"), default.limits),
+        session: check::login::session(root.section("session"), default.session),
+        password: check::login::password(root.section("password"), default.password),
+        mfa: check::login::mfa(root.section("mfa"), default.mfa),
+        mail: check::services::mail(root.section("mail")),
+        sms: check::services::sms(root.section("sms")),
+        limits: check::login::limits(root.section("limits"), default.limits),
         store,
         snapshot_every,
-        audit: check_services::audit(root.section("audit"), default.audit),
-        telemetry: check_services::telemetry(root.section("telemetry"), default.telemetry),
-        admin: check_login::admin(root.section("admin"), default.admin),
-        routes: check_routes::routes(&root, &portal.prefix),
-        expect: check_expect::expectations(&root),
+        audit: check::services::audit(root.section("audit"), default.audit),
+        telemetry: check::services::telemetry(root.section("telemetry"), default.telemetry),
+        admin: check::login::admin(root.section("admin"), default.admin),
+        routes: check::routes::routes(&root, &portal.prefix),
+        expect: check::expect::expectations(&root),
         server,
         portal,
     };
-    advice::give(&root, &config);
+    check::advice::give(&root, &config);
     root.finish();
     config
 }

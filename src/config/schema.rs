@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::outline::{Outline, Shape};
-use super::sink::Sink;
-use super::value::written;
+use super::document::outline::{Outline, Shape};
+use super::document::problems::ProblemCollector;
+use super::readers::value::written;
 
 /// The commented sample.
 const SAMPLE: &str = include_str!("../../config/vestibule.toml");
@@ -26,9 +26,9 @@ pub fn schema() -> Value {
 
 /// Walks a configuration in which every key is there.
 pub(super) fn outline() -> Outline {
-    let sink = Sink::outlining(Path::new(""));
-    super::build(&sink, &Vec::new());
-    sink.into_outline()
+    let collector = ProblemCollector::outlining(Path::new(""));
+    super::build(&collector, &Vec::new());
+    collector.into_outline()
 }
 
 fn table(outline: &Outline, described: &BTreeMap<String, String>, path: &str) -> Map<String, Value> {

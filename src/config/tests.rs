@@ -64,9 +64,9 @@ fn an_empty_file_is_the_default_with_one_listener_and_a_warning() {
 #[test]
 fn every_key_stands_in_the_sample_and_in_the_reference() {
     let text = format!("[[server.tls]]\n[sms]\n{ROUTE}[[routes.rules]]\n[[expect]]\n");
-    let sink = Sink::new(Path::new("x"));
-    build(&sink, &tree::read(&text).unwrap());
-    let keys = sink.known();
+    let collector = ProblemCollector::new(Path::new("x"));
+    build(&collector, &document::tree::read(&text).unwrap());
+    let keys = collector.known();
     assert!(keys.len() > 70, "{}", keys.len());
     for key in keys {
         let name = key.rsplit('.').next().unwrap();
@@ -263,10 +263,10 @@ proptest! {
 
     #[test]
     fn no_value_panics_anywhere(value in "(?s).{0,24}", key in 0usize..200) {
-        let sink = Sink::new(Path::new("x"));
-        build(&sink, &tree::read(&format!("[[server.tls]]\n[sms]\n{ROUTE}[[routes.rules]]\n[[expect]]\n")).unwrap());
-        let keys = sink.known();
-        let name = env::variable_for(&keys[key % keys.len()]);
+        let collector = ProblemCollector::new(Path::new("x"));
+        build(&collector, &document::tree::read(&format!("[[server.tls]]\n[sms]\n{ROUTE}[[routes.rules]]\n[[expect]]\n")).unwrap());
+        let keys = collector.known();
+        let name = document::variable::variable_for(&keys[key % keys.len()]);
         let _ = read_with(SAMPLE, &[(&name, &value)]);
     }
 }

@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::problem::{Fault, Problem, Severity};
-use super::sink::nearest;
-use super::tree::{self, Content, Entries, Origin};
+use super::document::problem::{Fault, Problem, Severity};
+use super::document::problems::nearest;
+use super::document::tree;
+use super::document::tree::{Content, Entries, Origin};
 
 /// One text of a file.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,5 +1,9 @@
 //! The configuration as the program uses it: checked, with every default filled in.
 
+pub(super) mod addresses;
+pub(super) mod defaults;
+pub(super) mod restart_only;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

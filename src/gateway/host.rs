@@ -13,7 +13,7 @@ use http::{Method, StatusCode};
 use tokio::sync::watch;
 
 use crate::base::trace::Trace;
-use crate::base::{ClientAddr, Host, KeptId, Time, UserId};
+use crate::base::{ClientAddr, Host, SavedPostId, Time, UserId};
 use crate::config::Config;
 use crate::gateway::request::cookies::OwnCookies;
 use crate::gateway::upstream::pool::{BadUpstream, Upstreams};
@@ -156,7 +156,7 @@ pub struct AccessRecord<'a> {
 pub type PortalAnswer = Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>;
 
 /// The id of a form that was saved; `None` if it was not.
-pub type SavingPost = Pin<Box<dyn Future<Output = Option<KeptId>> + Send>>;
+pub type SavingPost = Pin<Box<dyn Future<Output = Option<SavedPostId>> + Send>>;
 
 /// What the gateway asks of the rest of the program, for each request.
 pub trait GatewayHost: Send + Sync + 'static {

@@ -13,7 +13,7 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 
-use super::queue::Failure;
+use super::failure::Failure;
 use super::texts::Written;
 use crate::base::Time;
 use crate::config::Mail;

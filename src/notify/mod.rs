@@ -4,17 +4,21 @@
 //! honest about it. Workers deliver it with a few tries in the time for which the message is of use. No code, link or body is ever
 //! logged or kept, except in the [`Outbox`] of the demo and the tests, which is the point of it.
 
+mod error;
+mod failure;
 mod mail;
 mod message;
 mod outbox;
 mod queue;
 mod sms;
 mod texts;
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+pub use error::{NotifyError, StartError};
 pub use mail::MailError;
 pub use message::{Content, Message, MessageKind, Recipient};
 pub use outbox::{Outbox, Sent};
@@ -25,39 +29,8 @@ use tokio::runtime::Handle;
 
 use crate::base::Clock;
 use crate::config::{Mail, Sms};
-use queue::{Job, Payload, Queue};
-
-/// Why a message will not be sent.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotifyError {
-    #[error("this gateway has no way to send {0}")]
-    NotConfigured(&'static str),
-    #[error("too many messages are waiting to be sent; try again in a minute")]
-    Busy,
-    #[error("the address or number cannot be written to")]
-    BadRecipient,
-    #[error("the message could not be written: {0}")]
-    Template(#[from] TemplateError),
-}
-
-/// Why the notifier could not be made from its configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StartError {
-    #[error("mail: {0}")]
-    Mail(#[from] MailError),
-    #[error("sms: {0}")]
-    Sms(#[from] SmsError),
-}
-
-impl StartError {
-    /// The section of the configuration that cannot be used.
-    pub const fn section(&self) -> &'static str {
-        match self {
-            Self::Mail(_) => "mail",
-            Self::Sms(_) => "sms",
-        }
-    }
-}
+use queue::{Job, Queue};
+use transport::Payload;
 
 /// How the two channels are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,14 +96,14 @@ impl Notifier {
     ) -> Result<Self, StartError> {
         let mail = match mail {
             Some(config) => {
-                let transport = queue::Transport::Mail(Box::new(mail::Transport::new(config)?));
+                let transport = transport::Transport::Mail(Box::new(mail::Transport::new(config)?));
                 Some((mail::Writer::new(&config.from)?, Way::Queue(Queue::start("mail", transport, pace, clock.clone(), runtime))))
             }
             None => None,
         };
         let sms = match sms {
             Some(config) => {
-                let transport = queue::Transport::Sms(Box::new(sms::Transport::new(config)?));
+                let transport = transport::Transport::Sms(Box::new(sms::Transport::new(config)?));
                 Some((sms::Writer::new(&config.body)?, Way::Queue(Queue::start("sms", transport, pace, clock.clone(), runtime))))
             }
             None => None,

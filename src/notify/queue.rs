@@ -8,7 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::time::Instant;
 
-use super::{NotifyError, mail, sms};
+use super::error::NotifyError;
+use super::transport::{Payload, Transport};
 use crate::base::{Clock, Time};
 
 /// How fast and how stubbornly a channel works.
@@ -42,13 +43,6 @@ pub struct ChannelHealth {
     pub last_failure: Option<(Time, String)>,
 }
 
-/// What is delivered.
-#[derive(Debug)]
-pub(super) enum Payload {
-    Letter(Box<lettre::Message>),
-    Body(String),
-}
-
 #[derive(Debug)]
 pub(super) struct Job {
     payload: Payload,
@@ -58,32 +52,6 @@ pub(super) struct Job {
 impl Job {
     pub(super) fn new(payload: Payload, life: Duration) -> Self {
         Self { payload, deadline: Instant::now() + life.min(Duration::from_secs(86_400)) }
-    }
-}
-
-/// A try that failed.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) reason: String,
-    /// Whether another try may do better.
-    pub(super) transient: bool,
-}
-
-#[derive(Debug)]
-pub(super) enum Transport {
-    Mail(Box<mail::Transport>),
-    Sms(Box<sms::Transport>),
-}
-
-impl Transport {
-    async fn deliver(&self, payload: &Payload, limit: Duration) -> Result<(), Failure> {
-        match (self, payload) {
-            (Self::Mail(transport), Payload::Letter(letter)) => transport.deliver(letter, limit).await,
-            (Self::Sms(transport), Payload::Body(body)) => transport.deliver(body, limit).await,
-            (Self::Mail(_), Payload::Body(_)) | (Self::Sms(_), Payload::Letter(_)) => {
-                Err(Failure { reason: "the message is for the other channel".into(), transient: false })
-            }
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use minijinja::{Environment, UndefinedBehavior, context};
 
-use super::queue::Failure;
+use super::failure::Failure;
 use crate::config::Sms;
 
 const CONNECT: Duration = Duration::from_secs(5);

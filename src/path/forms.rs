@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{UnicodeNormalization, is_nfkc};
 
-use super::Refusal;
+use super::refusal::Refusal;
 
 pub(super) type Form = for<'t> fn(&'t str) -> Result<Cow<'t, str>, Refusal>;
 

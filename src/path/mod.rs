@@ -7,54 +7,16 @@
 
 mod forms;
 mod readings;
+mod refusal;
 
 pub use forms::{fold, lower};
+pub use readings::Reading;
+pub use refusal::Refusal;
 
 use readings::Found;
 
 /// How long the path of a target may be, in bytes; the query is not counted.
 pub const MAX_PATH: usize = 8 * 1024;
-
-/// Why a path was refused. Each is answered 400 (contract, "Paths").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("the request target is not a path that starts with “/”")]
-    NotAPath,
-    #[error("the path is longer than 8 KiB")]
-    TooLong,
-    #[error("the path has a dot segment")]
-    DotSegment,
-    #[error("the path has a backslash")]
-    Backslash,
-    #[error("the path has a control character")]
-    Control,
-    #[error("the path has a space or a “#” that is not percent-encoded")]
-    Unencoded,
-    #[error("the path has bytes outside ASCII that are not percent-encoded")]
-    NotAscii,
-    #[error("the path has a malformed percent-encoding")]
-    MalformedEscape,
-    #[error("the path is not UTF-8 once it is decoded")]
-    MalformedUtf8,
-    #[error("the path can be read in too many ways")]
-    TooManyReadings,
-    /// Found by the decision: only the route knows whether it lets `%2f` through.
-    #[error("the path has an encoded slash, which this route does not let through")]
-    EncodedSlash,
-}
-
-/// One way to understand a path.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reading<'a> {
-    /// Always starts with `/`; has neither dot segments nor control characters.
-    pub text: &'a str,
-    /// Reached without folding letter case: compared with prefixes as they are written.
-    pub plain: bool,
-    /// Has no capitals: compared with prefixes under [`lower`], as applications without letter case do.
-    pub lowered: bool,
-    /// Has neither letter case nor accents: compared with prefixes under [`fold`]. One that is none of the three is only a step to others.
-    pub folded: bool,
-}
 
 #[derive(Clone, Debug)]
 enum Readings<'a> {

@@ -5,13 +5,26 @@
 use std::borrow::Cow;
 
 use super::forms::{FORMS, decode, fold, lower, must_be_encoded, simple_lower};
-use super::{Reading, Refusal};
+use super::refusal::Refusal;
 
 /// How many readings a target may have. Letter case, parameters, merged slashes and one more encoding together make 16.
 const MAX_READINGS: usize = 64;
 
 /// How long they may be together, in bytes, so that a stranger's long target costs no more than its readings are worth.
 const MAX_TEXT: usize = 64 * 1024;
+
+/// One way to understand a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reading<'a> {
+    /// Always starts with `/`; has neither dot segments nor control characters.
+    pub text: &'a str,
+    /// Reached without folding letter case: compared with prefixes as they are written.
+    pub plain: bool,
+    /// Has no capitals: compared with prefixes under [`lower`], as applications without letter case do.
+    pub lowered: bool,
+    /// Has neither letter case nor accents: compared with prefixes under [`fold`]. One that is none of the three is only a step to others.
+    pub folded: bool,
+}
 
 /// What was given up on the way to a reading. The order is that of the closure, so that a text keeps the least of its ways.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -24,10 +24,10 @@ use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 use crate::path::{Path, Refusal};
 
+use super::demand::{Demand, accepted_methods, can_answer};
 use super::identity::{Identity, Person};
 use super::table::{Ask, Hit, Policy, PortalMatch};
 use super::types::{Level, Requirement, Route};
-use super::wanted::{Wanted, accepted_methods, can_answer};
 
 /// What to do with a request.
 #[derive(Clone, Debug)]
@@ -128,6 +128,13 @@ impl Admission {
     }
 }
 
+impl Policy {
+    /// Where a request goes that this policy admitted.
+    pub fn admitted(&self, admission: &Admission) -> Option<(usize, &Arc<Route>)> {
+        self.routes().get(admission.at()).map(|route| (admission.at(), route))
+    }
+}
+
 /// Judges a request at `now`. `who` is a finished sign-in, or nobody. What looks like the gateway's own pages is never forwarded,
 /// whether or not the caller has asked [`Policy::under_prefix`] first.
 pub fn decide(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>, now: Time) -> Decision {
@@ -179,11 +186,11 @@ pub(super) fn judge(hit: Option<&Hit<'_>>, path: &Path<'_>, who: Option<&Identit
         (Level::OneFactor | Level::TwoFactor, None) => Verdict::SignIn,
         (_, Some(who)) if !is_member(requirement, &who.person.groups) => Verdict::Group,
         (Level::OneFactor, Some(_)) => Verdict::Admit,
-        (Level::TwoFactor, Some(who)) => second_factor(&Wanted::from(*requirement), who, now),
+        (Level::TwoFactor, Some(who)) => second_factor(&Demand::from(*requirement), who, now),
     }
 }
 
-fn second_factor(wanted: &Wanted, who: &Identity, now: Time) -> Verdict {
+fn second_factor(wanted: &Demand, who: &Identity, now: Time) -> Verdict {
     if who.person.mfa == MfaPolicy::Off {
         return Verdict::MfaOff;
     }
@@ -205,7 +212,7 @@ struct Tally<'p> {
     stop: Option<(Verdict, Option<&'p Arc<Route>>)>,
     observed: Option<Verdict>,
     identified: bool,
-    wanted: Option<Wanted>,
+    wanted: Option<Demand>,
 }
 
 impl<'p> Tally<'p> {

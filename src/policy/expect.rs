@@ -117,8 +117,8 @@ const fn rank(outcome: Outcome) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{policy, route, rule, with_groups};
     use super::*;
+    use crate::policy::testing::sample::{policy, route, rule, with_groups};
 
     fn expect(url: &str, groups: &[&str], outcome: Outcome) -> Expectation {
         Expectation {
@@ -169,7 +169,7 @@ mod tests {
         test.user = Some("bob".into());
         let results = run_expectations(&wiki(), std::slice::from_ref(&test), |_| None);
         assert_eq!((results.failures.len(), results.warnings.len()), (0, 1));
-        let bob = super::super::sample::person(&["guests"]);
+        let bob = crate::policy::testing::sample::person(&["guests"]);
         let results = run_expectations(&wiki(), &[test], |name| (name == "bob").then(|| bob.clone()));
         assert_eq!((results.failures.len(), results.warnings.len()), (0, 0));
     }

@@ -7,11 +7,11 @@ use crate::factor::Method;
 use crate::path::Reading;
 
 use super::decide::{Decision, Verdict, decide, judge};
+use super::demand::Demand;
 use super::expect::outcome;
 use super::identity::Identity;
-use super::table::{Ask, Hit, Policy, PortalMatch, below, folded_form, prefix_form, takes_client, takes_method};
+use super::table::{Ask, Hit, Policy, PortalMatch, below, folded_form, prefix_form};
 use super::types::{Level, Route, Rule, Upstream};
-use super::wanted::Wanted;
 
 /// Which route and rule decide a request, and why.
 #[derive(Clone, Debug, Serialize)]
@@ -104,7 +104,7 @@ fn factors(hit: &Hit<'_>) -> Vec<Method> {
     if hit.requirement.level != Level::TwoFactor {
         return Vec::new();
     }
-    let wanted = Wanted::from(hit.requirement);
+    let wanted = Demand::from(hit.requirement);
     Method::ENROLLABLE.into_iter().chain([Method::Recovery]).filter(|method| wanted.accepts(*method)).collect()
 }
 
@@ -148,10 +148,10 @@ fn why_not(rule: &Rule, reading: &Reading<'_>, ask: &Ask<'_>) -> String {
     if !rule.paths.is_empty() && !rule.paths.iter().any(is_under) {
         return format!("{} is not under {}", reading.text, rule.paths.join(", "));
     }
-    if !takes_method(rule, ask.method) {
+    if !rule.takes_method(ask.method) {
         return format!("{} is not among {}", ask.method, list(&rule.methods));
     }
-    if !takes_client(rule, ask.client) {
+    if !rule.takes_client(ask.client) {
         return format!("{} is not in {}", ask.client, list(&rule.networks));
     }
     "its path differs in letter case".to_owned()
@@ -164,8 +164,8 @@ fn list<T: ToString>(all: &[T]) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::identity::Proof;
-    use super::super::sample::*;
     use super::*;
+    use crate::policy::testing::sample::*;
 
     fn words(method: &str, url: &str, who: Option<&Identity>) -> Explanation {
         let mut app = route("app", &["wiki.example"], "/", Level::OneFactor);

@@ -3,27 +3,20 @@
 //! `types` is what a configuration says; `table` finds what each reading of a path meets there; `decide` judges; `wanted` says which
 //! proofs count; `explain` and `expect` put the same answers into words and tests.
 
-mod candidates;
 mod decide;
+mod demand;
 mod expect;
 mod explain;
 mod identity;
-mod prefixes;
 mod table;
+#[cfg(test)]
+mod testing;
 mod types;
-mod wanted;
 
 pub use decide::{Admission, ChallengeReason, Decision, ForbidReason, Reason, decide};
+pub use demand::{Demand, accepted_methods};
 pub use expect::{Failure, Results, run_expectations};
 pub use explain::{Considered, Explanation, explain};
 pub use identity::{Identity, Person, Proof};
 pub use table::{Ask, Policy, PortalMatch};
 pub use types::{Expectation, HostHeader, HostPattern, Level, Outcome, ProxyOptions, Requirement, Route, Rule, Upstream};
-pub use wanted::{Wanted, accepted_methods};
-
-#[cfg(test)]
-mod effort;
-#[cfg(test)]
-mod naive;
-#[cfg(test)]
-mod sample;

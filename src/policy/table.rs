@@ -4,6 +4,9 @@
 //! Prefixes are compiled as written, in lower case, and folded, for the readings that are to be compared so. They are read as text; one that is
 //! written percent-encoded is decoded first, so that it means what its author sees in the browser.
 
+pub(super) mod prefixes;
+pub(super) mod rule_match;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,10 +16,9 @@ use foldhash::fast::FixedState;
 use crate::base::{ClientAddr, Host};
 use crate::path::{Path, Reading, fold, lower};
 
-use super::candidates::Candidates;
-use super::decide::Admission;
-use super::prefixes::Prefixes;
 use super::types::{HostPattern, Requirement, Route, Rule};
+use prefixes::Prefixes;
+use rule_match::MatchingRules;
 
 /// A request, as far as a decision needs to know it.
 #[derive(Clone, Copy, Debug)]
@@ -77,11 +79,6 @@ impl Policy {
 
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
-    }
-
-    /// Where a request goes that this policy admitted.
-    pub fn admitted(&self, admission: &Admission) -> Option<(usize, &Arc<Route>)> {
-        self.routes.get(admission.at()).map(|route| (admission.at(), route))
     }
 
     /// Where the gateway's own pages live.
@@ -162,7 +159,7 @@ struct Tables {
     below: HashMap<Box<str>, Paths, FixedState>,
     any: Paths,
     /// For each route, its rules.
-    rules: Vec<Prefixes<Candidates>>,
+    rules: Vec<Prefixes<MatchingRules>>,
 }
 
 impl Tables {
@@ -213,12 +210,12 @@ impl Tables {
 
 fn probe<'t>(hosts: &'t HashMap<Box<str>, Paths, FixedState>, name: &str) -> Option<&'t Paths> {
     #[cfg(test)]
-    super::effort::count();
+    super::testing::effort::count();
     hosts.get(name)
 }
 
-fn rule_prefixes(rules: &[Rule], form: fn(&str) -> String) -> Prefixes<Candidates> {
-    let mut prefixes = Prefixes::<Candidates>::default();
+fn rule_prefixes(rules: &[Rule], form: fn(&str) -> String) -> Prefixes<MatchingRules> {
+    let mut prefixes = Prefixes::<MatchingRules>::default();
     for (at, rule) in rules.iter().enumerate() {
         if rule.paths.is_empty() {
             prefixes.at(String::new()).add(at, rules);
@@ -249,14 +246,4 @@ pub(super) fn folded_form(prefix: &str) -> String {
 /// What follows `prefix`, where `path` lies under it on a segment boundary.
 pub(super) fn below<'t>(path: &'t str, prefix: &str) -> Option<&'t str> {
     path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// `GET` includes `HEAD`.
-pub(super) fn takes_method(rule: &Rule, method: &http::Method) -> bool {
-    let named = |name: &http::Method| rule.methods.contains(name);
-    rule.methods.is_empty() || named(method) || (*method == http::Method::HEAD && named(&http::Method::GET))
-}
-
-pub(super) fn takes_client(rule: &Rule, client: ClientAddr) -> bool {
-    rule.networks.is_empty() || client.is_in(&rule.networks)
 }

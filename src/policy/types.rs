@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::base::ClientAddr;
 use crate::factor::MethodSet;
 
 /// What a route or rule demands, from nothing to everything.
@@ -71,6 +72,18 @@ pub struct Rule {
     /// Client networks; empty: every address.
     pub networks: Vec<IpNet>,
     pub requirement: Requirement,
+}
+
+impl Rule {
+    /// `GET` includes `HEAD`.
+    pub(super) fn takes_method(&self, method: &http::Method) -> bool {
+        let named = |name: &http::Method| self.methods.contains(name);
+        self.methods.is_empty() || named(method) || (*method == http::Method::HEAD && named(&http::Method::GET))
+    }
+
+    pub(super) fn takes_client(&self, client: ClientAddr) -> bool {
+        self.networks.is_empty() || client.is_in(&self.networks)
+    }
 }
 
 /// Where to send a route's requests.

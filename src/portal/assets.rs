@@ -5,12 +5,12 @@ use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use super::reply;
+use super::web::headers::plain;
 use crate::view;
 
 /// Anybody may read these; browsers keep them for ever.
 pub async fn serve(Path(name): Path<String>) -> Response {
-    let Some(asset) = view::asset(&name) else { return reply::plain(StatusCode::NOT_FOUND) };
+    let Some(asset) = view::asset(&name) else { return plain(StatusCode::NOT_FOUND) };
     let mut response = Response::new(Body::from(asset.body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));

@@ -1,66 +1,51 @@
 //! The gateway's own pages: form in, use case, page out. axum routes them in process; the bridge brings the requests.
 //!
-//! Every handler takes a [`visit::Visit`], which nobody gets without the checks that all pages share: navigation only, and for a
+//! Every handler takes a [`web::page_request::PageRequest`], which nobody gets without the checks that all pages share: navigation only, and for a
 //! POST the form token and the Origin. What a use case refuses is mapped to a page in one place, [`reply`].
 
-mod account;
 mod admin;
 mod assets;
-mod contact;
-mod csrf;
-mod enrol;
-mod fields;
-mod links;
-mod login;
-mod logout;
-mod mfa;
-pub mod reply;
-mod resume;
-mod shown;
-mod visit;
+mod profile;
+mod saved_post;
+mod sign_in;
+mod web;
+
+pub use web::reply;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::service::Services;
-use crate::view::Languages;
-
-pub use visit::{Request, secure_url};
-
-/// What the pages work with.
-pub struct Portal {
-    pub services: Arc<Services>,
-    pub languages: Arc<Languages>,
-}
+pub use web::page_request::{RequestContext, secure_url};
+pub use web::state::Portal;
 
 /// The pages, below the prefix.
 pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
     let pages = Router::new()
-        .route("/login", get(login::show).post(login::submit))
-        .route("/login/passkey", post(login::passkey))
-        .route("/mfa", get(mfa::choose).post(mfa::chosen))
-        .route("/mfa/{method}", get(mfa::show).post(mfa::submit))
-        .route("/mfa/{method}/resend", post(mfa::resend))
-        .route("/enrol", get(enrol::choose).post(enrol::chosen))
-        .route("/enrol/later", post(enrol::later))
-        .route("/enrol/verify", get(enrol::verify).post(enrol::vouch))
-        .route("/enrol/verify/send", post(enrol::send_vouching))
-        .route("/enrol/recovery", get(enrol::codes).post(enrol::codes_saved))
-        .route("/enrol/{method}", get(enrol::show).post(enrol::confirm))
-        .route("/enrol/{method}/resend", post(enrol::resend))
-        .route("/setup", get(links::setup).post(links::set_up))
-        .route("/reset", get(links::reset).post(links::ask))
-        .route("/reset/new", post(links::set_new))
-        .route("/logout", get(logout::ask).post(logout::end))
-        .route("/resume", get(resume::show).post(resume::submit))
+        .route("/login", get(sign_in::login::show).post(sign_in::login::submit))
+        .route("/login/passkey", post(sign_in::login::passkey))
+        .route("/mfa", get(sign_in::mfa::choose).post(sign_in::mfa::chosen))
+        .route("/mfa/{method}", get(sign_in::mfa::show).post(sign_in::mfa::submit))
+        .route("/mfa/{method}/resend", post(sign_in::mfa::resend))
+        .route("/enrol", get(profile::enrol::choose).post(profile::enrol::chosen))
+        .route("/enrol/later", post(profile::enrol::later))
+        .route("/enrol/verify", get(profile::enrol::verify).post(profile::enrol::vouch))
+        .route("/enrol/verify/send", post(profile::enrol::send_vouching))
+        .route("/enrol/recovery", get(profile::enrol::codes).post(profile::enrol::codes_saved))
+        .route("/enrol/{method}", get(profile::enrol::show).post(profile::enrol::confirm))
+        .route("/enrol/{method}/resend", post(profile::enrol::resend))
+        .route("/setup", get(sign_in::links::setup).post(sign_in::links::set_up))
+        .route("/reset", get(sign_in::links::reset).post(sign_in::links::ask))
+        .route("/reset/new", post(sign_in::links::set_new))
+        .route("/logout", get(sign_in::logout::ask).post(sign_in::logout::end))
+        .route("/resume", get(saved_post::page::show).post(saved_post::page::submit))
         .route("/assets/{name}", get(assets::serve))
-        .merge(account::routes())
-        .merge(contact::routes())
+        .merge(profile::account::routes())
+        .merge(profile::contact::routes())
         .merge(admin::routes())
-        .fallback(reply::not_found)
-        .method_not_allowed_fallback(reply::not_allowed)
+        .fallback(web::reply::not_found)
+        .method_not_allowed_fallback(web::reply::not_allowed)
         .with_state(portal);
     Router::new().nest(prefix, pages)
 }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Host, KeptId, UserId};
+use crate::base::{Host, SavedPostId, UserId};
 use crate::login::Flow;
 use crate::service::Services;
 use crate::store::StoreError;
@@ -23,7 +23,7 @@ pub struct Form {
     pub body: Bytes,
     /// The name that it was kept under, where it was before.
     #[serde(skip)]
-    pub kept_as: Option<KeptId>,
+    pub kept_as: Option<SavedPostId>,
 }
 
 /// Marks an answer of the portal's: instead of it, the gateway sends this form to its URL, through the whole decision.
@@ -47,7 +47,7 @@ impl Form {
         Ok(zeroize::Zeroizing::new([&length.to_be_bytes()[..], &head, &self.body].concat()))
     }
 
-    fn from_bytes(id: KeptId, bytes: &[u8]) -> Result<Self, StoreError> {
+    fn from_bytes(id: SavedPostId, bytes: &[u8]) -> Result<Self, StoreError> {
         let short = || StoreError::Record("a kept form is cut short".to_owned());
         let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(short)?;
         let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| short())?;
@@ -60,21 +60,21 @@ impl Form {
 impl Services {
     /// Keeps a form for its owner, for as long as a sign-in may take; one that was taken and could not be sent, in its old place.
     /// `None`: there is no room.
-    pub async fn save_post(&self, owner: UserId, form: &Form) -> Result<Option<KeptId>, StoreError> {
+    pub async fn save_post(&self, owner: UserId, form: &Form) -> Result<Option<SavedPostId>, StoreError> {
         let now = self.now();
-        let id = form.kept_as.map_or_else(KeptId::random, Ok)?;
-        let kept = self.store.keep(owner, id, &form.to_bytes()?, now.plus(Flow::LIFETIME), now).await?;
+        let id = form.kept_as.map_or_else(SavedPostId::random, Ok)?;
+        let kept = self.store.save_post(owner, id, &form.to_bytes()?, now.plus(Flow::LIFETIME), now).await?;
         Ok(kept.then_some(id))
     }
 
     /// A form of this user's. `None` alike for unknown, expired, and somebody else's.
-    pub async fn saved_post(&self, user: UserId, id: KeptId) -> Result<Option<Form>, StoreError> {
-        self.store.kept(user, id, self.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
+    pub async fn saved_post(&self, user: UserId, id: SavedPostId) -> Result<Option<Form>, StoreError> {
+        self.store.saved_post(user, id, self.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
     }
 
     /// The same, and it is gone from then on: `Some` for one caller.
-    pub async fn take_saved_post(&self, user: UserId, id: KeptId) -> Result<Option<Form>, StoreError> {
-        self.store.take_kept(user, id, self.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
+    pub async fn take_saved_post(&self, user: UserId, id: SavedPostId) -> Result<Option<Form>, StoreError> {
+        self.store.take_saved_post(user, id, self.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
     }
 }
 
@@ -88,14 +88,14 @@ mod tests {
         #[test]
         fn a_form_comes_back_byte_for_byte(body in proptest::collection::vec(any::<u8>(), 0..400), target in "/[ -~]{0,40}", secure: bool) {
             let form = Form { authority: "a.example:8".into(), secure, target, content_type: "text/plain".into(), body: body.into(), kept_as: None };
-            let back = Form::from_bytes(KeptId::from_bytes([1; 16]), &form.to_bytes().unwrap()).unwrap();
+            let back = Form::from_bytes(SavedPostId::from_bytes([1; 16]), &form.to_bytes().unwrap()).unwrap();
             prop_assert_eq!((&back.target, back.secure, &back.body), (&form.target, secure, &form.body));
             prop_assert_eq!(back.url(), form.url());
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let _ = Form::from_bytes(KeptId::from_bytes([1; 16]), &bytes);
+            let _ = Form::from_bytes(SavedPostId::from_bytes([1; 16]), &bytes);
         }
     }
 }

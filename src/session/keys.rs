@@ -3,6 +3,7 @@
 //! A token made for one purpose is worth nothing for another: each has keys of its own.
 
 mod derived;
+mod master;
 mod purpose;
 
 use std::fmt;
@@ -10,46 +11,13 @@ use std::fmt;
 use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::{Aead, Payload};
 use data_encoding::BASE64URL_NOPAD;
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub use self::master::{BadKeys, MasterKey};
 pub use self::purpose::Purpose;
 
 use self::derived::{Derived, MAC_LENGTH};
 use crate::base::random::{self, NoEntropy};
-use crate::base::{Time, secret};
-
-/// A master key as it stands in the key file.
-#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-pub struct MasterKey {
-    /// Grows by one with each rotation; a byte in every token.
-    pub id: u8,
-    /// 32 random bytes, base64url.
-    secret: String,
-    #[zeroize(skip)]
-    pub created: Time,
-}
-
-impl MasterKey {
-    /// A fresh key.
-    pub fn random(id: u8, created: Time) -> Result<Self, NoEntropy> {
-        let mut bytes = random::bytes::<32>()?;
-        let key = Self { id, secret: BASE64URL_NOPAD.encode(&bytes), created };
-        bytes.zeroize();
-        Ok(key)
-    }
-}
-
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MasterKey({}, {})", self.id, self.created)
-    }
-}
-
-/// The key file held no usable key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a key must be 32 bytes of base64url, and there must be at least one, each with an id of its own")]
-pub struct BadKeys;
+use crate::base::secret;
 
 /// A sealed value that does not open: another key, another owner, or changed bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -162,6 +130,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::Time;
 
     fn ring(ids: &[u8]) -> (Vec<MasterKey>, KeyRing) {
         let keys: Vec<_> = ids.iter().map(|id| MasterKey::random(*id, Time::default()).unwrap()).collect();

@@ -15,14 +15,14 @@ use self::accounts::{
 use self::log::{the_audit_chain_holds_under_parallel_writes, the_log_is_trimmed_once_and_goes_on};
 use self::names::{a_log_of_an_earlier_version_gets_its_entries, records_are_found_by_name_and_go_from_there_too};
 use self::whole::{a_replacement_is_whole_or_nothing, a_snapshot_is_of_one_moment};
-use super::kv::Batch;
+use super::backend::kv::Batch;
 use super::*;
 use crate::account::Account;
-use crate::base::{FlowId, Time};
+use crate::base::{FlowId, Time, UserId};
 use crate::login::{Flow, Purpose};
 use crate::policy::Proof;
-use crate::session::SessionRecord;
 use crate::session::keys::MasterKey;
+use crate::session::{KeyRing, SessionRecord};
 
 fn account(name: &str) -> Account {
     serde_json::from_value(serde_json::json!({
@@ -62,8 +62,8 @@ async fn on_sled() -> Rig {
 }
 
 async fn on_postgres() -> Rig {
-    let database = super::postgres::server::database().await;
-    let kv = PostgresKv::open(&super::postgres::server::url(&database)).await.unwrap();
+    let database = super::backend::postgres::server::database().await;
+    let kv = PostgresKv::open(&super::backend::postgres::server::url(&database)).await.unwrap();
     rig(Arc::new(kv), Box::new(()))
 }
 
@@ -173,7 +173,7 @@ async fn many_touches_are_noted_and_never_turn_back(store: Arc<Store>) {
 
 async fn sessions_written_as_json_by_an_earlier_version_are_read(store: Arc<Store>) {
     let record = session(UserId::random().unwrap());
-    let json = Batch::default().put(super::kv::key("session", record.id.as_bytes()), serde_json::to_vec(&record).unwrap());
+    let json = Batch::default().put(super::backend::kv::key("session", record.id.as_bytes()), serde_json::to_vec(&record).unwrap());
     assert!(store.kv().commit(json).await.unwrap());
     assert_eq!(store.session(record.id).await.unwrap().as_ref(), Some(&record));
     let later = SessionRecord { last_seen: Time::from_secs(8), ..record };

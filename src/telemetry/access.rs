@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
-use super::lanes::Lanes;
+use super::log_writer::LogWriter;
 use crate::base::Time;
 use crate::gateway::AccessRecord;
 
@@ -17,14 +17,14 @@ pub enum Form {
     Json,
 }
 
-static LOG: OnceLock<(Form, Arc<Lanes>)> = OnceLock::new();
+static LOG: OnceLock<(Form, Arc<LogWriter>)> = OnceLock::new();
 
 /// From here on lines go to standard error. The first caller's form counts.
 ///
 /// # Errors
 /// Where no thread can be had.
 pub fn start(form: Form) -> std::io::Result<()> {
-    let lanes = Lanes::to(Box::new(std::io::stderr()))?;
+    let lanes = LogWriter::to(Box::new(std::io::stderr()))?;
     let _ = LOG.set((form, lanes));
     Ok(())
 }

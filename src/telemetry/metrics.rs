@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use prometheus::{Encoder, HistogramVec, IntCounter, IntCounterVec, Registry, TextEncoder};
 
-use super::reading::{Gauges, Reading};
+use super::alarms::Alarms;
+use super::collector::{Gauges, Scrape};
 use super::registered::{counter, counters, gauges, times};
 use super::series::Series;
-use super::upkeep::Upkeep;
 use crate::gateway::AccessRecord;
 
 /// The registry and what is counted in it. Labels have bounded values: route names, status classes, outcomes.
@@ -20,7 +20,7 @@ pub struct Metrics {
     authentications: IntCounterVec,
     store: HistogramVec,
     store_errors: IntCounterVec,
-    pub upkeep: Upkeep,
+    pub alarms: Alarms,
     traces: IntCounterVec,
     gauges: Gauges,
 }
@@ -68,7 +68,7 @@ impl Metrics {
                 "Traced requests that were sent to the collector, dropped because the queue was full, or given up (failed).",
                 &["outcome"],
             )?,
-            upkeep: Upkeep::new(at)?,
+            alarms: Alarms::new(at)?,
             gauges: Gauges::new(at)?,
             registry,
         };
@@ -138,8 +138,8 @@ impl Metrics {
     }
 
     /// Brings the gauges up to date.
-    pub fn show(&self, reading: &Reading) {
-        self.gauges.show(reading);
+    pub fn show(&self, scrape: &Scrape) {
+        self.gauges.show(scrape);
     }
 
     /// The text that Prometheus reads.

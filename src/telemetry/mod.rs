@@ -1,15 +1,15 @@
 //! What the gateway tells about itself: the log, the access log, metrics.
 
 mod access;
-mod lanes;
+mod alarms;
+mod collector;
+mod log_writer;
 mod metrics;
 mod otlp;
-mod reading;
 mod registered;
 mod series;
 pub mod server;
 mod tracer;
-mod upkeep;
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use crate::base::ClientAddr;
 use crate::config;
 use crate::gateway::AccessRecord;
 
+pub use collector::{Channel, Scrape};
 pub use metrics::Metrics;
-pub use reading::{Channel, Reading};
 
 use otlp::Finished;
 use tracer::Tracer;

@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::{Reading, Telemetry};
+use super::{Scrape, Telemetry};
 
 /// What can be asked of the rest of the program.
 #[async_trait::async_trait]
@@ -22,7 +22,7 @@ pub trait Health: Send + Sync + 'static {
     async fn ready(&self) -> Result<(), String>;
 
     /// How things stand, for the gauges.
-    fn measure(&self) -> Reading;
+    fn measure(&self) -> Scrape;
 }
 
 /// Starts to listen; ends with the runtime.

@@ -8,82 +8,23 @@ use maud::{Markup, html};
 
 mod changes;
 mod methods;
+mod values;
 
 pub use changes::{change_password, confirm_removal};
+pub use values::{AccountView, BrowserRow, Enrolled, SessionRow};
 
-use super::layout::{Note, Page, button_form, note};
-use super::time;
-use crate::base::Time;
+use super::parts::layout::{Page, button_form, note};
+use super::parts::time;
 use crate::factor::Method;
-
-/// A method as its owner sees it.
-#[derive(Clone, Debug)]
-pub struct Enrolled {
-    pub method: Method,
-    /// Tells several keys apart; empty for the methods that there is one of.
-    pub id: String,
-    /// What its owner calls it; empty where it has no name, and then it cannot be renamed.
-    pub name: String,
-    /// A masked address, or empty.
-    pub detail: String,
-    pub added: Time,
-    pub last_used: Option<Time>,
-    /// `false`: the last one where the policy demands one.
-    pub removable: bool,
-}
-
-/// A session as its owner sees it.
-#[derive(Clone, Debug)]
-pub struct SessionRow {
-    pub id: String,
-    pub browser: String,
-    pub address: String,
-    pub started: Time,
-    pub last_seen: Time,
-    pub current: bool,
-}
-
-/// A browser that skips the second factor.
-#[derive(Clone, Debug)]
-pub struct BrowserRow {
-    pub id: String,
-    pub name: String,
-    pub last_seen: Time,
-    pub trusted_until: Time,
-}
-
-/// The account page.
-#[derive(Clone, Debug, Default)]
-pub struct AccountView {
-    pub user: String,
-    pub display_name: String,
-    pub email: String,
-    pub phone: Option<String>,
-    pub groups: Vec<String>,
-    pub note: Option<Note>,
-    pub methods: Vec<Enrolled>,
-    /// What may still be set up.
-    pub addable: Vec<Method>,
-    /// Unused and all recovery codes; `None` before the first method.
-    pub recovery: Option<(usize, usize)>,
-    pub password_changed: Option<Time>,
-    pub sessions: Vec<SessionRow>,
-    pub browsers: Vec<BrowserRow>,
-    /// What users may change themselves: [`Method::Email`] stands for the address, [`Method::Sms`] for the number.
-    pub changeable: Vec<Method>,
-    /// Whether browsers can be trusted at all.
-    pub trust_offered: bool,
-    pub admin: bool,
-}
 
 /// `account`.
 pub fn account(page: &Page, view: &AccountView) -> Markup {
     let words = &page.words.account;
-    let mut nav = vec![super::wide::Tab { path: "account", label: &words.nav, current: true }];
+    let mut nav = vec![super::parts::wide::Tab { path: "account", label: &words.nav, current: true }];
     if view.admin {
-        nav.push(super::wide::Tab { path: "admin", label: &words.to_admin, current: false });
+        nav.push(super::parts::wide::Tab { path: "admin", label: &words.to_admin, current: false });
     }
-    super::wide::wide(
+    super::parts::wide::wide(
         page,
         &words.heading,
         &nav,

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use maud::Markup;
 
-use super::enrol::{self, Offer, Reason, Setup, TotpView};
-use super::layout::{Note, Page, Steps};
-use super::login::{LoginView, login};
-use super::message::{self, Kept, Problem, ResumeView};
-use super::mfa::{self, Choice, Second, Sent};
-use super::password::{self, LinkView};
-use super::recovery;
-use super::words_keys::Words;
+use super::pages::enrol;
+use super::pages::enrol::{Offer, Reason, Setup, TotpView};
+use super::pages::login::{LoginView, login};
+use super::pages::message;
+use super::pages::message::{Kept, Problem, ResumeView};
+use super::pages::mfa;
+use super::pages::mfa::{Choice, Second, Sent};
+use super::pages::password;
+use super::pages::password::LinkView;
+use super::pages::recovery;
+use super::parts::layout::{Note, Page, Steps};
+use super::wording::words_keys::Words;
 use crate::base::Time;
 use crate::factor::Method;
 

@@ -7,32 +7,25 @@
 
 pub mod account;
 pub mod admin;
-mod assets;
-mod chart;
-pub mod contact;
-pub mod enrol;
-mod field;
 #[doc(hidden)]
 pub mod gallery;
-mod icon;
-mod languages;
-mod layout;
-pub mod login;
-pub mod message;
-pub mod mfa;
-pub mod password;
-pub mod recovery;
-mod time;
-mod wide;
-mod words;
-mod words_keys;
+mod pages;
+mod parts;
+mod wording;
 
-pub use assets::{Asset, asset, assets};
-pub use languages::Languages;
-pub use layout::{Note, Page, Steps};
 pub use maud::Markup;
-pub use words::fill;
-pub use words_keys::Words;
+pub use pages::contact;
+pub use pages::enrol;
+pub use pages::login;
+pub use pages::message;
+pub use pages::mfa;
+pub use pages::password;
+pub use pages::recovery;
+pub use parts::assets::{Asset, asset, assets};
+pub use parts::layout::{Note, Page, Steps};
+pub use wording::languages::Languages;
+pub use wording::words::fill;
+pub use wording::words_keys::Words;
 
 #[cfg(test)]
 mod tests;

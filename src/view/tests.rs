@@ -1,7 +1,8 @@
 //! What holds for every page in every language: no inline style or script, 50 KB at most, tokens in every form, escaped text; and the
 //! names that the contract gives.
 
-use super::{Words, assets, gallery};
+use super::parts::assets;
+use super::{Words, gallery};
 
 fn each(check: impl Fn(&str, &str)) {
     for words in Words::all() {

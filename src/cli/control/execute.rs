@@ -1,14 +1,15 @@
 //! Carries a command out on an assembled program: the running gateway's, or one that was opened for this command alone.
 
 mod account;
+mod answer;
 mod explain;
 mod rest;
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::Value;
 
+use self::answer::{json, said};
 use super::Command;
 use crate::app::App;
 use crate::service::import::Meter;
@@ -46,13 +47,4 @@ pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<
             Err("no gateway runs with this data folder, so there is nothing to reload; start one with `vestibule serve`".to_owned())
         }
     }
-}
-
-fn json(value: impl Serialize) -> Result<Value, String> {
-    serde_json::to_value(value).map_err(said)
-}
-
-#[allow(clippy::needless_pass_by_value)]
-fn said(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use super::super::build;
 use super::super::examples_tests::{all, text};
 use super::super::tests::ROUTE;
-use super::super::{build, tree};
 use super::*;
+use crate::config::document::tree;
 
 /// Every key that the reader asks for when something stands in every table, `[0]` written `[]`.
 fn read_keys() -> BTreeSet<String> {
     let all = format!(
         "[[server.tls]]\ncertificates = [{{}}]\n[sms]\nheaders = {{ x = \"y\" }}\n[telemetry]\nheaders = {{ x = \"y\" }}\n{ROUTE}[[routes.rules]]\n[[expect]]\n"
     );
-    let sink = Sink::new(Path::new("x"));
-    build(&sink, &tree::read(&all).unwrap());
-    sink.known().into_iter().map(|key| key.replace("[0]", "[]").replace("headers.x", "headers.*")).collect()
+    let collector = ProblemCollector::new(Path::new("x"));
+    build(&collector, &tree::read(&all).unwrap());
+    collector.known().into_iter().map(|key| key.replace("[0]", "[]").replace("headers.x", "headers.*")).collect()
 }
 
 /// What a value breaks of the schema, by its place.

@@ -3,9 +3,9 @@
 mod factors;
 
 use super::super::identity::Proof;
-use super::super::sample::*;
 use super::super::types::Rule;
 use super::*;
+use crate::policy::testing::sample::*;
 
 const HERE: &str = "192.0.2.1";
 
@@ -78,7 +78,7 @@ fn where_the_best_host_has_no_route_for_the_path_the_next_class_is_tried() {
 fn nothing_is_forwarded_by_default() {
     let policy = policy(vec![open("a", &["a.example"], "/")]);
     assert_eq!(get(&policy, "b.example/", None), "no_route");
-    assert_eq!(get(&super::super::sample::policy(vec![]), "a/", None), "no_route");
+    assert_eq!(get(&crate::policy::testing::sample::policy(vec![]), "a/", None), "no_route");
     assert!(policy.knows_host(&crate::base::Host::parse(b"A.example:1").unwrap()));
     assert!(!policy.knows_host(&crate::base::Host::parse(b"b.example").unwrap()));
 }

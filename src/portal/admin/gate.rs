@@ -17,12 +17,12 @@ use std::sync::Arc;
 use axum::extract::FromRequest;
 use axum::response::Response;
 
-use super::super::Portal;
-use super::super::reply::Reply;
-use super::super::visit::Visit;
 use crate::account::{Account, MfaPolicy};
 use crate::base::UserId;
 use crate::policy::accepted_methods;
+use crate::portal::web::page_request::PageRequest;
+use crate::portal::web::reply::Reply;
+use crate::portal::web::state::Portal;
 use crate::service::LiveSession;
 use crate::service::audit::Actor;
 use crate::view::message::Problem;
@@ -34,22 +34,22 @@ pub struct Administrator {
 }
 
 impl Administrator {
-    fn admit(visit: &Visit) -> Result<Self, Reply> {
-        let config = &visit.request.config;
-        let Some(session) = &visit.session else { return Err(away(visit, "login")) };
+    fn admit(req: &PageRequest) -> Result<Self, Reply> {
+        let config = &req.context.config;
+        let Some(session) = &req.session else { return Err(away(req, "login")) };
         let identity = session.identity();
         let person = &identity.person;
         if !config.admin.groups.iter().any(|group| person.groups.contains(group)) {
-            return Err(Reply::problem(visit, Problem::WrongGroup));
+            return Err(Reply::problem(req, Problem::WrongGroup));
         }
         if person.mfa == MfaPolicy::Off {
-            return Err(Reply::problem(visit, Problem::MfaOff));
+            return Err(Reply::problem(req, Problem::MfaOff));
         }
-        let wanted = visit.wanted_of_admins();
-        if wanted.is_met_by(identity.proof, visit.request.now) {
+        let wanted = req.wanted_of_admins();
+        if wanted.is_met_by(identity.proof, req.context.now) {
             return Ok(Self { session: session.clone(), name: person.name.clone() });
         }
-        Err(away(visit, if accepted_methods(&wanted, person).is_empty() { "enrol" } else { "mfa" }))
+        Err(away(req, if accepted_methods(&wanted, person).is_empty() { "enrol" } else { "mfa" }))
     }
 
     pub fn session(&self) -> &LiveSession {
@@ -67,33 +67,33 @@ impl Administrator {
 }
 
 /// To another page of ours, and then back to the one that was asked for.
-fn away(visit: &Visit, path: &str) -> Reply {
-    let mut page = visit.page();
-    page.rd.clone_from(&visit.target);
+fn away(req: &PageRequest, path: &str) -> Reply {
+    let mut page = req.page();
+    page.rd.clone_from(&req.target);
     Reply::go(page.link(path))
 }
 
 /// A request for a page of the administration, by one who may.
-pub struct Desk {
-    pub visit: Visit,
+pub struct AdminRequest {
+    pub req: PageRequest,
     pub admin: Administrator,
 }
 
-impl Desk {
+impl AdminRequest {
     /// As the audit log names who did it.
     pub fn actor(&self) -> Actor<'_> {
-        Actor::Admin(&self.visit.client, &self.admin.name)
+        Actor::Admin(&self.req.client, &self.admin.name)
     }
 }
 
-impl FromRequest<Arc<Portal>> for Desk {
+impl FromRequest<Arc<Portal>> for AdminRequest {
     type Rejection = Response;
 
     async fn from_request(request: axum::extract::Request, portal: &Arc<Portal>) -> Result<Self, Response> {
-        let visit = Visit::from_request(request, portal).await?;
-        match Administrator::admit(&visit) {
-            Ok(admin) => Ok(Self { visit, admin }),
-            Err(reply) => Err(visit.answer(Ok(reply))),
+        let req = PageRequest::from_request(request, portal).await?;
+        match Administrator::admit(&req) {
+            Ok(admin) => Ok(Self { req, admin }),
+            Err(reply) => Err(req.answer(Ok(reply))),
         }
     }
 }

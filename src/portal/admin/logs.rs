@@ -3,10 +3,10 @@
 use axum::response::Response;
 use tokio::sync::Semaphore;
 
-use super::super::reply::Reply;
-use super::gate::Desk;
-use super::page_number;
+use super::gate::AdminRequest;
+use super::listing::page_number;
 use crate::base::{SessionId, Time};
+use crate::portal::web::reply::Reply;
 use crate::service::audit::{Chain, Event, LOOKED_THROUGH, PageStart, RecordFilter};
 use crate::service::{LiveSession, Refused};
 use crate::store::AuditRecord;
@@ -18,14 +18,14 @@ const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 /// Proving the log reads all of it: one at a time.
 static PROOF: Semaphore = Semaphore::const_new(1);
 
-pub async fn sessions(desk: Desk) -> Response {
-    let reply = session_page(&desk, None).await;
-    desk.visit.answer(reply)
+pub async fn sessions(admin: AdminRequest) -> Response {
+    let reply = session_page(&admin, None).await;
+    admin.req.answer(reply)
 }
 
-async fn session_page(desk: &Desk, note: Option<Note>) -> Result<Reply, Refused> {
-    let (visit, query) = (&desk.visit, desk.visit.query.get("q"));
-    let found = visit.services.find_sessions(query, page_number(visit.query.get("page")), PAGE_ROWS).await?;
+async fn session_page(admin: &AdminRequest, note: Option<Note>) -> Result<Reply, Refused> {
+    let (req, query) = (&admin.req, admin.req.query.get("q"));
+    let found = req.services.find_sessions(query, page_number(req.query.get("page")), PAGE_ROWS).await?;
     let row = |session: &LiveSession| {
         let record = session.record();
         SessionRow {
@@ -36,7 +36,7 @@ async fn session_page(desk: &Desk, note: Option<Note>) -> Result<Reply, Refused>
             started: record.created,
             last_seen: record.last_seen,
             method: record.second.map(|(method, _)| method),
-            current: record.id == desk.admin.session().id(),
+            current: record.id == admin.admin.session().id(),
         }
     };
     let view = SessionsView {
@@ -45,19 +45,19 @@ async fn session_page(desk: &Desk, note: Option<Note>) -> Result<Reply, Refused>
         rows: found.rows.iter().map(|session| row(session)).collect(),
         paging: Paging { page: found.page, total: found.total },
     };
-    Ok(Reply::ok(admin::sessions(&visit.page(), &view)))
+    Ok(Reply::ok(admin::sessions(&req.page(), &view)))
 }
 
-pub async fn end_session(desk: Desk) -> Response {
-    let reply = session_ended(&desk).await;
-    desk.visit.answer(reply)
+pub async fn end_session(admin: AdminRequest) -> Response {
+    let reply = session_ended(&admin).await;
+    admin.req.answer(reply)
 }
 
-async fn session_ended(desk: &Desk) -> Result<Reply, Refused> {
-    if let Ok(id) = desk.visit.form.get("id").parse::<SessionId>() {
-        desk.visit.services.end_any_session(id, desk.actor()).await?;
+async fn session_ended(admin: &AdminRequest) -> Result<Reply, Refused> {
+    if let Ok(id) = admin.req.form.get("id").parse::<SessionId>() {
+        admin.req.services.end_any_session(id, admin.actor()).await?;
     }
-    session_page(desk, Some(Note::Done(desk.visit.words.note.sessions_ended.clone()))).await
+    session_page(admin, Some(Note::Done(admin.req.words.note.sessions_ended.clone()))).await
 }
 
 /// The beginning of a day, in UTC.
@@ -65,13 +65,13 @@ fn day(text: &str) -> Option<Time> {
     if text.len() == 10 { Time::parse(&format!("{text}T00:00:00Z")) } else { None }
 }
 
-pub async fn audit(desk: Desk) -> Response {
-    let reply = audit_page(&desk).await;
-    desk.visit.answer(reply)
+pub async fn audit(admin: AdminRequest) -> Response {
+    let reply = audit_page(&admin).await;
+    admin.req.answer(reply)
 }
 
-async fn audit_page(desk: &Desk) -> Result<Reply, Refused> {
-    let (services, query) = (&desk.visit.services, &desk.visit.query);
+async fn audit_page(admin: &AdminRequest) -> Result<Reply, Refused> {
+    let (services, query) = (&admin.req.services, &admin.req.query);
     let text = |name| query.get(name).trim().to_owned();
     let filter = AuditFilter { user: text("user"), event: text("event"), since: text("since"), until: text("until") };
     let wanted = RecordFilter {
@@ -91,14 +91,14 @@ async fn audit_page(desk: &Desk) -> Result<Reply, Refused> {
         events: Event::ALL.map(|event| event.name().to_owned()).to_vec(),
         rows: found.records.into_iter().map(audit_row).collect(),
         trail: Trail { newer: found.newer, older: found.older, bounded: found.bounded.then_some(LOOKED_THROUGH) },
-        chain: if query.has("verify") { Some(proof(desk).await?) } else { None },
+        chain: if query.has("verify") { Some(proof(admin).await?) } else { None },
     };
-    Ok(Reply::ok(admin::audit(&desk.visit.page(), &view)))
+    Ok(Reply::ok(admin::audit(&admin.req.page(), &view)))
 }
 
-async fn proof(desk: &Desk) -> Result<Result<(), String>, Refused> {
+async fn proof(admin: &AdminRequest) -> Result<Result<(), String>, Refused> {
     let _one = PROOF.try_acquire().map_err(|_| Refused::Busy)?;
-    Ok(match desk.visit.services.prove_audit_log().await? {
+    Ok(match admin.req.services.prove_audit_log().await? {
         Chain::Whole(_) => Ok(()),
         Chain::Broken(at) => Err(format!("#{at}")),
     })

@@ -1,10 +1,10 @@
 //! What an administrator wants done with one user: read from the form, and refused where it would lock the administrator out.
 
-use super::super::fields::Fields;
 use crate::account::{Account, MfaPolicy, UserMfaPolicy};
 use crate::base::Secret;
 use crate::config::Config;
 use crate::factor::{Method, MethodSet};
+use crate::portal::web::fields::Fields;
 use crate::service::admin::{AccountChange, MfaChange};
 
 /// One order.

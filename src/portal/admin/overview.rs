@@ -2,10 +2,10 @@
 
 use axum::response::Response;
 
-use super::super::reply::Reply;
-use super::gate::Desk;
+use super::gate::AdminRequest;
 use super::logs::audit_row;
 use crate::base::Time;
+use crate::portal::web::reply::Reply;
 use crate::service::Refused;
 use crate::view::admin::{self, ObservedRow, OverviewView, RouteProgress};
 
@@ -14,14 +14,14 @@ const RECENT: usize = 8;
 /// How many sightings are shown.
 const SIGHTINGS: usize = 20;
 
-pub async fn show(desk: Desk) -> Response {
-    let reply = overview(&desk).await;
-    desk.visit.answer(reply)
+pub async fn show(admin: AdminRequest) -> Response {
+    let reply = overview(&admin).await;
+    admin.req.answer(reply)
 }
 
-async fn overview(desk: &Desk) -> Result<Reply, Refused> {
-    let (visit, services) = (&desk.visit, &desk.visit.services);
-    let census = services.census(visit.request.policy.routes()).await?;
+async fn overview(admin: &AdminRequest) -> Result<Reply, Refused> {
+    let (req, services) = (&admin.req, &admin.req.services);
+    let census = services.census(req.context.policy.routes()).await?;
     let day = services.last_day().await?;
     let recent = services.store.audit_before(None, RECENT).await?;
     let (observed, _) = services.observed.top(SIGHTINGS);
@@ -39,7 +39,7 @@ async fn overview(desk: &Desk) -> Result<Reply, Refused> {
             .collect(),
         recent: recent.into_iter().map(audit_row).collect(),
     };
-    Ok(Reply::ok(admin::overview(&visit.page(), &view)))
+    Ok(Reply::ok(admin::overview(&req.page(), &view)))
 }
 
 fn count(n: usize) -> u64 {

@@ -4,14 +4,14 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::super::mfa::destination;
-use super::super::reply::Reply;
 use super::faults::fault;
-use super::gate::Desk;
+use super::gate::AdminRequest;
+use super::listing::state;
 use super::orders::Order;
-use super::state;
 use crate::account::Account;
 use crate::factor::{Method, recovery};
+use crate::portal::sign_in::mfa::destination;
+use crate::portal::web::reply::Reply;
 use crate::service::Refused;
 use crate::service::accounts::AccountError;
 use crate::service::admin::directory::{Locked, last_sign_in};
@@ -19,31 +19,31 @@ use crate::view::admin::{self, MethodRow, PolicyChoice, UserView};
 use crate::view::message::Problem;
 use crate::view::{Note, fill};
 
-async fn find(desk: &Desk, name: &str) -> Result<Option<Account>, Refused> {
-    Ok(desk.visit.services.store.account_by_login(name).await?)
+async fn find(admin: &AdminRequest, name: &str) -> Result<Option<Account>, Refused> {
+    Ok(admin.req.services.store.account_by_login(name).await?)
 }
 
-fn unknown(desk: &Desk) -> Reply {
-    Reply::problem(&desk.visit, Problem::NotFound)
+fn unknown(admin: &AdminRequest) -> Reply {
+    Reply::problem(&admin.req, Problem::NotFound)
 }
 
-pub async fn show(Path(name): Path<String>, desk: Desk) -> Response {
-    let reply = find(&desk, &name).await.map(|found| match found {
-        Some(account) => user_page(&desk, &account, None),
-        None => unknown(&desk),
+pub async fn show(Path(name): Path<String>, admin: AdminRequest) -> Response {
+    let reply = find(&admin, &name).await.map(|found| match found {
+        Some(account) => user_page(&admin, &account, None),
+        None => unknown(&admin),
     });
-    desk.visit.answer(reply)
+    admin.req.answer(reply)
 }
 
 /// The user's page; 422 with an error on it.
-pub fn user_page(desk: &Desk, account: &Account, note: Option<Note>) -> Reply {
+pub fn user_page(admin: &AdminRequest, account: &Account, note: Option<Note>) -> Reply {
     let wrong = matches!(note, Some(Note::Error(_)));
-    let page = admin::user(&desk.visit.page(), &view(desk, account, note));
+    let page = admin::user(&admin.req.page(), &view(admin, account, note));
     Reply::page(if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, page)
 }
 
-fn view(desk: &Desk, account: &Account, note: Option<Note>) -> UserView {
-    let (services, config) = (&desk.visit.services, &desk.visit.request.config);
+fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView {
+    let (services, config) = (&admin.req.services, &admin.req.context.config);
     UserView {
         name: account.name.clone(),
         display_name: account.display_name.clone(),
@@ -51,7 +51,7 @@ fn view(desk: &Desk, account: &Account, note: Option<Note>) -> UserView {
         phone: account.phone.clone().unwrap_or_default(),
         groups: account.groups.clone(),
         note,
-        state: state(account.disabled, Locked::of(account), desk.visit.request.now),
+        state: state(account.disabled, Locked::of(account), admin.req.context.now),
         created: account.created,
         last_sign_in: last_sign_in(account),
         sessions: services.live.of(account.id).len(),
@@ -80,30 +80,30 @@ fn methods(account: &Account) -> Vec<MethodRow> {
     totp.chain(keys).chain(sent).collect()
 }
 
-pub async fn act(Path(name): Path<String>, desk: Desk) -> Response {
-    let reply = acted(&desk, &name).await;
-    desk.visit.answer(reply)
+pub async fn act(Path(name): Path<String>, admin: AdminRequest) -> Response {
+    let reply = acted(&admin, &name).await;
+    admin.req.answer(reply)
 }
 
-async fn acted(desk: &Desk, name: &str) -> Result<Reply, Refused> {
-    let words = &desk.visit.words.admin;
-    let Some(account) = find(desk, name).await? else { return Ok(unknown(desk)) };
-    let refuse = |text: &str| Ok(user_page(desk, &account, Some(Note::Error(text.to_owned()))));
-    let Some(order) = Order::read(&desk.visit.form, &account) else { return refuse(&words.form_unread) };
-    if desk.admin.is(&account) && order.locks_out(&account, &desk.visit.request.config) {
+async fn acted(admin: &AdminRequest, name: &str) -> Result<Reply, Refused> {
+    let words = &admin.req.words.admin;
+    let Some(account) = find(admin, name).await? else { return Ok(unknown(admin)) };
+    let refuse = |text: &str| Ok(user_page(admin, &account, Some(Note::Error(text.to_owned()))));
+    let Some(order) = Order::read(&admin.req.form, &account) else { return refuse(&words.form_unread) };
+    if admin.admin.is(&account) && order.locks_out(&account, &admin.req.context.config) {
         return refuse(&words.not_yourself);
     }
-    match carry_out(desk, &account, order).await {
+    match carry_out(admin, &account, order).await {
         Ok(reply) => Ok(reply),
-        Err(AccountError::Unknown(_)) => Ok(unknown(desk)),
-        Err(e) => Ok(user_page(desk, &account, Some(fault(desk.visit.words, e)?))),
+        Err(AccountError::Unknown(_)) => Ok(unknown(admin)),
+        Err(e) => Ok(user_page(admin, &account, Some(fault(admin.req.words, e)?))),
     }
 }
 
-async fn carry_out(desk: &Desk, account: &Account, order: Order) -> Result<Reply, AccountError> {
-    let (visit, name, actor) = (&desk.visit, account.name.as_str(), desk.actor());
-    let (services, words) = (&visit.services, visit.words);
-    let done = |account: &Account, text: &str| user_page(desk, account, Some(Note::Done(text.to_owned())));
+async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Result<Reply, AccountError> {
+    let (req, name, actor) = (&admin.req, account.name.as_str(), admin.actor());
+    let (services, words) = (&req.services, req.words);
+    let done = |account: &Account, text: &str| user_page(admin, account, Some(Note::Done(text.to_owned())));
     Ok(match order {
         Order::Change(change) => done(&services.change_account(name, &change, actor).await?, &words.note.saved),
         Order::Mfa(change) => done(&services.change_mfa(name, &change, actor).await?, &words.note.saved),
@@ -118,44 +118,44 @@ async fn carry_out(desk: &Desk, account: &Account, order: Order) -> Result<Reply
         Order::RecoveryCodes => {
             let codes = services.recovery_codes_for(name, actor).await?;
             let codes: Vec<String> = codes.iter().map(|code| code.expose().to_owned()).collect();
-            Reply::ok(admin::recovery_codes(&visit.page(), name, &codes))
+            Reply::ok(admin::recovery_codes(&req.page(), name, &codes))
         }
         Order::SetupLink => {
-            let url = services.setup_url(&services.setup_link(name, actor).await?, &visit.client);
-            Reply::ok(admin::setup_link(&visit.page(), name, url.expose()))
+            let url = services.setup_url(&services.setup_link(name, actor).await?, &req.client);
+            Reply::ok(admin::setup_link(&req.page(), name, url.expose()))
         }
-        Order::MailLink => mailed(desk, account).await?,
+        Order::MailLink => mailed(admin, account).await?,
         Order::Delete(typed) if typed != name => {
             let note = Note::Error(words.admin.confirm_wrong.clone());
-            Reply::wrong(admin::confirm_delete(&visit.page(), name, Some(&note)))
+            Reply::wrong(admin::confirm_delete(&req.page(), name, Some(&note)))
         }
         Order::Delete(_) => {
             services.remove_account(name, actor).await?;
-            Reply::to(visit, "admin/users")
+            Reply::to(req, "admin/users")
         }
     })
 }
 
-async fn mailed(desk: &Desk, account: &Account) -> Result<Reply, AccountError> {
-    let visit = &desk.visit;
-    match visit.services.mail_new_link(account, &visit.client, desk.actor()).await {
+async fn mailed(admin: &AdminRequest, account: &Account) -> Result<Reply, AccountError> {
+    let req = &admin.req;
+    match req.services.mail_new_link(account, &req.client, admin.actor()).await {
         Ok(()) => {
-            let text = fill(&visit.words.admin.link_mailed, &[("address", &account.email)]);
-            Ok(user_page(desk, account, Some(Note::Done(text))))
+            let text = fill(&req.words.admin.link_mailed, &[("address", &account.email)]);
+            Ok(user_page(admin, account, Some(Note::Done(text))))
         }
-        Err(Refused::CannotSend) => Ok(Reply::problem(visit, Problem::Unavailable)),
-        Err(Refused::Throttled(wait)) => Ok(Reply::problem(visit, Problem::Throttled(wait))),
+        Err(Refused::CannotSend) => Ok(Reply::problem(req, Problem::Unavailable)),
+        Err(Refused::Throttled(wait)) => Ok(Reply::problem(req, Problem::Throttled(wait))),
         Err(other) => Err(other.into()),
     }
 }
 
-pub async fn ask_delete(Path(name): Path<String>, desk: Desk) -> Response {
-    let reply = find(&desk, &name).await.map(|found| match found {
-        Some(account) if desk.admin.is(&account) => {
-            user_page(&desk, &account, Some(Note::Error(desk.visit.words.admin.not_yourself.clone())))
+pub async fn ask_delete(Path(name): Path<String>, admin: AdminRequest) -> Response {
+    let reply = find(&admin, &name).await.map(|found| match found {
+        Some(account) if admin.admin.is(&account) => {
+            user_page(&admin, &account, Some(Note::Error(admin.req.words.admin.not_yourself.clone())))
         }
-        Some(account) => Reply::ok(admin::confirm_delete(&desk.visit.page(), &account.name, None)),
-        None => unknown(&desk),
+        Some(account) => Reply::ok(admin::confirm_delete(&admin.req.page(), &account.name, None)),
+        None => unknown(&admin),
     });
-    desk.visit.answer(reply)
+    admin.req.answer(reply)
 }

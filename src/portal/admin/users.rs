@@ -3,14 +3,14 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::super::fields::Fields;
-use super::super::reply::Reply;
 use super::faults::fault;
-use super::gate::Desk;
+use super::gate::AdminRequest;
+use super::listing::{page_number, state};
 use super::orders::groups;
 use super::user::user_page;
-use super::{page_number, state};
 use crate::factor::Method;
+use crate::portal::web::fields::Fields;
+use crate::portal::web::reply::Reply;
 use crate::service::Refused;
 use crate::service::accounts::NewAccount;
 use crate::service::admin::directory::Row;
@@ -18,25 +18,25 @@ use crate::service::admin::overview::missing_from;
 use crate::view::admin::{self, PAGE_ROWS, Paging, UserRow, UserView, UsersView};
 use crate::view::{Note, fill};
 
-pub async fn list(desk: Desk) -> Response {
-    let reply = listed(&desk).await;
-    desk.visit.answer(reply)
+pub async fn list(admin: AdminRequest) -> Response {
+    let reply = listed(&admin).await;
+    admin.req.answer(reply)
 }
 
-async fn listed(desk: &Desk) -> Result<Reply, Refused> {
-    let (visit, query) = (&desk.visit, desk.visit.query.get("q"));
-    let directory = visit.services.directory().await?;
-    let mfa = &visit.request.config.mfa;
-    let routes = visit.request.policy.routes();
-    let route = Some(visit.query.get("missing")).filter(|name| !name.is_empty()).and_then(|name| routes.iter().find(|r| *r.name == *name));
+async fn listed(admin: &AdminRequest) -> Result<Reply, Refused> {
+    let (req, query) = (&admin.req, admin.req.query.get("q"));
+    let directory = req.services.directory().await?;
+    let mfa = &req.context.config.mfa;
+    let routes = req.context.policy.routes();
+    let route = Some(req.query.get("missing")).filter(|name| !name.is_empty()).and_then(|name| routes.iter().find(|r| *r.name == *name));
     let missing = route.map(|route| missing_from(route, mfa));
     let also = missing.as_ref().map(|missing| missing as &dyn Fn(&Row) -> bool);
-    let found = directory.find(query, page_number(visit.query.get("page")), PAGE_ROWS, also);
+    let found = directory.find(query, page_number(req.query.get("page")), PAGE_ROWS, also);
     let row = |row: &Row| UserRow {
         name: row.name().to_owned(),
         display_name: row.display_name().to_owned(),
         email: row.email().to_owned(),
-        state: state(row.disabled, row.locked, visit.request.now),
+        state: state(row.disabled, row.locked, req.context.now),
         policy: row.policy,
         methods: row.enrolled,
         last_sign_in: row.last_sign_in,
@@ -47,15 +47,15 @@ async fn listed(desk: &Desk) -> Result<Reply, Refused> {
         rows: found.rows.iter().map(|one| row(one)).collect(),
         paging: Paging { page: found.page, total: found.total },
     };
-    Ok(Reply::ok(admin::users(&visit.page(), &view)))
+    Ok(Reply::ok(admin::users(&req.page(), &view)))
 }
 
-pub async fn new(desk: Desk) -> Response {
-    let reply = Ok(form(&desk, StatusCode::OK, &NewAccount::default(), None));
-    desk.visit.answer(reply)
+pub async fn new(admin: AdminRequest) -> Response {
+    let reply = Ok(form(&admin, StatusCode::OK, &NewAccount::default(), None));
+    admin.req.answer(reply)
 }
 
-fn form(desk: &Desk, status: StatusCode, new: &NewAccount, note: Option<Note>) -> Reply {
+fn form(admin: &AdminRequest, status: StatusCode, new: &NewAccount, note: Option<Note>) -> Reply {
     let view = UserView {
         name: new.name.clone(),
         display_name: new.display_name.clone().unwrap_or_default(),
@@ -63,10 +63,10 @@ fn form(desk: &Desk, status: StatusCode, new: &NewAccount, note: Option<Note>) -
         phone: new.phone.clone().unwrap_or_default(),
         groups: new.groups.clone(),
         note,
-        can_mail: desk.visit.services.courier.can_send(Method::Email),
+        can_mail: admin.req.services.courier.can_send(Method::Email),
         ..UserView::default()
     };
-    Reply::page(status, admin::new_user(&desk.visit.page(), &view))
+    Reply::page(status, admin::new_user(&admin.req.page(), &view))
 }
 
 fn read(form: &Fields) -> NewAccount {
@@ -86,29 +86,29 @@ fn is_reserved(name: &str) -> bool {
     name.contains(['/', '\\'])
 }
 
-pub async fn create(desk: Desk) -> Response {
-    let reply = created(&desk).await;
-    desk.visit.answer(reply)
+pub async fn create(admin: AdminRequest) -> Response {
+    let reply = created(&admin).await;
+    admin.req.answer(reply)
 }
 
 /// The account, and its set-up link: by mail, else on the page, this once. An administrator never chooses a password.
-async fn created(desk: &Desk) -> Result<Reply, Refused> {
-    let (visit, words) = (&desk.visit, &desk.visit.words.admin);
-    let new = read(&visit.form);
+async fn created(admin: &AdminRequest) -> Result<Reply, Refused> {
+    let (req, words) = (&admin.req, &admin.req.words.admin);
+    let new = read(&req.form);
     if is_reserved(&new.name) {
-        return Ok(form(desk, StatusCode::UNPROCESSABLE_ENTITY, &new, Some(Note::Error(words.name_reserved.clone()))));
+        return Ok(form(admin, StatusCode::UNPROCESSABLE_ENTITY, &new, Some(Note::Error(words.name_reserved.clone()))));
     }
-    let token = match visit.services.add_account(&new, None, desk.actor()).await {
+    let token = match req.services.add_account(&new, None, admin.actor()).await {
         Ok(token) => token.ok_or(Refused::Gone)?,
-        Err(e) => return Ok(form(desk, StatusCode::UNPROCESSABLE_ENTITY, &new, Some(fault(visit.words, e)?))),
+        Err(e) => return Ok(form(admin, StatusCode::UNPROCESSABLE_ENTITY, &new, Some(fault(req.words, e)?))),
     };
-    let account = visit.services.store.account_by_login(&new.name).await?.ok_or(Refused::Gone)?;
+    let account = req.services.store.account_by_login(&new.name).await?.ok_or(Refused::Gone)?;
     // A link that cannot be mailed is shown all the same: it would be lost.
-    if visit.form.has("mail") && visit.services.mail_link(&account, &token, &visit.client).is_ok() {
+    if req.form.has("mail") && req.services.mail_link(&account, &token, &req.client).is_ok() {
         let mailed = fill(&words.link_mailed, &[("address", &account.email)]);
         let note = Note::Done(format!("{} {mailed}", words.created_note));
-        return Ok(user_page(desk, &account, Some(note)));
+        return Ok(user_page(admin, &account, Some(note)));
     }
-    let url = visit.services.setup_url(&token, &visit.client);
-    Ok(Reply::ok(admin::setup_link(&visit.page(), &account.name, url.expose())))
+    let url = req.services.setup_url(&token, &req.client);
+    Ok(Reply::ok(admin::setup_link(&req.page(), &account.name, url.expose())))
 }

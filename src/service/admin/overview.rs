@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::base::Time;
 use crate::config;
 use crate::factor::{Method, MethodSet};
-use crate::policy::{Level, Requirement, Route, Wanted};
+use crate::policy::{Demand, Level, Requirement, Route};
 use crate::service::Services;
 use crate::service::admin::directory::{Groups, Kind, Row};
 use crate::service::audit::Event;
@@ -116,7 +116,7 @@ fn admits(requirement: &Requirement, groups: &Groups) -> bool {
 fn is_ready(demands: &[&Requirement], groups: &Groups, methods: MethodSet) -> Option<bool> {
     let mut own = demands.iter().filter(|demand| admits(demand, groups)).peekable();
     own.peek()?;
-    Some(own.all(|demand| methods.iter().any(|method| method != Method::Recovery && Wanted::from(*demand).accepts(method))))
+    Some(own.all(|demand| methods.iter().any(|method| method != Method::Recovery && Demand::from(*demand).accepts(method))))
 }
 
 /// Whether a user may open a route that wants two factors and has none that it accepts. Asked once for each kind of user.

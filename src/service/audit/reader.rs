@@ -1,6 +1,6 @@
 //! Reading the audit log: pages by sequence number that cost the same at a million records, and the proof that it is whole.
 //!
-//! Somebody's records are found by name ([`crate::store::audit_names`]). Any other filter looks through a bounded number of records for a
+//! Somebody's records are found by name ([`crate::store::audit::names`]). Any other filter looks through a bounded number of records for a
 //! page and says where it stopped. Days are found by halving, since records are in the order of time.
 
 use crate::base::Time;

@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use crate::service::Services;
-use crate::store::audit_names::{EntrySum, entries};
+use crate::store::audit::names::{EntrySum, entries};
 use crate::store::{AuditHead, AuditRecord, AuditStart, GENESIS, StoreError};
 
 /// How many faults are named; more of them say nothing new.

@@ -15,7 +15,7 @@ use crate::service::audit::{Actor, Event};
 use crate::service::refused::Refused;
 use crate::session::EndReason;
 use crate::store::kv::Pair;
-use crate::store::{StoreError, audit_names};
+use crate::store::{StoreError, audit};
 
 const FORMAT: &str = "vestibule-store";
 const VERSION: u32 = 1;
@@ -23,7 +23,7 @@ const VERSION: u32 = 1;
 /// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in anew. The
 /// entries of the audit log are made anew from its records.
 pub(in crate::service) const PASSING: [&[u8]; 7] =
-    [b"session/", b"flow/", b"flow-of/", b"link/", b"nothing", b"failed/", audit_names::ENTRIES];
+    [b"session/", b"flow/", b"flow-of/", b"link/", b"nothing", b"failed/", audit::names::ENTRIES];
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -122,7 +122,7 @@ impl Services {
     pub async fn export_store(&self, actor: Actor<'_>) -> Result<String, Refused> {
         self.audit(Event::StoreExported, None, actor, "").await?;
         let mut pairs = self.store.kv().snapshot().await?;
-        pairs.retain(|(key, _)| !key.starts_with(audit_names::ENTRIES));
+        pairs.retain(|(key, _)| !key.starts_with(audit::names::ENTRIES));
         Ok(write(&pairs, self.now())?)
     }
 
@@ -138,7 +138,7 @@ impl Services {
         }
         let records = pairs.len();
         let mut pairs = pairs;
-        audit_names::complete(&mut pairs)?;
+        audit::names::complete(&mut pairs)?;
         if !self.store.kv().replace(pairs, !replace).await? {
             return Err(ImportError::NotEmpty);
         }

@@ -7,7 +7,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroize;
 
-use super::{BadKeys, MasterKey, Purpose};
+use super::master::{BadKeys, MasterKey};
+use super::purpose::Purpose;
 
 /// Of a signature, in bytes.
 pub(super) const MAC_LENGTH: usize = 32;

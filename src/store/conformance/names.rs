@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use super::super::kv::Batch;
-use super::super::{AuditRecord, Store, Trimmed, audit_names, fold};
+use super::super::{AuditRecord, Store, Trimmed, fold};
 use super::{blank, race};
 use crate::base::Time;
+use crate::store::audit::names;
+use crate::store::backend::kv::Batch;
 
 async fn numbers_of(store: &Store, name: &str) -> Vec<u64> {
     store.audit_of(&fold(name), 0, 100, false, |_| true).await.unwrap().iter().map(|(seq, _)| *seq).collect()
 }
 
 async fn entries_in(store: &Store) -> usize {
-    store.kv().scan(audit_names::ENTRIES, None, 1000, false).await.unwrap().len()
+    store.kv().scan(names::ENTRIES, None, 1000, false).await.unwrap().len()
 }
 
 fn of(user: &str, by: Option<&str>, at: i64) -> AuditRecord {
@@ -42,11 +43,11 @@ pub(super) async fn a_log_of_an_earlier_version_gets_its_entries(store: Arc<Stor
         store.append_audit(of(["alice", "bob"][n % 2], None, 1)).await.unwrap();
     }
     let all = numbers_of(&store, "alice").await;
-    let old = store.kv().scan(audit_names::ENTRIES, None, 1000, false).await.unwrap();
+    let old = store.kv().scan(names::ENTRIES, None, 1000, false).await.unwrap();
     let head = store.audit_head().await.unwrap().unwrap();
     // As an earlier version leaves it: a head that says nothing, some entries from before it, one that nobody wrote.
     let plain = serde_json::json!({ "seq": head.seq, "hash": head.hash }).to_string();
-    let mut batch = Batch::default().put("audit-head", plain).put([audit_names::ENTRIES, &[0; 24][..]].concat(), "x");
+    let mut batch = Batch::default().put("audit-head", plain).put([names::ENTRIES, &[0; 24][..]].concat(), "x");
     batch = old.into_iter().step_by(3).fold(batch, |batch, (key, _)| batch.delete(key));
     assert!(store.kv().commit(batch).await.unwrap());
     assert!(!store.audit_is_indexed().await.unwrap());
@@ -63,6 +64,6 @@ pub(super) async fn a_log_of_an_earlier_version_gets_its_entries(store: Arc<Stor
     store.index_audit().await.unwrap();
     assert!(store.audit_is_indexed().await.unwrap());
     assert_eq!((numbers_of(&store, "alice").await, numbers_of(&store, "carol").await.len()), (all[..100].to_vec(), 10));
-    assert_eq!(store.kv().scan(audit_names::ENTRIES, None, 1000, false).await.unwrap().len(), 610);
+    assert_eq!(store.kv().scan(names::ENTRIES, None, 1000, false).await.unwrap().len(), 610);
     assert_eq!(store.index_audit().await.unwrap(), 0);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::Store;
-use super::super::kv::{Batch, Pair};
+use crate::store::backend::kv::{Batch, Pair};
 
 /// Two keys that are only ever written together stand together in every snapshot.
 pub(super) async fn a_snapshot_is_of_one_moment(store: Arc<Store>) {

@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::Enrolled;
-use crate::view::field::{Field, field};
-use crate::view::layout::{Card, Note, Page, button_form, card, form, link_row};
-use crate::view::words::fill;
-use crate::view::{icon, password};
+use super::values::Enrolled;
+use crate::view::pages::password;
+use crate::view::parts::field::{Field, field};
+use crate::view::parts::icon;
+use crate::view::parts::layout::{Card, Note, Page, button_form, card, form, link_row};
+use crate::view::wording::words::fill;
 
 /// `account/remove`: asks before a method goes. `last`: nothing else is set up.
 pub fn confirm_removal(page: &Page, enrolled: &Enrolled, last: bool) -> Markup {

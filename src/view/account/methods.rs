@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::{AccountView, Enrolled};
+use super::values::{AccountView, Enrolled};
 use crate::base::Time;
-use crate::view::layout::{Page, button_form, form};
-use crate::view::words::fill;
-use crate::view::{icon, time};
+use crate::view::parts::layout::{Page, button_form, form};
+use crate::view::parts::{icon, time};
+use crate::view::wording::words::fill;
 
 /// From how many codes left the page urges to make new ones.
 const FEW_CODES: usize = 3;

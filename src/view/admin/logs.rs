@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use super::{Paging, Place, admin, none_found, pager, search};
 use crate::base::Time;
 use crate::factor::Method;
-use crate::view::layout::{Note, Page, button_form, note, segment};
-use crate::view::words::fill;
-use crate::view::{icon, time};
+use crate::view::parts::layout::{Note, Page, button_form, note, segment};
+use crate::view::parts::{icon, time};
+use crate::view::wording::words::fill;
 
 /// A session of anybody's.
 #[derive(Clone, Debug)]

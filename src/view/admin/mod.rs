@@ -14,9 +14,9 @@ pub use steps::{confirm_delete, new_user, recovery_codes, setup_link};
 pub use user::{MethodRow, PolicyChoice, UserView, user};
 pub use users::{State, UserRow, UsersView, users};
 
-use super::layout::Page;
-use super::wide::{Tab, wide};
-use super::words::fill;
+use super::parts::layout::Page;
+use super::parts::wide::{Tab, wide};
+use super::wording::words::fill;
 
 /// How many rows a list shows at once.
 pub const PAGE_ROWS: usize = 40;

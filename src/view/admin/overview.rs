@@ -5,8 +5,9 @@ use maud::{Markup, html};
 use super::logs::{AuditRow, audit_table, user_link};
 use super::{Place, admin};
 use crate::factor::Method;
-use crate::view::chart::{self, Bar, Pair};
-use crate::view::layout::Page;
+use crate::view::parts::chart;
+use crate::view::parts::chart::{Bar, Pair};
+use crate::view::parts::layout::Page;
 
 /// How many of those who may open a route could do so with two factors.
 #[derive(Clone, Debug)]

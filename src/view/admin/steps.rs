@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::user::{UserView, path, person};
 use super::{Place, admin};
-use crate::view::field::{Field, field};
-use crate::view::layout::{Card, Note, Page, card, form, link_row, note};
-use crate::view::recovery;
-use crate::view::words::fill;
+use crate::view::pages::recovery;
+use crate::view::parts::field::{Field, field};
+use crate::view::parts::layout::{Card, Note, Page, card, form, link_row, note};
+use crate::view::wording::words::fill;
 
 /// `admin/users/new`: posts `username` and the profile's fields to `admin/users`; `mail=1` where the link is to be mailed.
 pub fn new_user(page: &Page, view: &UserView) -> Markup {

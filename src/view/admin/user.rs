@@ -10,10 +10,10 @@ use crate::account::{MfaPolicy, UserMfaPolicy};
 use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 use crate::view::account::fact;
-use crate::view::field::{Field, field};
-use crate::view::layout::{Note, Page, button_form, form, note, segment};
-use crate::view::words::fill;
-use crate::view::{icon, time};
+use crate::view::parts::field::{Field, field};
+use crate::view::parts::layout::{Note, Page, button_form, form, note, segment};
+use crate::view::parts::{icon, time};
+use crate::view::wording::words::fill;
 
 /// A method that the user has set up, as an administrator sees it.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@ use super::{Paging, Place, admin, none_found, pager, search};
 use crate::account::UserMfaPolicy;
 use crate::base::Time;
 use crate::factor::MethodSet;
-use crate::view::layout::{Page, segment};
-use crate::view::time;
-use crate::view::words::fill;
+use crate::view::parts::layout::{Page, segment};
+use crate::view::parts::time;
+use crate::view::wording::words::fill;
 
 /// Whether an account can be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -8,7 +8,7 @@ use crate::factor::Method;
 use crate::view::admin::{
     self, AuditRow, AuditView, MethodRow, ObservedRow, OverviewView, Paging, PolicyChoice, RouteProgress, State, Trail, UserRow, UserView,
 };
-use crate::view::layout::Page;
+use crate::view::parts::layout::Page;
 
 /// The pages of the administration.
 pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {

@@ -5,8 +5,8 @@ use maud::Markup;
 use super::{HOSTILE, MASKED, ago, sent};
 use crate::factor::Method;
 use crate::view::account::{self, AccountView, BrowserRow, Enrolled, SessionRow};
-use crate::view::contact;
-use crate::view::layout::{Note, Page};
+use crate::view::pages::contact;
+use crate::view::parts::layout::{Note, Page};
 
 fn enrolled() -> Vec<Enrolled> {
     let of = |method, id: &str, name: &str, detail: &str, added, used: Option<i64>| Enrolled {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{json as to_json, said};
+use super::answer::{json as to_json, said};
 use crate::base::Secret;
 use crate::cli::control::portal_url;
 use crate::factor::Method;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{json as to_json, said};
+use super::answer::{json as to_json, said};
 use crate::account::{Account, MfaPolicy};
 use crate::app::App;
 use crate::base::{ClientAddr, Host, Time};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{json as to_json, said};
+use super::answer::{json as to_json, said};
 use crate::base::{SessionId, Time};
 use crate::cli::control::Which;
 use crate::service::audit::{Actor, Event};

@@ -80,7 +80,7 @@ fn a_challenge_names_the_methods_that_every_reading_accepts() {
     };
     assert_eq!(challenge("h/b"), [Method::Totp, Method::Webauthn, Method::Recovery]);
     assert_eq!(challenge("h/A"), [Method::Totp]);
-    let wanted = with_ask("GET", "h/A", HERE, |ask| policy.requirement_for(ask)).unwrap();
+    let wanted = with_ask("GET", "h/A", HERE, |ask| policy.demand_for(ask)).unwrap();
     assert_eq!(wanted.max_age, Some(Duration::from_secs(60)));
     assert!(!wanted.accepts(Method::Recovery) && wanted.accepts(Method::Email));
 }

@@ -177,7 +177,7 @@ impl Browser<'_> {
 
     async fn send(&self, method: &str, path: &str, body: String) -> Answer {
         let app = &self.house.app;
-        let request = portal::Request {
+        let request = portal::RequestContext {
             config: app.config(),
             policy: app.policy(),
             host: Host::parse(b"wiki.internal.example").unwrap(),

@@ -1,0 +1,87 @@
+//! What is done in the background for as long as the program lives: ended sessions leave the store, what is over is swept, snapshots are
+//! written. Each goes on after a failure, which is logged, and ends with the program.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::program::App;
+use crate::base::SessionId;
+use crate::service::Services;
+use crate::service::sessions::PARTS;
+use crate::session::SessionRecord;
+use crate::store::snapshot::Snapshots;
+
+/// How often sessions are swept and their last use is written down.
+const SWEEP: Duration = Duration::from_secs(20);
+
+impl App {
+    /// Keeps snapshots of the embedded store from now on.
+    ///
+    /// # Errors
+    /// Where the store lacks what the newest snapshot has.
+    pub async fn keep_snapshots(self: &Arc<Self>) -> anyhow::Result<()> {
+        let config = self.config();
+        if self.services.store.kv().is_shared() {
+            return Ok(());
+        }
+        let folder = Snapshots::below(&config.server.data_dir);
+        self.services.follows_snapshot(&folder).await?;
+        if !config.snapshot_every.is_zero() {
+            self.work.spawn(snapshots(Arc::downgrade(self), folder, config.snapshot_every));
+        }
+        Ok(())
+    }
+}
+
+/// Deletes the records of sessions that ended in memory.
+pub(super) async fn delete_ended(services: Arc<Services>, mut ended: mpsc::UnboundedReceiver<SessionId>) {
+    let mut batch = Vec::new();
+    while ended.recv_many(&mut batch, 256).await > 0 {
+        if let Err(e) = services.store.delete_sessions(&batch).await {
+            tracing::error!(error = %e, "ended sessions stay in the store until the next start, where they are void");
+        }
+        batch.clear();
+    }
+}
+
+pub(super) async fn sweep(app: Weak<App>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    loop {
+        tick.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        let swept = async {
+            // A little at a time: whoever waits for this thread waits for no more than that.
+            for part in 0..PARTS {
+                let used: Vec<SessionRecord> = app.services.live.sweep_part(part, app.services.now());
+                app.services.store.touch_sessions(&used).await?;
+                tokio::task::yield_now().await;
+            }
+            app.services.store.sweep(app.services.now()).await
+        };
+        if let Err(e) = swept.await {
+            tracing::error!(error = %e, "the store could not be swept");
+        }
+    }
+}
+
+async fn snapshots(app: Weak<App>, folder: Snapshots, every: Duration) {
+    let mut last = Services::newest_snapshot(&folder).await;
+    let mut tick = tokio::time::interval(every);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        match app.services.snapshot(&folder, last).await {
+            Ok((written, held)) => {
+                last = Some(held);
+                app.telemetry.metrics.alarms.snapshot_current(app.services.now());
+                if let Some(file) = written {
+                    tracing::info!(file = %file.display(), "a snapshot of the store was written");
+                }
+            }
+            Err(e) => tracing::error!(error = %e, "no snapshot of the store could be written; the last one stays"),
+        }
+    }
+}

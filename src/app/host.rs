@@ -1,0 +1,169 @@
+//! What the gateway asks of the program, request by request: who somebody is, the gateway's own pages, the page of an error, where a
+//! record goes. What dies here is answered by a refusal.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use super::pages::mount;
+use super::program::App;
+use crate::base::{ClientAddr, Time, UserId};
+use crate::gateway::{AccessRecord, ErrorPage, GatewayHost, Lookup, PortalAnswer, PortalContext, SavingPost, Snapshot, UserSession};
+use crate::policy::Identity;
+use crate::portal;
+use crate::service::saved_post::Form;
+use crate::service::sessions::{CachedSession, Found};
+use crate::view::Page;
+use crate::view::message::{self, Problem};
+
+impl UserSession for CachedSession {
+    fn identity(&self) -> Identity {
+        Self::identity(self)
+    }
+
+    fn is_ended(&self) -> bool {
+        self.session().is_ended()
+    }
+
+    fn touch(&self, now: Time) {
+        self.session().touch(now);
+    }
+
+    fn accepts(&self, token: &str, _secure: bool, now: Time) -> bool {
+        Self::returns(self, token, now)
+    }
+}
+
+impl GatewayHost for App {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    fn is_current(&self, snapshot: &Arc<Snapshot>) -> bool {
+        Arc::ptr_eq(&self.snapshot.load(), snapshot)
+    }
+
+    fn now(&self) -> Time {
+        self.services.clock.now()
+    }
+
+    fn session(&self, token: &str, _secure: bool, now: Time) -> Lookup {
+        let live = &self.services.live;
+        let keys = live.keys();
+        match live.lookup_under(&keys, token, now) {
+            Found::Live(session) => Lookup::Live(Arc::new(CachedSession::new(Arc::clone(live), session, token, keys))),
+            Found::Ended => Lookup::Ended,
+            Found::Forged => Lookup::Forged,
+            Found::Unknown => Lookup::Unknown,
+        }
+    }
+
+    fn revocations(&self) -> watch::Receiver<u64> {
+        self.services.live.revocations()
+    }
+
+    fn owner(&self, token: &str) -> Option<UserId> {
+        self.services.live.owner(token)
+    }
+
+    fn save_post(&self, owner: UserId, form: Form) -> SavingPost {
+        let services = self.services.clone();
+        let kept = self.work.spawn(async move {
+            services.save_post(owner, &form).await.unwrap_or_else(|e| {
+                tracing::error!(error = %e, "an interrupted form could not be kept");
+                None
+            })
+        });
+        Box::pin(async move { kept.await.unwrap_or(None) })
+    }
+
+    fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer {
+        // A request keeps the configuration that it came under: after a reload it may be another than the router's.
+        let current = self.router.load();
+        let router = match &**current {
+            (prefix, portal) if *prefix == context.snapshot.config.portal.prefix => portal.clone(),
+            _ => mount(&self.services, &self.languages.load_full(), &context.snapshot.config).1,
+        };
+        let answer = self.work.spawn(answer(router, request, context));
+        Box::pin(async move { answer.await.unwrap_or_else(|_| unavailable()) })
+    }
+
+    fn error_page(&self, page: &ErrorPage<'_>) -> String {
+        let languages = self.languages.load();
+        let words = page.language.map_or_else(|| languages.english(), |header| languages.choose(Some(header)));
+        let config = self.config();
+        let base = Page {
+            words,
+            prefix: config.portal.prefix.clone(),
+            title: config.portal.title.clone(),
+            host: String::new(),
+            csrf: String::new(),
+            rd: String::new(),
+            help: None,
+        };
+        match page.login_url {
+            Some(url) => message::not_sent(&base, url, page.request_id),
+            None => message::problem(&base, problem(page.status.as_u16(), page.reason), Some(page.request_id)),
+        }
+        .into_string()
+    }
+
+    fn unread(&self, peer: ClientAddr) {
+        self.telemetry.unread(peer);
+    }
+
+    fn record(&self, record: &AccessRecord<'_>) {
+        self.telemetry.record(record);
+        if let Some(reason) = record.observed {
+            self.services.observed.note(record.route.unwrap_or_default(), record.user, reason);
+        }
+    }
+}
+
+async fn answer(router: Router, request: http::Request<Bytes>, context: PortalContext) -> http::Response<Bytes> {
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(portal::RequestContext {
+        config: context.snapshot.config.clone(),
+        policy: context.snapshot.policy.clone(),
+        host: context.host,
+        authority: context.authority,
+        secure: context.secure,
+        client: context.client,
+        now: context.now,
+        token: context.token,
+        request_id: context.request_id,
+    });
+    let Ok(response) = router.oneshot(http::Request::from_parts(parts, Body::from(body))).await;
+    let (parts, body) = response.into_parts();
+    match axum::body::to_bytes(body, 16 * 1024 * 1024).await {
+        Ok(body) => http::Response::from_parts(parts, body),
+        Err(_) => unavailable(),
+    }
+}
+
+/// A page that died is a refusal.
+fn unavailable() -> http::Response<Bytes> {
+    let mut response = http::Response::new(Bytes::new());
+    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+fn problem(status: u16, reason: &str) -> Problem {
+    match (status, reason) {
+        (403, "group") => Problem::WrongGroup,
+        (403, "mfa_off") => Problem::MfaOff,
+        (403, _) => Problem::Denied,
+        (404, _) => Problem::NotFound,
+        (413, _) => Problem::TooLarge,
+        (421, _) => Problem::Misdirected,
+        (502, _) => Problem::BadGateway,
+        (503, _) => Problem::Unavailable,
+        (504, _) => Problem::Timeout,
+        (400..=499, _) => Problem::Malformed,
+        _ => Problem::Internal,
+    }
+}

@@ -1,0 +1,88 @@
+//! Puts the program together, once: keys, store, sessions, messages, use cases, pages, and what goes on in the background.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+
+use super::program::{App, Post};
+use super::reload::wording;
+use super::{background, pages};
+use crate::base::Clock;
+use crate::config::Config;
+use crate::gateway::Snapshot;
+use crate::notify::{Notifier, Texts};
+use crate::policy::Policy;
+use crate::service::{Courier, LiveSessions, Services, sessions};
+use crate::session::KeyRing;
+use crate::store::snapshot::Snapshots;
+use crate::store::{Store, keyfile};
+use crate::telemetry::Telemetry;
+
+impl App {
+    /// Opens the store below the data folder and puts the program together. Call on the runtime that will do the work.
+    ///
+    /// # Errors
+    /// Whatever stands in the way, with what to do about it.
+    pub async fn open(config: Arc<Config>, clock: Clock, post: Post) -> anyhow::Result<Arc<Self>> {
+        let keys = keyfile::load_or_create(&config.server.data_dir, clock.now())?;
+        let snapshots = Snapshots::below(&config.server.data_dir);
+        let store = Store::open(&config.store, Arc::new(KeyRing::new(&keys)?)).await.map_err(|e| e.with_snapshot(snapshots.newest()))?;
+        Self::over(store, config, clock, post).await
+    }
+
+    /// As [`Self::open`], over a store that is open already: one that fails on purpose, in the tests of failures.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn over(store: Store, config: Arc<Config>, clock: Clock, post: Post) -> anyhow::Result<Arc<Self>> {
+        let work = Handle::current();
+        let keys = store.keys();
+        let telemetry = Arc::new(Telemetry::new(&config.telemetry, &work)?);
+        let unwritable = Arc::new(AtomicBool::new(false));
+        let (timed, noted) = (telemetry.clone(), unwritable.clone());
+        let store = Arc::new(store.measured(Box::new(move |call, took, failed| {
+            timed.metrics.stored(call, took, failed);
+            if call == "commit" {
+                noted.store(failed, Ordering::Relaxed);
+            }
+        })));
+        let (live, ended) = LiveSessions::new(keys, config.session.clone(), config.mfa.clone());
+        let live = Arc::new(live);
+        // Heard before anything is read, so that no change made meanwhile is missed.
+        let mut changes = store.kv().changes();
+        if let Some(changes) = &mut changes {
+            sessions::listening(changes).await;
+        }
+        sessions::restore(&store, &live).await.context("the sessions in the store cannot be read")?;
+        live.sweep(clock.now());
+        tracing::info!(sessions = live.count(), "sessions restored");
+        let (texts, languages) = wording(&config)?;
+        let courier = Courier::new(Arc::new(notifier(&config, texts, post, &clock, &work)?), &clock);
+        let services = Arc::new(Services::new(config.clone(), clock, store, live, courier)?);
+        let counted = telemetry.clone();
+        services.listen(Box::new(move |event, detail| counted.metrics.event(event.name(), event.attempt(detail))));
+        services.watch_accounts();
+        work.spawn(services.clone().read_directory());
+        let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
+        let router = ArcSwap::from_pointee(pages::mount(&services, &languages, &config));
+        let snapshot = ArcSwap::from_pointee(Snapshot::new(config.clone(), policy)?);
+        let app =
+            Arc::new(Self { services, telemetry, unwritable, snapshot, router, languages: ArcSwap::new(languages), started: config, work });
+        app.work.spawn(background::delete_ended(app.services.clone(), ended));
+        app.work.spawn(background::sweep(Arc::downgrade(&app)));
+        if let Some(changes) = changes {
+            app.work.spawn(sessions::follow(Arc::downgrade(&app.services), changes));
+        }
+        Ok(app)
+    }
+}
+
+fn notifier(config: &Config, texts: Arc<Texts>, post: Post, clock: &Clock, work: &Handle) -> anyhow::Result<Notifier> {
+    Ok(match post {
+        Post::Configured => Notifier::start(config.mail.as_ref(), config.sms.as_ref(), texts, clock.clone(), work)?,
+        Post::Outbox(outbox) => Notifier::with_outbox(outbox, texts, clock.clone())?,
+    })
+}

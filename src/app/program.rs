@@ -1,0 +1,59 @@
+//! Everything that lives as long as the process. What a reload replaces is behind a swap, so that a request sees all of the old or all of
+//! the new.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+
+use super::pages::Mounted;
+use crate::config::Config;
+use crate::gateway::Snapshot;
+use crate::notify::Outbox;
+use crate::policy::Policy;
+use crate::service::Services;
+use crate::telemetry::Telemetry;
+use crate::view::Languages;
+
+/// The assembled program.
+pub struct App {
+    pub services: Arc<Services>,
+    pub telemetry: Arc<Telemetry>,
+    pub(super) snapshot: ArcSwap<Snapshot>,
+    pub(super) router: ArcSwap<Mounted>,
+    pub(super) languages: ArcSwap<Languages>,
+    /// The configuration of the start.
+    pub(super) started: Arc<Config>,
+    /// The last write failed: reading alone does not make a gateway ready.
+    pub(super) unwritable: Arc<AtomicBool>,
+    /// Where everything runs that is not a forwarded request.
+    pub(super) work: Handle,
+}
+
+/// Where messages go.
+pub enum Post {
+    /// As the configuration says.
+    Configured,
+    /// Kept in memory: the demo and the tests.
+    Outbox(Arc<Outbox>),
+}
+
+impl App {
+    pub fn config(&self) -> Arc<Config> {
+        self.snapshot.load().config.clone()
+    }
+
+    pub fn policy(&self) -> Arc<Policy> {
+        self.snapshot.load().policy.clone()
+    }
+
+    /// Writes down what memory alone knows: when sessions were last used.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn flush(&self) -> anyhow::Result<()> {
+        let used = self.services.live.sweep(self.services.now());
+        Ok(self.services.store.touch_sessions(&used).await?)
+    }
+}

@@ -1,0 +1,72 @@
+//! Puts another configuration in force: all of it, or nothing.
+
+use std::sync::Arc;
+
+use super::pages;
+use super::program::App;
+use crate::account::Account;
+use crate::base::UserId;
+use crate::config::{Config, Problems};
+use crate::gateway::Snapshot;
+use crate::notify::{Notifier, Texts};
+use crate::policy::Policy;
+use crate::view::Languages;
+
+impl App {
+    /// Puts another checked configuration in force: routes and policy, the portal's prefix, limits of sessions, what users may enrol.
+    /// Returns warnings: keys that were changed and count at the next start only.
+    ///
+    /// # Errors
+    /// Where an upstream's certificates, an operator's texts, mail or SMS cannot be used, or the accounts of those who are signed in cannot be read; then nothing has changed.
+    pub async fn reconfigure(&self, config: Arc<Config>) -> anyhow::Result<Vec<String>> {
+        let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
+        let snapshot = Snapshot::new(config.clone(), policy)?;
+        let (texts, languages) = wording(&config)?;
+        // They count from the next start on, which must not fail on them.
+        Notifier::check(config.mail.as_ref(), config.sms.as_ref())?;
+        let router = pages::mount(&self.services, &languages, &config);
+        let accounts = self.signed_in().await?;
+        let fixed = self.started.fixed_until_restart(&config);
+        self.services.live.reconfigure(config.session.clone(), config.mfa.clone());
+        self.services.reconfigure(config);
+        self.services.courier.notifier.reword(texts);
+        self.languages.store(languages);
+        self.router.store(Arc::new(router));
+        self.snapshot.store(Arc::new(snapshot));
+        self.judge_again(accounts);
+        // Whoever came or changed between the reading and the swap; the store has just answered, and theirs is a moment's work.
+        match self.signed_in().await {
+            Ok(accounts) => self.judge_again(accounts),
+            Err(e) => tracing::error!(error = %e, "accounts that changed during the reload keep the old settings until they change again"),
+        }
+        self.services.live.recheck();
+        Ok(fixed.into_iter().map(|key| format!("{key} was changed and counts from the next start on")).collect())
+    }
+
+    /// The accounts of those who have sessions.
+    async fn signed_in(&self) -> anyhow::Result<Vec<(UserId, Option<Account>)>> {
+        let mut accounts = Vec::new();
+        for user in self.services.live.users() {
+            accounts.push((user, self.services.store.account(user).await?));
+        }
+        Ok(accounts)
+    }
+
+    fn judge_again(&self, accounts: Vec<(UserId, Option<Account>)>) {
+        for (user, account) in accounts {
+            self.services.live.account_changed(user, account.as_ref());
+        }
+    }
+}
+
+/// The texts of messages and pages, an operator's over the built-in ones.
+///
+/// # Errors
+/// Everything that is wrong with an operator's, at once.
+pub fn wording(config: &Config) -> Result<(Arc<Texts>, Arc<Languages>), Problems> {
+    let folder = config.portal.templates.as_deref();
+    match (Texts::load(folder), Languages::load(folder)) {
+        (Ok(texts), Ok(languages)) => Ok((Arc::new(texts), Arc::new(languages))),
+        (texts, languages) => Err(Problems([texts.err(), languages.err()].into_iter().flatten().flat_map(|found| found.0).collect())),
+    }
+}

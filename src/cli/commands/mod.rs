@@ -1,0 +1,11 @@
+//! One file for each subcommand: reads its arguments, asks, prints.
+
+pub(super) mod audit;
+pub(super) mod check;
+pub(super) mod explain;
+pub(super) mod extras;
+pub(super) mod key;
+pub(super) mod session;
+pub(super) mod store;
+pub(super) mod user;
+pub(super) mod user_mfa;

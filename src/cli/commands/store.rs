@@ -1,0 +1,53 @@
+//! `vestibule store`: the store as a file, and back.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::cli::access::{read_file, write_private};
+use crate::cli::context::Context;
+use crate::cli::control;
+use crate::cli::terminal::output::cell;
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Write everything to a file that only you can read, as it is at one moment
+    #[command(
+        after_help = "Secrets of authenticator apps stay sealed in it under DATA_DIR/keys.json, which is NOT in it:\nback that file up too, apart from this one.\n\nExample:\n  vestibule store export backup.jsonl"
+    )]
+    Export { file: PathBuf },
+    /// Put an export into an empty store, or with --replace in the place of what is there; everybody signs in anew
+    #[command(
+        after_help = "The file's checksum is verified first, and its secrets must open under DATA_DIR/keys.json.\nSessions, sign-ins under way and links are left out: what was revoked since must not rise again.\n\nExample:\n  vestibule store import backup.jsonl"
+    )]
+    Import {
+        file: PathBuf,
+        /// Replace what is there
+        #[arg(long)]
+        replace: bool,
+    },
+}
+
+pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Export { file } => {
+            let lines = context.ask(control::Command::StoreExport)?;
+            let mut text = String::new();
+            for line in lines.as_array().into_iter().flatten().filter_map(Value::as_str) {
+                text.push_str(line);
+                text.push('\n');
+            }
+            // What cannot be read back is no backup.
+            let records = crate::service::backup::export::read(&text)?.len();
+            write_private(&file, &text)?;
+            let done = json!({ "file": file, "records": records });
+            context.say(&done, &format!("{records} records written to {}; back up keys.json too, apart from it", file.display()))
+        }
+        Command::Import { file, replace } => {
+            let done = context.ask(control::Command::StoreImport { text: read_file(&file)?, replace })?;
+            let records = done.get("records").map(cell).unwrap_or_default();
+            context.say(&done, &format!("{records} records taken in; everybody signs in anew"))
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! `vestibule user`: accounts.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::Value;
+
+use super::user_mfa;
+use crate::cli::access::read_file;
+use crate::cli::context::Context;
+use crate::cli::control;
+use crate::cli::terminal::output;
+use crate::cli::terminal::output::cell;
+use crate::cli::terminal::progress::Line;
+use crate::cli::terminal::prompt::PasswordFrom;
+use crate::service::accounts::NewAccount;
+use crate::service::admin::AccountChange;
+use crate::service::import::{self, Format};
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Create an account; without a password it prints a one-time set-up link, good for 24 hours
+    #[command(after_help = "Example:\n  vestibule user add alice --email alice@internal.example --group staff --group wiki")]
+    Add(Add),
+    /// Every account
+    #[command(after_help = "Example:\n  vestibule user list --json")]
+    List,
+    /// One account
+    #[command(after_help = "Example:\n  vestibule user show alice")]
+    Show(Named),
+    /// Remove an account and end its sessions
+    #[command(after_help = "Example:\n  vestibule user delete alice")]
+    Delete(Named),
+    /// Let nobody sign in to it, and end its sessions
+    #[command(after_help = "Example:\n  vestibule user disable alice")]
+    Disable(Named),
+    /// Let it be signed in to again
+    #[command(after_help = "Example:\n  vestibule user enable alice")]
+    Enable(Named),
+    /// Forget its failures, so that it can be signed in to at once
+    #[command(after_help = "Example:\n  vestibule user unlock alice")]
+    Unlock(Named),
+    /// Set its password: asked for on the terminal, or from standard input or a file; ends its sessions
+    #[command(after_help = "Example:\n  vestibule user passwd alice --password-stdin < new-password")]
+    Passwd(Passwd),
+    /// Change what is kept of a person
+    #[command(after_help = "Example:\n  vestibule user set alice --phone +491701234567 --group staff")]
+    Set(Set),
+    /// Print a fresh one-time set-up link, good for 24 hours: chooses a password, touches no factor
+    #[command(after_help = "Example:\n  vestibule user link alice")]
+    Link(Named),
+    /// Create many accounts: all or nothing, with a line number for each fault
+    #[command(
+        after_help = "csv: the first line names the columns: name,email,phone,display_name,groups (groups separated by `;`).\nauthelia: a users_database.yml, hashes kept.\nhtpasswd: bcrypt hashes (htpasswd -B), kept until the next sign-in; needs --email-domain.\n\nExample:\n  vestibule user import people.csv --format csv\n  vestibule user import .htpasswd --format htpasswd --email-domain internal.example"
+    )]
+    Import(Import),
+    /// A user's second factors, as an administrator
+    #[command(
+        after_help = "Example:\n  vestibule user mfa alice --configure-later\n  vestibule user mfa alice --reset totp\n  vestibule user mfa alice --totp-uri-stdin < uri --recovery-codes"
+    )]
+    Mfa(user_mfa::Args),
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Named {
+    /// Name or e-mail address
+    name: String,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Passwd {
+    /// Name or e-mail address
+    name: String,
+    #[command(flatten)]
+    password: PasswordFrom,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Add {
+    name: String,
+    #[arg(long, value_name = "E")]
+    email: String,
+    /// In international form, as +491701234567
+    #[arg(long, value_name = "P")]
+    phone: Option<String>,
+    #[arg(long, value_name = "D")]
+    display_name: Option<String>,
+    /// Again for more
+    #[arg(long = "group", value_name = "G")]
+    groups: Vec<String>,
+    #[command(flatten)]
+    password: PasswordFrom,
+}
+
+#[derive(clap::Args, Debug)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["email", "phone", "display_name", "groups", "no_groups"]))]
+pub struct Set {
+    /// Name or e-mail address
+    name: String,
+    #[arg(long, value_name = "E")]
+    email: Option<String>,
+    /// In international form; an empty one removes it
+    #[arg(long, value_name = "P")]
+    phone: Option<String>,
+    #[arg(long, value_name = "D")]
+    display_name: Option<String>,
+    /// The groups from now on (again for more), in the place of all there were
+    #[arg(long = "group", value_name = "G")]
+    groups: Vec<String>,
+    /// No groups from now on
+    #[arg(long, conflicts_with = "groups")]
+    no_groups: bool,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct Import {
+    file: PathBuf,
+    #[arg(long, value_enum)]
+    format: FormatArg,
+    /// htpasswd: the domain that makes a name an e-mail address
+    #[arg(long, value_name = "D")]
+    email_domain: Option<String>,
+    /// Print a set-up link for each account that has no password yet
+    #[arg(long)]
+    links: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatArg {
+    Csv,
+    Authelia,
+    Htpasswd,
+}
+
+const COLUMNS: [(&str, &str); 7] = [
+    ("name", "NAME"),
+    ("email", "EMAIL"),
+    ("groups", "GROUPS"),
+    ("mfa_policy", "POLICY"),
+    ("methods", "METHODS"),
+    ("disabled", "DISABLED"),
+    ("locked_until", "LOCKED UNTIL"),
+];
+
+pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
+    use control::Command as Do;
+    let disable = |name, yes| Do::UserSet { name, change: AccountChange { disabled: Some(yes), ..AccountChange::default() } };
+    match command {
+        Command::Add(args) => add(context, args),
+        Command::List => context.list(&COLUMNS, &context.ask(Do::UserList)?),
+        Command::Show(Named { name }) => {
+            let account = context.ask(Do::UserShow { name })?;
+            context.say(&account, &output::fields(&account))
+        }
+        Command::Delete(Named { name }) => done(context, Do::UserDelete { name }, "deleted"),
+        Command::Disable(Named { name }) => done(context, disable(name, true), "disabled"),
+        Command::Enable(Named { name }) => done(context, disable(name, false), "enabled"),
+        Command::Unlock(Named { name }) => done(context, Do::UserUnlock { name }, "unlocked"),
+        Command::Passwd(Passwd { name, password }) => {
+            let password = password.given_or_asked()?;
+            done(context, Do::UserPasswd { name, password }, "password set")
+        }
+        Command::Set(args) => set(context, args),
+        Command::Link(Named { name }) => {
+            let link = context.ask(Do::UserLink { name })?;
+            context.say(&link, &link.get("setup_link").map(cell).unwrap_or_default())
+        }
+        Command::Import(args) => import(context, &args),
+        Command::Mfa(args) => user_mfa::run(context, &args),
+    }
+}
+
+fn done(context: &Context, command: control::Command, what: &str) -> anyhow::Result<()> {
+    let account = context.ask(command)?;
+    context.say(&account, &format!("{}: {what}", account.get("name").map(cell).unwrap_or_default()))
+}
+
+fn add(context: &Context, args: Add) -> anyhow::Result<()> {
+    let password = args.password.given()?;
+    let Add { name, email, phone, display_name, groups, .. } = args;
+    let new = NewAccount { name, email, phone, display_name, groups, password_hash: None };
+    let account = context.ask(control::Command::UserAdd { new, password })?;
+    let name = account.get("name").map(cell).unwrap_or_default();
+    let words = match account.get("setup_link") {
+        Some(link) => format!("{name}: added; the set-up link, good once and for 24 hours:\n{}", cell(link)),
+        None => format!("{name}: added"),
+    };
+    context.say(&account, &words)
+}
+
+fn set(context: &Context, args: Set) -> anyhow::Result<()> {
+    let groups = (args.no_groups || !args.groups.is_empty()).then_some(args.groups);
+    let change = AccountChange { email: args.email, phone: args.phone, display_name: args.display_name, groups, disabled: None };
+    done(context, control::Command::UserSet { name: args.name, change }, "changed")
+}
+
+fn import(context: &Context, args: &Import) -> anyhow::Result<()> {
+    let format = match args.format {
+        FormatArg::Csv => Format::Csv,
+        FormatArg::Authelia => Format::Authelia,
+        FormatArg::Htpasswd => Format::Htpasswd,
+    };
+    let refused = |faults: Vec<String>| -> anyhow::Result<()> {
+        faults.iter().try_for_each(|fault| output::line(&format!("{}: {}", args.file.display(), output::plain(fault))))?;
+        let first = faults.first().cloned().unwrap_or_default();
+        anyhow::bail!("nothing was imported: {} faults, the first in {}", faults.len(), output::plain(&first))
+    };
+    let entries = match import::read(format, &read_file(&args.file)?, args.email_domain.as_deref()) {
+        Ok(entries) => entries,
+        Err(faults) => return refused(faults.iter().map(ToString::to_string).collect()),
+    };
+    let answer = {
+        let line = Line::on_stderr();
+        let command = control::Command::UserImport { entries, links: args.links, progress: line.is_terminal() };
+        context.open()?.run_telling(command, &|progress| line.show(progress))?
+    };
+    if let Some(faults) = answer.get("faults") {
+        let faults: Vec<import::Fault> = serde_json::from_value(faults.clone())?;
+        return refused(faults.iter().map(ToString::to_string).collect());
+    }
+    let imported = answer.get("imported").and_then(Value::as_array).cloned().unwrap_or_default();
+    if context.json {
+        return output::json(&Value::Array(imported));
+    }
+    for one in imported.iter().filter(|one| one.get("setup_link").is_some_and(Value::is_string)) {
+        let get = |key: &str| one.get(key).map(cell).unwrap_or_default();
+        output::line(&format!("{}\t{}", get("name"), get("setup_link")))?;
+    }
+    output::line(&format!("{} accounts imported", imported.len()))
+}

@@ -1,0 +1,9 @@
+//! One file for each part of the configuration: its keys, its defaults, what is refused and what is unwise.
+
+pub(super) mod advice;
+pub(super) mod expect;
+pub(super) mod login;
+pub(super) mod routes;
+pub(super) mod server;
+pub(super) mod services;
+pub(super) mod terms;

@@ -1,0 +1,127 @@
+//! Files in PEM: a listener's certificate and key, which must belong together, and an upstream's authorities.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+
+use super::value;
+use crate::config::document::problem::Fault;
+use crate::config::document::section::{Entry, Section};
+use crate::config::typed::Certificate;
+
+fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
+    std::fs::read(path)
+        .map_err(|e| Fault::new(format!("{} cannot be read: {e}", path.display()), "correct the path, or the file's permissions"))
+}
+
+fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let fault = |what: &str| Fault::new(format!("{} {what}", path.display()), "give PEM with BEGIN CERTIFICATE, the server's own first");
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match read {
+        Ok(chain) if chain.is_empty() => Err(fault("holds no certificate")),
+        Ok(chain) => Ok(chain),
+        Err(_) => Err(fault("is not valid PEM")),
+    }
+}
+
+/// Certificate authorities, for an upstream.
+pub(in crate::config) fn authorities(entry: &Entry) -> Result<Arc<Vec<u8>>, Fault> {
+    let path = value::path(entry)?;
+    let pem = bytes(&path)?;
+    let mut store = rustls::RootCertStore::empty();
+    for certificate in certificates(&pem, &path)? {
+        let fault = || Fault::new(format!("{} holds a certificate that cannot be an authority", path.display()), "give X.509 certificates");
+        store.add(certificate).map_err(|_| fault())?;
+    }
+    Ok(Arc::new(pem))
+}
+
+/// A certificate chain and its key.
+pub(in crate::config) fn certificate(section: &Section) -> Option<Certificate> {
+    let cert = section.required("cert", "name the file with the certificate chain in PEM", value::path);
+    let key = section.required("key", "name the file with the private key in PEM", value::path);
+    let certificate = Certificate { cert: cert?, key: key? };
+    let chain = bytes(&certificate.cert).and_then(|pem| certificates(&pem, &certificate.cert));
+    let chain = chain.map_err(|fault| section.error("cert", fault)).ok();
+    let private = private_key(section, &certificate.key).map_err(|fault| section.error("key", fault)).ok();
+    let provider = rustls::crypto::ring::default_provider();
+    if let Err(error) = CertifiedKey::from_der(chain?, private?, &provider) {
+        let remedy = "give the key that the certificate was made for";
+        section.error("key", Fault::new(format!("certificate and key do not belong together: {error}"), remedy));
+        return None;
+    }
+    Some(certificate)
+}
+
+fn private_key(section: &Section, path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
+    let pem = bytes(path)?;
+    let shown = path.display();
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0) {
+        section.warn("key", format!("{shown} can be read by everybody on this machine"), format!("run: chmod 600 {shown}"));
+    }
+    PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|_| Fault::new(format!("{shown} holds no private key"), "give PEM with BEGIN PRIVATE KEY, not encrypted"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Problem, Severity, parse};
+
+    const ROUTE: &str = "[[routes]]\nname = \"a\"\nupstreams = [\"https://h\"]\npolicy = \"deny\"\n";
+
+    /// A folder with two self-signed certificates, their keys, and something else.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b"] {
+            let made = rcgen::generate_simple_self_signed([format!("{name}.example")]).unwrap();
+            std::fs::write(folder.path().join(format!("{name}.pem")), made.cert.pem()).unwrap();
+            std::fs::write(folder.path().join(format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+        }
+        std::fs::write(folder.path().join("odd.pem"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        std::fs::write(folder.path().join("empty.pem"), "").unwrap();
+        folder
+    }
+
+    fn errors(text: &str, folder: &tempfile::TempDir) -> Vec<Problem> {
+        let found = parse(text, &folder.path().join("vestibule.toml"), []);
+        let found = found.map_or_else(|problems| problems.0, |loaded| loaded.warnings);
+        found.into_iter().filter(|p| p.severity == Severity::Error).collect()
+    }
+
+    #[test]
+    fn a_certificate_wants_its_own_key() {
+        let folder = folder();
+        let pair = |cert: &str, key: &str| {
+            let text =
+                format!("[[server.tls]]\nlisten = \"127.0.0.1:0\"\ncertificates = [{{ cert = \"{cert}\", key = \"{key}\" }}]\n{ROUTE}");
+            errors(&text, &folder).into_iter().map(|p| (p.line, p.key, p.what)).collect::<Vec<_>>()
+        };
+        assert_eq!(pair("a.pem", "a.key"), []);
+        for (cert, key, at, said) in [
+            ("a.pem", "b.key", "key", "do not belong together"),
+            ("a.pem", "a.pem", "key", "holds no private key"),
+            ("a.key", "a.key", "cert", "holds no certificate"),
+            ("empty.pem", "a.key", "cert", "holds no certificate"),
+            ("nowhere.pem", "a.key", "cert", "cannot be read"),
+        ] {
+            let found = pair(cert, key);
+            assert_eq!(found.len(), 1, "{cert} {key}: {found:?}");
+            assert_eq!((found[0].0, found[0].1.as_str()), (Some(3), format!("server.tls[0].certificates[0].{at}").as_str()));
+            assert!(found[0].2.contains(said), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn an_authority_is_a_certificate() {
+        let folder = folder();
+        for (file, right) in [("a.pem", true), ("a.key", false), ("odd.pem", false), ("nowhere.pem", false)] {
+            let found = errors(&format!("{ROUTE}proxy = {{ ca = \"{file}\" }}\n"), &folder);
+            assert_eq!(found.is_empty(), right, "{file}: {found:?}");
+            assert!(found.iter().all(|p| p.key == "routes[0].proxy.ca" && p.line == Some(5)));
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! My account: second factors, contact, password, sessions, and the set-up of a first method.
+
+pub(super) mod account;
+pub(super) mod contact;
+pub(super) mod enrol;

@@ -1,0 +1,134 @@
+//! The first door: the password page, and the passkey that stands for both doors.
+
+use axum::response::Response;
+
+use crate::account::Account;
+use crate::base::FlowId;
+use crate::factor::Method;
+use crate::login::News;
+use crate::portal::web::page_request::PageRequest;
+use crate::portal::web::reply::Reply;
+use crate::service::{Entry, Refused, Signed};
+use crate::session::CookieKind;
+use crate::view::login::{self, LoginView};
+use crate::view::{Note, Steps};
+
+/// The name field takes a name or an address; nothing longer is one.
+const LONGEST_NAME: usize = 512;
+
+pub async fn show(req: PageRequest) -> Response {
+    let reply = page_or_pass(&req).await;
+    req.answer(reply)
+}
+
+/// Who is signed in already goes on, unless a fresh sign-in was asked for.
+async fn page_or_pass(req: &PageRequest) -> Result<Reply, Refused> {
+    match &req.session {
+        Some(session) if !req.query.has("fresh") => Ok(Reply::go(req.rd.as_str())),
+        Some(session) => Ok(Reply::ok(form(req, &session.identity().person.name, None, true))),
+        None => Ok(Reply::ok(form(req, "", news(req).await, false))),
+    }
+}
+
+/// What this browser was told to expect here.
+async fn news(req: &PageRequest) -> Option<Note> {
+    let words = &req.words.note;
+    Some(Note::Done(match req.services.news(req.flow).await? {
+        News::Enrolled => words.enrolled.clone(),
+        News::PasswordSet => words.password_set.clone(),
+    }))
+}
+
+/// To the sign-in page, which says what was done and why one is there.
+pub async fn with_news(req: &PageRequest, account: &Account, news: News) -> Result<Reply, Refused> {
+    let flow = req.services.leave_news(account, news, &req.client).await?;
+    Ok(Reply::to(req, "login").cookie(req.flow_cookie(flow.id)))
+}
+
+fn form(req: &PageRequest, username: &str, note: Option<Note>, again: bool) -> maud::Markup {
+    let config = &req.context.config;
+    let passkey = req.services.passkey_challenge(&req.client).map(|(options, challenge)| (options.to_string(), challenge));
+    let view = LoginView {
+        username: username.to_owned(),
+        note,
+        reauthenticate: again,
+        forgot: config.mail.is_some() || req.services.courier.can_send(Method::Email),
+        passkey,
+        // A page that starts a ceremony by itself takes the keyboard from who types a password.
+        autofill: false,
+        steps: (!again).then_some(Steps { now: 1, of: 2 }),
+    };
+    login::login(&req.page(), &view)
+}
+
+pub async fn submit(req: PageRequest) -> Response {
+    let reply = submitted(&req).await;
+    req.answer(reply)
+}
+
+async fn submitted(req: &PageRequest) -> Result<Reply, Refused> {
+    let (name, password) = (req.form.get("username"), req.form.secret("password"));
+    let again = req.session.is_some();
+    let refuse = || {
+        let note = Some(Note::Error(req.words.note.login_wrong.clone()));
+        let name: String = name.chars().take(LONGEST_NAME).collect();
+        Ok(Reply::wrong(form(req, &name, note, again)))
+    };
+    if name.is_empty() || name.len() > LONGEST_NAME || password.is_empty() {
+        return refuse();
+    }
+    match req.services.password(name, password, again, &req.client).await {
+        Ok(Entry::SignedIn(signed)) => signed_in(req, &signed).await,
+        Ok(Entry::Second(flow)) => second(req, flow.id).await,
+        Ok(Entry::Enrol(flow)) => Ok(Reply::to(req, "enrol").cookie(req.flow_cookie(flow.id))),
+        Err(Refused::WrongPassword) => refuse(),
+        Err(other) => Err(other),
+    }
+}
+
+/// On to the second door. Where a sent code is all that can be asked for, the password's POST sends it.
+async fn second(req: &PageRequest, flow: FlowId) -> Result<Reply, Refused> {
+    let pending = req.services.pending(Some(flow), None).await?;
+    let methods: Vec<Method> = pending.methods(req.context.config.mfa.methods, req.wanted_factors()).iter().collect();
+    let to = match methods.as_slice() {
+        [only] if only.is_sent() => match req.services.send_code(&pending, *only, false, &req.client).await {
+            // Its page says that nothing was sent yet, and has the button.
+            Ok(_) | Err(Refused::CannotSend | Refused::Second(_) | Refused::Throttled(_)) => format!("mfa/{only}"),
+            Err(other) => return Err(other),
+        },
+        _ => "mfa".to_owned(),
+    };
+    Ok(Reply::to(req, &to).cookie(req.flow_cookie(flow)))
+}
+
+/// Sets the cookies of a finished sign-in and goes where the user was going. A session that was there before is over.
+pub async fn signed_in(req: &PageRequest, signed: &Signed) -> Result<Reply, Refused> {
+    if let Some(old) = req.session.as_ref().filter(|old| old.id() != signed.session) {
+        req.services.end_session(old.id(), crate::session::EndReason::SignedOut).await?;
+    }
+    let mut reply = Reply::go(req.rd.as_str()).cookie(req.cookies.expire(CookieKind::Flow));
+    for (kind, value) in &signed.cookies {
+        let age = (*kind == CookieKind::Device).then_some(DEVICE_AGE);
+        reply = reply.cookie(req.cookies.set(*kind, value, age));
+    }
+    Ok(reply)
+}
+
+/// How long a browser is known for: longer than anybody's holidays.
+const DEVICE_AGE: std::time::Duration = std::time::Duration::from_secs(400 * 24 * 3600);
+
+pub async fn passkey(req: PageRequest) -> Response {
+    let reply = passkey_answer(&req).await;
+    req.answer(reply)
+}
+
+async fn passkey_answer(req: &PageRequest) -> Result<Reply, Refused> {
+    match req.services.passkey(req.form.get("challenge"), &req.form.secret("credential"), &req.client).await {
+        Ok(signed) => signed_in(req, &signed).await,
+        Err(Refused::WrongPassword) => {
+            let note = Some(Note::Error(req.words.note.webauthn_wrong.clone()));
+            Ok(Reply::wrong(form(req, "", note, false)))
+        }
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,33 @@
+//! Signing out: asked for by GET, done by POST, on the server first.
+
+use axum::response::Response;
+
+use crate::portal::web::page_request::PageRequest;
+use crate::portal::web::reply::Reply;
+use crate::service::Refused;
+use crate::service::audit::{Actor, Event};
+use crate::session::{CookieKind, EndReason};
+use crate::view::message;
+
+pub async fn ask(req: PageRequest) -> Response {
+    let reply = match &req.session {
+        Some(session) => Reply::ok(message::logout(&req.page(), &session.identity().person.name)),
+        None => Reply::ok(message::signed_out(&req.page())).cookie(req.cookies.expire(CookieKind::Flow)),
+    };
+    req.answer(Ok(reply))
+}
+
+pub async fn end(req: PageRequest) -> Response {
+    let reply = end_now(&req).await;
+    req.answer(reply)
+}
+
+async fn end_now(req: &PageRequest) -> Result<Reply, Refused> {
+    if let Some(session) = &req.session {
+        req.services.end_session(session.id(), EndReason::SignedOut).await?;
+        let name = session.identity().person.name.clone();
+        req.services.audit(Event::SignedOut, Some(&name), Actor::User(&req.client), "").await?;
+    }
+    let reply = Reply::ok(message::signed_out(&req.page()));
+    Ok(reply.cookie(req.cookies.expire(CookieKind::Session)).cookie(req.cookies.expire(CookieKind::Flow)))
+}

@@ -1,0 +1,214 @@
+//! One request for a page, with everything a handler needs. Whoever holds one has passed the checks in `extract`.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::Response;
+
+use super::csrf::CsrfId;
+use super::fields::Fields;
+use super::headers::plain;
+use super::state::Portal;
+use crate::base::{ClientAddr, FlowId, Host, Time};
+use crate::config::Config;
+use crate::factor::{Method as Factor, MethodSet};
+use crate::login::{Judge, ReturnTo};
+use crate::path::Path;
+use crate::policy::{Ask, Demand, Level, Policy, PortalMatch};
+use crate::service::saved_post::Form;
+use crate::service::{Client, DeviceId, LiveSession, Services, browser_name};
+use crate::session::{CookieKind, Cookies, KeyRing, Purpose};
+use crate::view::{Page, Words};
+
+/// What the gateway says of a request; it travels in the request's extensions.
+#[derive(Clone)]
+pub struct RequestContext {
+    pub config: Arc<Config>,
+    pub policy: Arc<Policy>,
+    pub host: Host,
+    /// The Host as sent, port and all.
+    pub authority: String,
+    pub secure: bool,
+    pub client: ClientAddr,
+    pub now: Time,
+    /// The one session cookie's value.
+    pub token: Option<String>,
+    pub request_id: String,
+}
+
+/// A checked request.
+pub struct PageRequest {
+    pub services: Arc<Services>,
+    pub context: RequestContext,
+    pub cookies: Cookies,
+    pub query: Fields,
+    pub form: Fields,
+    pub session: Option<Arc<LiveSession>>,
+    pub flow: Option<FlowId>,
+    pub client: Client,
+    /// Path and query of this request, as sent.
+    pub target: String,
+    pub rd: ReturnTo,
+    /// The form that is sent again in the end, where that is where the user is going.
+    pub bound_for: Option<Form>,
+    pub words: &'static Words,
+    pub(super) csrf: CsrfId,
+    /// GET or HEAD, which a link from elsewhere can make a browser send: it ends nothing.
+    pub(in crate::portal) reads: bool,
+    /// The browser has no form cookie yet.
+    pub(in crate::portal) new_csrf: Option<String>,
+}
+
+/// What the browser's other cookies say; one that we did not sign says nothing.
+struct Brought {
+    flow: Option<FlowId>,
+    device: Option<DeviceId>,
+    csrf: CsrfId,
+    /// The form cookie to set, where there was none.
+    new_csrf: Option<String>,
+}
+
+impl Brought {
+    fn read(cookies: &Cookies, headers: &HeaderMap, keys: &KeyRing) -> Result<Self, Response> {
+        let lines = || headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let mut buffer = [0; 256];
+        let flow = cookies
+            .read(CookieKind::Flow, lines())
+            .and_then(|token| keys.verify(Purpose::Flow, token, &mut buffer)?.try_into().ok())
+            .map(FlowId::from_bytes);
+        let mut buffer = [0; 256];
+        let device = cookies
+            .read(CookieKind::Device, lines())
+            .and_then(|token| DeviceId::from_bytes(keys.verify(Purpose::Device, token, &mut buffer)?));
+        let known = cookies.read(CookieKind::Csrf, lines()).and_then(|cookie| CsrfId::read(cookie, keys));
+        if let Some(csrf) = known {
+            return Ok(Self { flow, device, csrf, new_csrf: None });
+        }
+        let csrf = CsrfId::random().map_err(|_| plain(StatusCode::SERVICE_UNAVAILABLE))?;
+        Ok(Self { flow, device, csrf, new_csrf: Some(csrf.cookie(keys)) })
+    }
+}
+
+/// `scheme://authority`.
+pub fn secure_url(secure: bool, authority: &str) -> String {
+    format!("{}://{authority}", if secure { "https" } else { "http" })
+}
+
+fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+impl PageRequest {
+    pub(super) fn assemble(
+        portal: &Arc<Portal>,
+        context: RequestContext,
+        session: Option<Arc<LiveSession>>,
+        headers: &HeaderMap,
+        target: &str,
+        body: &[u8],
+    ) -> Result<Self, Response> {
+        let services = portal.services.clone();
+        let cookies = Cookies::new(&context.config.session, context.secure);
+        let Brought { flow, device, csrf, new_csrf } = Brought::read(&cookies, headers, &services.live.keys())?;
+        let words = portal.languages.choose(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
+        let (query, form) = (Fields::parse(target.split_once('?').map_or("", |(_, query)| query).as_bytes()), Fields::parse(body));
+        let client = Client {
+            address: context.client,
+            browser: browser_name(header_text(headers, header::USER_AGENT)),
+            device,
+            request_id: context.request_id.clone(),
+            origin: secure_url(context.secure, &context.authority),
+            host: context.host.clone(),
+            language: &words.meta.lang,
+        };
+        // The router has taken the prefix off.
+        let target = format!("{}{target}", context.config.portal.prefix);
+        let mut req = Self {
+            services,
+            context,
+            cookies,
+            query,
+            form,
+            session,
+            flow,
+            client,
+            target,
+            rd: ReturnTo::root(),
+            bound_for: None,
+            words,
+            csrf,
+            reads: true,
+            new_csrf,
+        };
+        req.rd = req.read_rd();
+        Ok(req)
+    }
+
+    fn read_rd(&self) -> ReturnTo {
+        let sent = if self.form.has("rd") { self.form.get("rd") } else { self.query.get("rd") };
+        let names = |host: &Host| self.context.policy.names_host(host);
+        let judge = Judge {
+            authority: &self.context.authority,
+            secure: self.context.secure,
+            names: &names,
+            domain: self.context.config.session.domain.as_deref(),
+        };
+        ReturnTo::read(Some(sent), &judge)
+    }
+
+    /// What every page of this request shares.
+    pub fn page(&self) -> Page {
+        let rd = self.rd.as_str();
+        let other = self.rd.other_host();
+        Page {
+            words: self.words,
+            prefix: self.context.config.portal.prefix.clone(),
+            title: self.context.config.portal.title.clone(),
+            host: other.as_ref().unwrap_or(&self.context.host).as_str().to_owned(),
+            csrf: self.csrf.token(&self.services.live.keys()),
+            rd: if rd == "/" { String::new() } else { rd.to_owned() },
+            help: None,
+        }
+    }
+
+    /// What is answered from here on leads back to a page of ours.
+    pub fn come_back_to(&mut self, path: &str) {
+        self.rd = ReturnTo::own(&self.context.config.portal.prefix, path);
+    }
+
+    /// What the place that the user is going to demands.
+    pub fn wanted(&self) -> Option<Demand> {
+        if let Some(form) = &self.bound_for {
+            return self.wanted_by(&form.host()?, &Method::POST, &form.target);
+        }
+        let host = self.rd.other_host().unwrap_or_else(|| self.context.host.clone());
+        self.wanted_by(&host, &Method::GET, self.rd.target())
+    }
+
+    fn wanted_by(&self, host: &Host, method: &Method, target: &str) -> Option<Demand> {
+        let path = Path::parse(target.as_bytes()).ok()?;
+        if let PortalMatch::Exactly(rest) = self.context.policy.under_prefix(&path)
+            && rest.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        {
+            return Some(self.wanted_of_admins());
+        }
+        let ask = Ask { host, method, client: self.context.client, path: &path };
+        self.context.policy.demand_for(&ask)
+    }
+
+    /// What the administration demands: a second factor no older than `admin.max_age`, never a trusted browser or a recovery code.
+    pub fn wanted_of_admins(&self) -> Demand {
+        let factors = Some(Factor::ENROLLABLE.into_iter().collect());
+        Demand { level: Level::TwoFactor, factors, max_age: Some(self.context.config.admin.max_age) }
+    }
+
+    /// Which second factors that place takes; `None`: all.
+    pub fn wanted_factors(&self) -> Option<MethodSet> {
+        self.wanted().and_then(|wanted| wanted.factors)
+    }
+
+    /// The flow cookie's value for a flow.
+    pub fn flow_cookie(&self, id: FlowId) -> String {
+        self.cookies.set(CookieKind::Flow, &self.services.live.keys().sign(Purpose::Flow, id.as_bytes()), None)
+    }
+}

@@ -1,0 +1,138 @@
+//! Answers: pages with strict headers, redirections, and the one table from what a use case refuses to what the user sees.
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use maud::Markup;
+
+use super::headers::{content_security_policy, page_response};
+use super::page_request::PageRequest;
+use crate::service::{EnrolProblem, Refused};
+use crate::session::CookieKind;
+use crate::view::message::{self, Problem};
+
+/// An answer in the making.
+pub struct Reply {
+    status: StatusCode,
+    page: Option<Markup>,
+    location: Option<String>,
+    cookies: Vec<String>,
+    retry_after: Option<Duration>,
+}
+
+impl Reply {
+    pub fn page(status: StatusCode, page: Markup) -> Self {
+        Self { status, page: Some(page), location: None, cookies: Vec::new(), retry_after: None }
+    }
+
+    pub fn ok(page: Markup) -> Self {
+        Self::page(StatusCode::OK, page)
+    }
+
+    /// 422: the form again, with what was wrong.
+    pub fn wrong(page: Markup) -> Self {
+        Self::page(StatusCode::UNPROCESSABLE_ENTITY, page)
+    }
+
+    /// 303 to a checked place.
+    pub fn go(location: impl Into<String>) -> Self {
+        Self { status: StatusCode::SEE_OTHER, page: None, location: Some(location.into()), cookies: Vec::new(), retry_after: None }
+    }
+
+    /// 303 to a page of ours, with the way back in its query.
+    pub fn to(req: &PageRequest, path: &str) -> Self {
+        Self::go(req.page().link(path))
+    }
+
+    pub fn problem(req: &PageRequest, problem: Problem) -> Self {
+        let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut reply = Self::page(status, message::problem(&req.page(), problem, Some(&req.context.request_id)));
+        reply.retry_after = match problem {
+            Problem::Throttled(wait) => Some(wait),
+            Problem::Unavailable => Some(Duration::from_secs(5)),
+            _ => None,
+        };
+        reply
+    }
+
+    #[must_use]
+    pub fn cookie(mut self, cookie: String) -> Self {
+        self.cookies.push(cookie);
+        self
+    }
+
+    /// With another status.
+    #[must_use]
+    pub fn status(mut self, status: StatusCode, retry_after: Option<Duration>) -> Self {
+        self.status = status;
+        self.retry_after = retry_after;
+        self
+    }
+}
+
+/// What a use case refused, as a page. Handlers show what belongs into a form there; whatever else happens is here.
+fn refused(req: &PageRequest, refused: Refused) -> Reply {
+    match refused {
+        Refused::Gone if req.reads => Reply::to(req, "login"),
+        Refused::Gone => Reply::to(req, "login").cookie(req.cookies.expire(CookieKind::Flow)),
+        Refused::Enrol(EnrolProblem::NotFresh) => Reply::go(req.page().link_with("login", &[("fresh", "1")])),
+        Refused::Enrol(EnrolProblem::NotVouched) => Reply::to(req, "enrol/verify"),
+        Refused::Throttled(wait) => Reply::problem(req, Problem::Throttled(wait)),
+        Refused::Busy => Reply::problem(req, Problem::Unavailable).status(StatusCode::SERVICE_UNAVAILABLE, Some(Duration::from_secs(2))),
+        Refused::CannotSend => Reply::problem(req, Problem::Unavailable),
+        Refused::Store(e) => {
+            tracing::error!(error = %e, request = req.context.request_id, "the store failed; refused");
+            Reply::problem(req, Problem::Unavailable)
+        }
+        Refused::WrongPassword
+        | Refused::Second(_)
+        | Refused::NotOffered(_)
+        | Refused::Contact(_)
+        | Refused::Weak(_)
+        | Refused::Enrol(EnrolProblem::TakenFactor | EnrolProblem::AlreadyThere) => {
+            Reply::problem(req, Problem::Malformed).status(StatusCode::UNPROCESSABLE_ENTITY, None)
+        }
+    }
+}
+
+impl PageRequest {
+    /// The outer part of every handler: the inner one's answer, or the page for what was refused.
+    pub fn answer(&self, answer: Result<Reply, Refused>) -> Response {
+        let mut reply = answer.unwrap_or_else(|e| refused(self, e));
+        if let Some(csrf) = &self.new_csrf {
+            reply.cookies.push(self.cookies.set(CookieKind::Csrf, csrf, None));
+        }
+        let mut response = page_response(reply.status, reply.page);
+        let headers = response.headers_mut();
+        if let Some(policy) = self.rd.other_origin().and_then(|origin| HeaderValue::from_str(&content_security_policy(Some(&origin))).ok())
+        {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        if self.context.secure {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        }
+        if let Some(location) = reply.location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+            headers.insert(header::LOCATION, location);
+        }
+        if let Some(wait) = reply.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        for cookie in reply.cookies {
+            if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+                headers.append(header::SET_COOKIE, cookie);
+            }
+        }
+        response
+    }
+}
+
+/// Unknown paths below the prefix are never forwarded.
+pub async fn not_found(req: PageRequest) -> Response {
+    req.answer(Ok(Reply::problem(&req, Problem::NotFound)))
+}
+
+/// A path of ours by a method that it does not have.
+pub async fn not_allowed(req: PageRequest) -> Response {
+    req.answer(Ok(Reply::problem(&req, Problem::Malformed).status(StatusCode::METHOD_NOT_ALLOWED, None)))
+}

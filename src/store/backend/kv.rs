@@ -1,0 +1,124 @@
+//! The seam between the verbs and a backend: ordered keys, and commits that hold only while what they expect holds.
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+
+use crate::store::StoreError;
+
+/// A key and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// What a backend owes. Every method is atomic and, once it returned `Ok`, durable against the end of the process; a batch
+/// marked `durable` also against the loss of power.
+#[async_trait]
+pub trait Kv: Send + Sync + 'static {
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Up to `limit` pairs whose key starts with `prefix` and is greater than `after`, in order; backwards from below `after` if `reverse`.
+    async fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, reverse: bool) -> Result<Vec<Pair>, StoreError>;
+
+    /// Applies the batch if every expectation holds; `false` and no change where one does not.
+    async fn commit(&self, batch: Batch) -> Result<bool, StoreError>;
+
+    /// Every pair, in order, as they stood at one moment: no commit happens while they are read.
+    async fn snapshot(&self) -> Result<Vec<Pair>, StoreError>;
+
+    /// As [`Kv::snapshot`], without the keys that start with one of these.
+    async fn snapshot_without(&self, prefixes: &'static [&'static [u8]]) -> Result<Vec<Pair>, StoreError> {
+        let pairs = self.snapshot().await?;
+        Ok(pairs.into_iter().filter(|(key, _)| !prefixes.iter().any(|prefix| key.starts_with(prefix))).collect())
+    }
+
+    /// Puts these pairs in the place of everything that is there, as one step, durable; `false` and no change where `only_empty` and
+    /// something is there.
+    async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError>;
+
+    /// What other processes change from now on in accounts and sessions; `None` where no other has the store open.
+    fn changes(&self) -> Option<mpsc::Receiver<Change>> {
+        None
+    }
+
+    /// Whether other processes may have the store open.
+    fn is_shared(&self) -> bool {
+        false
+    }
+}
+
+/// News of a store that several processes share.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// This key was written or deleted; read it again.
+    Key(Vec<u8>),
+    /// From here on changes are heard. Those before may have been missed: read everything again.
+    Listening,
+    /// Every change up to a moment ago was reported before this. Comes once a second; where it does not come, changes may be
+    /// missed.
+    Alive,
+}
+
+/// A change of several keys at once, with what must hold for it.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub expect: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub write: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Must outlive a loss of power, not only of the process.
+    pub durable: bool,
+}
+
+impl Batch {
+    pub fn durable() -> Self {
+        Self { durable: true, ..Self::default() }
+    }
+
+    /// The key must have this value, or be absent.
+    #[must_use]
+    pub fn expect(mut self, key: impl Into<Vec<u8>>, value: Option<Vec<u8>>) -> Self {
+        self.expect.push((key.into(), value));
+        self
+    }
+
+    #[must_use]
+    pub fn put(mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
+        self.write.push((key.into(), Some(value.into())));
+        self
+    }
+
+    #[must_use]
+    pub fn delete(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.write.push((key.into(), None));
+        self
+    }
+}
+
+/// A record's bytes.
+pub fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(record).map_err(|e| StoreError::Record(e.to_string()))
+}
+
+/// The record in these bytes.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(bytes).map_err(|e| StoreError::Record(e.to_string()))
+}
+
+/// The first key after all that start with `prefix`.
+pub(in crate::store) fn upper(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// `prefix/name`.
+pub fn key(prefix: &str, name: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut key = Vec::with_capacity(prefix.len() + 1 + name.as_ref().len());
+    key.extend_from_slice(prefix.as_bytes());
+    key.push(b'/');
+    key.extend_from_slice(name.as_ref());
+    key
+}

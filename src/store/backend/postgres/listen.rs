@@ -1,0 +1,134 @@
+//! Notices of what other gateways changed: sent within the transaction of the change, heard on a connection of their own.
+//!
+//! A payload is `ORIGIN SIGN KEY`, the key in hexadecimal. The origin tells a gateway its own notices. It leaves out those of
+//! its own sessions written, of which it knows more than the store; it follows its own deletions and its own accounts, so that
+//! whatever it read of another's change meanwhile is put right by a second look.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_postgres::AsyncMessage;
+
+use super::pool::words;
+use super::settings::{PATIENCE, Settings};
+use crate::base::random::{self, NoEntropy};
+use crate::store::backend::kv::Change;
+
+/// Sends each of an array.
+pub const NOTIFY: &str = "SELECT pg_notify('vestibule', word) FROM unnest($1) AS word";
+
+/// How often the line is tried, and how soon after a loss.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How many changes may wait for whoever follows them. Where it is full the line stalls, counts as lost, and all is read anew.
+const WAITING: usize = 4096;
+
+/// Which process a notice comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Origin([u8; 8]);
+
+impl Origin {
+    pub fn random() -> Result<Self, NoEntropy> {
+        random::bytes().map(Self)
+    }
+}
+
+/// The notice of a written or deleted key, where somebody keeps such a record in memory.
+pub fn notice(origin: Origin, deleted: bool, key: &[u8]) -> Option<String> {
+    let kept = key.starts_with(b"account/") || key.starts_with(b"session/");
+    kept.then(|| format!("{} {} {}", HEXLOWER.encode(&origin.0), if deleted { '-' } else { '+' }, HEXLOWER.encode(key)))
+}
+
+/// The key to look at again, where there is need.
+fn heard(payload: &str, own: Origin) -> Option<Vec<u8>> {
+    let mut parts = payload.split(' ');
+    let (origin, sign, key) = (parts.next()?, parts.next()?, parts.next()?);
+    let key = HEXLOWER.decode(key.as_bytes()).ok()?;
+    let known = origin == HEXLOWER.encode(&own.0) && sign == "+" && key.starts_with(b"session/");
+    (!known).then_some(key)
+}
+
+/// Listens until nobody receives any more.
+pub fn start(settings: Settings, own: Origin) -> mpsc::Receiver<Change> {
+    let (out, changes) = mpsc::channel(WAITING);
+    tokio::spawn(async move {
+        while !out.is_closed() {
+            let said = listen(&settings, own, &out).await;
+            if !out.is_closed() {
+                tracing::warn!(error = said, "the line for changes made by other gateways is down; it is tried again");
+                tokio::time::sleep(BEAT).await;
+            }
+        }
+    });
+    changes
+}
+
+/// A task that ends with its owner.
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// One connection, to its end; returns why.
+async fn listen(settings: &Settings, own: Origin, out: &mpsc::Sender<Change>) -> String {
+    let connected = match tokio::time::timeout(PATIENCE, settings.config.connect(settings.tls.clone())).await {
+        Ok(Ok(connected)) => connected,
+        Ok(Err(e)) => return words(&e),
+        Err(_) => return "no connection within 5 seconds".to_owned(),
+    };
+    let (client, mut connection) = connected;
+    let heard_by = out.clone();
+    let _driver = Driver(tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
+            let AsyncMessage::Notification(notification) = message else { continue };
+            if let Some(key) = heard(notification.payload(), own)
+                && heard_by.send(Change::Key(key)).await.is_err()
+            {
+                return;
+            }
+        }
+    }));
+    let mut ask = "LISTEN vestibule";
+    loop {
+        match tokio::time::timeout(2 * BEAT, client.batch_execute(ask)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => return words(&e),
+            Err(_) => return "no answer within 2 seconds".to_owned(),
+        }
+        // What was heard before the answer is in the channel already: whoever receives this has followed all of it.
+        let news = if ask == "SELECT 1" { Change::Alive } else { Change::Listening };
+        if out.send(news).await.is_err() {
+            return String::new();
+        }
+        ask = "SELECT 1";
+        tokio::select! {
+            () = tokio::time::sleep(BEAT) => {}
+            () = out.closed() => return String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_names_its_key_and_its_origin() {
+        let (own, other) = (Origin([1; 8]), Origin([2; 8]));
+        let said = |deleted, key: &[u8]| notice(own, deleted, key).unwrap();
+        assert_eq!(notice(own, false, b"flow/x"), None);
+        assert_eq!(heard(&said(false, b"session/\x00\xff"), other).unwrap(), b"session/\x00\xff");
+        assert_eq!(heard(&said(false, b"session/x"), own), None);
+        assert_eq!(heard(&said(true, b"session/x"), own).unwrap(), b"session/x");
+        assert_eq!(heard(&said(false, b"account/x"), own).unwrap(), b"account/x");
+        for odd in ["", "a", "a +", "a + zz", "é + 00é"] {
+            assert_eq!(heard(odd, own), None, "{odd}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The verbs of accounts, sessions, sign-ins under way, links, failures and saved forms, each one atomic step.
+
+pub(super) mod accounts;
+pub(super) mod canary;
+pub(super) mod failures;
+pub(super) mod flows;
+pub(super) mod links;
+pub(super) mod saved_post;
+pub(super) mod sessions;

@@ -1,0 +1,113 @@
+//! Sessions as the store keeps them; the gateway reads them from memory and writes through.
+
+use std::sync::Arc;
+
+use crate::base::SessionId;
+use crate::session::SessionRecord;
+use crate::store::backend::kv::{Batch, Pair, key};
+use crate::store::{Store, StoreError};
+
+/// How many last uses are noted in one step.
+const TOUCHED: usize = 128;
+
+fn session_key(id: SessionId) -> Vec<u8> {
+    key("session", id.as_bytes())
+}
+
+fn unpack(id: SessionId, bytes: &[u8]) -> Result<SessionRecord, StoreError> {
+    SessionRecord::unpack(id, bytes).map_err(|e| StoreError::Record(e.to_string()))
+}
+
+/// Gives the shared text for a browser's name.
+pub type Names<'a> = &'a mut (dyn FnMut(&str) -> Arc<str> + Send);
+
+fn read((key, bytes): &Pair, names: Names<'_>) -> Result<SessionRecord, StoreError> {
+    let id = key.strip_prefix(b"session/").and_then(|id| id.try_into().ok()).map(SessionId::from_bytes);
+    let id = id.ok_or_else(|| StoreError::Record("a session's key is no id".to_owned()))?;
+    SessionRecord::unpack_named(id, bytes, names).map_err(|e| StoreError::Record(e.to_string()))
+}
+
+impl Store {
+    /// Keeps a session; at a step up `replaces` is gone in the same step, and nothing is kept where it was gone already.
+    pub async fn put_session(&self, record: &SessionRecord, replaces: Option<SessionId>) -> Result<bool, StoreError> {
+        let mut batch = Batch::durable().put(session_key(record.id), record.pack());
+        if let Some(old) = replaces {
+            let Some(bytes) = self.kv.get(&session_key(old)).await? else { return Ok(false) };
+            batch = batch.expect(session_key(old), Some(bytes)).delete(session_key(old));
+        }
+        self.kv.commit(batch).await
+    }
+
+    /// The session with this id.
+    pub async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        self.kv.get(&session_key(id)).await?.map(|bytes| unpack(id, &bytes)).transpose()
+    }
+
+    /// Notes when sessions were last used. Those that are gone stay gone, and a later use noted by another gateway stands.
+    pub async fn touch_sessions(&self, records: &[SessionRecord]) -> Result<(), StoreError> {
+        for records in records.chunks(TOUCHED) {
+            let mut batch = Batch::default();
+            for record in records {
+                batch = self.touched(record, batch).await?;
+            }
+            // Where one of them was changed between the look and here, each is noted by itself.
+            if !batch.write.is_empty() && !self.kv.commit(batch).await? {
+                for record in records {
+                    let batch = self.touched(record, Batch::default()).await?;
+                    self.kv.commit(batch).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn touched(&self, record: &SessionRecord, batch: Batch) -> Result<Batch, StoreError> {
+        let at = session_key(record.id);
+        let Some(before) = self.kv.get(&at).await? else { return Ok(batch) };
+        if unpack(record.id, &before)?.last_seen >= record.last_seen {
+            return Ok(batch);
+        }
+        Ok(batch.expect(at.clone(), Some(before)).put(at, record.pack()))
+    }
+
+    /// Removes sessions for good.
+    pub async fn delete_sessions(&self, ids: &[SessionId]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let batch = ids.iter().fold(Batch::durable(), |batch, id| batch.delete(session_key(*id)));
+        self.kv.commit(batch).await?;
+        Ok(())
+    }
+
+    /// Up to `limit` sessions after one, in the order of their ids.
+    pub async fn sessions(&self, after: Option<SessionId>, limit: usize, names: Names<'_>) -> Result<Vec<SessionRecord>, StoreError> {
+        let after = after.map(session_key);
+        let pairs = self.kv.scan(b"session/", after.as_deref(), limit, false).await?;
+        pairs.iter().map(|pair| read(pair, names)).collect()
+    }
+
+    /// As [`Store::sessions`], of those whose id begins with this byte: all 256 together are every session, and can be read side by side.
+    pub async fn sessions_beginning(
+        &self,
+        first: u8,
+        after: Option<SessionId>,
+        limit: usize,
+        names: Names<'_>,
+    ) -> Result<Vec<SessionRecord>, StoreError> {
+        let after = after.map(session_key);
+        let pairs = self.kv.scan(&key("session", [first]), after.as_deref(), limit, false).await?;
+        pairs.iter().map(|pair| read(pair, names)).collect()
+    }
+
+    /// Every session.
+    pub async fn all_sessions(&self) -> Result<Vec<SessionRecord>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.sessions(after, 10_000, &mut |name| name.into()).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = Some(last.id);
+            all.extend(page);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What is read off the program at the moment of a scrape, and the metrics that show it.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+
+use super::registered::{counter, counters, gauge, gauges};
+
+/// The program at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Scrape {
+    pub sessions: usize,
+    /// Password hashes: in the queue, being computed, refused since the start.
+    pub hashes: (u64, u64, u64),
+    pub channels: Vec<Channel>,
+    /// Route, upstream, and whether it is used rather than left out for a while.
+    pub upstreams: Vec<(String, String, bool)>,
+}
+
+/// A channel for messages: `mail` or `sms`.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    pub name: &'static str,
+    /// Queued or under way.
+    pub pending: usize,
+    pub sent: u64,
+    /// Given up.
+    pub failed: u64,
+    /// Whether the last try failed.
+    pub failing: bool,
+}
+
+/// The metrics of a [`Scrape`].
+pub(super) struct Gauges {
+    sessions: IntGauge,
+    hashes: IntGaugeVec,
+    refused: IntCounter,
+    pending: IntGaugeVec,
+    failing: IntGaugeVec,
+    messages: IntCounterVec,
+    upstreams: IntGaugeVec,
+    /// The upstreams that are shown; two scrapes at once take turns here.
+    shown: Mutex<BTreeSet<(String, String)>>,
+}
+
+impl Gauges {
+    pub(super) fn new(at: &Registry) -> Result<Self, prometheus::Error> {
+        let hashes = "Password hashes in the queue (waiting) and being computed (running).";
+        let refused = "Password hashes that were not computed because the queue was full.";
+        let failing = "Whether the last try to send a message failed (1).";
+        let messages = "Messages by channel and whether they were sent or given up (failed).";
+        let up = "Whether an upstream is used (1) or left out after a failure to connect (0).";
+        Ok(Self {
+            sessions: gauge(at, "vestibule_sessions", "Live sessions.")?,
+            hashes: gauges(at, "vestibule_password_hashes", hashes, &["state"])?,
+            refused: counter(at, "vestibule_password_hashes_refused_total", refused)?,
+            pending: gauges(at, "vestibule_messages_pending", "Messages queued or being sent.", &["channel"])?,
+            failing: gauges(at, "vestibule_messages_failing", failing, &["channel"])?,
+            messages: counters(at, "vestibule_messages_total", messages, &["channel", "outcome"])?,
+            upstreams: gauges(at, "vestibule_upstream_up", up, &["route", "upstream"])?,
+            shown: Mutex::default(),
+        })
+    }
+
+    pub(super) fn show(&self, scrape: &Scrape) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sessions.set(whole(scrape.sessions));
+        let (waiting, running, refused) = scrape.hashes;
+        self.hashes.with_label_values(&["waiting"]).set(whole(waiting));
+        self.hashes.with_label_values(&["running"]).set(whole(running));
+        raise(&self.refused, refused);
+        for channel in &scrape.channels {
+            self.pending.with_label_values(&[channel.name]).set(whole(channel.pending));
+            self.failing.with_label_values(&[channel.name]).set(i64::from(channel.failing));
+            raise(&self.messages.with_label_values(&[channel.name, "sent"]), channel.sent);
+            raise(&self.messages.with_label_values(&[channel.name, "failed"]), channel.failed);
+        }
+        let now: BTreeSet<_> = scrape.upstreams.iter().map(|(route, upstream, _)| (route.clone(), upstream.clone())).collect();
+        for (route, upstream) in shown.difference(&now) {
+            let _ = self.upstreams.remove_label_values(&[route, upstream]);
+        }
+        for (route, upstream, up) in &scrape.upstreams {
+            self.upstreams.with_label_values(&[route, upstream]).set(i64::from(*up));
+        }
+        *shown = now;
+    }
+}
+
+fn whole(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+/// Brings a counter up to what was counted elsewhere; it never goes back.
+fn raise(counter: &IntCounter, to: u64) {
+    counter.inc_by(to.saturating_sub(counter.get()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_no_longer_shown_and_counters_only_rise() {
+        let metrics = crate::telemetry::Metrics::new().unwrap();
+        let mail = |sent| vec![Channel { name: "mail", pending: 1, sent, failed: 0, failing: false }];
+        let upstreams = vec![("app".to_owned(), "a:1".to_owned(), false)];
+        metrics.show(&Scrape { upstreams, hashes: (3, 2, 7), channels: mail(5), sessions: 4 });
+        let text = metrics.text();
+        for line in [
+            "vestibule_upstream_up{route=\"app\",upstream=\"a:1\"} 0",
+            "vestibule_password_hashes{state=\"waiting\"} 3",
+            "vestibule_password_hashes_refused_total 7",
+            "vestibule_messages_total{channel=\"mail\",outcome=\"sent\"} 5",
+            "vestibule_sessions 4",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
+        metrics.show(&Scrape { channels: mail(2), ..Scrape::default() });
+        let text = metrics.text();
+        assert!(!text.contains("a:1") && text.contains("outcome=\"sent\"} 5"), "{text}");
+    }
+}

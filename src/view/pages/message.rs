@@ -1,0 +1,253 @@
+//! Pages that say something and perhaps ask one thing: signing out, every way to be refused, and the form that is sent again.
+
+use std::time::Duration;
+
+use maud::{Markup, html};
+
+use crate::view::parts::layout::{Card, Page, button_form, card, hidden};
+use crate::view::wording::words::fill;
+
+/// `logout` by GET: asks; posts to `logout`.
+pub fn logout(page: &Page, user: &str) -> Markup {
+    let words = &page.words.logout;
+    let head = Card::new(&words.heading, &fill(&words.lead, &[("user", user)]), None);
+    card(
+        page,
+        &head,
+        html! {
+            (button_form(page, "logout", &[], "go", &words.button))
+            a.button.second href=(page.link("account")) { (words.stay) }
+        },
+    )
+}
+
+/// After signing out.
+pub fn signed_out(page: &Page) -> Markup {
+    let words = &page.words.logout;
+    let head = Card::new(&words.done_heading, &words.done_lead, None);
+    card(page, &head, html! { a.button.second href=(page.link("login")) { (words.again) } })
+}
+
+/// Every way in which the gateway refuses a navigation, with its status and its words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Problem {
+    Malformed,
+    /// A route that is closed to everybody.
+    Denied,
+    /// Signed in, and not in a group that the route wants.
+    WrongGroup,
+    /// Two factors wanted of a user whose policy is `off`.
+    MfaOff,
+    Csrf,
+    /// The Origin differs by its scheme alone.
+    CsrfScheme,
+    NotFound,
+    TooLarge,
+    Misdirected,
+    /// Too much, for so long.
+    Throttled(Duration),
+    Internal,
+    BadGateway,
+    Unavailable,
+    Timeout,
+}
+
+impl Problem {
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Malformed => 400,
+            Self::Denied | Self::WrongGroup | Self::MfaOff | Self::Csrf | Self::CsrfScheme => 403,
+            Self::NotFound => 404,
+            Self::TooLarge => 413,
+            Self::Misdirected => 421,
+            Self::Throttled(_) => 429,
+            Self::Internal => 500,
+            Self::BadGateway => 502,
+            Self::Unavailable => 503,
+            Self::Timeout => 504,
+        }
+    }
+
+    fn words(self, page: &Page) -> (&str, &str) {
+        let w = &page.words.problem;
+        match self {
+            Self::Malformed => (&w.malformed_heading, &w.malformed_text),
+            Self::Denied => (&w.denied_heading, &w.denied_text),
+            Self::WrongGroup => (&w.group_heading, &w.group_text),
+            Self::MfaOff => (&w.mfa_off_heading, &w.mfa_off_text),
+            Self::Csrf | Self::CsrfScheme => (&w.csrf_heading, &w.csrf_text),
+            Self::NotFound => (&w.not_found_heading, &w.not_found_text),
+            Self::TooLarge => (&w.too_large_heading, &w.too_large_text),
+            Self::Misdirected => (&w.misdirected_heading, &w.misdirected_text),
+            Self::Throttled(_) => (&w.throttled_heading, &w.throttled_text),
+            Self::Internal => (&w.internal_heading, &w.internal_text),
+            Self::BadGateway => (&w.bad_gateway_heading, &w.bad_gateway_text),
+            Self::Unavailable => (&w.unavailable_heading, &w.unavailable_text),
+            Self::Timeout => (&w.timeout_heading, &w.timeout_text),
+        }
+    }
+
+    /// Where one may go from here, the likeliest first.
+    fn ways_on(self, page: &Page) -> Vec<Way> {
+        let w = &page.words.problem;
+        let to = |label: &str, href: String| Way { label: label.to_owned(), href };
+        // What was asked for, else the start page of the host; never another host from here.
+        let local = page.rd.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\']));
+        let again = if local { page.rd.clone() } else { "/".to_owned() };
+        match self {
+            Self::WrongGroup | Self::MfaOff => vec![to(&w.home, "/".into()), to(&w.other_account, page.link("logout"))],
+            Self::Malformed | Self::Denied | Self::NotFound | Self::TooLarge => vec![to(&w.home, "/".into())],
+            Self::Csrf | Self::CsrfScheme => vec![to(&w.retry, page.link("login"))],
+            Self::Misdirected | Self::Throttled(_) | Self::Internal | Self::BadGateway | Self::Unavailable | Self::Timeout => {
+                vec![to(&w.retry, again)]
+            }
+        }
+    }
+}
+
+/// A button that leads on.
+#[derive(Clone, Debug)]
+pub struct Way {
+    pub label: String,
+    pub href: String,
+}
+
+/// The page for a problem; `reference` is the request's id in the log. Answer it with [`Problem::status`].
+pub fn problem(page: &Page, problem: Problem, reference: Option<&str>) -> Markup {
+    let (heading, text) = problem.words(page);
+    let text = match problem {
+        Problem::Throttled(wait) => fill(text, &[("time", &page.words.span(wait))]),
+        Problem::CsrfScheme => format!("{text} {}", page.words.problem.scheme_hint),
+        _ => text.to_owned(),
+    };
+    message(page, problem.status(), heading, &text, &problem.ways_on(page), reference)
+}
+
+/// A form that went no further because nobody was signed in, or not in full; `login` is where one does. Answer it with 401.
+pub fn not_sent(page: &Page, login: &str, reference: &str) -> Markup {
+    let words = &page.words.problem;
+    let way = Way { label: page.words.login.heading.clone(), href: login.to_owned() };
+    message(page, 401, &words.not_sent_heading, &words.not_sent_text, &[way], Some(reference))
+}
+
+/// A page of a heading, a text (`role="alert"`), and where to go from here.
+pub fn message(page: &Page, status: u16, heading: &str, text: &str, ways: &[Way], reference: Option<&str>) -> Markup {
+    let head = Card { heading, lead: None, ..Card::default() };
+    card(
+        page,
+        &head,
+        html! {
+            p.lead role="alert" { (text) }
+            @for (n, way) in ways.iter().enumerate() { a.button.go[n == 0].second[n > 0] href=(way.href) { (way.label) } }
+            p.fine {
+                span { (status) }
+                @if let Some(id) = reference { span { (fill(&page.words.common.reference, &[("id", id)])) } }
+            }
+        },
+    )
+}
+
+/// A form that was interrupted by the end of a session.
+#[derive(Clone, Debug, Default)]
+pub struct ResumeView {
+    /// Goes back as the hidden field `id`.
+    pub id: String,
+    pub method: String,
+    /// The whole URL that it goes to.
+    pub url: String,
+    /// Names and values in order, as sent; what looks like a password is hidden here.
+    pub fields: Vec<(String, Kept)>,
+}
+
+/// What a field of a kept form held.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kept {
+    Text(String),
+    /// A file: its name and its size in bytes.
+    File(String, usize),
+}
+
+/// How many fields are shown, and how much of each: a page stays small whatever the form was.
+const SHOWN_FIELDS: usize = 40;
+const SHOWN_CHARS: usize = 160;
+
+/// `resume`: posts `id` and `action`, `send` or `discard`.
+pub fn resume(page: &Page, view: &ResumeView) -> Markup {
+    let words = &page.words.resume;
+    let head = Card { signing_in: true, ..Card::new(&words.heading, &words.lead, None) };
+    let more = view.fields.len().saturating_sub(SHOWN_FIELDS);
+    card(
+        page,
+        &head,
+        html! {
+            dl.kept {
+                div { dt { (words.to) } dd dir="auto" { span.tag { (view.method) } " " (shortened(&view.url, 300)) } }
+                @if !view.fields.is_empty() { div { dt.head { (words.fields) } dd {} } }
+                @for (name, value) in view.fields.iter().take(SHOWN_FIELDS) {
+                    div { dt { bdi { (shortened(name, 60)) } } dd dir="auto" { (kept(page, name, value)) } }
+                }
+            }
+            @if more > 0 { p.hint { (fill(&words.more, &[("n", &more.to_string())])) } }
+            form method="post" action=(page.action("resume")) {
+                (hidden(page))
+                input type="hidden" name="id" value=(view.id);
+                button.go name="action" value="send" { (words.send) }
+                button.second name="action" value="discard" { (words.discard) }
+            }
+        },
+    )
+}
+
+fn kept(page: &Page, name: &str, value: &Kept) -> Markup {
+    let words = &page.words.resume;
+    html! {
+        @match value {
+            Kept::File(file, size) => { (words.file) ": " (shortened(file, 80)) " (" (size.div_ceil(1024)) " KB)" }
+            Kept::Text(text) if text.is_empty() => { span.soft { (words.empty) } }
+            Kept::Text(_) if is_secret(name) => "••••••••",
+            Kept::Text(text) => (shortened(text, SHOWN_CHARS)),
+        }
+    }
+}
+
+fn shortened(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// Whether a field's name says that its value is not for the screen.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let part = ["pass", "pwd", "secret", "token", "csrf", "kennwort", "contrase"].iter().any(|s| name.contains(s));
+    part || name.split(|c: char| !c.is_alphanumeric()).any(|word| ["pin", "cvv", "cvc", "otp"].contains(&word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_password_is_not_shown() {
+        for name in ["password", "new_Passwd", "api-token", "pwd2", "csrf_token", "PIN"] {
+            assert!(is_secret(name), "{name}");
+        }
+        assert!(!is_secret("comment") && !is_secret("shipping"));
+    }
+
+    #[test]
+    fn texts_are_shortened_between_characters() {
+        assert_eq!(shortened("ééé", 2), "éé…");
+        assert_eq!(shortened("ééé", 3), "ééé");
+    }
+
+    #[test]
+    fn a_problem_never_leads_to_another_host() {
+        let mut page = crate::view::gallery::page(crate::view::Words::english());
+        for rd in ["//evil.example/", "/\\evil.example/", "https://evil.example/", "javascript:alert(1)", ""] {
+            page.rd = rd.into();
+            assert!(Problem::Timeout.ways_on(&page).iter().all(|way| way.href == "/"), "{rd}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The pages of a sign-in and an enrolment, and those that say that something went wrong.
+
+pub mod contact;
+pub mod enrol;
+pub mod login;
+pub mod message;
+pub mod mfa;
+pub mod password;
+pub mod recovery;

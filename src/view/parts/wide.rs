@@ -1,0 +1,33 @@
+//! The wide pages, account and administration: a bar with the places one can go, and the content below it.
+
+use maud::{Markup, html};
+
+use super::icon;
+use super::layout::{Page, document, hidden};
+
+/// A place in the bar.
+pub(in crate::view) struct Tab<'a> {
+    pub(in crate::view) path: &'a str,
+    pub(in crate::view) label: &'a str,
+    pub(in crate::view) current: bool,
+}
+
+/// A page under the bar; signing out is always at its end.
+pub(in crate::view) fn wide(page: &Page, heading: &str, tabs: &[Tab<'_>], body: Markup) -> Markup {
+    let words = page.words;
+    let shown = html! {
+        a.skip href="#content" { (words.common.skip) }
+        header.bar {
+            div {
+                (icon::mark())
+                strong.host dir="auto" { (page.host) }
+                nav aria-label=(words.account.heading) {
+                    @for tab in tabs { a href=(page.action(tab.path)) aria-current=[tab.current.then_some("page")] { (tab.label) } }
+                }
+                form method="post" action=(page.action("logout")) { (hidden(page)) button.act { (words.account.sign_out) } }
+            }
+        }
+        main #content { h1 { (heading) } (body) }
+    };
+    document(page, heading, "wide", None, shown)
+}

@@ -1,0 +1,122 @@
+//! The keys of the texts. A language's file has exactly these; see `templates/words/`.
+
+use serde::Deserialize;
+
+/// Declares the sections and their keys: a struct each, with the keys themselves as a text of last resort.
+macro_rules! words {
+    ($($section:ident: $type:ident { $($key:ident),+ $(,)? })+) => {
+        /// The texts of one language.
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Words {
+            $(pub $section: $type,)+
+        }
+
+        $(
+            #[doc = concat!("The texts of the section `", stringify!($section), "`.")]
+            #[derive(Clone, Debug, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $type {
+                $(pub $key: String,)+
+            }
+        )+
+
+        impl Words {
+            /// Every text is its own key.
+            pub(in crate::view) fn keys() -> Self {
+                Self { $($section: $type { $($key: concat!(stringify!($section), ".", stringify!($key)).to_owned(),)+ },)+ }
+            }
+
+            /// Puts another text in the place of one; an unknown key changes nothing.
+            pub(in crate::view) fn set(&mut self, key: &str, text: &str) {
+                match key {
+                    $($(concat!(stringify!($section), ".", stringify!($key)) => text.clone_into(&mut self.$section.$key),)+)+
+                    _ => {}
+                }
+            }
+
+            /// Every key with its text, in the order of the declaration.
+            pub fn pairs(&self) -> Vec<(&'static str, &str)> {
+                vec![$($((concat!(stringify!($section), ".", stringify!($key)), self.$section.$key.as_str()),)+)+]
+            }
+        }
+    };
+}
+
+words! {
+    meta: Meta {
+        lang, dir,
+    }
+    common: Common {
+        sign_in_to, step, proceed, cancel, back, code, verify, save, remove, rename, show_password, hide_password, show, hide, not_you,
+        start_over, help, another_way, never, name, reference, skip, working,
+    }
+    span: Span {
+        second, seconds, minute, minutes, hour, hours, day, days,
+    }
+    method: Method {
+        totp, webauthn, email, sms, recovery, totp_about, webauthn_about, email_about, sms_about, totp_detail, recommended, last_used,
+    }
+    login: Login {
+        heading, lead, confirm_heading, confirm_lead, username, password, passkey, forgot, or,
+    }
+    mfa: Mfa {
+        choose_heading, choose_lead, none_at_hand, use_recovery, totp_heading, totp_lead, email_heading, sms_heading, sent_to, send_lead,
+        send, valid_for, expired, resend, resend_in, recovery_heading, recovery_lead, recovery_label, webauthn_heading, webauthn_lead,
+        webauthn_start, webauthn_no_script, webauthn_unsupported, webauthn_failed, trust, trust_hint,
+    }
+    enrol: Enrol {
+        heading, lead, lead_required, lead_route, nothing, set_up, verify_heading, verify_lead_email, verify_lead_sms, ask_for_link,
+        totp_heading,
+        totp_scan, totp_qr, totp_key, totp_open, totp_confirm, totp_name, totp_name_example, confirm, webauthn_heading, webauthn_lead,
+        webauthn_name, webauthn_name_example, webauthn_start, email_heading, sms_heading, codes_heading, codes_lead, codes_again,
+        codes_list, copy, copied, download, print, codes_saved, codes_after, grace_heading, grace_lead, grace_now, grace_later,
+    }
+    account: Account {
+        heading, nav, profile, username, display_name, email, phone, groups, methods, methods_lead, methods_none, added, last_used, add,
+        remove_last, recovery, recovery_left, recovery_low, recovery_out, recovery_none, recovery_new, recovery_new_hint, password, password_changed,
+        password_change, sessions, session_this, last_seen, since, end, end_others, browsers, browsers_lead, browsers_none, trusted_until,
+        revoke, revoke_all, sign_out, to_admin, remove_heading, remove_lead, remove_lead_last,
+    }
+    contact: Contact {
+        change, email_heading, sms_heading, lead, email_label, sms_label, sms_hint, until, bad_email, bad_phone, taken, no_second,
+    }
+    password: Password {
+        setup_heading, setup_lead, setup_button, new, current, hint, change_heading, change_lead, reset_heading, reset_lead, reset_button,
+        reset_sent_heading, reset_sent_lead, reset_sent_hint, reset_set_heading, reset_set_lead, to_login,
+    }
+    logout: Logout {
+        heading, lead, button, stay, done_heading, done_lead, again,
+    }
+    note: Note {
+        login_wrong, code_wrong, code_wrong_left, code_used, code_expired, code_void, code_missing, sends_used_up, send_wait, send_failed,
+        sent, throttled, recovery_wrong, webauthn_wrong, webauthn_known, totp_taken, password_wrong, password_short, password_common,
+        password_long, password_same, link_gone, name_missing, flow_gone, method_removed, renamed, password_set, password_changed,
+        sessions_ended, browsers_revoked, saved, enrolled, recovery_used, required_method,
+    }
+    problem: Problem {
+        malformed_heading, malformed_text, denied_heading, denied_text, group_heading, group_text, mfa_off_heading, mfa_off_text,
+        csrf_heading, csrf_text, scheme_hint, not_found_heading, not_found_text, too_large_heading, too_large_text, misdirected_heading,
+        misdirected_text, throttled_heading, throttled_text, internal_heading, internal_text, bad_gateway_heading, bad_gateway_text,
+        unavailable_heading, unavailable_text, timeout_heading, timeout_text, not_sent_heading, not_sent_text, retry, home, other_account,
+    }
+    resume: Resume {
+        heading, lead, to, fields, more, file, empty, send, discard,
+    }
+    admin: Admin {
+        heading, nav, overview, users, sessions, audit, to_account, search, find_user, find, clear, new_user, page, previous, next,
+        none_found, total, user, status, active, disabled, locked, locked_until, last_sign_in, created, policy, policy_inherit,
+        policy_off, policy_optional, policy_required, policy_short_inherit, policy_short_off, policy_short_optional,
+        policy_short_required, allowed, allowed_server, set_up_for, set_up_email, set_up_sms, totp_uri, provision, reset_method,
+        reset_all, reset_all_hint, recovery_print, access, disable, enable, unlock, setup_link, setup_link_lead, end_sessions, delete,
+        delete_lead, delete_confirm, display_name, groups_hint, create, created_note, address, browser, started, last_seen, method,
+        password_only, time, event, outcome, detail, since, until, any, ok, failed, chain_whole, chain_broken, sign_ins, failures,
+        active_sessions, enrolled_users, locked_users, over_time, in_use, progress, progress_lead, route, of, as_table, period, recent,
+        older, newer, bounded, verify, missing, observed, observed_lead, reason, count,
+        not_yourself, mail_link, create_mail, link_mailed, confirm_wrong, codes_lead, name_reserved, form_unread,
+    }
+    fault: Fault {
+        unknown, login_taken, factor_taken, bad_name, bad_email, bad_phone, bad_group, bad_display_name, uri_malformed,
+        uri_short, uri_range, already_enrolled, no_phone, not_for_others, no_methods,
+    }
+}
