@@ -266,6 +266,11 @@ impl Account {
         self.recovery.iter().filter(|code| code.used.is_none()).count()
     }
 
+    /// The methods that this user can be asked for: set up, and allowed by the server and for this user.
+    pub fn usable(&self, server: MethodSet) -> MethodSet {
+        self.enrolled().and(self.may_enrol(server))
+    }
+
     /// The methods that this user may set up where the server allows `server`.
     pub fn may_enrol(&self, server: MethodSet) -> MethodSet {
         match &self.allowed {

@@ -18,7 +18,7 @@ impl App {
     /// Looks after the audit log from now on.
     pub fn keep_audit(self: &Arc<Self>) {
         // Before the first trimming: nothing goes that is not in the file yet.
-        self.services.hold_for_audit_file();
+        self.services.audit_file.hold();
         self.work.spawn(copy(Arc::downgrade(self)));
         self.work.spawn(trim(Arc::downgrade(self)));
     }
@@ -26,7 +26,7 @@ impl App {
     /// Waits, for so long at most, until everything that was recorded stands in the audit file.
     pub async fn settle_audit_file(&self, most: Duration) {
         let settled = async {
-            while self.services.audit_file_is_behind().await {
+            while self.services.audit_file.is_behind().await {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
@@ -38,7 +38,7 @@ async fn copy(app: Weak<App>) {
     let (mut writer, mut failing) = (AuditFileWriter::default(), false);
     loop {
         let Some(app) = app.upgrade() else { return };
-        match writer.catch_up(&app.services).await {
+        match writer.catch_up(&app.services.audit_file).await {
             Ok(_) if failing => {
                 tracing::info!("the audit file is complete again");
                 failing = false;
@@ -57,7 +57,7 @@ async fn copy(app: Weak<App>) {
         if failing {
             tokio::time::sleep(AGAIN).await;
         } else {
-            let _ = tokio::time::timeout(LOOK, services.audit_was_written()).await;
+            let _ = tokio::time::timeout(LOOK, services.audit.wait_for_record()).await;
         }
     }
 }
@@ -73,7 +73,7 @@ async fn trim(app: Weak<App>) {
             Ok(records) => tracing::info!(records, "records of the audit log are found by name from now on"),
             Err(e) => tracing::error!(error = %e, "records of the audit log cannot be found by name yet; the log itself is read"),
         }
-        match app.services.trim_audit().await {
+        match app.services.audit_retention.trim().await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "records of the audit log that were kept long enough were removed"),
             Err(e) => tracing::error!(error = %e, "old records of the audit log stay"),

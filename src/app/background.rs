@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::program::App;
 use crate::base::SessionId;
 use crate::service::Services;
+use crate::service::backup::RollingSnapshot;
 use crate::service::sessions::PARTS;
 use crate::session::SessionRecord;
 use crate::store::snapshot::Snapshots;
@@ -27,7 +28,7 @@ impl App {
             return Ok(());
         }
         let folder = Snapshots::below(&config.server.data_dir);
-        self.services.follows_snapshot(&folder).await?;
+        self.services.snapshots.check_store(&folder).await?;
         if !config.snapshot_every.is_zero() {
             self.work.spawn(snapshots(Arc::downgrade(self), folder, config.snapshot_every));
         }
@@ -67,13 +68,13 @@ pub(super) async fn sweep(app: Weak<App>) {
 }
 
 async fn snapshots(app: Weak<App>, folder: Snapshots, every: Duration) {
-    let mut last = Services::newest_snapshot(&folder).await;
+    let mut last = RollingSnapshot::newest(&folder).await;
     let mut tick = tokio::time::interval(every);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let Some(app) = app.upgrade() else { return };
-        match app.services.snapshot(&folder, last).await {
+        match app.services.snapshots.write(&folder, last).await {
             Ok((written, held)) => {
                 last = Some(held);
                 app.telemetry.metrics.alarms.snapshot_current(app.services.now());

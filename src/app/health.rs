@@ -33,7 +33,7 @@ impl Health for App {
     }
 
     fn measure(&self) -> Scrape {
-        let (load, health) = (self.services.hash_load(), self.services.courier.notifier.health());
+        let (load, health) = (self.services.hash_load(), self.services.notices.notifier.health());
         let channels = [("mail", health.mail), ("sms", health.sms)].into_iter().filter_map(|(name, state)| {
             let state = state?;
             Some(Channel { name, pending: state.pending, sent: state.sent, failed: state.failed, failing: state.failing })

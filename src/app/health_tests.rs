@@ -88,7 +88,7 @@ async fn readiness_tells_the_truth_about_the_store() {
     // What can be read but not written is not ready, from the first write that fails until one succeeds.
     weather.full.store(true, Ordering::Relaxed);
     let event = crate::service::audit::Event::KeysRotated;
-    assert!(app.services.audit(event, None, crate::service::audit::Actor::Gateway, "").await.is_err());
+    assert!(app.services.audit.record(event, None, crate::service::audit::Actor::Gateway, "").await.is_err());
     assert!(get(address, "/health/ready").await.starts_with("HTTP/1.1 503"));
     assert!(get(address, "/health/live").await.starts_with("HTTP/1.1 200"), "a restart mends no disk");
     weather.full.store(false, Ordering::Relaxed);

@@ -48,7 +48,7 @@ impl GatewayHost for App {
     }
 
     fn now(&self) -> Time {
-        self.services.clock.now()
+        self.services.now()
     }
 
     fn session(&self, token: &str, _secure: bool, now: Time) -> Lookup {
@@ -73,7 +73,7 @@ impl GatewayHost for App {
     fn save_post(&self, owner: UserId, form: Form) -> SavingPost {
         let services = self.services.clone();
         let kept = self.work.spawn(async move {
-            services.save_post(owner, &form).await.unwrap_or_else(|e| {
+            services.saved_posts.save(owner, &form).await.unwrap_or_else(|e| {
                 tracing::error!(error = %e, "an interrupted form could not be kept");
                 None
             })

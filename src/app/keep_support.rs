@@ -158,7 +158,7 @@ impl Town {
     /// A browser whose session is over and that still has its cookie.
     pub async fn was_signed_in(&self, name: &str) -> Browser {
         let browser = self.signs_in(name).await;
-        assert!(self.app.services.end_session(browser.id, EndReason::SignedOut).await.unwrap());
+        assert!(self.app.services.sessions.end(browser.id, EndReason::SignedOut).await.unwrap());
         browser
     }
 

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::gateway::Snapshot;
 use crate::notify::{Notifier, Texts};
 use crate::policy::Policy;
-use crate::service::{Courier, LiveSessions, Services, sessions};
+use crate::service::{LiveSessions, Services, sessions};
 use crate::session::KeyRing;
 use crate::store::snapshot::Snapshots;
 use crate::store::{Store, keyfile};
@@ -60,12 +60,12 @@ impl App {
         live.sweep(clock.now());
         tracing::info!(sessions = live.count(), "sessions restored");
         let (texts, languages) = wording(&config)?;
-        let courier = Courier::new(Arc::new(notifier(&config, texts, post, &clock, &work)?), &clock);
-        let services = Arc::new(Services::new(config.clone(), clock, store, live, courier)?);
+        let notifier = Arc::new(notifier(&config, texts, post, &clock, &work)?);
+        let services = Arc::new(Services::new(config.clone(), clock, store, live, notifier)?);
         let counted = telemetry.clone();
-        services.listen(Box::new(move |event, detail| counted.metrics.event(event.name(), event.attempt(detail))));
+        services.audit.listen(Box::new(move |event, detail| counted.metrics.event(event.name(), event.attempt(detail))));
         services.watch_accounts();
-        work.spawn(services.clone().read_directory());
+        work.spawn(services.users.clone().preload());
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let router = ArcSwap::from_pointee(pages::mount(&services, &languages, &config));
         let snapshot = ArcSwap::from_pointee(Snapshot::new(config.clone(), policy)?);
@@ -74,7 +74,7 @@ impl App {
         app.work.spawn(background::delete_ended(app.services.clone(), ended));
         app.work.spawn(background::sweep(Arc::downgrade(&app)));
         if let Some(changes) = changes {
-            app.work.spawn(sessions::follow(Arc::downgrade(&app.services), changes));
+            app.work.spawn(sessions::follow(Arc::downgrade(&app.services.replication), changes));
         }
         Ok(app)
     }

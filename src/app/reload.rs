@@ -29,7 +29,7 @@ impl App {
         let fixed = self.started.fixed_until_restart(&config);
         self.services.live.reconfigure(config.session.clone(), config.mfa.clone());
         self.services.reconfigure(config);
-        self.services.courier.notifier.reword(texts);
+        self.services.notices.notifier.reword(texts);
         self.languages.store(languages);
         self.router.store(Arc::new(router));
         self.snapshot.store(Arc::new(snapshot));

@@ -32,7 +32,7 @@ async fn two_gateways_over_one_database_are_one() {
     // Whoever starts later finds it too.
     let c = gateway(&config).await;
     assert!(matches!(c.session(&token, true, GatewayHost::now(c.as_ref())), Lookup::Live(_)));
-    a.services.end_session(id, crate::session::EndReason::SignedOut).await.unwrap();
+    a.services.sessions.end(id, crate::session::EndReason::SignedOut).await.unwrap();
     tokio::time::timeout(Duration::from_secs(20), revocations.changed()).await.unwrap().unwrap();
     assert!(matches!(b.session(&token, true, GatewayHost::now(b.as_ref())), Lookup::Ended));
     assert!(b.ready().await.is_ok());

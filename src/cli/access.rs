@@ -117,7 +117,7 @@ impl Offline {
                 done = execute(&self.app, command, &meter) => done,
                 never = each_second(&meter, tell) => match never {},
             };
-            if !self.app.services.courier.notifier.drain(TELL).await {
+            if !self.app.services.notices.notifier.drain(TELL).await {
                 tracing::warn!("the mail server does not take the notice to the account's owner; what it tells of is done");
             }
             done

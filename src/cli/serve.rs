@@ -69,7 +69,7 @@ pub fn run(source: ConfigSource) -> anyhow::Result<()> {
     running.stop();
     running.join();
     runtime.block_on(async {
-        app.services.courier.notifier.drain(LAST_MESSAGES).await;
+        app.services.notices.notifier.drain(LAST_MESSAGES).await;
         app.settle_audit_file(LAST_RECORDS).await;
         app.telemetry.drain(LAST_RECORDS).await;
         app.flush().await
@@ -163,7 +163,7 @@ async fn name_ports(app: &App, addresses: &[SocketAddr]) -> anyhow::Result<()> {
 fn reseal(app: &Arc<App>) {
     let services = app.services.clone();
     tokio::spawn(async move {
-        match services.reseal().await {
+        match services.keys.reseal().await {
             Ok(done) if done.sealed > 0 => tracing::info!(sealed = done.sealed, "secrets were sealed under the key in force"),
             Ok(_) => {}
             Err(e) => tracing::error!(error = %e, "secrets stay under an older key until the next rotation"),
@@ -230,7 +230,7 @@ async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
         Ok(said) => tracing::info!("{said}"),
         Err(e) => tracing::error!("not reloaded, the old configuration stays: {e}"),
     }
-    app.services.audit(event, None, Actor::Gateway, detail).await?;
+    app.services.audit.record(event, None, Actor::Gateway, detail).await?;
     outcome
 }
 

@@ -177,7 +177,7 @@ fn a_rotation_signs_nobody_out_and_seals_anew() {
     place.run(with_totp("alice")).unwrap();
     let gateway = place.gateway();
     let services = &gateway.app.services;
-    let account = gateway.runtime.block_on(services.named("alice")).unwrap();
+    let account = gateway.runtime.block_on(services.accounts.named("alice")).unwrap();
     let now = Clock::system().now();
     let session = services.live.insert(record(account.id, account.epoch, now), &account);
     let token = services.live.token(session.id());
@@ -185,7 +185,7 @@ fn a_rotation_signs_nobody_out_and_seals_anew() {
     assert_eq!((&done["id"], &done["dropped"]), (&Value::from(2), &serde_json::json!([])));
     assert!(matches!(services.live.lookup(&token, now), crate::service::sessions::Found::Live(_)));
     assert_ne!(services.live.token(session.id()), token);
-    let account = gateway.runtime.block_on(services.named("alice")).unwrap();
+    let account = gateway.runtime.block_on(services.accounts.named("alice")).unwrap();
     let sealed = account.totp.unwrap().sealed_secret;
     assert!(services.store.keys().is_fresh(&sealed));
     assert!(services.store.open_sealed(account.id, &sealed).is_ok());
@@ -205,7 +205,7 @@ fn sessions_are_listed_and_ended() {
     place.add("alice");
     let gateway = place.gateway();
     let services = &gateway.app.services;
-    let account = gateway.runtime.block_on(services.named("alice")).unwrap();
+    let account = gateway.runtime.block_on(services.accounts.named("alice")).unwrap();
     let record = record(account.id, account.epoch, Clock::system().now());
     assert!(gateway.runtime.block_on(services.store.put_session(&record, None)).unwrap());
     let session = services.live.insert(record.clone(), &account);

@@ -10,12 +10,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::base::{Time, UserId};
-use crate::service::Services;
-use crate::service::audit::{Actor, Event};
+use crate::service::audit::{Actor, AuditLog, Event};
+use crate::service::context::Context;
 use crate::service::refused::Refused;
+use crate::service::sessions::LiveSessions;
 use crate::session::KeyRing;
 use crate::session::keys::MasterKey;
-use crate::store::{Edit, StoreError, keyfile};
+use crate::store::{Edit, Store, StoreError, keyfile};
 
 /// What else than sessions may carry an old key's signature lives at most so long: set-up links, codes, half-made sign-ins.
 const OTHERS: Duration = Duration::from_secs(24 * 3600);
@@ -77,18 +78,26 @@ pub struct Resealed {
     pub unreadable: usize,
 }
 
-impl Services {
+/// Rotates the master keys.
+pub struct Keys {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) live: Arc<LiveSessions>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+}
+
+impl Keys {
     fn key_folder(&self) -> PathBuf {
-        self.config().server.data_dir.clone()
+        self.context.config().server.data_dir.clone()
     }
 
     async fn key_file(&self) -> Result<Vec<MasterKey>, StoreError> {
-        let (folder, now) = (self.key_folder(), self.now());
+        let (folder, now) = (self.key_folder(), self.context.now());
         off_thread(move || keyfile::load_or_create(&folder, now)).await
     }
 
     /// The keys, oldest first.
-    pub async fn list_keys(&self) -> Result<Vec<KeyView>, KeyError> {
+    pub async fn list(&self) -> Result<Vec<KeyView>, KeyError> {
         let (mut keys, sealed) = (self.key_file().await?, self.sealed_under().await?);
         keys.sort_by_key(|key| key.id);
         let newest = self.store.keys().newest();
@@ -106,7 +115,7 @@ impl Services {
     ///
     /// # Errors
     /// Where ids are used up, or the key file is another one than the running program's; then nothing has changed.
-    pub async fn rotate_keys(&self, actor: Actor<'_>) -> Result<Rotation, KeyError> {
+    pub async fn rotate(&self, actor: Actor<'_>) -> Result<Rotation, KeyError> {
         let _alone = ROTATING.lock().await;
         let mut keys = self.key_file().await?;
         keys.sort_by_key(|key| key.id);
@@ -116,7 +125,7 @@ impl Services {
             return Err(KeyError::OtherFile);
         }
         let id = keys.last().map_or(Some(1), |key| key.id.checked_add(1)).ok_or(KeyError::UsedUp)?;
-        keys.push(MasterKey::random(id, self.now())?);
+        keys.push(MasterKey::random(id, self.context.now())?);
         let dropped = self.not_needed(&keys).await?;
         keys.retain(|key| !dropped.contains(&key.id));
         let ring = Arc::new(KeyRing::new(&keys)?);
@@ -124,7 +133,7 @@ impl Services {
         off_thread(move || keyfile::write(&folder, &keys)).await?;
         self.store.rekey(ring.clone());
         self.live.rekey(ring);
-        self.audit(Event::KeysRotated, None, actor, format!("key {id} signs")).await?;
+        self.audit.record(Event::KeysRotated, None, actor, format!("key {id} signs")).await?;
         Ok(Rotation { id, dropped })
     }
 
@@ -178,9 +187,9 @@ impl Services {
     }
 
     async fn not_needed(&self, keys: &[MasterKey]) -> Result<Vec<u8>, StoreError> {
-        let config = self.config();
+        let config = self.context.config();
         let kept = config.session.lifetime.max(config.mfa.trusted_device).max(OTHERS);
-        let (mut sealed, now) = (self.sealed_under().await?, self.now());
+        let (mut sealed, now) = (self.sealed_under().await?, self.context.now());
         sealed.extend(self.store.anchored_under().await?);
         Ok(superseded(keys, kept, now).filter(|id| !sealed.contains(id)).collect())
     }

@@ -1,30 +1,36 @@
 //! What users are told, and over which channel. The only file that knows the notifier.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::account::{Account, MfaPolicy};
-use crate::base::Secret;
+use crate::base::{Clock, Secret};
 use crate::factor::Method;
 use crate::factor::otp::{mask_email, mask_phone};
 use crate::limit::{SendLimits, Sending};
 use crate::notify::{Content, Message, Notifier, NotifyError, Recipient};
-use crate::service::Services;
 use crate::service::audit::Actor;
 use crate::service::client::Client;
+use crate::service::context::Context;
 use crate::service::known_browsers::knows;
-use crate::service::links::SETUP_LIFETIME;
 use crate::service::refused::Refused;
 use crate::store::LinkKind;
 
-/// The way out for messages, and how many may take it.
-pub struct Courier {
-    pub notifier: Arc<Notifier>,
-    limits: SendLimits,
+/// A code for this client, whose browser may be known.
+fn code_from(account: &Account, client: &Client) -> Sending {
+    Sending::Code { browser: client.device.filter(|device| knows(account, *device)).map(|device| device.browser) }
 }
 
-impl Courier {
-    pub fn new(notifier: Arc<Notifier>, clock: &crate::base::Clock) -> Self {
-        Self { notifier, limits: SendLimits::new(clock) }
+/// Tells users what happened, within the limits of how many messages may leave.
+pub struct Notices {
+    pub notifier: Arc<Notifier>,
+    limits: SendLimits,
+    context: Arc<Context>,
+}
+
+impl Notices {
+    pub fn new(notifier: Arc<Notifier>, context: Arc<Context>, clock: &Clock) -> Self {
+        Self { notifier, limits: SendLimits::new(clock), context }
     }
 
     /// Whether a code or link can be sent this way at all.
@@ -35,28 +41,21 @@ impl Courier {
             Method::Totp | Method::Webauthn | Method::Recovery => true,
         }
     }
-}
 
-/// A code for this client, whose browser may be known.
-fn code_from(account: &Account, client: &Client) -> Sending {
-    Sending::Code { browser: client.device.filter(|device| knows(account, *device)).map(|device| device.browser) }
-}
-
-impl Services {
     /// # Errors
     /// [`Refused::Throttled`]: too many messages to this user, for this address, or at all.
     pub(in crate::service) fn send_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
-        Ok(self.courier.limits.take(account.id, code_from(account, client), client.address.group())?)
+        Ok(self.limits.take(account.id, code_from(account, client), client.address.group())?)
     }
 
     /// The same, without counting.
     pub(in crate::service) fn send_possible(&self, account: &Account, client: &Client) -> Result<(), Refused> {
-        Ok(self.courier.limits.check(account.id, code_from(account, client), client.address.group())?)
+        Ok(self.limits.check(account.id, code_from(account, client), client.address.group())?)
     }
 
     /// The same for a link.
     pub(in crate::service) fn link_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
-        Ok(self.courier.limits.take(account.id, Sending::Link, client.address.group())?)
+        Ok(self.limits.take(account.id, Sending::Link, client.address.group())?)
     }
 
     pub(in crate::service) fn deliver_code(
@@ -71,7 +70,7 @@ impl Services {
             Method::Sms => Recipient::Phone(account.phone.clone().ok_or(Refused::NotOffered(method))?),
             _ => Recipient::Email(account.email.clone()),
         };
-        let minutes = self.config().mfa.otp.lifetime.as_secs().div_ceil(60);
+        let minutes = self.context.config().mfa.otp.lifetime.as_secs().div_ceil(60);
         let code = code.clone();
         let content = if enrolment { Content::EnrolmentCode { code, minutes } } else { Content::SignInCode { code, minutes } };
         self.post(account, to, content, Told::to(client)).map_err(|e| {
@@ -92,7 +91,7 @@ impl Services {
             Method::Sms => Recipient::Phone(moved.phone.clone().ok_or(Refused::NotOffered(method))?),
             _ => Recipient::Email(moved.email.clone()),
         };
-        let content = Content::ContactCode { code: code.clone(), minutes: self.config().mfa.otp.lifetime.as_secs().div_ceil(60) };
+        let content = Content::ContactCode { code: code.clone(), minutes: self.context.config().mfa.otp.lifetime.as_secs().div_ceil(60) };
         self.post(moved, to, content, Told::to(client)).map_err(|e| {
             tracing::warn!(error = %e, method = method.name(), "a code could not be sent");
             Refused::CannotSend
@@ -104,7 +103,7 @@ impl Services {
         account: &Account,
         kind: LinkKind,
         link: Secret,
-        span: std::time::Duration,
+        span: Duration,
         client: &Client,
     ) -> Result<(), Refused> {
         let content = match kind {
@@ -116,7 +115,7 @@ impl Services {
 
     /// So many an hour; the audit log has every one.
     pub(in crate::service) fn notice_new_browser(&self, account: &Account, client: &Client) {
-        if self.courier.limits.take(account.id, Sending::NewBrowser, client.address.group()).is_err() {
+        if self.limits.take(account.id, Sending::NewBrowser, client.address.group()).is_err() {
             return;
         }
         let content = Content::NewBrowser { browser: client.browser.clone(), address: client.address.to_string() };
@@ -143,15 +142,15 @@ impl Services {
     }
 
     /// Of a link that its owner does not get by mail. Who has no password yet waits for one.
-    pub(in crate::service) fn notice_link(&self, account: &Account, actor: Actor<'_>) {
+    pub(in crate::service) fn notice_link(&self, account: &Account, lifetime: Duration, actor: Actor<'_>) {
         if account.password.is_some() {
-            self.notice(account, Content::LinkMade { hours: SETUP_LIFETIME.as_secs() / 3600 }, actor);
+            self.notice(account, Content::LinkMade { hours: lifetime.as_secs() / 3600 }, actor);
         }
     }
 
     /// Of everything that tells an account from what it was before. A change of the address is told to both.
     pub(in crate::service) fn notice_changes(&self, before: &Account, now: &Account, actor: Actor<'_>) {
-        let default = self.config().mfa.policy;
+        let default = self.context.config().mfa.policy;
         for content in changes(before, now, default) {
             self.notice(before, content, actor);
         }
@@ -164,7 +163,7 @@ impl Services {
     /// To the account's address. One that cannot be sent is logged; what it tells of has happened all the same. What the
     /// gateway does by itself is told to nobody.
     fn notice(&self, account: &Account, content: Content, actor: Actor<'_>) {
-        if account.email.is_empty() || !self.courier.notifier.has_mail() {
+        if account.email.is_empty() || !self.notifier.has_mail() {
             return;
         }
         let own_language = || account.browsers.first().map(|browser| browser.language.clone()).filter(|language| !language.is_empty());
@@ -175,7 +174,7 @@ impl Services {
                 host: client.host.as_str().to_owned(),
                 by_admin: by != account.name,
             },
-            Actor::CommandLine => Told { language: own_language().unwrap_or_default(), host: self.config().home(), by_admin: true },
+            Actor::CommandLine => Told { language: own_language().unwrap_or_default(), host: self.context.config().home(), by_admin: true },
             Actor::Gateway => return,
         };
         if let Err(e) = self.post(account, Recipient::Email(account.email.clone()), content, told) {
@@ -185,13 +184,13 @@ impl Services {
 
     fn post(&self, account: &Account, to: Recipient, content: Content, told: Told) -> Result<(), NotifyError> {
         let user = if account.display_name.is_empty() { account.name.clone() } else { account.display_name.clone() };
-        self.courier.notifier.try_send(&Message {
+        self.notifier.try_send(&Message {
             to,
             lang: told.language,
             user,
-            site: self.config().mfa.totp.issuer.clone(),
+            site: self.context.config().mfa.totp.issuer.clone(),
             host: told.host,
-            at: self.now(),
+            at: self.context.now(),
             by_admin: told.by_admin,
             content,
         })

@@ -1,13 +1,15 @@
 //! The interrupted form: a POST of an app's page that met a lost session, kept sealed for the length of a sign-in, shown to its owner,
 //! and sent once, or thrown away.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Host, SavedPostId, UserId};
 use crate::login::Flow;
-use crate::service::Services;
-use crate::store::StoreError;
+use crate::service::context::Context;
+use crate::store::{Store, StoreError};
 
 /// A form POST, as it came. No `Debug`: what people type is nobody's to print.
 #[derive(Clone, Serialize, Deserialize)]
@@ -57,24 +59,30 @@ impl Form {
     }
 }
 
-impl Services {
+/// Interrupted forms, kept for their owners.
+pub struct SavedPosts {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+}
+
+impl SavedPosts {
     /// Keeps a form for its owner, for as long as a sign-in may take; one that was taken and could not be sent, in its old place.
     /// `None`: there is no room.
-    pub async fn save_post(&self, owner: UserId, form: &Form) -> Result<Option<SavedPostId>, StoreError> {
-        let now = self.now();
+    pub async fn save(&self, owner: UserId, form: &Form) -> Result<Option<SavedPostId>, StoreError> {
+        let now = self.context.now();
         let id = form.kept_as.map_or_else(SavedPostId::random, Ok)?;
         let kept = self.store.save_post(owner, id, &form.to_bytes()?, now.plus(Flow::LIFETIME), now).await?;
         Ok(kept.then_some(id))
     }
 
     /// A form of this user's. `None` alike for unknown, expired, and somebody else's.
-    pub async fn saved_post(&self, user: UserId, id: SavedPostId) -> Result<Option<Form>, StoreError> {
-        self.store.saved_post(user, id, self.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
+    pub async fn get(&self, user: UserId, id: SavedPostId) -> Result<Option<Form>, StoreError> {
+        self.store.saved_post(user, id, self.context.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
     }
 
     /// The same, and it is gone from then on: `Some` for one caller.
-    pub async fn take_saved_post(&self, user: UserId, id: SavedPostId) -> Result<Option<Form>, StoreError> {
-        self.store.take_saved_post(user, id, self.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
+    pub async fn take(&self, user: UserId, id: SavedPostId) -> Result<Option<Form>, StoreError> {
+        self.store.take_saved_post(user, id, self.context.now()).await?.map(|bytes| Form::from_bytes(id, &bytes)).transpose()
     }
 }
 

@@ -64,7 +64,7 @@ async fn the_last_method_stays_where_one_is_required() {
     world.mfa("alice", MfaChange { policy: Some(UserMfaPolicy::Required), ..MfaChange::default() }).await;
     let answer = alice.sends("account/methods/remove", &[]).await;
     assert!(answer.is(422).alert().is_some());
-    assert!(world.app().services.named("alice").await.unwrap().totp.is_some());
+    assert!(world.app().services.accounts.named("alice").await.unwrap().totp.is_some());
 }
 
 #[tokio::test]

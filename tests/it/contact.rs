@@ -17,7 +17,7 @@ fn another(code: &str) -> String {
 }
 
 async fn email_of(world: &World, name: &str) -> String {
-    world.app().services.named(name).await.unwrap().email
+    world.app().services.accounts.named(name).await.unwrap().email
 }
 
 /// Signed in with everything, on the page for a new address.
@@ -107,7 +107,7 @@ async fn codes_by_mail_go_to_the_new_address_from_then_on() {
     alice.sends("account/contact", &[("to", NEW)]).await.is(303);
     alice.follows().await;
     alice.sends("account/contact/email", &[("code", &code_sent_to(&world, NEW))]).await.is(303);
-    let account = world.app().services.named("alice").await.unwrap();
+    let account = world.app().services.accounts.named("alice").await.unwrap();
     assert!(account.email_otp.is_some(), "the factor stays");
     let mut again = alice.elsewhere(5);
     again.visits("/payroll").await;
@@ -141,7 +141,7 @@ async fn guesses_and_sends_are_limited() {
         alice.sends("account/contact/email", &[("code", &another(&code))]).await.is(422);
     }
     assert!(alice.sends("account/contact/email", &[("code", &code)]).await.is(422).alert().is_some(), "five wrong ones end it");
-    assert_eq!(world.app().services.named("alice").await.unwrap().browsers[0].failures.count, 5, "counted with all others");
+    assert_eq!(world.app().services.accounts.named("alice").await.unwrap().browsers[0].failures.count, 5, "counted with all others");
     let before = world.outbox.newest_first().len();
     let mut refused = false;
     for n in 0..40 {
@@ -168,9 +168,9 @@ async fn a_number_is_changed_by_a_code_to_it_and_nobody_elses_flow_is_of_use() {
     bob.submits(&html::Form { action: format!("{PREFIX}/account/contact/sms"), ..own }, &[("code", &code)])
         .await
         .leads_to("/.vestibule/account");
-    assert_eq!(world.app().services.named("bob").await.unwrap().phone.as_deref(), Some("+491701234567"));
+    assert_eq!(world.app().services.accounts.named("bob").await.unwrap().phone.as_deref(), Some("+491701234567"));
     alice.sends("account/contact/sms", &[("code", &code)]).await.is(303);
-    assert_eq!(world.app().services.named("alice").await.unwrap().phone.as_deref(), Some("+491715551234"));
+    assert_eq!(world.app().services.accounts.named("alice").await.unwrap().phone.as_deref(), Some("+491715551234"));
     let told = world.outbox.last_to("alice@post.example").unwrap();
     assert!(told.subject.unwrap().contains("phone number") && told.text.contains("••• ••34"), "{}", told.text);
 }

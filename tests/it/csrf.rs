@@ -113,7 +113,7 @@ async fn a_get_changes_nothing() {
     let codes = world.recovery_codes("alice").await;
     let (_, token) = world.newcomer("newcomer").await;
     alice.signs_in_at("/payroll").await;
-    let before = world.app().services.named("alice").await.unwrap();
+    let before = world.app().services.accounts.named("alice").await.unwrap();
     let code = alice.code();
     for page in [
         "logout".to_owned(),
@@ -140,7 +140,7 @@ async fn a_get_changes_nothing() {
             alice.asks(method, &format!("/.vestibule/{page}"), "Sec-Fetch-Mode: navigate\r\n", b"").await;
         }
     }
-    let after = world.app().services.named("alice").await.unwrap();
+    let after = world.app().services.accounts.named("alice").await.unwrap();
     assert_eq!(serde_json::to_value(&before).unwrap(), serde_json::to_value(&after).unwrap());
     assert!(alice.is_signed_in().await);
     assert!(world.outbox.newest_first().is_empty());

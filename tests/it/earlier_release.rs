@@ -61,7 +61,7 @@ async fn an_earlier_store_keeps_its_sessions_people_and_factors() {
     bob.follows().await;
     bob.types_the_code().await;
     assert_eq!(bob.follows().await.status, 200);
-    let audit = world.app().services.verify_audit().await.unwrap();
+    let audit = world.app().services.audit_verifier.verify().await.unwrap();
     assert!(audit.whole, "{audit:?}");
 }
 
@@ -114,7 +114,7 @@ async fn writes_the_samples() {
     world.newcomer("fay").await;
     world.person("gil", &[]).await;
     world.disable("gil").await;
-    let backup = world.app().services.export_store(vestibule::service::audit::Actor::CommandLine).await.unwrap();
+    let backup = world.app().services.backup.export(vestibule::service::audit::Actor::CommandLine).await.unwrap();
     let name = if postgres.is_some() { "postgres" } else { "embedded" };
     std::fs::write(folder.join(format!("{name}-cookies.txt")), cookies).unwrap();
     std::fs::write(folder.join(format!("{name}-backup.jsonl")), backup).unwrap();

@@ -101,7 +101,7 @@ async fn the_confirmed_method_has_a_name_and_can_be_seen() {
     let mut alice = world.person("alice", &[]).await;
     alice.signs_in_at(TARGET).await;
     alice.enrols_an_app("Pixel of mine").await;
-    let view = world.app().services.view(&world.app().services.named("alice").await.unwrap());
+    let view = world.app().services.accounts.view(&world.app().services.accounts.named("alice").await.unwrap());
     assert_eq!((view.methods, view.recovery_codes_left), (vec![Method::Totp], 10));
     alice.signs_in_at("/.vestibule/account").await;
     assert!(alice.page.text().contains("Pixel of mine"));
@@ -114,8 +114,8 @@ async fn a_secret_that_somebody_has_is_refused() {
     world.person("bob", &[]).await;
     let uri = format!("otpauth://totp/x:bob?secret={}", alice.phone.unwrap().key());
     let change = MfaChange { totp_uri: Some(Secret::new(uri)), ..MfaChange::default() };
-    assert!(world.app().services.change_mfa("bob", &change, Actor::CommandLine).await.is_err());
-    assert!(world.app().services.named("bob").await.unwrap().totp.is_none());
+    assert!(world.app().services.accounts.change_mfa("bob", &change, Actor::CommandLine).await.is_err());
+    assert!(world.app().services.accounts.named("bob").await.unwrap().totp.is_none());
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn an_enrolment_outlives_a_restart() {
 async fn the_grace_runs_from_the_first_sign_in_that_was_stopped_and_looking_starts_nothing() {
     let world = World::builder().mfa("policy = \"required\"\ngrace = \"7d\"\nfirst_enrolment = \"password\"").build().await;
     let mut alice = world.person("alice", &[]).await;
-    let started = async || world.app().services.named("alice").await.unwrap().grace_started.map(|at| at.unix());
+    let started = async || world.app().services.accounts.named("alice").await.unwrap().grace_started.map(|at| at.unix());
     alice.visits("/.vestibule/enrol").await;
     alice.visits("/").await;
     assert_eq!(started().await, None);

@@ -68,8 +68,8 @@ async fn an_enrolment_is_whole_or_not_there_wherever_the_store_fails() {
         let answer = alice.sends("enrol/totp", &[("code", &code), ("name", "phone")]).await;
         shaky.plan.recovers();
         assert!(is_an_answer(&answer), "{at}: {}", answer.status);
-        let account = shaky.app.services.named("alice").await.unwrap();
-        let view = serde_json::to_value(shaky.app.services.view(&account)).unwrap();
+        let account = shaky.app.services.accounts.named("alice").await.unwrap();
+        let view = serde_json::to_value(shaky.app.services.accounts.view(&account)).unwrap();
         let enrolled = view["methods"].as_array().unwrap().iter().any(|m| m.to_string().contains("totp"));
         if answer.status == 303 && answer.location().contains("recovery") && !lost {
             assert!(enrolled, "fault {at}: told that it is set up: {view}");
@@ -92,12 +92,12 @@ async fn a_revocation_that_was_acknowledged_holds() {
         alice.signs_in().await;
         shaky.plan.fails_from(at, 1, lost);
         let disable = AccountChange { disabled: Some(true), ..AccountChange::default() };
-        let told = shaky.app.services.change_account("alice", &disable, Actor::CommandLine).await;
+        let told = shaky.app.services.accounts.change("alice", &disable, Actor::CommandLine).await;
         shaky.plan.recovers();
         let inside = alice.is_signed_in().await;
         assert!(told.is_err() || !inside, "fault {at}, lost {lost}: disabled and still inside");
         let enable = AccountChange { disabled: Some(false), ..AccountChange::default() };
-        shaky.app.services.change_account("alice", &enable, Actor::CommandLine).await.unwrap();
+        shaky.app.services.accounts.change("alice", &enable, Actor::CommandLine).await.unwrap();
         let mut alice = shaky.at_a_browser("alice");
         alice.signs_in().await;
         alice.visits("/.vestibule/logout").await;
@@ -175,7 +175,7 @@ async fn a_full_store_refuses_sign_ins_lets_traffic_go_on_and_recovers() {
     assert!(said.starts_with("HTTP/1.1 503") && said.contains("no space left"), "{said}");
     // An administrator is told that it was not done.
     let change = AccountChange { disabled: Some(true), ..AccountChange::default() };
-    assert!(shaky.app.services.change_account("bob", &change, Actor::CommandLine).await.is_err());
+    assert!(shaky.app.services.accounts.change("bob", &change, Actor::CommandLine).await.is_err());
     assert_eq!(shaky.sessions().await, before, "nothing is half there");
 
     shaky.plan.recovers();

@@ -141,7 +141,7 @@ impl Shaky {
 
     pub async fn person(&self, name: &str) -> Person {
         let new = NewAccount { name: name.into(), email: format!("{name}@post.example"), ..NewAccount::default() };
-        self.app.services.add_account(&new, Some(Secret::new(PASSWORD)), Actor::CommandLine).await.unwrap();
+        self.app.services.accounts.add(&new, Some(Secret::new(PASSWORD)), Actor::CommandLine).await.unwrap();
         self.at_a_browser(name)
     }
 
@@ -150,7 +150,7 @@ impl Shaky {
         let phone = Authenticator::from_key(&data_encoding::BASE32_NOPAD.encode(format!("{name:-<20}").as_bytes()));
         let uri = format!("otpauth://totp/Vestibule:{name}?secret={}&issuer=Vestibule", phone.key());
         let change = MfaChange { totp_uri: Some(Secret::new(uri)), ..MfaChange::default() };
-        self.app.services.change_mfa(name, &change, Actor::CommandLine).await.unwrap();
+        self.app.services.accounts.change_mfa(name, &change, Actor::CommandLine).await.unwrap();
         person.phone = Some(phone);
         person
     }

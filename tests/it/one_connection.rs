@@ -67,7 +67,7 @@ async fn what_ends_a_session_ends_it_between_two_requests() {
         asks(&mut wire, &alice, "/").await.is(200);
         asks(&mut wire, &alice, "/staff").await.is(200);
         match what {
-            0 => drop(world.app().services.revoke_sessions(Some("alice"), Actor::CommandLine).await.unwrap()),
+            0 => drop(world.app().services.admin_sessions.revoke(Some("alice"), Actor::CommandLine).await.unwrap()),
             1 => world.advance(minutes(13 * 60)),
             2 => drop(alice.elsewhere(1).signs_in().await),
             _ => world.disable("alice").await,
@@ -102,7 +102,7 @@ async fn rotated_keys_sign_nobody_out_and_a_reload_counts_on_the_next_request() 
     alice.signs_in().await;
     let mut wire = opens(&world).await;
     asks(&mut wire, &alice, "/").await.is(200);
-    world.app().services.rotate_keys(Actor::CommandLine).await.unwrap();
+    world.app().services.keys.rotate(Actor::CommandLine).await.unwrap();
     asks(&mut wire, &alice, "/").await.is(200);
     world.reload(|text| text.replacen("policy = \"one_factor\"", "policy = \"deny\"", 1)).await;
     asks(&mut wire, &alice, "/").await.is(403);

@@ -103,7 +103,7 @@ async fn who_is_disabled_is_out() {
 async fn who_is_deleted_is_out() {
     let world = World::new().await;
     let alice = world.person("alice", &[]).await;
-    ends_everything(&world, alice, async |world| world.app().services.remove_account("alice", Actor::CommandLine).await.unwrap()).await;
+    ends_everything(&world, alice, async |world| world.app().services.accounts.remove("alice", Actor::CommandLine).await.unwrap()).await;
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_new_password_ends_every_session() {
     let alice = world.person("alice", &[]).await;
     ends_everything(&world, alice, async |world| {
         let password = Secret::new("quiet-mountain-lantern-7");
-        world.app().services.set_password_for("alice", &password, Actor::CommandLine).await.unwrap();
+        world.app().services.accounts.set_password("alice", &password, Actor::CommandLine).await.unwrap();
     })
     .await;
 }
@@ -132,7 +132,7 @@ async fn revoking_ends_every_session() {
     let world = World::new().await;
     let alice = world.person("alice", &[]).await;
     ends_everything(&world, alice, async |world| {
-        assert_eq!(world.app().services.revoke_sessions(Some("alice"), Actor::CommandLine).await.unwrap(), 1);
+        assert_eq!(world.app().services.admin_sessions.revoke(Some("alice"), Actor::CommandLine).await.unwrap(), 1);
     })
     .await;
 }
@@ -231,7 +231,7 @@ async fn nobody_has_more_than_a_hundred_sessions_and_the_least_used_goes_first()
     alice.signs_in().await;
     assert!(!second.is_signed_in().await, "it was not used for longest");
     assert!(first.is_signed_in().await && alice.is_signed_in().await);
-    let user = world.app().services.named("alice").await.unwrap().id;
+    let user = world.app().services.accounts.named("alice").await.unwrap().id;
     assert_eq!(world.app().services.live.of(user).len(), 100);
     assert_eq!(world.app().services.store.all_sessions().await.unwrap().len(), 100);
 }

@@ -186,7 +186,7 @@ async fn passwords_are_hashed_by_default_as_they_should_be() {
     let world = World::builder().default_hashing().build().await;
     let mut alice = world.person("alice", &[]).await;
     alice.signs_in().await;
-    let account = world.app().services.named("alice").await.unwrap();
+    let account = world.app().services.accounts.named("alice").await.unwrap();
     let phc = account.password.unwrap();
     assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
 }

@@ -137,7 +137,7 @@ async fn a_link_from_elsewhere_to_a_page_of_the_second_door_changes_nothing_that
     alice.signs_in_at("/payroll").await;
     let services = &world.app().services;
     let state = async || {
-        let account = services.named("alice").await.unwrap();
+        let account = services.accounts.named("alice").await.unwrap();
         let audit = services.store.audit_head().await.unwrap().map(|head| head.seq);
         (account.epoch, account.revision, account.failures, services.store.all_sessions().await.unwrap().len(), audit)
     };

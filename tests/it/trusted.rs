@@ -89,7 +89,7 @@ async fn trust_ends_with_the_password_and_with_time() {
     let new = "quiet-mountain-lantern-7";
     let password = vestibule::base::Secret::new(new);
     let actor = vestibule::service::audit::Actor::CommandLine;
-    world.app().services.set_password_for("alice", &password, actor).await.unwrap();
+    world.app().services.accounts.set_password("alice", &password, actor).await.unwrap();
     alice.jar = later.jar.clone();
     alice.password = new.to_owned();
     alice.visits("/").await;

@@ -34,12 +34,12 @@ pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<
         Command::UserGroups { names } => account::groups(services, &names).await,
         Command::SessionList { user } => rest::sessions(services, user.as_deref()).await,
         Command::SessionRevoke { which } => rest::revoke(services, which).await,
-        Command::KeyList => json(services.list_keys().await.map_err(said)?),
+        Command::KeyList => json(services.keys.list().await.map_err(said)?),
         Command::KeyRotate { wait } => rest::rotate(services, wait).await,
         Command::AuditRead { user, since, until, after, limit } => {
             rest::audit(services, user.as_deref(), (since, until), after, limit).await
         }
-        Command::AuditVerify => json(services.verify_audit().await.map_err(said)?),
+        Command::AuditVerify => json(services.audit_verifier.verify().await.map_err(said)?),
         Command::StoreExport => rest::export(services).await,
         Command::StoreImport { text, replace } => rest::import(services, &text, replace).await,
         Command::Explain(question) => explain::explain(app, question).await,

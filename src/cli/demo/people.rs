@@ -114,7 +114,7 @@ pub async fn seed(app: &Arc<App>) -> anyhow::Result<Vec<Person>> {
 async fn add(app: &Arc<App>, part: &Part) -> anyhow::Result<Person> {
     let services = &app.services;
     if services.store.account_by_login(part.name).await?.is_some() {
-        services.remove_account(part.name, Actor::CommandLine).await?;
+        services.accounts.remove(part.name, Actor::CommandLine).await?;
     }
     let new = NewAccount {
         name: part.name.to_owned(),
@@ -124,7 +124,7 @@ async fn add(app: &Arc<App>, part: &Part) -> anyhow::Result<Person> {
         groups: part.groups.iter().map(|group| (*group).to_owned()).collect(),
         password_hash: Some(part.hash.to_owned()),
     };
-    services.add_account(&new, None, Actor::CommandLine).await?;
+    services.accounts.add(&new, None, Actor::CommandLine).await?;
     let totp = if part.totp { Some(authenticator(part.name, &app.config().mfa.totp.issuer)?) } else { None };
     let change = MfaChange {
         policy: Some(part.policy),
@@ -132,7 +132,7 @@ async fn add(app: &Arc<App>, part: &Part) -> anyhow::Result<Person> {
         totp_uri: totp.as_ref().map(|app| Secret::new(app.uri.clone())),
         ..MfaChange::default()
     };
-    services.change_mfa(part.name, &change, Actor::Gateway).await?;
+    services.accounts.change_mfa(part.name, &change, Actor::Gateway).await?;
     Ok(Person { name: part.name, password: part.password, about: part.about, totp })
 }
 

@@ -25,7 +25,7 @@ pub async fn sessions(admin: AdminRequest) -> Response {
 
 async fn session_page(admin: &AdminRequest, note: Option<Note>) -> Result<Reply, Refused> {
     let (req, query) = (&admin.req, admin.req.query.get("q"));
-    let found = req.services.find_sessions(query, page_number(req.query.get("page")), PAGE_ROWS).await?;
+    let found = req.services.admin_sessions.find(query, page_number(req.query.get("page")), PAGE_ROWS).await?;
     let row = |session: &LiveSession| {
         let record = session.record();
         SessionRow {
@@ -55,7 +55,7 @@ pub async fn end_session(admin: AdminRequest) -> Response {
 
 async fn session_ended(admin: &AdminRequest) -> Result<Reply, Refused> {
     if let Ok(id) = admin.req.form.get("id").parse::<SessionId>() {
-        admin.req.services.end_any_session(id, admin.actor()).await?;
+        admin.req.services.admin_sessions.end(id, admin.actor()).await?;
     }
     session_page(admin, Some(Note::Done(admin.req.words.note.sessions_ended.clone()))).await
 }
@@ -85,7 +85,7 @@ async fn audit_page(admin: &AdminRequest) -> Result<Reply, Refused> {
         (Err(_), Ok(seq)) => PageStart::After(seq),
         (Err(_), Err(_)) => PageStart::End,
     };
-    let found = services.audit_page(&wanted, from, PAGE_ROWS).await?;
+    let found = services.audit_reader.page(&wanted, from, PAGE_ROWS).await?;
     let view = AuditView {
         filter,
         events: Event::ALL.map(|event| event.name().to_owned()).to_vec(),
@@ -98,7 +98,7 @@ async fn audit_page(admin: &AdminRequest) -> Result<Reply, Refused> {
 
 async fn proof(admin: &AdminRequest) -> Result<Result<(), String>, Refused> {
     let _one = PROOF.try_acquire().map_err(|_| Refused::Busy)?;
-    Ok(match admin.req.services.prove_audit_log().await? {
+    Ok(match admin.req.services.audit_verifier.prove().await? {
         Chain::Whole(_) => Ok(()),
         Chain::Broken(at) => Err(format!("#{at}")),
     })

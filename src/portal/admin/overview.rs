@@ -21,8 +21,8 @@ pub async fn show(admin: AdminRequest) -> Response {
 
 async fn overview(admin: &AdminRequest) -> Result<Reply, Refused> {
     let (req, services) = (&admin.req, &admin.req.services);
-    let census = services.census(req.context.policy.routes()).await?;
-    let day = services.last_day().await?;
+    let census = services.overview.census(req.context.policy.routes()).await?;
+    let day = services.overview.last_day().await?;
     let recent = services.store.audit_before(None, RECENT).await?;
     let (observed, _) = services.observed.top(SIGHTINGS);
     let view = OverviewView {

@@ -60,7 +60,7 @@ fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView
         recovery: (!account.recovery.is_empty()).then(|| (account.recovery_left(), account.recovery.len().max(recovery::COUNT))),
         allowed: account.allowed.as_ref().map(|allowed| allowed.iter().copied().collect()),
         server_methods: config.mfa.methods,
-        can_mail: !account.email.is_empty() && services.courier.can_send(Method::Email),
+        can_mail: !account.email.is_empty() && services.notices.can_send(Method::Email),
     }
 }
 
@@ -105,23 +105,23 @@ async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Res
     let (services, words) = (&req.services, req.words);
     let done = |account: &Account, text: &str| user_page(admin, account, Some(Note::Done(text.to_owned())));
     Ok(match order {
-        Order::Change(change) => done(&services.change_account(name, &change, actor).await?, &words.note.saved),
-        Order::Mfa(change) => done(&services.change_mfa(name, &change, actor).await?, &words.note.saved),
+        Order::Change(change) => done(&services.accounts.change(name, &change, actor).await?, &words.note.saved),
+        Order::Mfa(change) => done(&services.accounts.change_mfa(name, &change, actor).await?, &words.note.saved),
         Order::Unlock => {
-            services.unlock(name, actor).await?;
-            done(&services.named(name).await?, &words.note.saved)
+            services.accounts.unlock(name, actor).await?;
+            done(&services.accounts.named(name).await?, &words.note.saved)
         }
         Order::EndSessions => {
-            services.revoke_sessions(Some(name), actor).await?;
+            services.admin_sessions.revoke(Some(name), actor).await?;
             done(account, &words.note.sessions_ended)
         }
         Order::RecoveryCodes => {
-            let codes = services.recovery_codes_for(name, actor).await?;
+            let codes = services.accounts.recovery_codes(name, actor).await?;
             let codes: Vec<String> = codes.iter().map(|code| code.expose().to_owned()).collect();
             Reply::ok(admin::recovery_codes(&req.page(), name, &codes))
         }
         Order::SetupLink => {
-            let url = services.setup_url(&services.setup_link(name, actor).await?, &req.client);
+            let url = services.setup_links.url(&services.accounts.setup_link(name, actor).await?, &req.client);
             Reply::ok(admin::setup_link(&req.page(), name, url.expose()))
         }
         Order::MailLink => mailed(admin, account).await?,
@@ -130,7 +130,7 @@ async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Res
             Reply::wrong(admin::confirm_delete(&req.page(), name, Some(&note)))
         }
         Order::Delete(_) => {
-            services.remove_account(name, actor).await?;
+            services.accounts.remove(name, actor).await?;
             Reply::to(req, "admin/users")
         }
     })
@@ -138,7 +138,7 @@ async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Res
 
 async fn mailed(admin: &AdminRequest, account: &Account) -> Result<Reply, AccountError> {
     let req = &admin.req;
-    match req.services.mail_new_link(account, &req.client, admin.actor()).await {
+    match req.services.setup_links.make_and_mail(account, &req.client, admin.actor()).await {
         Ok(()) => {
             let text = fill(&req.words.admin.link_mailed, &[("address", &account.email)]);
             Ok(user_page(admin, account, Some(Note::Done(text))))

@@ -25,7 +25,7 @@ pub async fn list(admin: AdminRequest) -> Response {
 
 async fn listed(admin: &AdminRequest) -> Result<Reply, Refused> {
     let (req, query) = (&admin.req, admin.req.query.get("q"));
-    let directory = req.services.directory().await?;
+    let directory = req.services.users.directory().await?;
     let mfa = &req.context.config.mfa;
     let routes = req.context.policy.routes();
     let route = Some(req.query.get("missing")).filter(|name| !name.is_empty()).and_then(|name| routes.iter().find(|r| *r.name == *name));
@@ -63,7 +63,7 @@ fn form(admin: &AdminRequest, status: StatusCode, new: &NewAccount, note: Option
         phone: new.phone.clone().unwrap_or_default(),
         groups: new.groups.clone(),
         note,
-        can_mail: admin.req.services.courier.can_send(Method::Email),
+        can_mail: admin.req.services.notices.can_send(Method::Email),
         ..UserView::default()
     };
     Reply::page(status, admin::new_user(&admin.req.page(), &view))
@@ -98,17 +98,17 @@ async fn created(admin: &AdminRequest) -> Result<Reply, Refused> {
     if is_reserved(&new.name) {
         return Ok(form(admin, StatusCode::UNPROCESSABLE_ENTITY, &new, Some(Note::Error(words.name_reserved.clone()))));
     }
-    let token = match req.services.add_account(&new, None, admin.actor()).await {
+    let token = match req.services.accounts.add(&new, None, admin.actor()).await {
         Ok(token) => token.ok_or(Refused::Gone)?,
         Err(e) => return Ok(form(admin, StatusCode::UNPROCESSABLE_ENTITY, &new, Some(fault(req.words, e)?))),
     };
     let account = req.services.store.account_by_login(&new.name).await?.ok_or(Refused::Gone)?;
     // A link that cannot be mailed is shown all the same: it would be lost.
-    if req.form.has("mail") && req.services.mail_link(&account, &token, &req.client).is_ok() {
+    if req.form.has("mail") && req.services.setup_links.mail(&account, &token, &req.client).is_ok() {
         let mailed = fill(&words.link_mailed, &[("address", &account.email)]);
         let note = Note::Done(format!("{} {mailed}", words.created_note));
         return Ok(user_page(admin, &account, Some(note)));
     }
-    let url = req.services.setup_url(&token, &req.client);
+    let url = req.services.setup_links.url(&token, &req.client);
     Ok(Reply::ok(admin::setup_link(&req.page(), &account.name, url.expose())))
 }

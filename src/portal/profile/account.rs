@@ -71,7 +71,7 @@ pub async fn account_page(req: &PageRequest, session: &LiveSession, note: Option
 fn account_view(req: &PageRequest, session: &LiveSession, account: Account, note: Option<Note>) -> AccountView {
     let config = &req.context.config;
     let page = EnrolPage { account, flow: None, session: None };
-    let addable = page.offered(config.mfa.methods).iter().filter(|method| req.services.courier.can_send(*method)).collect();
+    let addable = page.offered(config.mfa.methods).iter().filter(|method| req.services.notices.can_send(*method)).collect();
     let account = page.account;
     let row = |other: &Arc<LiveSession>| {
         let record = other.record();
@@ -98,7 +98,7 @@ fn account_view(req: &PageRequest, session: &LiveSession, account: Account, note
         sessions,
         browsers: account.browsers.iter().filter_map(trusted).collect(),
         trust_offered: !config.mfa.trusted_device.is_zero(),
-        changeable: [Method::Email, Method::Sms].into_iter().filter(|method| req.services.offers_contact(*method)).collect(),
+        changeable: [Method::Email, Method::Sms].into_iter().filter(|method| req.services.contact.offers(*method)).collect(),
         admin: account.groups.iter().any(|group| config.admin.groups.contains(group)),
         user: account.name,
         display_name: account.display_name,
@@ -131,7 +131,7 @@ fn enrolled(req: &PageRequest, account: &Account) -> Vec<Enrolled> {
 
 async fn password_page(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
-        let account = req.services.own_account(session).await?;
+        let account = req.services.profile.own_account(session).await?;
         Ok(Reply::ok(account::change_password(&req.page(), &account.name, req.context.config.password.min_length, None)))
     })
     .await
@@ -140,7 +140,7 @@ async fn password_page(req: PageRequest) -> Response {
 async fn change_password(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
         let (current, chosen) = (req.form.secret("current"), req.form.secret("password"));
-        let note = match req.services.change_password(session, current, chosen, &req.client).await {
+        let note = match req.services.profile.change_password(session, current, chosen, &req.client).await {
             Ok(signed) => return signed_in(req, &signed).await,
             Err(Refused::WrongPassword) => Note::Error(req.words.note.password_wrong.clone()),
             Err(Refused::Weak(weak)) => weak_note(req, weak),
@@ -154,7 +154,7 @@ async fn change_password(req: PageRequest) -> Response {
 
 async fn ask_removal(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
-        let account = req.services.own_account(session).await?;
+        let account = req.services.profile.own_account(session).await?;
         let rows = enrolled(req, &account);
         let (method, id) = (req.query.get("method"), req.query.get("id"));
         match rows.iter().find(|row| row.method.name() == method && row.id == id) {
@@ -169,7 +169,7 @@ async fn remove(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
         let Ok(method) = req.form.get("method").parse::<Method>() else { return Ok(Reply::to(req, "account")) };
         let key = Some(req.form.get("id")).filter(|id| !id.is_empty());
-        match req.services.remove_method(session, method, key.or(Some("")), &req.client).await? {
+        match req.services.profile.remove_method(session, method, key.or(Some("")), &req.client).await? {
             (Removal::Done, Some(signed)) => signed_in(req, &signed).await,
             (Removal::Done, None) => Ok(Reply::to(req, "login").cookie(req.cookies.expire(CookieKind::Session))),
             (Removal::LastOfRequired, _) => account_page(req, session, Some(Note::Error(req.words.note.required_method.clone()))).await,
@@ -181,11 +181,12 @@ async fn remove(req: PageRequest) -> Response {
 async fn rename(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
         let Ok(method) = req.form.get("method").parse::<Method>() else { return Ok(Reply::to(req, "account")) };
-        let note = match req.services.rename_method(session, method, Some(req.form.get("id")), req.form.get("name"), &req.client).await {
-            Ok(()) => Note::Done(req.words.note.renamed.clone()),
-            Err(Refused::NotOffered(_)) => Note::Error(req.words.note.name_missing.clone()),
-            Err(other) => return Err(other),
-        };
+        let note =
+            match req.services.profile.rename_method(session, method, Some(req.form.get("id")), req.form.get("name"), &req.client).await {
+                Ok(()) => Note::Done(req.words.note.renamed.clone()),
+                Err(Refused::NotOffered(_)) => Note::Error(req.words.note.name_missing.clone()),
+                Err(other) => return Err(other),
+            };
         account_page(req, session, Some(note)).await
     })
     .await
@@ -193,7 +194,7 @@ async fn rename(req: PageRequest) -> Response {
 
 async fn renew_codes(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
-        let codes = req.services.renew_codes(session, &req.client).await?;
+        let codes = req.services.profile.renew_codes(session, &req.client).await?;
         let codes: Vec<String> = codes.iter().map(|code| code.expose().to_owned()).collect();
         let setup = Setup { note: None, steps: None, reason: Reason::Wish };
         Ok(Reply::ok(fresh_codes::codes(&req.page(), &setup, &codes, fresh_codes::At::Account)))
@@ -204,9 +205,9 @@ async fn renew_codes(req: PageRequest) -> Response {
 async fn end_sessions(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
         if req.form.has("others") {
-            req.services.end_others(session, &req.client).await?;
+            req.services.profile.end_others(session, &req.client).await?;
         } else if let Ok(id) = req.form.get("id").parse::<SessionId>() {
-            match req.services.end_own(session, id, &req.client).await {
+            match req.services.profile.end_own(session, id, &req.client).await {
                 // Over already: what was asked for is so.
                 Ok(()) | Err(Refused::Gone) => {}
                 Err(other) => return Err(other),
@@ -220,7 +221,7 @@ async fn end_sessions(req: PageRequest) -> Response {
 async fn forget_browser(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
         let id = Some(req.form.get("id")).filter(|_| !req.form.has("all"));
-        req.services.forget_browser(session, id, &req.client).await?;
+        req.services.profile.forget_browser(session, id, &req.client).await?;
         account_page(req, session, Some(Note::Done(req.words.note.browsers_revoked.clone()))).await
     })
     .await

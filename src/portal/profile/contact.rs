@@ -44,7 +44,7 @@ async fn ask(mut req: PageRequest) -> Response {
     req.come_back_to("account");
     with_session(req, async |req, session| {
         let Some(method) = method(req.query.get("method")) else { return Ok(no_such_page(req)) };
-        match req.services.may_change_contact(session, method).await {
+        match req.services.contact.may_change(session, method).await {
             Ok(_) => Ok(Reply::ok(pages::change(&req.page(), method, "", None))),
             Err(Refused::Contact(problem)) => super::account::account_page(req, session, Some(said(req, problem, method))).await,
             Err(Refused::NotOffered(_)) => Ok(Reply::to(req, "account")),
@@ -59,7 +59,7 @@ async fn begin(mut req: PageRequest) -> Response {
     with_session(req, async |req, session| {
         let Some(method) = method(req.form.get("method")) else { return Ok(no_such_page(req)) };
         let typed = req.form.get("to");
-        let problem = match req.services.begin_contact(session, method, typed, &req.client).await {
+        let problem = match req.services.contact.begin(session, method, typed, &req.client).await {
             Ok(flow) => return Ok(Reply::to(req, &format!("account/contact/{method}")).cookie(req.flow_cookie(flow.id))),
             Err(Refused::Contact(problem)) => said(req, problem, method),
             Err(Refused::CannotSend) => Note::Error(req.words.note.send_failed.clone()),
@@ -73,7 +73,7 @@ async fn begin(mut req: PageRequest) -> Response {
 
 /// The change that waits for its code; `None` where there is none for this method: it begins anew on the account page.
 async fn waiting(req: &PageRequest, session: &Arc<LiveSession>, name: &str) -> Result<Option<ContactChange>, Refused> {
-    match req.services.contact(req.flow, session).await {
+    match req.services.contact.pending(req.flow, session).await {
         Ok(change) => Ok(Some(change).filter(|change| Some(change.method) == method(name))),
         Err(Refused::Gone) => Ok(None),
         Err(other) => Err(other),
@@ -103,7 +103,7 @@ async fn confirm(Path(name): Path<String>, mut req: PageRequest) -> Response {
     req.come_back_to("account");
     with_session(req, async |req, session| {
         let Some(change) = waiting(req, session, &name).await? else { return Ok(Reply::to(req, "account")) };
-        let problem = match req.services.confirm_contact(&change, &req.form.secret("code"), &req.client).await {
+        let problem = match req.services.contact.confirm(&change, &req.form.secret("code"), &req.client).await {
             // Back to the account, under the session's new id.
             Ok(signed) => return signed_in(req, &signed).await,
             Err(Refused::Second(problem)) => note(req, problem, change.method),
@@ -130,7 +130,7 @@ async fn resend(Path(name): Path<String>, mut req: PageRequest) -> Response {
     req.come_back_to("account");
     with_session(req, async |req, session| {
         let Some(change) = waiting(req, session, &name).await? else { return Ok(Reply::to(req, "account")) };
-        let problem = match req.services.resend_contact(&change, &req.client).await {
+        let problem = match req.services.contact.resend(&change, &req.client).await {
             Ok(_) => return Ok(Reply::to(req, &format!("account/contact/{}", change.method))),
             Err(refused) => unsent(req, refused, change.method)?,
         };

@@ -18,7 +18,7 @@ use crate::view::recovery;
 use crate::view::{Note, Steps};
 
 async fn find(req: &PageRequest) -> Result<EnrolPage, Refused> {
-    req.services.enrolment(req.flow, req.session.clone()).await
+    req.services.enrolment.page(req.flow, req.session.clone()).await
 }
 
 fn setup(req: &PageRequest, page: &EnrolPage, problem: Option<Note>) -> Setup {
@@ -42,15 +42,15 @@ async fn choice(req: &PageRequest) -> Result<Reply, Refused> {
         return Ok(Reply::to(req, "enrol/recovery"));
     }
     if !req.query.has("now")
-        && let Some(until) = req.services.grace(&page)
+        && let Some(until) = req.services.enrolment.grace(&page)
     {
         return Ok(Reply::ok(enrol::grace(&req.page(), until)));
     }
-    if req.services.needs_vouching(&page) {
+    if req.services.enrolment.needs_vouching(&page) {
         return Ok(Reply::to(req, "enrol/verify"));
     }
     let session = page.session.as_ref().filter(|_| page.flow.is_none());
-    if session.is_some_and(|session| !req.services.is_fresh(session, &page.account)) {
+    if session.is_some_and(|session| !req.services.enrolment.is_fresh(session, &page.account)) {
         return Err(Refused::Enrol(EnrolProblem::NotFresh));
     }
     Ok(Reply::ok(choice_page(req, &page, None)))
@@ -60,7 +60,7 @@ fn choice_page(req: &PageRequest, page: &EnrolPage, problem: Option<Note>) -> ma
     let offers: Vec<Offer> = page
         .offered(req.context.config.mfa.methods)
         .iter()
-        .filter(|method| req.services.courier.can_send(*method))
+        .filter(|method| req.services.notices.can_send(*method))
         .filter(|method| *method != Method::Webauthn || !req.context.host.is_address())
         .map(|method| Offer { method, destination: destination(&page.account, method), set_up: page.account.has(method) })
         .collect();
@@ -75,7 +75,7 @@ pub async fn chosen(req: PageRequest) -> Response {
 async fn choose_method(req: &PageRequest) -> Result<Reply, Refused> {
     let page = find(req).await?;
     let Ok(method) = req.form.get("method").parse::<Method>() else { return Err(Refused::NotOffered(Method::Recovery)) };
-    let problem = match req.services.choose(&page, method, &req.client).await {
+    let problem = match req.services.enrolment.choose(&page, method, &req.client).await {
         Ok(flow) => return Ok(Reply::to(req, &format!("enrol/{method}")).cookie(req.flow_cookie(flow.id))),
         Err(refused) => unsent(req, refused, method)?,
     };
@@ -90,7 +90,7 @@ pub async fn later(req: PageRequest) -> Response {
 
 async fn put_off(req: &PageRequest) -> Result<Reply, Refused> {
     let page = find(req).await?;
-    let signed = req.services.put_off(&page, &req.client).await?;
+    let signed = req.services.enrolment.put_off(&page, &req.client).await?;
     signed_in(req, &signed).await
 }
 
@@ -101,10 +101,10 @@ pub async fn verify(req: PageRequest) -> Response {
 
 async fn verification(req: &PageRequest) -> Result<Reply, Refused> {
     let page = find(req).await?;
-    if !req.services.needs_vouching(&page) {
+    if !req.services.enrolment.needs_vouching(&page) {
         return Ok(Reply::to(req, "enrol"));
     }
-    if !req.services.courier.can_send(Method::Email) {
+    if !req.services.notices.can_send(Method::Email) {
         let heading = &req.words.enrol.verify_heading;
         return Ok(Reply::ok(message::message(&req.page(), 200, heading, &req.words.enrol.ask_for_link, &[], None)));
     }
@@ -126,10 +126,10 @@ pub async fn send_vouching(req: PageRequest) -> Response {
 
 async fn vouching_sent(req: &PageRequest) -> Result<Reply, Refused> {
     let page = find(req).await?;
-    if !req.services.needs_vouching(&page) {
+    if !req.services.enrolment.needs_vouching(&page) {
         return Ok(Reply::to(req, "enrol"));
     }
-    let problem = match req.services.send_vouching(&page, &req.client).await {
+    let problem = match req.services.enrolment.send_vouching(&page, &req.client).await {
         Ok(flow) => return Ok(Reply::to(req, "enrol/verify").cookie(req.flow_cookie(flow.id))),
         Err(refused) => unsent(req, refused, Method::Email)?,
     };
@@ -143,7 +143,7 @@ pub async fn vouch(req: PageRequest) -> Response {
 
 async fn vouched(req: &PageRequest) -> Result<Reply, Refused> {
     let page = find(req).await?;
-    match req.services.vouch(&page, &req.form.secret("code"), &req.client).await {
+    match req.services.enrolment.vouch(&page, &req.form.secret("code"), &req.client).await {
         Ok(()) => Ok(Reply::to(req, "enrol")),
         Err(Refused::Second(problem)) => {
             let page = find(req).await?;
@@ -174,7 +174,7 @@ fn set_up_page(req: &PageRequest, page: &EnrolPage, method: Method, problem: Opt
     let (base, setup) = (req.page(), setup(req, page, problem));
     Ok(Some(match (method, &flow.enrolling) {
         (Method::Totp, Some(Enrolling::Totp { .. })) => {
-            let (secret, uri) = req.services.totp_setup(page)?;
+            let (secret, uri) = req.services.enrolment.totp_setup(page)?;
             let qr = qr::svg(&uri, &req.words.enrol.totp_qr).unwrap_or_default();
             let view = TotpView {
                 qr,
@@ -205,7 +205,7 @@ async fn confirmed(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     let Ok(method) = name.parse::<Method>() else { return Ok(no_such_page(req)) };
     let page = find(req).await?;
     let typed = req.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
-    let problem = match req.services.confirm(&page, method, &typed, req.form.get("name"), &req.client).await {
+    let problem = match req.services.enrolment.confirm(&page, method, &typed, req.form.get("name"), &req.client).await {
         Ok(Confirmed::ShowCodes) => return Ok(Reply::to(req, "enrol/recovery").cookie(req.cookies.expire(CookieKind::Session))),
         Ok(Confirmed::Done) => {
             let to = with_news(req, &page.account, News::Enrolled).await?;
@@ -218,7 +218,7 @@ async fn confirmed(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     };
     if method == Method::Webauthn {
         // A challenge is answered once: the next try gets one of its own.
-        req.services.choose(&page, method, &req.client).await?;
+        req.services.enrolment.choose(&page, method, &req.client).await?;
     }
     let page = find(req).await?;
     match set_up_page(req, &page, method, Some(problem))? {
@@ -235,7 +235,7 @@ pub async fn resend(Path(name): Path<String>, req: PageRequest) -> Response {
 async fn send_again(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     let Ok(method) = name.parse::<Method>() else { return Ok(no_such_page(req)) };
     let page = find(req).await?;
-    let problem = match req.services.resend_enrolment(&page, method, &req.client).await {
+    let problem = match req.services.enrolment.resend_enrolment(&page, method, &req.client).await {
         Ok(_) => return Ok(Reply::to(req, &format!("enrol/{method}"))),
         Err(refused) => unsent(req, refused, method)?,
     };
@@ -252,7 +252,7 @@ pub async fn codes(req: PageRequest) -> Response {
 
 async fn show_codes(req: &PageRequest) -> Result<Reply, Refused> {
     let page = find(req).await?;
-    let codes: Vec<String> = req.services.codes(&page)?.iter().map(|code| code.expose().to_owned()).collect();
+    let codes: Vec<String> = req.services.enrolment.recovery_codes(&page)?.iter().map(|code| code.expose().to_owned()).collect();
     let setup = Setup { note: None, steps: None, reason: Reason::Required };
     Ok(Reply::ok(recovery::codes(&req.page(), &setup, &codes, recovery::At::FirstEnrolment)))
 }
@@ -267,6 +267,6 @@ async fn saved(req: &PageRequest) -> Result<Reply, Refused> {
     if req.form.get("saved") != "1" || !page.has_codes() {
         return Ok(Reply::to(req, "enrol/recovery"));
     }
-    req.services.codes_saved(&page).await?;
+    req.services.enrolment.codes_saved(&page).await?;
     with_news(req, &page.account, News::Enrolled).await
 }

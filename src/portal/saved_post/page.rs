@@ -30,7 +30,7 @@ pub async fn show(mut req: PageRequest) -> Response {
 async fn page(req: &mut PageRequest) -> Result<Reply, Refused> {
     let Ok(id) = req.query.get("id").parse::<SavedPostId>() else { return Ok(unknown(req)) };
     let Some(user) = owner(req) else { return Ok(sign_in(req, id)) };
-    Ok(match req.services.saved_post(user, id).await?.filter(|form| is_here(req, form)) {
+    Ok(match req.services.saved_posts.get(user, id).await?.filter(|form| is_here(req, form)) {
         Some(form) => {
             let view = ResumeView { id: id.to_string(), method: "POST".to_owned(), url: form.url(), fields: preview::fields(&form) };
             Reply::ok(message::resume(&req.page(), &view))
@@ -60,10 +60,10 @@ async fn submitted(req: &mut PageRequest) -> Result<Done, Refused> {
         _ => return Ok(Done::Say(Reply::problem(req, Problem::Malformed))),
     };
     // Looked at before it is taken: on another host it stays for its own.
-    if !req.services.saved_post(user, id).await?.is_some_and(|form| is_here(req, &form)) {
+    if !req.services.saved_posts.get(user, id).await?.is_some_and(|form| is_here(req, &form)) {
         return Ok(Done::Say(unknown(req)));
     }
-    Ok(match req.services.take_saved_post(user, id).await? {
+    Ok(match req.services.saved_posts.take(user, id).await? {
         Some(form) if send => Done::Send(form),
         Some(form) => Done::Say(Reply::go(page_of(req, &form).as_str())),
         None => Done::Say(unknown(req)),

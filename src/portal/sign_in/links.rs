@@ -23,7 +23,7 @@ pub async fn reset(req: PageRequest) -> Response {
 }
 
 fn ask_page(req: &PageRequest) -> Result<Reply, Refused> {
-    if !req.services.courier.can_send(Method::Email) {
+    if !req.services.notices.can_send(Method::Email) {
         return Ok(Reply::problem(req, Problem::NotFound));
     }
     Ok(Reply::ok(password::reset_request(&req.page(), "", None)))
@@ -31,7 +31,7 @@ fn ask_page(req: &PageRequest) -> Result<Reply, Refused> {
 
 async fn link_page(req: &PageRequest, kind: LinkKind) -> Result<Reply, Refused> {
     let token = req.query.get("token");
-    match req.services.link_account(token, kind).await {
+    match req.services.links.account(token, kind).await {
         Ok(account) => Ok(Reply::ok(form(req, kind, token, &account, None))),
         Err(Refused::Gone) => Ok(gone(req)),
         Err(other) => Err(other),
@@ -71,14 +71,14 @@ pub async fn set_new(req: PageRequest) -> Response {
 
 async fn use_link(req: &PageRequest, kind: LinkKind) -> Result<Reply, Refused> {
     let token = if req.form.has("token") { req.form.get("token") } else { req.query.get("token") };
-    match req.services.use_link(token, kind, req.form.secret("password"), &req.client).await {
+    match req.services.links.use_link(token, kind, req.form.secret("password"), &req.client).await {
         Ok(flow) => {
             let page = if matches!(flow.purpose, Purpose::Enrol { .. }) { "enrol" } else { "login" };
             Ok(Reply::to(req, page).cookie(req.flow_cookie(flow.id)))
         }
         Err(Refused::Gone) => Ok(gone(req)),
         Err(Refused::Weak(weak)) => {
-            let account = req.services.link_account(token, kind).await?;
+            let account = req.services.links.account(token, kind).await?;
             Ok(Reply::wrong(form(req, kind, token, &account, Some(weak_note(req, weak)))))
         }
         Err(other) => Err(other),
@@ -103,10 +103,10 @@ pub async fn ask(req: PageRequest) -> Response {
 
 /// The same words and the same work at once, whoever's name it was.
 async fn asked(req: &PageRequest) -> Result<Reply, Refused> {
-    if !req.services.courier.can_send(Method::Email) {
+    if !req.services.notices.can_send(Method::Email) {
         return Ok(Reply::problem(req, Problem::NotFound));
     }
     let name: String = req.form.get("username").chars().take(512).collect();
-    req.services.ask_for_reset(name, req.client.clone()).await?;
+    req.services.links.ask_for_reset(name, req.client.clone()).await?;
     Ok(Reply::ok(password::reset_sent(&req.page())))
 }

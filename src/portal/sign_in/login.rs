@@ -33,7 +33,7 @@ async fn page_or_pass(req: &PageRequest) -> Result<Reply, Refused> {
 /// What this browser was told to expect here.
 async fn news(req: &PageRequest) -> Option<Note> {
     let words = &req.words.note;
-    Some(Note::Done(match req.services.news(req.flow).await? {
+    Some(Note::Done(match req.services.flows.news(req.flow).await? {
         News::Enrolled => words.enrolled.clone(),
         News::PasswordSet => words.password_set.clone(),
     }))
@@ -41,18 +41,18 @@ async fn news(req: &PageRequest) -> Option<Note> {
 
 /// To the sign-in page, which says what was done and why one is there.
 pub async fn with_news(req: &PageRequest, account: &Account, news: News) -> Result<Reply, Refused> {
-    let flow = req.services.leave_news(account, news, &req.client).await?;
+    let flow = req.services.flows.leave_news(account, news, &req.client).await?;
     Ok(Reply::to(req, "login").cookie(req.flow_cookie(flow.id)))
 }
 
 fn form(req: &PageRequest, username: &str, note: Option<Note>, again: bool) -> maud::Markup {
     let config = &req.context.config;
-    let passkey = req.services.passkey_challenge(&req.client).map(|(options, challenge)| (options.to_string(), challenge));
+    let passkey = req.services.passkeys.challenge(&req.client).map(|(options, challenge)| (options.to_string(), challenge));
     let view = LoginView {
         username: username.to_owned(),
         note,
         reauthenticate: again,
-        forgot: config.mail.is_some() || req.services.courier.can_send(Method::Email),
+        forgot: config.mail.is_some() || req.services.notices.can_send(Method::Email),
         passkey,
         // A page that starts a ceremony by itself takes the keyboard from who types a password.
         autofill: false,
@@ -77,7 +77,7 @@ async fn submitted(req: &PageRequest) -> Result<Reply, Refused> {
     if name.is_empty() || name.len() > LONGEST_NAME || password.is_empty() {
         return refuse();
     }
-    match req.services.password(name, password, again, &req.client).await {
+    match req.services.password.sign_in(name, password, again, &req.client).await {
         Ok(Entry::SignedIn(signed)) => signed_in(req, &signed).await,
         Ok(Entry::Second(flow)) => second(req, flow.id).await,
         Ok(Entry::Enrol(flow)) => Ok(Reply::to(req, "enrol").cookie(req.flow_cookie(flow.id))),
@@ -88,10 +88,10 @@ async fn submitted(req: &PageRequest) -> Result<Reply, Refused> {
 
 /// On to the second door. Where a sent code is all that can be asked for, the password's POST sends it.
 async fn second(req: &PageRequest, flow: FlowId) -> Result<Reply, Refused> {
-    let pending = req.services.pending(Some(flow), None).await?;
+    let pending = req.services.second_factor.pending(Some(flow), None).await?;
     let methods: Vec<Method> = pending.methods(req.context.config.mfa.methods, req.wanted_factors()).iter().collect();
     let to = match methods.as_slice() {
-        [only] if only.is_sent() => match req.services.send_code(&pending, *only, false, &req.client).await {
+        [only] if only.is_sent() => match req.services.one_time_codes.send(&pending, *only, false, &req.client).await {
             // Its page says that nothing was sent yet, and has the button.
             Ok(_) | Err(Refused::CannotSend | Refused::Second(_) | Refused::Throttled(_)) => format!("mfa/{only}"),
             Err(other) => return Err(other),
@@ -104,7 +104,7 @@ async fn second(req: &PageRequest, flow: FlowId) -> Result<Reply, Refused> {
 /// Sets the cookies of a finished sign-in and goes where the user was going. A session that was there before is over.
 pub async fn signed_in(req: &PageRequest, signed: &Signed) -> Result<Reply, Refused> {
     if let Some(old) = req.session.as_ref().filter(|old| old.id() != signed.session) {
-        req.services.end_session(old.id(), crate::session::EndReason::SignedOut).await?;
+        req.services.sessions.end(old.id(), crate::session::EndReason::SignedOut).await?;
     }
     let mut reply = Reply::go(req.rd.as_str()).cookie(req.cookies.expire(CookieKind::Flow));
     for (kind, value) in &signed.cookies {
@@ -123,7 +123,7 @@ pub async fn passkey(req: PageRequest) -> Response {
 }
 
 async fn passkey_answer(req: &PageRequest) -> Result<Reply, Refused> {
-    match req.services.passkey(req.form.get("challenge"), &req.form.secret("credential"), &req.client).await {
+    match req.services.passkeys.sign_in(req.form.get("challenge"), &req.form.secret("credential"), &req.client).await {
         Ok(signed) => signed_in(req, &signed).await,
         Err(Refused::WrongPassword) => {
             let note = Some(Note::Error(req.words.note.webauthn_wrong.clone()));

@@ -24,9 +24,9 @@ pub async fn end(req: PageRequest) -> Response {
 
 async fn end_now(req: &PageRequest) -> Result<Reply, Refused> {
     if let Some(session) = &req.session {
-        req.services.end_session(session.id(), EndReason::SignedOut).await?;
+        req.services.sessions.end(session.id(), EndReason::SignedOut).await?;
         let name = session.identity().person.name.clone();
-        req.services.audit(Event::SignedOut, Some(&name), Actor::User(&req.client), "").await?;
+        req.services.audit.record(Event::SignedOut, Some(&name), Actor::User(&req.client), "").await?;
     }
     let reply = Reply::ok(message::signed_out(&req.page()));
     Ok(reply.cookie(req.cookies.expire(CookieKind::Session)).cookie(req.cookies.expire(CookieKind::Flow)))

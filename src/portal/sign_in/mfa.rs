@@ -23,7 +23,7 @@ pub struct Door {
 
 impl Door {
     async fn find(req: &PageRequest) -> Result<Self, Refused> {
-        let pending = req.services.pending(req.flow, req.session.clone()).await?;
+        let pending = req.services.second_factor.pending(req.flow, req.session.clone()).await?;
         let route = req.wanted_factors();
         let methods = pending.methods(req.context.config.mfa.methods, route);
         let recovery = pending.may_recover(route);
@@ -167,7 +167,7 @@ async fn choose_method(req: &PageRequest) -> Result<Reply, Refused> {
     if !method.is_sent() {
         return Ok(to);
     }
-    match req.services.send_code(&door.pending, method, false, &req.client).await {
+    match req.services.one_time_codes.send(&door.pending, method, false, &req.client).await {
         Ok(flow) => Ok(to.cookie(req.flow_cookie(flow.id))),
         Err(Refused::Second(problem)) => Ok(Reply::wrong(code_page(req, &door, method, Some(note(req, problem, method))))),
         Err(Refused::CannotSend) => Ok(Reply::wrong(choice_page(req, &door, Some(Note::Error(req.words.note.send_failed.clone()))))),
@@ -216,7 +216,7 @@ fn code_page(req: &PageRequest, door: &Door, method: Method, problem: Option<Not
 
 fn key_page(req: &PageRequest, door: &Door, problem: Option<Note>) -> Result<Reply, Refused> {
     let wrong = problem.is_some();
-    let (options, challenge) = req.services.key_challenge(&door.pending, &req.client)?;
+    let (options, challenge) = req.services.security_keys.challenge(&door.pending, &req.client)?;
     let keys: Vec<&str> = door.pending.account.webauthn.iter().map(|key| key.name.as_str()).collect();
     let page = mfa::webauthn(&req.page(), &door.second(req, problem), &options.to_string(), &challenge, &keys.join(", "));
     Ok(if wrong { Reply::wrong(page) } else { Reply::ok(page) })
@@ -235,7 +235,7 @@ async fn prove(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     }
     let typed = req.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
     let given = Given { method, typed: &typed, challenge: req.form.get("challenge") };
-    match req.services.second(door.pending.clone(), given, req.form.has("trust_device"), &req.client).await {
+    match req.services.second_factor.verify(door.pending.clone(), given, req.form.has("trust_device"), &req.client).await {
         Ok(signed) => signed_in(req, &signed).await,
         Err(Refused::Second(problem)) => {
             // What the wrong attempt left behind is what the page must show.
@@ -261,7 +261,7 @@ async fn send_again(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     if !method.is_sent() || !offered(&door, method) {
         return Err(Refused::NotOffered(method));
     }
-    let problem = match req.services.send_code(&door.pending, method, true, &req.client).await {
+    let problem = match req.services.one_time_codes.send(&door.pending, method, true, &req.client).await {
         Ok(flow) => return Ok(Reply::to(req, &format!("mfa/{method}")).cookie(req.flow_cookie(flow.id))),
         Err(refused) => unsent(req, refused, method)?,
     };

@@ -13,7 +13,7 @@ pub async fn bound_for(req: &PageRequest) -> Option<Form> {
         (None, Some(flow)) => req.services.store.flow(flow).await.ok()??.user,
         (None, None) => return None,
     };
-    req.services.saved_post(user, id).await.ok()?.filter(|form| is_here(req, form))
+    req.services.saved_posts.get(user, id).await.ok()?.filter(|form| is_here(req, form))
 }
 
 pub fn owner(req: &PageRequest) -> Option<UserId> {

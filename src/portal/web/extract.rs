@@ -50,7 +50,7 @@ async fn session(services: &Services, request: &RequestContext) -> Result<Option
         Found::Live(session) => Ok(Some(session)),
         Found::Forged => Ok(None),
         Found::Unknown => Err(Unknown),
-        Found::Ended => services.adopt(token).await.map_err(|e| {
+        Found::Ended => services.replication.adopt(token).await.map_err(|e| {
             tracing::error!(error = %e, request = request.request_id, "the store could not be asked for a session");
             Unknown
         }),

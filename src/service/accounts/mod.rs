@@ -3,7 +3,9 @@
 pub mod error;
 pub mod fields;
 pub mod new;
+mod recovery_codes;
 
 pub use error::{AccountError, Unfit};
 pub use fields::{good_display_name, good_email, good_groups, good_name, good_phone};
 pub use new::NewAccount;
+pub(in crate::service) use recovery_codes::fresh_codes;

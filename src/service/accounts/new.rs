@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::error::AccountError;
 use super::fields::{good_display_name, good_email, good_groups, good_name, good_phone};
 use crate::account::{Account, Failures, UserMfaPolicy};
-use crate::base::UserId;
-use crate::service::Services;
+use crate::base::{Time, UserId};
 
 /// A new account, as it was typed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -24,26 +23,26 @@ pub struct NewAccount {
     pub password_hash: Option<String>,
 }
 
-impl Services {
+impl NewAccount {
     /// A checked account, not yet in the store.
-    pub fn make_account(&self, new: &NewAccount) -> Result<Account, AccountError> {
-        good_name(&new.name)?;
-        good_email(&new.email)?;
-        good_groups(&new.groups)?;
-        let display_name = new.display_name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| new.name.clone());
+    pub fn make(&self, now: Time) -> Result<Account, AccountError> {
+        good_name(&self.name)?;
+        good_email(&self.email)?;
+        good_groups(&self.groups)?;
+        let display_name = self.display_name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| self.name.clone());
         good_display_name(&display_name)?;
-        let phone = new.phone.as_deref().filter(|phone| !phone.trim().is_empty()).map(good_phone).transpose()?;
-        let mut groups = new.groups.clone();
+        let phone = self.phone.as_deref().filter(|phone| !phone.trim().is_empty()).map(good_phone).transpose()?;
+        let mut groups = self.groups.clone();
         groups.dedup();
         Ok(Account {
             id: UserId::random().map_err(|_| AccountError::Refused("the operating system gave no random bytes".into()))?,
-            name: new.name.clone(),
-            email: new.email.clone(),
+            name: self.name.clone(),
+            email: self.email.clone(),
             phone,
             display_name,
             groups,
             disabled: false,
-            password: new.password_hash.clone(),
+            password: self.password_hash.clone(),
             mfa_policy: UserMfaPolicy::Inherit,
             allowed: None,
             totp: None,
@@ -57,7 +56,7 @@ impl Services {
             browsers: Vec::new(),
             epoch: 0,
             revision: 0,
-            created: self.now(),
+            created: now,
             password_changed: None,
             grace_started: None,
             source: None,

@@ -1,15 +1,19 @@
 //! Administration of accounts: one set of verbs for the command line and the admin pages.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Failures};
 use crate::base::Secret;
 use crate::factor::Method;
-use crate::service::Services;
 use crate::service::accounts::{AccountError, NewAccount, good_display_name, good_email, good_groups, good_phone};
-use crate::service::audit::{Actor, Event};
-use crate::session::EndReason;
-use crate::store::{Edit, LinkKind};
+use crate::service::audit::{Actor, AuditLog, Event};
+use crate::service::context::Context;
+use crate::service::links::{Links, SETUP_LIFETIME};
+use crate::service::new_password::Passwords;
+use crate::service::notices::Notices;
+use crate::store::{Edit, LinkKind, Store};
 
 /// What is to be different. `None`: stays.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -21,36 +25,46 @@ pub struct AccountChange {
     pub disabled: Option<bool>,
 }
 
-impl Services {
+/// The accounts, as an administrator changes them.
+pub struct Accounts {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) passwords: Arc<Passwords>,
+    pub(in crate::service) links: Arc<Links>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+    pub(in crate::service) notices: Arc<Notices>,
+}
+
+impl Accounts {
     /// The account with this name or e-mail address.
     pub async fn named(&self, name: &str) -> Result<Account, AccountError> {
         self.store.account_by_login(name).await?.ok_or_else(|| AccountError::Unknown(name.to_owned()))
     }
 
     /// Adds an account: with a password, or with the token of a set-up link.
-    pub async fn add_account(&self, new: &NewAccount, password: Option<Secret>, actor: Actor<'_>) -> Result<Option<Secret>, AccountError> {
-        let mut account = self.make_account(new)?;
+    pub async fn add(&self, new: &NewAccount, password: Option<Secret>, actor: Actor<'_>) -> Result<Option<Secret>, AccountError> {
+        let mut account = new.make(self.context.now())?;
         if let Some(password) = &password {
-            account.password = Some(self.hash_new(&account, password).await?);
+            account.password = Some(self.passwords.hash(&account, password).await?);
         }
         self.store.create_account(&account).await??;
-        self.audit(Event::AccountAdded, Some(&account.name), actor, "").await?;
+        self.audit.record(Event::AccountAdded, Some(&account.name), actor, "").await?;
         if account.password.is_some() {
             return Ok(None);
         }
-        Ok(Some(self.make_link(&account, LinkKind::Setup, actor).await?))
+        Ok(Some(self.links.make(&account, LinkKind::Setup, actor).await?))
     }
 
     /// A set-up link for an account that exists, shown to who asks; its owner is told. It sets the password and touches no factor.
     pub async fn setup_link(&self, name: &str, actor: Actor<'_>) -> Result<Secret, AccountError> {
         let account = self.named(name).await?;
-        let link = self.make_link(&account, LinkKind::Setup, actor).await?;
-        self.notice_link(&account, actor);
+        let link = self.links.make(&account, LinkKind::Setup, actor).await?;
+        self.notices.notice_link(&account, SETUP_LIFETIME, actor);
         Ok(link)
     }
 
     /// Changes what an administrator keeps of a person. A removed group takes effect on the next request.
-    pub async fn change_account(&self, name: &str, change: &AccountChange, actor: Actor<'_>) -> Result<Account, AccountError> {
+    pub async fn change(&self, name: &str, change: &AccountChange, actor: Actor<'_>) -> Result<Account, AccountError> {
         let account = self.named(name).await?;
         if let Some(email) = &change.email {
             good_email(email)?;
@@ -83,8 +97,8 @@ impl Services {
         };
         let (before, written) =
             self.store.update_account(account.id, edit).await?.ok_or_else(|| AccountError::Unknown(name.to_owned()))??;
-        self.audit(Event::AccountChanged, Some(&written.name), actor, change.summary()).await?;
-        self.notice_changes(&before, &written, actor);
+        self.audit.record(Event::AccountChanged, Some(&written.name), actor, change.summary()).await?;
+        self.notices.notice_changes(&before, &written, actor);
         Ok(written)
     }
 
@@ -97,39 +111,23 @@ impl Services {
             Edit::Write(())
         };
         self.store.update_account(account.id, clear).await?;
-        Ok(self.audit(Event::AccountChanged, Some(&account.name), actor, "unlocked").await?)
+        Ok(self.audit.record(Event::AccountChanged, Some(&account.name), actor, "unlocked").await?)
     }
 
     /// Sets a password from the command line. Ends every session.
-    pub async fn set_password_for(&self, name: &str, password: &Secret, actor: Actor<'_>) -> Result<(), AccountError> {
+    pub async fn set_password(&self, name: &str, password: &Secret, actor: Actor<'_>) -> Result<(), AccountError> {
         let account = self.named(name).await?;
-        let phc = self.hash_new(&account, password).await?;
-        let account = self.set_password(&account, phc, account.epoch, actor).await?;
-        self.notice_password(&account, actor);
+        let phc = self.passwords.hash(&account, password).await?;
+        let account = self.passwords.set(&account, phc, account.epoch, actor).await?;
+        self.notices.notice_password(&account, actor);
         Ok(())
     }
 
     /// Deletes an account and its sessions.
-    pub async fn remove_account(&self, name: &str, actor: Actor<'_>) -> Result<(), AccountError> {
+    pub async fn remove(&self, name: &str, actor: Actor<'_>) -> Result<(), AccountError> {
         let account = self.named(name).await?;
         self.store.delete_account(account.id).await?;
-        Ok(self.audit(Event::AccountDeleted, Some(&account.name), actor, "").await?)
-    }
-
-    /// Ends a user's sessions, or everybody's; how many.
-    pub async fn revoke_sessions(&self, name: Option<&str>, actor: Actor<'_>) -> Result<usize, AccountError> {
-        let owner = match name {
-            Some(name) => Some(self.named(name).await?),
-            None => None,
-        };
-        let ids: Vec<_> =
-            self.store.all_sessions().await?.into_iter().filter(|s| owner.as_ref().is_none_or(|a| a.id == s.user)).map(|s| s.id).collect();
-        for id in &ids {
-            self.live.end(*id, EndReason::Revoked);
-        }
-        self.store.delete_sessions(&ids).await?;
-        self.audit(Event::SessionRevoked, owner.as_ref().map(|a| a.name.as_str()), actor, format!("{} sessions", ids.len())).await?;
-        Ok(ids.len())
+        Ok(self.audit.record(Event::AccountDeleted, Some(&account.name), actor, "").await?)
     }
 }
 

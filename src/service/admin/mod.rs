@@ -5,10 +5,14 @@ pub mod directory;
 pub mod overview;
 pub mod second_factors;
 pub mod sessions;
+pub mod setup_links;
+pub mod users;
 pub mod view;
 
-pub use accounts::AccountChange;
-pub use overview::Observed;
+pub use accounts::{AccountChange, Accounts};
+pub use overview::{Observed, Overview};
 pub use second_factors::MfaChange;
-pub use sessions::SessionPage;
+pub use sessions::{AdminSessions, SessionPage};
+pub use setup_links::SetupLinks;
+pub use users::UserList;
 pub use view::AccountView;

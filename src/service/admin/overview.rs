@@ -9,15 +9,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::users::UserList;
 use crate::base::Time;
 use crate::config;
 use crate::factor::{Method, MethodSet};
 use crate::policy::{Demand, Level, Requirement, Route};
-use crate::service::Services;
 use crate::service::admin::directory::{Groups, Kind, Row};
 use crate::service::audit::Event;
+use crate::service::context::Context;
 use crate::service::refused::Refused;
-use crate::store::{AuditRecord, StoreError};
+use crate::store::{AuditRecord, Store, StoreError};
 
 const HOUR: i64 = 3_600_000;
 /// How many hours are counted, the current one included.
@@ -133,13 +134,21 @@ pub fn missing_from<'a>(route: &'a Route, mfa: &'a config::Mfa) -> impl Fn(&Row)
     }
 }
 
-impl Services {
+/// The figures of the overview.
+pub struct Overview {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) users: Arc<UserList>,
+    pub(in crate::service) activity: Activity,
+}
+
+impl Overview {
     /// Counts the users, and who of them is ready for which route.
     ///
     /// # Errors
     /// The store's, where the directory has still to be read.
     pub async fn census(&self, routes: &[Arc<Route>]) -> Result<Census, Refused> {
-        let (directory, mfa, now) = (self.directory().await?, self.config().mfa.clone(), self.now());
+        let (directory, mfa, now) = (self.users.directory().await?, self.context.config().mfa.clone(), self.context.now());
         let mut census = Census::default();
         let mut methods: BTreeMap<Method, u64> = BTreeMap::new();
         // Users fall into few kinds; the routes are asked once for each.
@@ -178,7 +187,7 @@ impl Services {
     /// # Errors
     /// The store's.
     pub async fn last_day(&self) -> Result<Vec<(Time, Tally)>, StoreError> {
-        let (now, mut seen) = (self.now(), self.activity.0.lock().await);
+        let (now, mut seen) = (self.context.now(), self.activity.0.lock().await);
         if seen.at.is_none_or(|at| now.since(at) >= HOLDS || now < at) {
             self.look(&mut seen, now).await?;
         }

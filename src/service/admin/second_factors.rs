@@ -3,11 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::Accounts;
 use crate::account::{Account, OtpEnrolment, TotpEnrolment, UserMfaPolicy};
 use crate::base::{Secret, Time};
 use crate::factor::{Method, totp};
-use crate::service::Services;
-use crate::service::accounts::{AccountError, Unfit};
+use crate::service::accounts::{AccountError, Unfit, fresh_codes};
 use crate::service::audit::{Actor, Event};
 use crate::store::{Edit, Store};
 
@@ -25,11 +25,11 @@ pub struct MfaChange {
     pub reset: Vec<Method>,
 }
 
-impl Services {
+impl Accounts {
     /// Sets policy and methods; completes or removes enrolments.
     pub async fn change_mfa(&self, name: &str, change: &MfaChange, actor: Actor<'_>) -> Result<Account, AccountError> {
         let account = self.named(name).await?;
-        let now = self.now();
+        let now = self.context.now();
         let totp = change.totp_uri.as_ref().map(|uri| self.provisioned(&account, uri)).transpose()?;
         let edit = |account: &mut Account| {
             let before = account.clone();
@@ -41,16 +41,16 @@ impl Services {
         let (before, written) =
             self.store.update_account(account.id, edit).await?.ok_or_else(|| AccountError::Unknown(name.to_owned()))???;
         for method in &change.reset {
-            self.audit(Event::FactorRemoved, Some(&written.name), actor, method.name()).await?;
+            self.audit.record(Event::FactorRemoved, Some(&written.name), actor, method.name()).await?;
         }
         let added = change.enrol.iter().copied().chain(change.totp_uri.as_ref().map(|_| Method::Totp));
         for method in added {
-            self.audit(Event::FactorAdded, Some(&written.name), actor, method.name()).await?;
+            self.audit.record(Event::FactorAdded, Some(&written.name), actor, method.name()).await?;
         }
         if change.policy.is_some() || change.allow.is_some() {
-            self.audit(Event::AccountChanged, Some(&written.name), actor, "second-factor policy").await?;
+            self.audit.record(Event::AccountChanged, Some(&written.name), actor, "second-factor policy").await?;
         }
-        self.notice_changes(&before, &written, actor);
+        self.notices.notice_changes(&before, &written, actor);
         Ok(written)
     }
 
@@ -109,20 +109,20 @@ impl Services {
             algorithm: parameters.algorithm,
             last_step: 0,
             name: String::new(),
-            added: self.now(),
+            added: self.context.now(),
             last_used: None,
         })
     }
 
     /// Ten fresh recovery codes for a user who has a method.
-    pub async fn recovery_codes_for(&self, name: &str, actor: Actor<'_>) -> Result<Vec<Secret>, AccountError> {
+    pub async fn recovery_codes(&self, name: &str, actor: Actor<'_>) -> Result<Vec<Secret>, AccountError> {
         let account = self.named(name).await?;
         if account.enrolled().is_empty() {
             return Err(AccountError::NoMethods);
         }
-        let codes = self.fresh_codes(&account).await?;
-        self.audit(Event::RecoveryRenewed, Some(&account.name), actor, "").await?;
-        self.notice_recovery_renewed(&account, actor);
+        let codes = fresh_codes(&self.store, &account).await?;
+        self.audit.record(Event::RecoveryRenewed, Some(&account.name), actor, "").await?;
+        self.notices.notice_recovery_renewed(&account, actor);
         Ok(codes)
     }
 }

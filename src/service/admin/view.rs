@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::accounts::Accounts;
 use crate::account::{Account, UserMfaPolicy};
 use crate::base::Time;
 use crate::factor::Method;
 use crate::limit;
-use crate::service::Services;
 
 /// An account as the listings show it (contract, section 1).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,10 +25,10 @@ pub struct AccountView {
     pub created: String,
 }
 
-impl Services {
+impl Accounts {
     /// As the listings show it.
     pub fn view(&self, account: &Account) -> AccountView {
-        let now = self.now();
+        let now = self.context.now();
         let locked = limit::is_locked(&account.failures, now);
         AccountView {
             name: account.name.clone(),

@@ -3,12 +3,13 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::config::AuditFile;
-use crate::service::Services;
+use crate::config::AuditFile as Target;
+use crate::service::context::Context;
 use crate::store::journal::{Journal, Mark, read_mark, write_mark};
-use crate::store::{AuditRecord, AuditStart, StoreError};
+use crate::store::{AuditRecord, AuditStart, Store, StoreError};
 
 /// How many records are written at a time.
 const PAGE: usize = 500;
@@ -42,7 +43,7 @@ impl Sink {
 }
 
 struct Open {
-    target: AuditFile,
+    target: Target,
     sink: Sink,
     /// The number of the last record that stands there.
     at: u64,
@@ -59,24 +60,24 @@ impl AuditFileWriter {
     ///
     /// # Errors
     /// The file's or the store's; nothing is lost by that.
-    pub async fn catch_up(&mut self, services: &Services) -> Result<usize, AuditFileError> {
-        let Some(target) = services.config().audit.file.clone() else {
+    pub async fn catch_up(&mut self, file: &AuditFile) -> Result<usize, AuditFileError> {
+        let Some(target) = file.context.config().audit.file.clone() else {
             self.open = None;
-            services.audit_written.store(u64::MAX, Ordering::Release);
+            file.written.store(u64::MAX, Ordering::Release);
             return Ok(0);
         };
         let mut open = match self.open.take().filter(|open| open.target == target) {
             Some(open) => open,
-            None => services.open_audit_file(target).await?,
+            None => file.open(target).await?,
         };
         let mut count = 0;
         loop {
-            services.audit_written.store(open.at, Ordering::Release);
-            let page = services.store.audit_after(open.at, PAGE).await?;
+            file.written.store(open.at, Ordering::Release);
+            let page = file.store.audit_after(open.at, PAGE).await?;
             let Some(last) = page.last() else { break };
             let mark = Mark { seq: last.seq, hash: last.hash.clone() };
             count += page.len();
-            open = open.write(lines(&page)?, mark, services.mark_path()).await?;
+            open = open.write(lines(&page)?, mark, file.mark_path()).await?;
         }
         self.open = Some(open);
         Ok(count)
@@ -118,35 +119,46 @@ fn lines(records: &[AuditRecord]) -> Result<String, StoreError> {
     Ok(text)
 }
 
-impl Services {
+/// The copy of the audit log in `audit.file`, and how far it has come.
+pub struct AuditFile {
+    store: Arc<Store>,
+    context: Arc<Context>,
+    written: AtomicU64,
+}
+
+impl AuditFile {
+    pub fn new(store: Arc<Store>, context: Arc<Context>) -> Self {
+        Self { store, context, written: AtomicU64::new(u64::MAX) }
+    }
+
+    /// The last record that stands in the file: none after it may be removed from the log. `u64::MAX` if there is no file.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Acquire)
+    }
+
     /// Nothing is removed from the log until the file is known to have it.
-    pub fn hold_for_audit_file(&self) {
-        if self.config().audit.file.is_some() {
-            self.audit_written.store(0, Ordering::Release);
+    pub fn hold(&self) {
+        if self.context.config().audit.file.is_some() {
+            self.written.store(0, Ordering::Release);
         }
     }
 
-    /// Ends once something was written to the log.
-    pub async fn audit_was_written(&self) {
-        self.audit_news.notified().await;
-    }
-
     /// Whether there is a record that the file does not have. A store that cannot be read has no news.
-    pub async fn audit_file_is_behind(&self) -> bool {
-        let written = self.audit_written.load(Ordering::Acquire);
+    pub async fn is_behind(&self) -> bool {
+        let written = self.written.load(Ordering::Acquire);
         self.store.audit_head().await.ok().flatten().is_some_and(|head| head.seq > written)
     }
 
     fn mark_path(&self) -> PathBuf {
-        self.config().server.data_dir.join("audit.position")
+        self.context.config().server.data_dir.join("audit.position")
     }
 
-    async fn open_audit_file(&self, target: AuditFile) -> Result<Open, AuditFileError> {
+    async fn open(&self, target: Target) -> Result<Open, AuditFileError> {
         let (wanted, path) = (target.clone(), self.mark_path());
         let open = move || {
             let (sink, last) = match &wanted {
-                AuditFile::Stdout => (Sink::Stdout, None),
-                AuditFile::Path(path) => Journal::open(path).map(|(journal, last)| (Sink::File(journal), last))?,
+                Target::Stdout => (Sink::Stdout, None),
+                Target::Path(path) => Journal::open(path).map(|(journal, last)| (Sink::File(journal), last))?,
             };
             Ok((sink, last, read_mark(&path)))
         };
@@ -157,12 +169,12 @@ impl Services {
 
     /// The furthest mark that is this log's. A file without one gets the whole log; standard output what comes from now on. Where no
     /// mark is this log's, an older store was put back or another taken: twice is better than never.
-    async fn goes_on_after(&self, target: &AuditFile, mut marks: Vec<Mark>) -> Result<u64, StoreError> {
+    async fn goes_on_after(&self, target: &Target, mut marks: Vec<Mark>) -> Result<u64, StoreError> {
         let (start, anchor) = match self.store.audit_start().await? {
             AuditStart::At(seq, hash) => (seq, Some(hash)),
             AuditStart::Forged => (0, None),
         };
-        if marks.is_empty() && *target == AuditFile::Stdout {
+        if marks.is_empty() && *target == Target::Stdout {
             return Ok(self.store.audit_head().await?.map_or(0, |head| head.seq));
         }
         marks.sort_by_key(|mark| std::cmp::Reverse(mark.seq));

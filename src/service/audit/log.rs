@@ -1,10 +1,14 @@
 //! Writes the audit log: one record for each attempt and each change, never a secret. What must not happen unrecorded is refused
 //! if its record cannot be written.
 
-use crate::service::Services;
-use crate::service::audit::event::{Actor, Event};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Notify;
+
+use super::event::{Actor, Event};
+use crate::service::context::Context;
 use crate::service::refused::Refused;
-use crate::store::AuditRecord;
+use crate::store::{AuditRecord, Store};
 
 /// How many records one commit holds at most.
 const RECORDS_AT_ONCE: usize = 250;
@@ -12,31 +16,44 @@ const RECORDS_AT_ONCE: usize = 250;
 /// Told of every record that was written: the event and its detail.
 pub type Listener = Box<dyn Fn(Event, &str) + Send + Sync>;
 
-impl Services {
+/// The audit log, as the use cases write it.
+pub struct AuditLog {
+    store: Arc<Store>,
+    context: Arc<Context>,
+    listener: OnceLock<Listener>,
+    /// Something was written.
+    news: Notify,
+}
+
+impl AuditLog {
+    pub fn new(store: Arc<Store>, context: Arc<Context>) -> Self {
+        Self { store, context, listener: OnceLock::new(), news: Notify::new() }
+    }
+
     /// Sets who is told of every record. Only the first call counts.
     pub fn listen(&self, listener: Listener) {
         let _ = self.listener.set(listener);
     }
 
     /// Appends a record. What must not happen unrecorded is refused where this fails.
-    pub async fn audit(&self, event: Event, user: Option<&str>, actor: Actor<'_>, detail: impl Into<String>) -> Result<(), Refused> {
-        self.audit_all(vec![self.record(event, user, actor, detail.into())]).await
+    pub async fn record(&self, event: Event, user: Option<&str>, actor: Actor<'_>, detail: impl Into<String>) -> Result<(), Refused> {
+        self.append(vec![self.make(event, user, actor, detail.into())]).await
     }
 
     /// The same of many users, with one commit for a few hundred of them.
-    pub async fn audit_each(&self, event: Event, users: &[&str], actor: Actor<'_>, detail: &str) -> Result<(), Refused> {
+    pub async fn record_each(&self, event: Event, users: &[&str], actor: Actor<'_>, detail: &str) -> Result<(), Refused> {
         for some in users.chunks(RECORDS_AT_ONCE) {
-            self.audit_all(some.iter().map(|user| self.record(event, Some(user), actor, detail.to_owned())).collect()).await?;
+            self.append(some.iter().map(|user| self.make(event, Some(user), actor, detail.to_owned())).collect()).await?;
         }
         Ok(())
     }
 
     /// The records of the same of many users, for a step that writes them with what they tell of. Then [`Self::audited`].
-    pub(crate) fn records(&self, event: Event, users: &[&str], actor: Actor<'_>, detail: &str) -> Vec<AuditRecord> {
-        users.iter().map(|user| self.record(event, Some(user), actor, detail.to_owned()).1).collect()
+    pub(crate) fn records_of(&self, event: Event, users: &[&str], actor: Actor<'_>, detail: &str) -> Vec<AuditRecord> {
+        users.iter().map(|user| self.make(event, Some(user), actor, detail.to_owned()).1).collect()
     }
 
-    fn record(&self, event: Event, user: Option<&str>, actor: Actor<'_>, detail: String) -> (Event, AuditRecord) {
+    fn make(&self, event: Event, user: Option<&str>, actor: Actor<'_>, detail: String) -> (Event, AuditRecord) {
         let (client, by) = match actor {
             Actor::User(client) => (Some(client), None),
             Actor::Admin(client, name) => (Some(client), Some(name.to_owned())),
@@ -45,7 +62,7 @@ impl Services {
         };
         let record = AuditRecord {
             seq: 0,
-            at: self.now(),
+            at: self.context.now(),
             event: event.name().to_owned(),
             user: user.map(str::to_owned),
             by,
@@ -58,21 +75,26 @@ impl Services {
         (event, record)
     }
 
-    async fn audit_all(&self, records: Vec<(Event, AuditRecord)>) -> Result<(), Refused> {
+    async fn append(&self, records: Vec<(Event, AuditRecord)>) -> Result<(), Refused> {
         let (events, records): (Vec<_>, Vec<_>) = records.into_iter().unzip();
         let records = self.store.append_audits(records).await?;
-        self.audited(events.into_iter().zip(records));
+        self.announce(events.into_iter().zip(records));
         Ok(())
     }
 
     /// Tells whoever wants to know of records that are in the log.
-    pub(crate) fn audited(&self, records: impl IntoIterator<Item = (Event, AuditRecord)>) {
-        self.audit_news.notify_one();
+    pub(crate) fn announce(&self, records: impl IntoIterator<Item = (Event, AuditRecord)>) {
+        self.news.notify_one();
         for (event, record) in records {
             tracing::info!(target: "audit", event = record.event, user = record.user, by = record.by, address = record.address, request = record.request, detail = record.detail);
             if let Some(listener) = self.listener.get() {
                 listener(event, &record.detail);
             }
         }
+    }
+
+    /// Ends once something was written to the log.
+    pub async fn wait_for_record(&self) {
+        self.news.notified().await;
     }
 }

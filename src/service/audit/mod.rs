@@ -8,8 +8,8 @@ pub mod retention;
 pub mod verify;
 
 pub use event::{Actor, Event};
-pub use file::{AuditFileError, AuditFileWriter};
-pub use log::Listener;
-pub use reader::{AuditPage, Chain, LOOKED_THROUGH, PageStart, RecordFilter};
-pub use retention::RetentionError;
-pub use verify::AuditReport;
+pub use file::{AuditFile, AuditFileError, AuditFileWriter};
+pub use log::{AuditLog, Listener};
+pub use reader::{AuditPage, AuditReader, LOOKED_THROUGH, PageStart, RecordFilter};
+pub use retention::{AuditRetention, RetentionError};
+pub use verify::{AuditReport, AuditVerifier, Chain};

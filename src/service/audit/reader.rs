@@ -3,9 +3,10 @@
 //! Somebody's records are found by name ([`crate::store::audit::names`]). Any other filter looks through a bounded number of records for a
 //! page and says where it stopped. Days are found by halving, since records are in the order of time.
 
+use std::sync::Arc;
+
 use crate::base::Time;
-use crate::service::Services;
-use crate::store::{AuditRecord, AuditStart, StoreError, fold};
+use crate::store::{AuditRecord, AuditStart, Store, StoreError, fold};
 
 /// How many records a page looks through at most.
 pub const LOOKED_THROUGH: usize = 5_000;
@@ -44,15 +45,6 @@ pub struct AuditPage {
     pub newer: Option<u64>,
     /// The bound was met before the page was full.
     pub bounded: bool,
-}
-
-/// What became of the proof.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Chain {
-    /// So many records, each of which follows from the one before.
-    Whole(u64),
-    /// Where it breaks.
-    Broken(String),
 }
 
 /// What one walk through the log found.
@@ -97,12 +89,17 @@ impl<'a> Sieve<'a> {
     }
 }
 
-impl Services {
+/// Reads the audit log, a page at a time.
+pub struct AuditReader {
+    pub(in crate::service) store: Arc<Store>,
+}
+
+impl AuditReader {
     /// A page of `size` records.
     ///
     /// # Errors
     /// The store's.
-    pub async fn audit_page(&self, filter: &RecordFilter, from: PageStart, size: usize) -> Result<AuditPage, StoreError> {
+    pub async fn page(&self, filter: &RecordFilter, from: PageStart, size: usize) -> Result<AuditPage, StoreError> {
         if let PageStart::After(seq) = from {
             let walk = self.walk(filter, seq, size + 1, false).await?;
             // At the newest end a short page is shown full, from the end.
@@ -178,15 +175,6 @@ impl Services {
             }
         }
         Ok(low)
-    }
-
-    /// Proves that every record follows from the one before. Reads the whole log: minutes at many millions.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn prove_audit_log(&self) -> Result<Chain, StoreError> {
-        let report = self.verify_audit().await?;
-        Ok(report.broken_at.map_or(Chain::Whole(report.records), |place| Chain::Broken(place.to_string())))
     }
 }
 

@@ -1,13 +1,15 @@
 //! Removes records of the audit log that were kept long enough: the oldest first, a few at a time, off every request. Guarantees
 //! that nothing goes that a broken chain could be seen by, and that the removal itself is on record.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::service::Services;
-use crate::service::audit::{Actor, Event};
+use super::event::{Actor, Event};
+use super::file::AuditFile;
+use super::log::AuditLog;
+use crate::service::context::Context;
 use crate::service::refused::Refused;
-use crate::store::Trimmed;
+use crate::store::{Store, Trimmed};
 
 /// How many records one commit removes.
 const BATCH: usize = 250;
@@ -27,20 +29,28 @@ pub enum RetentionError {
     Store(#[from] crate::store::StoreError),
 }
 
-impl Services {
+/// Removes records that were kept for `audit.retention`.
+pub struct AuditRetention {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+    pub(in crate::service) audit_file: Arc<AuditFile>,
+}
+
+impl AuditRetention {
     /// Removes what is older than `audit.retention`; returns how many records.
     ///
     /// # Errors
     /// [`RetentionError`]; what was removed before stays removed, anchored and on record.
-    pub async fn trim_audit(&self) -> Result<u64, RetentionError> {
-        let kept = self.config().audit.retention;
+    pub async fn trim(&self) -> Result<u64, RetentionError> {
+        let kept = self.context.config().audit.retention;
         if kept.is_zero() {
             return Ok(0);
         }
-        let before = self.now().minus(kept);
+        let before = self.context.now().minus(kept);
         let (mut removed, mut last) = (0u64, 0);
         let end = loop {
-            match self.store.trim_audit(before, self.audit_written.load(Ordering::Acquire), BATCH).await {
+            match self.store.trim_audit(before, self.audit_file.written(), BATCH).await {
                 Ok(Trimmed::Removed { count, last: seq }) => (removed, last) = (removed.saturating_add(count), seq),
                 Ok(Trimmed::Nothing | Trimmed::Overtaken) => break Ok(removed),
                 Ok(Trimmed::Broken(at)) => break Err(RetentionError::Broken(at)),
@@ -50,7 +60,7 @@ impl Services {
         };
         if removed > 0 {
             let detail = format!("{removed} records, up to number {last}");
-            self.audit(Event::AuditTrimmed, None, Actor::Gateway, detail).await?;
+            self.audit.record(Event::AuditTrimmed, None, Actor::Gateway, detail).await?;
         }
         end
     }

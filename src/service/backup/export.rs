@@ -4,18 +4,21 @@
 //! pair (base64), in the order of the keys, all from one moment; last `{"sha256":HEX}` of every byte before that line. Secrets in it stay
 //! sealed under the keys of `keys.json`, which is not in it: without that file no authenticator app works after a restore.
 
+use std::sync::Arc;
+
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::account::Account;
 use crate::base::{Time, UserId};
-use crate::service::Services;
-use crate::service::audit::{Actor, Event};
+use crate::service::audit::{Actor, AuditLog, Event};
+use crate::service::context::Context;
 use crate::service::refused::Refused;
+use crate::service::sessions::LiveSessions;
 use crate::session::EndReason;
 use crate::store::kv::Pair;
-use crate::store::{StoreError, audit};
+use crate::store::{Store, StoreError, audit};
 
 const FORMAT: &str = "vestibule-store";
 const VERSION: u32 = 1;
@@ -117,20 +120,28 @@ fn pair(line: &str) -> Option<Pair> {
     Some((BASE64.decode(line.k.as_bytes()).ok()?, BASE64.decode(line.v.as_bytes()).ok()?))
 }
 
-impl Services {
+/// Exports and restores.
+pub struct Backup {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) live: Arc<LiveSessions>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+}
+
+impl Backup {
     /// Everything, as one text. The export itself is recorded first, so that it is in it.
-    pub async fn export_store(&self, actor: Actor<'_>) -> Result<String, Refused> {
-        self.audit(Event::StoreExported, None, actor, "").await?;
+    pub async fn export(&self, actor: Actor<'_>) -> Result<String, Refused> {
+        self.audit.record(Event::StoreExported, None, actor, "").await?;
         let mut pairs = self.store.kv().snapshot().await?;
         pairs.retain(|(key, _)| !key.starts_with(audit::names::ENTRIES));
-        Ok(write(&pairs, self.now())?)
+        Ok(write(&pairs, self.context.now())?)
     }
 
     /// Puts an export in the place of an empty store, or with `replace` of any. Ends every session.
     ///
     /// # Errors
     /// [`ImportError`]; then nothing has changed.
-    pub async fn import_store(&self, text: &str, replace: bool, actor: Actor<'_>) -> Result<usize, ImportError> {
+    pub async fn import(&self, text: &str, replace: bool, actor: Actor<'_>) -> Result<usize, ImportError> {
         let pairs: Vec<Pair> = read(text)?.into_iter().filter(|(key, _)| !PASSING.iter().any(|prefix| key.starts_with(prefix))).collect();
         let accounts = self.accounts_in(&pairs)?;
         if !self.store.has_own_anchor(&pairs) {
@@ -145,7 +156,7 @@ impl Services {
         for session in self.live.all() {
             self.live.end(session.id(), EndReason::Revoked);
         }
-        self.audit(Event::StoreImported, None, actor, format!("{accounts} accounts")).await?;
+        self.audit.record(Event::StoreImported, None, actor, format!("{accounts} accounts")).await?;
         Ok(records)
     }
 

@@ -2,3 +2,6 @@
 
 pub mod export;
 pub mod snapshot;
+
+pub use export::Backup;
+pub use snapshot::RollingSnapshot;

@@ -2,15 +2,16 @@
 //! check at a start that the store is not older than what was once saved from it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::service::Services;
 use crate::service::backup::export;
 use crate::service::backup::export::PASSING;
+use crate::service::context::Context;
 use crate::store::kv::{Pair, decode};
 use crate::store::snapshot::Snapshots;
-use crate::store::{AuditHead, StoreError};
+use crate::store::{AuditHead, Store, StoreError};
 
 /// What a snapshot held, to tell whether the next one would be the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,15 +52,21 @@ fn end(pairs: &[Pair]) -> u64 {
     head.and_then(|(_, bytes)| decode::<AuditHead>(bytes).ok()).map_or(0, |head| head.seq)
 }
 
-impl Services {
+/// The rolling snapshot of the embedded store.
+pub struct RollingSnapshot {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+}
+
+impl RollingSnapshot {
     /// Writes a snapshot where the store does not hold the same as `last`. The file, where one was written, and what is held now.
     ///
     /// # Errors
     /// The store's, or the folder's.
-    pub async fn snapshot(&self, into: &Snapshots, last: Option<Content>) -> Result<(Option<PathBuf>, Content), SnapshotError> {
+    pub async fn write(&self, into: &Snapshots, last: Option<Content>) -> Result<(Option<PathBuf>, Content), SnapshotError> {
         // Sessions, sign-ins under way and links would be left out of an import, and change with every request.
         let pairs = self.store.kv().snapshot_without(&PASSING).await?;
-        let (into, now) = (into.clone(), self.now());
+        let (into, now) = (into.clone(), self.context.now());
         let write = move || {
             let held = content(&pairs);
             if last == Some(held) {
@@ -76,7 +83,7 @@ impl Services {
     ///
     /// # Errors
     /// [`SetBack`], or the store's.
-    pub async fn follows_snapshot(&self, snapshots: &Snapshots) -> anyhow::Result<()> {
+    pub async fn check_store(&self, snapshots: &Snapshots) -> anyhow::Result<()> {
         let Some(newest) = snapshots.newest() else { return Ok(()) };
         let store = self.store.audit_head().await?.map_or(0, |head| head.seq);
         let path = newest.clone();
@@ -92,7 +99,7 @@ impl Services {
     }
 
     /// What the newest snapshot holds, where there is one that can be read.
-    pub async fn newest_snapshot(snapshots: &Snapshots) -> Option<Content> {
+    pub async fn newest(snapshots: &Snapshots) -> Option<Content> {
         let newest = snapshots.newest()?;
         let path = newest.clone();
         let read =

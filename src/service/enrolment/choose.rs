@@ -7,12 +7,17 @@ use crate::base::FlowId;
 use crate::config::FirstEnrolment;
 use crate::factor::{Method, MethodSet, totp};
 use crate::login::{Enrolling, Flow, Purpose};
-use crate::service::Services;
+use crate::service::audit::AuditLog;
 use crate::service::client::Client;
+use crate::service::context::Context;
+use crate::service::notices::Notices;
 use crate::service::refused::{EnrolProblem, Refused};
-use crate::service::sessions::LiveSession;
-use crate::service::sign_in::usable;
-use crate::store::Edit;
+use crate::service::relying_party::relying_party;
+use crate::service::sessions::{LiveSession, Sessions};
+use crate::service::sign_in::failures::FailureLimits;
+use crate::service::sign_in::finish::Finish;
+use crate::service::sign_in::flows::Flows;
+use crate::store::{Edit, Store};
 
 /// Somebody who sets up a second factor.
 #[derive(Clone)]
@@ -52,9 +57,21 @@ impl EnrolPage {
     }
 }
 
-impl Services {
+/// Setting up a second factor.
+pub struct Enrolment {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) sessions: Arc<Sessions>,
+    pub(in crate::service) flows: Arc<Flows>,
+    pub(in crate::service) failures: Arc<FailureLimits>,
+    pub(in crate::service) finish: Arc<Finish>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+    pub(in crate::service) notices: Arc<Notices>,
+}
+
+impl Enrolment {
     /// Who sets up a second factor: an enrolment flow, or a session.
-    pub async fn enrolment(&self, flow: Option<FlowId>, session: Option<Arc<LiveSession>>) -> Result<EnrolPage, Refused> {
+    pub async fn page(&self, flow: Option<FlowId>, session: Option<Arc<LiveSession>>) -> Result<EnrolPage, Refused> {
         if let Some(id) = flow
             && let Some(flow) = self.store.flow(id).await?
         {
@@ -67,30 +84,30 @@ impl Services {
                 Purpose::Enrol { session: None } => true,
                 Purpose::Second | Purpose::StepUp { .. } | Purpose::Contact { .. } | Purpose::News(_) => false,
             };
-            if own && flow.is_good(&account, self.now()) {
+            if own && flow.is_good(&account, self.context.now()) {
                 return Ok(EnrolPage { account, flow: Some(flow), session });
             }
         }
         let session = session.ok_or(Refused::Gone)?;
-        let account = self.account_of(&session).await?;
+        let account = self.sessions.account_of(&session).await?;
         Ok(EnrolPage { account, flow: None, session: Some(session) })
     }
 
     /// Whether the first enrolment still needs somebody's word.
     pub fn needs_vouching(&self, page: &EnrolPage) -> bool {
         // Methods that are set up and no longer allowed vouch for nobody: what cannot be asked for proves nothing.
-        usable(&page.account, self.config().mfa.methods).is_empty()
-            && self.config().mfa.first_enrolment == FirstEnrolment::Verified
+        page.account.usable(self.context.config().mfa.methods).is_empty()
+            && self.context.config().mfa.first_enrolment == FirstEnrolment::Verified
             && !page.flow.as_ref().is_some_and(|flow| flow.vouched)
     }
 
     /// Whether a session may change how its user signs in: signed in lately, with everything that the user has.
     pub fn is_fresh(&self, session: &LiveSession, account: &Account) -> bool {
         let record = session.record();
-        let config = self.config();
+        let config = self.context.config();
         let off = account.mfa_policy.resolve(config.mfa.policy) == MfaPolicy::Off;
-        let in_full = record.second.is_some() || off || usable(account, config.mfa.methods).is_empty();
-        in_full && !record.trusted_browser && record.full_auth.is_fresh(FRESH, self.now())
+        let in_full = record.second.is_some() || off || account.usable(config.mfa.methods).is_empty();
+        in_full && !record.trusted_browser && record.full_auth.is_fresh(FRESH, self.context.now())
     }
 
     pub(super) async fn enrol_flow(&self, page: &EnrolPage, client: &Client) -> Result<Flow, Refused> {
@@ -102,7 +119,7 @@ impl Services {
                 }
                 // A second factor that was shown in this session vouches for the next one.
                 let vouched = session.record().second.is_some();
-                self.begin(&page.account, Purpose::Enrol { session: Some(session.id()) }, vouched, client).await
+                self.flows.begin(&page.account, Purpose::Enrol { session: Some(session.id()) }, vouched, client).await
             }
             (None, None) => Err(Refused::Gone),
         }
@@ -116,7 +133,7 @@ impl Services {
         if page.account.has(method) && method != Method::Webauthn {
             return Err(Refused::Enrol(EnrolProblem::AlreadyThere));
         }
-        let config = self.config();
+        let config = self.context.config();
         let off = page.account.mfa_policy.resolve(config.mfa.policy) == MfaPolicy::Off;
         if off || !page.offered(config.mfa.methods).contains(method) {
             return Err(Refused::NotOffered(method));
@@ -129,8 +146,7 @@ impl Services {
             }
             Method::Webauthn => {
                 let account = &page.account;
-                let (options, state) = self
-                    .relying_party(client)?
+                let (options, state) = relying_party(&self.context, client)?
                     .start_registration(account.id, &account.name, &account.display_name, &account.webauthn)
                     .map_err(|_| Refused::NotOffered(method))?;
                 Enrolling::Webauthn { state: Box::new(state), options }
@@ -153,13 +169,13 @@ impl Services {
             return Err(Refused::Gone);
         };
         let key = totp::Key::from_bytes(&self.store.open_sealed(page.account.id, sealed_secret)?);
-        let link =
-            totp::otpauth_url(&key, self.totp_parameters(), &self.config().mfa.totp.issuer, &page.account.name).ok_or(Refused::Gone)?;
+        let link = totp::otpauth_url(&key, self.totp_parameters(), &self.context.config().mfa.totp.issuer, &page.account.name)
+            .ok_or(Refused::Gone)?;
         Ok((key.base32(), link))
     }
 
     pub(in crate::service) fn totp_parameters(&self) -> totp::Parameters {
-        let config = self.config();
+        let config = self.context.config();
         let period = u32::try_from(config.mfa.totp.period.as_secs()).unwrap_or(30);
         totp::Parameters { digits: config.mfa.totp.digits, period, algorithm: TotpAlgorithm::Sha1 }
     }

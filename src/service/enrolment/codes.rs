@@ -1,13 +1,12 @@
 //! The codes of an enrolment: the one to the registered address, which vouches for a first enrolment and for nothing else, and the one
 //! that proves an address or a number. A wrong one counts where every other does.
 
+use super::choose::{EnrolPage, Enrolment};
 use crate::base::Secret;
 use crate::factor::Method;
 use crate::login::{Enrolling, Flow};
-use crate::service::Services;
 use crate::service::audit::{Actor, Event};
 use crate::service::client::Client;
-use crate::service::enrolment::EnrolPage;
 use crate::service::refused::{Refused, SecondProblem};
 use crate::service::sign_in::{judge_sent, next_code};
 use crate::store::Edit;
@@ -16,7 +15,7 @@ use crate::store::Edit;
 /// are not forgotten by a finished sign-in, which a thief of the password alone could reach.
 const MOST_VOUCH_FAILURES: u32 = 20;
 
-impl Services {
+impl Enrolment {
     /// Sends the code that vouches for a first enrolment to the registered address. It vouches for nothing else.
     pub async fn send_vouching(&self, page: &EnrolPage, client: &Client) -> Result<Flow, Refused> {
         let flow = self.enrol_flow(page, client).await?;
@@ -31,7 +30,7 @@ impl Services {
             flow.sent = None;
         })
         .await?;
-        self.audit(Event::EnrolmentVouched, Some(&page.account.name), Actor::User(client), "code to the registered address").await
+        self.audit.record(Event::EnrolmentVouched, Some(&page.account.name), Actor::User(client), "code to the registered address").await
     }
 
     pub(in crate::service) async fn send_enrol_code(
@@ -42,9 +41,9 @@ impl Services {
         step: Option<Enrolling>,
         client: &Client,
     ) -> Result<Flow, Refused> {
-        let (config, now) = (self.config(), self.now());
+        let (config, now) = (self.context.config(), self.context.now());
         let rules = config.mfa.otp;
-        self.send_allowed(&page.account, client)?;
+        self.notices.send_allowed(&page.account, client)?;
         let made = self.store.update_flow(flow.id, |flow| match next_code(flow, method, &rules, now) {
             Ok(code) => {
                 flow.enrolling = step.clone().or(flow.enrolling.take());
@@ -53,11 +52,11 @@ impl Services {
             Err(problem) => Edit::Leave(Err(problem)),
         });
         let (code, flow) = made.await?.ok_or(Refused::Gone)??;
-        if let Err(refused) = self.deliver_code(&page.account, method, &code, true, client) {
-            self.unsend(flow.id).await?;
+        if let Err(refused) = self.notices.deliver_code(&page.account, method, &code, true, client) {
+            self.flows.discard_code(flow.id).await?;
             return Err(refused);
         }
-        self.audit(Event::CodeSent, Some(&page.account.name), Actor::User(client), format!("{method}, enrolment")).await?;
+        self.audit.record(Event::CodeSent, Some(&page.account.name), Actor::User(client), format!("{method}, enrolment")).await?;
         Ok(flow)
     }
 
@@ -79,9 +78,9 @@ impl Services {
         client: &Client,
         mut then: impl FnMut(&mut Flow),
     ) -> Result<(), Refused> {
-        let (config, now) = (self.config(), self.now());
-        self.refuse_crowded(Some(&page.account), client).await?;
-        self.refuse_locked(&page.account, client, now)?;
+        let (config, now) = (self.context.config(), self.context.now());
+        self.failures.refuse_crowded(Some(&page.account), client).await?;
+        self.failures.refuse_locked(&page.account, client, now)?;
         if page.account.vouch_failures >= MOST_VOUCH_FAILURES {
             return Err(Refused::Second(SecondProblem::Exhausted));
         }
@@ -94,8 +93,8 @@ impl Services {
         });
         let Err(problem) = judged.await?.ok_or(Refused::Gone)? else { return Ok(()) };
         if matches!(problem, SecondProblem::Wrong { .. }) {
-            self.count_failure(page.account.id, client).await?;
-            self.audit(Event::SecondWrong, Some(&page.account.name), Actor::User(client), format!("{method}, enrolment")).await?;
+            self.failures.count_failure(page.account.id, client).await?;
+            self.audit.record(Event::SecondWrong, Some(&page.account.name), Actor::User(client), format!("{method}, enrolment")).await?;
         }
         Err(Refused::Second(problem))
     }

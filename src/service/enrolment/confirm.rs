@@ -1,21 +1,21 @@
 //! The end of an enrolment: the proof that the new method works, the method in the account with recovery codes where it is the first,
 //! and those codes until they are saved. What was not proved is nowhere in the account.
 
+use super::choose::{Confirmed, EnrolPage, Enrolment, tidy};
 use crate::account::{Account, OtpEnrolment, RecoveryCode, TotpEnrolment, WebauthnEnrolment};
 use crate::base::Secret;
 use crate::factor::{Method, recovery, totp};
 use crate::login::{Enrolling, Flow};
-use crate::service::Services;
 use crate::service::audit::{Actor, Event};
 use crate::service::client::Client;
-use crate::service::enrolment::{Confirmed, EnrolPage, tidy};
 use crate::service::refused::{EnrolProblem, Refused, SecondProblem};
+use crate::service::relying_party::relying_party;
 use crate::store::{Conflict, Edit, Store};
 
 /// Security keys and passkeys of one user.
 const MOST_KEYS: usize = 20;
 
-impl Services {
+impl Enrolment {
     /// The proof that the new method works. Right: it is set up, every session of the user ends, and it is asked for from now on.
     pub async fn confirm(
         &self,
@@ -29,12 +29,15 @@ impl Services {
             return Err(Refused::Enrol(EnrolProblem::NotVouched));
         }
         let flow = page.flow.as_ref().ok_or(Refused::Gone)?;
-        let now = self.now();
+        let now = self.context.now();
         let add = match (method, &flow.enrolling) {
             (Method::Totp, Some(Enrolling::Totp { sealed_secret })) => self.confirm_totp(page, sealed_secret, typed, name, client).await?,
             (Method::Webauthn, Some(Enrolling::Webauthn { state, .. })) => {
-                let answer =
-                    self.relying_party(client)?.finish_registration(state.as_ref().clone(), typed.expose(), &page.account.webauthn);
+                let answer = relying_party(&self.context, client)?.finish_registration(
+                    state.as_ref().clone(),
+                    typed.expose(),
+                    &page.account.webauthn,
+                );
                 let made = answer.map_err(|e| {
                     tracing::debug!(error = %e, "a key could not be registered");
                     Refused::Second(SecondProblem::Key)
@@ -52,13 +55,13 @@ impl Services {
     }
 
     async fn confirm_totp(&self, page: &EnrolPage, sealed: &str, typed: &Secret, name: &str, client: &Client) -> Result<Added, Refused> {
-        self.refuse_crowded(Some(&page.account), client).await?;
-        let (now, parameters) = (self.now(), self.totp_parameters());
+        self.failures.refuse_crowded(Some(&page.account), client).await?;
+        let (now, parameters) = (self.context.now(), self.totp_parameters());
         let secret = self.store.open_sealed(page.account.id, sealed)?;
         let totp::Verdict::Accepted { step } =
-            totp::verify(&totp::Key::from_bytes(&secret), parameters, self.config().mfa.totp.skew, 0, typed.expose(), now)
+            totp::verify(&totp::Key::from_bytes(&secret), parameters, self.context.config().mfa.totp.skew, 0, typed.expose(), now)
         else {
-            self.count_at_address(client).await?;
+            self.failures.count_at_address(client).await?;
             return Err(Refused::Second(SecondProblem::Wrong { left: None }));
         };
         Ok(Added::Totp(TotpEnrolment {
@@ -78,16 +81,16 @@ impl Services {
     async fn store_factor(&self, page: &EnrolPage, flow: &Flow, method: Method, add: Added, client: &Client) -> Result<Confirmed, Refused> {
         let fresh = recovery::generate()?;
         let (first, account) = self.put_factor(page, flow, &add, &fresh).await?;
-        self.audit(Event::FactorAdded, Some(&account.name), Actor::User(client), method.name()).await?;
+        self.audit.record(Event::FactorAdded, Some(&account.name), Actor::User(client), method.name()).await?;
         let key = account.webauthn.last().map(|key| key.id.clone());
-        self.notice_factor(&account, method, account.name_of(method, key.as_deref()), true, client);
+        self.notices.notice_factor(&account, method, account.name_of(method, key.as_deref()), true, client);
         if !first {
             self.store.take_flow(flow).await?;
             return Ok(Confirmed::Done);
         }
         let plain: Vec<&str> = fresh.iter().map(|(code, _)| code.expose()).collect();
         let sealed = self.store.seal(account.id, plain.join(" ").as_bytes())?;
-        let now = self.now();
+        let now = self.context.now();
         let kept = self.store.update_flow(flow.id, |flow| {
             flow.epoch = account.epoch;
             // Writing ten codes down takes its time.
@@ -134,7 +137,7 @@ impl Services {
     }
 
     /// The recovery codes that are still to be saved.
-    pub fn codes(&self, page: &EnrolPage) -> Result<Vec<Secret>, Refused> {
+    pub fn recovery_codes(&self, page: &EnrolPage) -> Result<Vec<Secret>, Refused> {
         let Some(Enrolling::Codes { sealed }) = page.flow.as_ref().and_then(|flow| flow.enrolling.as_ref()) else {
             return Err(Refused::Gone);
         };

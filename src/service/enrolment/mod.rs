@@ -6,4 +6,4 @@ mod confirm;
 mod grace;
 
 pub(in crate::service) use choose::tidy;
-pub use choose::{Confirmed, EnrolPage, FRESH};
+pub use choose::{Confirmed, EnrolPage, Enrolment, FRESH};

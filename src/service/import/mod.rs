@@ -15,3 +15,4 @@ mod tests;
 pub use entry::{Entry, Fault, Format, Imported};
 pub use meter::{Meter, Progress, Stage};
 pub use read::read;
+pub use run::Import;

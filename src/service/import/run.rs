@@ -1,34 +1,38 @@
 //! Adds the accounts of an import file: all of them or none.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::entry::{Entry, Fault, Imported};
 use super::meter::{Meter, Stage};
-use crate::service::Services;
 use crate::service::accounts::AccountError;
-use crate::service::audit::{Actor, Event};
-use crate::store::{LinkKind, fold};
+use crate::service::audit::{Actor, AuditLog, Event};
+use crate::service::context::Context;
+use crate::service::links::Links;
+use crate::store::{LinkKind, Store, fold};
 
 /// How many set-up links are made between two looks at how far it is.
 const LINKED_AT_ONCE: usize = 1000;
 
-impl Services {
+/// Adds many accounts at once.
+pub struct Import {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) links: Arc<Links>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+}
+
+impl Import {
     /// Adds all of them with their records in the audit log, or none. `meter` is told how far it is.
     ///
     /// # Errors
     /// Every fault, in the order of the lines: what no account may be, what another account or line has already.
-    pub async fn import_accounts(
-        &self,
-        entries: &[Entry],
-        links: bool,
-        actor: Actor<'_>,
-        meter: &Meter,
-    ) -> Result<Vec<Imported>, Vec<Fault>> {
+    pub async fn run(&self, entries: &[Entry], links: bool, actor: Actor<'_>, meter: &Meter) -> Result<Vec<Imported>, Vec<Fault>> {
         meter.begin(Stage::Check, entries.len());
         let (mut accounts, mut faults) = (Vec::with_capacity(entries.len()), Vec::new());
         let mut taken: HashMap<String, usize> = HashMap::new();
         for entry in entries {
-            match self.make_account(&entry.account) {
+            match entry.account.make(self.context.now()) {
                 Ok(account) => accounts.push(crate::account::Account { disabled: entry.disabled, ..account }),
                 Err(e) => faults.push(Fault::new(entry.line, e.to_string())),
             }
@@ -43,10 +47,10 @@ impl Services {
         let whole = |e: String| vec![Fault::new(entries.first().map_or(1, |entry| entry.line), e)];
         meter.begin(Stage::Write, accounts.len());
         let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
-        let records = self.records(Event::AccountAdded, &names, actor, "imported");
+        let records = self.audit.records_of(Event::AccountAdded, &names, actor, "imported");
         let written = self.store.create_accounts_recorded(&accounts, records).await;
         let records = written.map_err(|e| whole(e.to_string()))?.map_err(|e| whole(e.to_string()))?;
-        self.audited(records.into_iter().map(|record| (Event::AccountAdded, record)));
+        self.audit.announce(records.into_iter().map(|record| (Event::AccountAdded, record)));
         self.settle(&accounts, links, actor, meter).await.map_err(|e| whole(format!("the accounts were added, but: {e}")))
     }
 
@@ -87,7 +91,7 @@ impl Services {
         let mut imported = Vec::with_capacity(accounts.len());
         for some in accounts.chunks(LINKED_AT_ONCE) {
             let linked: Vec<&crate::account::Account> = some.iter().filter(wanted).collect();
-            let mut links = self.make_links(&linked, LinkKind::Setup, actor).await?.into_iter();
+            let mut links = self.links.make_many(&linked, LinkKind::Setup, actor).await?.into_iter();
             meter.step(linked.len());
             let of = |account: &crate::account::Account| Imported {
                 name: account.name.clone(),

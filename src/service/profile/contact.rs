@@ -5,19 +5,23 @@
 
 use std::sync::Arc;
 
+use super::methods::Profile;
 use crate::account::Account;
 use crate::base::{FlowId, Secret};
 use crate::factor::Method;
 use crate::login::{Flow, Purpose};
-use crate::service::Services;
 use crate::service::accounts::{good_email, good_phone};
-use crate::service::audit::{Actor, Event};
+use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::Client;
-use crate::service::enrolment::EnrolPage;
+use crate::service::context::Context;
+use crate::service::enrolment::{EnrolPage, Enrolment};
+use crate::service::notices::Notices;
 use crate::service::refused::{ContactProblem, Refused};
-use crate::service::sessions::LiveSession;
+use crate::service::sessions::{LiveSession, Sessions};
+use crate::service::sign_in::finish::Finish;
+use crate::service::sign_in::flows::Flows;
 use crate::service::sign_in::{Follows, Signed, next_code};
-use crate::store::{Conflict, Edit};
+use crate::store::{Conflict, Edit, Store};
 
 /// Somebody whose new address or number waits for its code.
 #[derive(Clone)]
@@ -44,21 +48,34 @@ fn put(account: &mut Account, method: Method, to: &str) {
     }
 }
 
-impl Services {
+/// A change of the address or number of one's own account.
+pub struct ContactChanges {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) profile: Arc<Profile>,
+    pub(in crate::service) enrolment: Arc<Enrolment>,
+    pub(in crate::service) sessions: Arc<Sessions>,
+    pub(in crate::service) flows: Arc<Flows>,
+    pub(in crate::service) finish: Arc<Finish>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+    pub(in crate::service) notices: Arc<Notices>,
+}
+
+impl ContactChanges {
     /// Whether users may change this themselves, and a code can be sent there.
-    pub fn offers_contact(&self, method: Method) -> bool {
-        self.config().portal.change_contact && method.is_sent() && self.courier.can_send(method)
+    pub fn offers(&self, method: Method) -> bool {
+        self.context.config().portal.change_contact && method.is_sent() && self.notices.can_send(method)
     }
 
     /// The account behind a session that may change its address.
     ///
     /// # Errors
     /// Where it is not offered, the sign-in is not fresh, or no second factor was shown in it.
-    pub async fn may_change_contact(&self, session: &LiveSession, method: Method) -> Result<Account, Refused> {
-        if !self.offers_contact(method) {
+    pub async fn may_change(&self, session: &LiveSession, method: Method) -> Result<Account, Refused> {
+        if !self.offers(method) {
             return Err(Refused::NotOffered(method));
         }
-        let account = self.own_account(session).await?;
+        let account = self.profile.own_account(session).await?;
         if session.record().second.is_some() { Ok(account) } else { Err(Refused::Contact(ContactProblem::NoSecond)) }
     }
 
@@ -66,8 +83,8 @@ impl Services {
     ///
     /// # Errors
     /// As [`Self::may_change_contact`]; where it is malformed or the old one, or too much was sent.
-    pub async fn begin_contact(&self, session: &LiveSession, method: Method, typed: &str, client: &Client) -> Result<Flow, Refused> {
-        let account = self.may_change_contact(session, method).await?;
+    pub async fn begin(&self, session: &LiveSession, method: Method, typed: &str, client: &Client) -> Result<Flow, Refused> {
+        let account = self.may_change(session, method).await?;
         let bad = |_| Refused::Contact(ContactProblem::Bad);
         let typed = typed.trim();
         let to = match method {
@@ -78,52 +95,52 @@ impl Services {
             return Err(Refused::Contact(ContactProblem::Bad));
         }
         let purpose = Purpose::Contact { session: session.id(), method, to: to.clone() };
-        let flow = self.begin(&account, purpose, false, client).await?;
-        self.send_contact_code(&account, &flow, method, &to, client).await
+        let flow = self.flows.begin(&account, purpose, false, client).await?;
+        self.send_code(&account, &flow, method, &to, client).await
     }
 
     /// Who waits for the code to a new address.
     ///
     /// # Errors
     /// [`Refused::Gone`] where nobody does, or not in this session.
-    pub async fn contact(&self, flow: Option<FlowId>, session: &Arc<LiveSession>) -> Result<ContactChange, Refused> {
+    pub async fn pending(&self, flow: Option<FlowId>, session: &Arc<LiveSession>) -> Result<ContactChange, Refused> {
         let flow = self.store.flow(flow.ok_or(Refused::Gone)?).await?.ok_or(Refused::Gone)?;
-        let account = self.account_of(session).await?;
+        let account = self.sessions.account_of(session).await?;
         let Purpose::Contact { session: of, method, to } = flow.purpose.clone() else { return Err(Refused::Gone) };
-        if of != session.id() || !flow.is_good(&account, self.now()) {
+        if of != session.id() || !flow.is_good(&account, self.context.now()) {
             return Err(Refused::Gone);
         }
         Ok(ContactChange { account, flow, session: session.clone(), method, to })
     }
 
     /// Another code to the same place.
-    pub async fn resend_contact(&self, change: &ContactChange, client: &Client) -> Result<Flow, Refused> {
-        self.may_change_contact(&change.session, change.method).await?;
-        self.send_contact_code(&change.account, &change.flow, change.method, &change.to, client).await
+    pub async fn resend(&self, change: &ContactChange, client: &Client) -> Result<Flow, Refused> {
+        self.may_change(&change.session, change.method).await?;
+        self.send_code(&change.account, &change.flow, change.method, &change.to, client).await
     }
 
-    async fn send_contact_code(&self, account: &Account, flow: &Flow, method: Method, to: &str, client: &Client) -> Result<Flow, Refused> {
-        let (rules, now) = (self.config().mfa.otp, self.now());
-        self.send_allowed(account, client)?;
+    async fn send_code(&self, account: &Account, flow: &Flow, method: Method, to: &str, client: &Client) -> Result<Flow, Refused> {
+        let (rules, now) = (self.context.config().mfa.otp, self.context.now());
+        self.notices.send_allowed(account, client)?;
         let made = self.store.update_flow(flow.id, |flow| match next_code(flow, method, &rules, now) {
             Ok(code) => Edit::Write(Ok((code, flow.clone()))),
             Err(problem) => Edit::Leave(Err(problem)),
         });
         let (code, flow) = made.await?.ok_or(Refused::Gone)??;
-        if let Err(refused) = self.deliver_contact_code(&moved(account, method, to), method, &code, client) {
-            self.unsend(flow.id).await?;
+        if let Err(refused) = self.notices.deliver_contact_code(&moved(account, method, to), method, &code, client) {
+            self.flows.discard_code(flow.id).await?;
             return Err(refused);
         }
-        self.audit(Event::CodeSent, Some(&account.name), Actor::User(client), format!("{method}, to a new address")).await?;
+        self.audit.record(Event::CodeSent, Some(&account.name), Actor::User(client), format!("{method}, to a new address")).await?;
         Ok(flow)
     }
 
     /// The code that was sent to the new address. Right: it is the account's, both addresses are told, every session of the user ends but
     /// this one, which goes on under a new id and as old as it was. Wrong: counted like every other wrong code.
-    pub async fn confirm_contact(&self, change: &ContactChange, typed: &Secret, client: &Client) -> Result<Signed, Refused> {
-        let before = self.may_change_contact(&change.session, change.method).await?;
+    pub async fn confirm(&self, change: &ContactChange, typed: &Secret, client: &Client) -> Result<Signed, Refused> {
+        let before = self.may_change(&change.session, change.method).await?;
         let page = EnrolPage { account: before.clone(), flow: Some(change.flow.clone()), session: Some(change.session.clone()) };
-        self.check_enrol_code(&page, &change.flow, change.method, typed, client, |flow| flow.sent = None).await?;
+        self.enrolment.check_enrol_code(&page, &change.flow, change.method, typed, client, |flow| flow.sent = None).await?;
         if !self.store.take_flow(&change.flow).await? {
             return Err(Refused::Gone);
         }
@@ -141,9 +158,9 @@ impl Services {
             Some(Ok(None)) | None => return Err(Refused::Gone),
         };
         let what = if change.method == Method::Sms { "phone" } else { "email" };
-        self.audit(Event::AccountChanged, Some(&account.name), Actor::User(client), what).await?;
-        self.notice_changes(&before, &account, Actor::User(client));
+        self.audit.record(Event::AccountChanged, Some(&account.name), Actor::User(client), what).await?;
+        self.notices.notice_changes(&before, &account, Actor::User(client));
         let record = change.session.record();
-        self.finish(account, record.proof(), client, Follows::Ended(&record), false).await
+        self.finish.sign_in(account, record.proof(), client, Follows::Ended(&record), false).await
     }
 }

@@ -1,18 +1,25 @@
 //! My account: what users change themselves, each time only after a full and recent sign-in.
 
+use std::sync::Arc;
+
 use crate::account::{Account, MfaPolicy};
 use crate::base::{Secret, SessionId};
-use crate::factor::{Method, recovery};
+use crate::factor::Method;
 use crate::policy::Proof;
-use crate::service::Services;
-use crate::service::audit::{Actor, Event};
+use crate::service::accounts::fresh_codes;
+use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::Client;
-use crate::service::enrolment::tidy;
+use crate::service::context::Context;
+use crate::service::enrolment::{Enrolment, tidy};
+use crate::service::new_password::Passwords;
+use crate::service::notices::Notices;
 use crate::service::refused::{EnrolProblem, Refused};
-use crate::service::sessions::LiveSession;
-use crate::service::sign_in::{Follows, Signed, usable};
+use crate::service::sessions::{LiveSession, LiveSessions, Sessions};
+use crate::service::sign_in::finish::Finish;
+use crate::service::sign_in::password::PasswordSignIn;
+use crate::service::sign_in::{Follows, Signed};
 use crate::session::EndReason;
-use crate::store::Edit;
+use crate::store::{Edit, Store};
 
 /// Why a method cannot be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,21 +29,28 @@ pub enum Removal {
     LastOfRequired,
 }
 
-impl Services {
-    /// The account of a session that is still good for it: a change of password or factors in the meantime has ended it.
-    pub(in crate::service) async fn account_of(&self, session: &LiveSession) -> Result<Account, Refused> {
-        let account = self.store.account(session.user()).await?.ok_or(Refused::Gone)?;
-        let good = !session.is_ended() && !account.disabled && session.record().epoch == account.epoch;
-        if good { Ok(account) } else { Err(Refused::Gone) }
-    }
+/// What users change of their own account.
+pub struct Profile {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) live: Arc<LiveSessions>,
+    pub(in crate::service) sessions: Arc<Sessions>,
+    pub(in crate::service) password: Arc<PasswordSignIn>,
+    pub(in crate::service) passwords: Arc<Passwords>,
+    pub(in crate::service) enrolment: Arc<Enrolment>,
+    pub(in crate::service) finish: Arc<Finish>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+    pub(in crate::service) notices: Arc<Notices>,
+}
 
+impl Profile {
     /// The account behind a session that may change it.
     ///
     /// # Errors
     /// [`EnrolProblem::NotFresh`] where the user must sign in again first.
     pub async fn own_account(&self, session: &LiveSession) -> Result<Account, Refused> {
-        let account = self.account_of(session).await?;
-        if self.is_fresh(session, &account) { Ok(account) } else { Err(Refused::Enrol(EnrolProblem::NotFresh)) }
+        let account = self.sessions.account_of(session).await?;
+        if self.enrolment.is_fresh(session, &account) { Ok(account) } else { Err(Refused::Enrol(EnrolProblem::NotFresh)) }
     }
 
     /// Changes the password; the current one is asked for (OWASP ASVS 6.2.3). This session goes on under a new id and as
@@ -49,12 +63,12 @@ impl Services {
         client: &Client,
     ) -> Result<Signed, Refused> {
         let account = self.own_account(session).await?;
-        self.check_password(&account.name, current, client).await?;
-        let phc = self.hash_new(&account, &chosen).await?;
+        self.password.check(&account.name, current, client).await?;
+        let phc = self.passwords.hash(&account, &chosen).await?;
         let record = session.record();
-        let account = self.set_password(&account, phc, account.epoch, Actor::User(client)).await?;
-        self.notice_password(&account, Actor::User(client));
-        self.finish(account, record.proof(), client, Follows::Ended(&record), false).await
+        let account = self.passwords.set(&account, phc, account.epoch, Actor::User(client)).await?;
+        self.notices.notice_password(&account, Actor::User(client));
+        self.finish.sign_in(account, record.proof(), client, Follows::Ended(&record), false).await
     }
 
     /// Removes a method (for security keys: the one with this id). Every session of the user ends but this one, which goes on
@@ -67,7 +81,7 @@ impl Services {
         client: &Client,
     ) -> Result<(Removal, Option<Signed>), Refused> {
         let before = self.own_account(session).await?;
-        let config = self.config();
+        let config = self.context.config();
         let policy = before.mfa_policy.resolve(config.mfa.policy);
         let outcome = self.store.update_account(before.id, |account| {
             if account.epoch != before.epoch || account.disabled {
@@ -76,7 +90,7 @@ impl Services {
             if !account.take_away(method, key) {
                 return Edit::Leave(Err(Refused::NotOffered(method)));
             }
-            if policy == MfaPolicy::Required && usable(account, config.mfa.methods).is_empty() {
+            if policy == MfaPolicy::Required && account.usable(config.mfa.methods).is_empty() {
                 return Edit::Leave(Ok(None));
             }
             account.factors_changed();
@@ -84,20 +98,20 @@ impl Services {
         });
         let Some(Ok(written)) = outcome.await? else { return Err(Refused::Gone) };
         let Some(account) = written? else { return Ok((Removal::LastOfRequired, None)) };
-        self.audit(Event::FactorRemoved, Some(&account.name), Actor::User(client), method.name()).await?;
-        self.notice_factor(&account, method, before.name_of(method, key), false, client);
+        self.audit.record(Event::FactorRemoved, Some(&account.name), Actor::User(client), method.name()).await?;
+        self.notices.notice_factor(&account, method, before.name_of(method, key), false, client);
         let record = session.record();
         // What is gone proves nothing any more: who has other methods shows one of them, and for all others the password is enough.
         let proof = match record.second {
             Some((shown, _)) if shown == Method::Recovery || !account.has(shown) => {
-                if !usable(&account, config.mfa.methods).is_empty() {
+                if !account.usable(config.mfa.methods).is_empty() {
                     return Ok((Removal::Done, None));
                 }
                 Proof::Password
             }
             _ => record.proof(),
         };
-        let signed = self.finish(account, proof, client, Follows::Ended(&record), false).await?;
+        let signed = self.finish.sign_in(account, proof, client, Follows::Ended(&record), false).await?;
         Ok((Removal::Done, Some(signed)))
     }
 
@@ -127,7 +141,7 @@ impl Services {
             }
         });
         match outcome.await? {
-            Some(Ok(true)) => self.audit(Event::FactorRenamed, Some(&account.name), Actor::User(client), method.name()).await,
+            Some(Ok(true)) => self.audit.record(Event::FactorRenamed, Some(&account.name), Actor::User(client), method.name()).await,
             _ => Err(Refused::NotOffered(method)),
         }
     }
@@ -138,36 +152,26 @@ impl Services {
         if account.enrolled().is_empty() {
             return Err(Refused::NotOffered(Method::Recovery));
         }
-        let codes = self.fresh_codes(&account).await?;
-        self.audit(Event::RecoveryRenewed, Some(&account.name), Actor::User(client), "").await?;
-        self.notice_recovery_renewed(&account, Actor::User(client));
+        let codes = fresh_codes(&self.store, &account).await?;
+        self.audit.record(Event::RecoveryRenewed, Some(&account.name), Actor::User(client), "").await?;
+        self.notices.notice_recovery_renewed(&account, Actor::User(client));
         Ok(codes)
-    }
-
-    pub(in crate::service) async fn fresh_codes(&self, account: &Account) -> Result<Vec<Secret>, Refused> {
-        let (shown, kept): (Vec<_>, Vec<_>) = recovery::generate()?.into_iter().unzip();
-        let write = |account: &mut Account| {
-            account.recovery.clone_from(&kept);
-            Edit::Write(())
-        };
-        self.store.update_account(account.id, write).await?;
-        Ok(shown)
     }
 
     /// Ends one other session of the user's own.
     pub async fn end_own(&self, session: &LiveSession, other: SessionId, client: &Client) -> Result<(), Refused> {
         let own = self.live.get(other).filter(|other| other.user() == session.user()).ok_or(Refused::Gone)?;
-        self.end_session(own.id(), EndReason::Revoked).await?;
-        self.audit(Event::SessionRevoked, Some(&own.identity().person.name), Actor::User(client), "").await
+        self.sessions.end(own.id(), EndReason::Revoked).await?;
+        self.audit.record(Event::SessionRevoked, Some(&own.identity().person.name), Actor::User(client), "").await
     }
 
     /// Ends all other sessions of the user's own; how many.
     pub async fn end_others(&self, session: &LiveSession, client: &Client) -> Result<usize, Refused> {
         let others: Vec<_> = self.live.of(session.user()).into_iter().filter(|other| other.id() != session.id()).collect();
         for other in &others {
-            self.end_session(other.id(), EndReason::Revoked).await?;
+            self.sessions.end(other.id(), EndReason::Revoked).await?;
         }
-        self.audit(Event::SessionRevoked, Some(&session.identity().person.name), Actor::User(client), "all others").await?;
+        self.audit.record(Event::SessionRevoked, Some(&session.identity().person.name), Actor::User(client), "all others").await?;
         Ok(others.len())
     }
 
@@ -178,6 +182,6 @@ impl Services {
             Edit::Write(account.name.clone())
         });
         let Some(Ok(name)) = outcome.await? else { return Err(Refused::Gone) };
-        self.audit(Event::BrowserForgotten, Some(&name), Actor::User(client), "").await
+        self.audit.record(Event::BrowserForgotten, Some(&name), Actor::User(client), "").await
     }
 }

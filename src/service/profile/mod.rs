@@ -3,5 +3,5 @@
 mod contact;
 mod methods;
 
-pub use contact::ContactChange;
-pub use methods::Removal;
+pub use contact::{ContactChange, ContactChanges};
+pub use methods::{Profile, Removal};

@@ -4,7 +4,9 @@ pub mod live;
 pub mod recently_ended;
 pub mod replication;
 mod restore;
+mod write_through;
 
 pub use live::{CachedSession, Found, LiveSession, LiveSessions, PARTS, UserState, person};
-pub use replication::{follow, listening};
+pub use replication::{Replication, follow, listening};
 pub use restore::restore;
+pub use write_through::Sessions;

@@ -14,14 +14,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+use super::live::{Found, LiveSession, LiveSessions};
 use super::restore::{restore, stands};
 use crate::account::Account;
 use crate::base::{SessionId, UserId};
-use crate::service::Services;
-use crate::service::sessions::{Found, LiveSession, LiveSessions};
+use crate::service::context::Context;
 use crate::session::{EndReason, SessionRecord, over};
-use crate::store::StoreError;
 use crate::store::kv::Change;
+use crate::store::{Store, StoreError};
 
 /// How long the memory is believed without news.
 const TRUST: Duration = Duration::from_secs(5);
@@ -38,19 +38,19 @@ pub async fn listening(changes: &mut mpsc::Receiver<Change>) {
     }
 }
 
-/// Follows the changes that other gateways make, until they or the services are gone.
-pub async fn follow(services: Weak<Services>, mut changes: mpsc::Receiver<Change>) {
-    let Some(live) = services.upgrade().map(|services| services.live.clone()) else { return };
+/// Follows the changes that other gateways make, until they or the replication are gone.
+pub async fn follow(replication: Weak<Replication>, mut changes: mpsc::Receiver<Change>) {
+    let Some(live) = replication.upgrade().map(|replication| replication.live.clone()) else { return };
     let (proof, proved) = watch::channel(());
     tokio::spawn(keep_watch(live, proved, TRUST));
     let (mut news, mut is_behind) = (Vec::new(), false);
     while changes.recv_many(&mut news, AT_ONCE).await > 0 {
-        let Some(services) = services.upgrade() else { return };
+        let Some(replication) = replication.upgrade() else { return };
         let is_proof = news.contains(&Change::Alive);
         is_behind |= news.contains(&Change::Listening);
         let keys: BTreeSet<Vec<u8>> =
             news.drain(..).filter_map(|change| if let Change::Key(key) = change { Some(key) } else { None }).collect();
-        match services.catch_up(keys, is_behind).await {
+        match replication.catch_up(keys, is_behind).await {
             Ok(()) => is_behind = false,
             Err(e) => {
                 tracing::error!(error = %e, "changes made by other gateways cannot be read; all is read again");
@@ -74,7 +74,14 @@ async fn keep_watch(live: Arc<LiveSessions>, mut proved: watch::Receiver<()>, tr
     }
 }
 
-impl Services {
+/// Keeps the memory of this gateway in step with what others write to the shared store.
+pub struct Replication {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) live: Arc<LiveSessions>,
+    pub(in crate::service) context: Arc<Context>,
+}
+
+impl Replication {
     async fn catch_up(&self, keys: BTreeSet<Vec<u8>>, is_behind: bool) -> Result<(), StoreError> {
         if is_behind {
             return restore(&self.store, &self.live).await;
@@ -127,7 +134,7 @@ impl Services {
         let Some(id) = self.live.signed(token).filter(|_| self.store.kv().is_shared() && !self.live.is_stale()) else { return Ok(None) };
         let Some(record) = self.store.session(id).await? else { return Ok(None) };
         let Some(account) = self.store.account(record.user).await?.filter(|account| stands(account, &record)) else { return Ok(None) };
-        if over(record.created, record.last_seen, &self.config().session, self.now()).is_some() {
+        if over(record.created, record.last_seen, &self.context.config().session, self.context.now()).is_some() {
             return Ok(None);
         }
         self.take_in(record, &account);
@@ -136,7 +143,7 @@ impl Services {
             self.live.end(id, EndReason::Revoked);
         }
         self.live.account_changed(account.id, self.store.account(account.id).await?.as_ref());
-        match self.live.lookup(token, self.now()) {
+        match self.live.lookup(token, self.context.now()) {
             Found::Live(session) => Ok(Some(session)),
             Found::Ended | Found::Forged => Ok(None),
             Found::Unknown => Err(StoreError::Backend("no news of other gateways' changes".to_owned())),

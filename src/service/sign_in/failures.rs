@@ -4,26 +4,40 @@
 //! A browser that the user signed in with before has a budget of its own (in the account, and by its id), and others at its
 //! address cannot use up what its owner needs to get in.
 
-use crate::account::Account;
-use crate::service::Services;
-use crate::service::client::Client;
-use crate::service::known_browsers::knows;
-use crate::service::refused::Refused;
-use crate::store::Counted;
+use std::sync::Arc;
+use std::time::Duration;
 
-impl Services {
+use super::pending::Pending;
+use crate::account::Account;
+use crate::base::Time;
+use crate::limit;
+use crate::service::audit::{Actor, AuditLog, Event};
+use crate::service::client::Client;
+use crate::service::context::Context;
+use crate::service::known_browsers::{budget, knows};
+use crate::service::refused::{Refused, SecondProblem};
+use crate::store::{Counted, Edit, Store};
+
+/// Counts failures and refuses those who have too many.
+pub struct FailureLimits {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+}
+
+impl FailureLimits {
     pub(in crate::service) fn at_address(&self, client: &Client) -> Counted {
-        Counted { table: "address", name: client.address.group().to_string(), rate: self.config().limits.login_per_ip }
+        Counted { table: "address", name: client.address.group().to_string(), rate: self.context.config().limits.login_per_ip }
     }
 
     pub(in crate::service) fn by_name(&self, name: String) -> Counted {
-        Counted { table: "name", name, rate: self.config().limits.login_per_account }
+        Counted { table: "name", name, rate: self.context.config().limits.login_per_account }
     }
 
     /// # Errors
     /// [`Refused::Throttled`] where too many failed lately.
     pub(in crate::service) async fn refuse_over_rate(&self, counted: &[Counted]) -> Result<(), Refused> {
-        Ok(self.store.may_fail(counted, self.now()).await??)
+        Ok(self.store.may_fail(counted, self.context.now()).await??)
     }
 
     /// # Errors
@@ -36,6 +50,70 @@ impl Services {
     }
 
     pub(in crate::service) async fn count_at_address(&self, client: &Client) -> Result<(), Refused> {
-        Ok(self.store.count_failure(&[self.at_address(client)], self.now()).await?)
+        Ok(self.store.count_failure(&[self.at_address(client)], self.context.now()).await?)
+    }
+
+    /// Counts a wrong code that was to vouch for an enrolment, in the same place as all the others and in one of its own.
+    pub(in crate::service) async fn count_failure(&self, id: crate::base::UserId, client: &Client) -> Result<(), Refused> {
+        let (config, now) = (self.context.config(), self.context.now());
+        self.count_at_address(client).await?;
+        let count = |account: &mut Account| {
+            account.vouch_failures = account.vouch_failures.saturating_add(1);
+            let locked = limit::record_failure(budget(account, client.device), &config.limits, now);
+            Edit::Write(locked.then(|| account.name.clone()))
+        };
+        if let Some(Ok(Some(name))) = self.store.update_account(id, count).await? {
+            self.audit.record(Event::Locked, Some(&name), Actor::User(client), "").await?;
+        }
+        Ok(())
+    }
+
+    pub(in crate::service) fn refuse_locked(&self, account: &Account, client: &Client, now: Time) -> Result<(), Refused> {
+        let mut account = account.clone();
+        let failures = budget(&mut account, client.device);
+        if limit::is_locked(failures, now) {
+            return Err(Refused::Throttled(
+                failures.locked_until.map_or(self.context.config().limits.lockout, |until| until.since(now)).max(Duration::from_secs(1)),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Tries a proof against the account as one atomic step: locked is refused, right is used up, wrong is counted.
+    pub(in crate::service) async fn attempt(
+        &self,
+        pending: &Pending,
+        client: &Client,
+        mut attempt: impl FnMut(&mut Account) -> Result<(), SecondProblem>,
+    ) -> Result<Account, Refused> {
+        let (config, now) = (self.context.config(), self.context.now());
+        let epoch = pending.account.epoch;
+        let mut locked = false;
+        let outcome = self
+            .store
+            .update_account(pending.account.id, |account| {
+                if account.disabled || account.epoch != epoch {
+                    return Edit::Leave(Err(Refused::Gone));
+                }
+                if let Err(refused) = self.refuse_locked(account, client, now) {
+                    return Edit::Leave(Err(refused));
+                }
+                match attempt(account) {
+                    Ok(()) => Edit::Write(Ok(account.clone())),
+                    Err(problem @ (SecondProblem::Wrong { .. } | SecondProblem::Key)) => {
+                        locked = limit::record_failure(budget(account, client.device), &config.limits, now);
+                        Edit::Write(Err(Refused::Second(problem)))
+                    }
+                    Err(problem) => Edit::Leave(Err(Refused::Second(problem))),
+                }
+            })
+            .await?;
+        if locked {
+            self.audit.record(Event::Locked, Some(&pending.account.name), Actor::User(client), "").await?;
+        }
+        match outcome {
+            Some(Ok(result)) => result,
+            Some(Err(_)) | None => Err(Refused::Gone),
+        }
     }
 }

@@ -1,17 +1,21 @@
 //! The end of every sign-in, and the only place where a proof becomes a session: under a new id, known to the store before it is
 //! admitted, and not admitted where the account changed meanwhile.
 
+use std::sync::Arc;
+
 use crate::account::{Account, Failures};
 use crate::base::{SessionId, UserId};
 use crate::factor::Method;
 use crate::policy::Proof;
-use crate::service::Services;
-use crate::service::audit::{Actor, Event};
+use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::{Client, DeviceId};
+use crate::service::context::Context;
 use crate::service::known_browsers::{budget, knows, remember};
+use crate::service::notices::Notices;
 use crate::service::refused::Refused;
+use crate::service::sessions::{LiveSessions, Sessions};
 use crate::session::{CookieKind, EndReason, SessionRecord};
-use crate::store::{Edit, StoreError};
+use crate::store::{Edit, Store};
 
 /// How many sessions a user may have at the same time.
 const SESSIONS_KEPT: usize = 100;
@@ -49,10 +53,20 @@ impl<'a> Follows<'a> {
     }
 }
 
-impl Services {
+/// Turns a proof into a session.
+pub struct Finish {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) live: Arc<LiveSessions>,
+    pub(in crate::service) sessions: Arc<Sessions>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+    pub(in crate::service) notices: Arc<Notices>,
+}
+
+impl Finish {
     /// The end of a sign-in: failures are forgotten, the browser is known from now on, and there is a session. A step up
     /// `follows` the session it started from.
-    pub(in crate::service) async fn finish(
+    pub(in crate::service) async fn sign_in(
         &self,
         before: Account,
         proof: Proof,
@@ -74,12 +88,12 @@ impl Services {
             Follows::Live(_) => Event::SteppedUp,
             Follows::Ended(_) => Event::SessionRenewed,
         };
-        if let Err(e) = self.audit(event, Some(&account.name), Actor::User(client), proof_name(proof)).await {
-            self.end_session(session, EndReason::Revoked).await?;
+        if let Err(e) = self.audit.record(event, Some(&account.name), Actor::User(client), proof_name(proof)).await {
+            self.sessions.end(session, EndReason::Revoked).await?;
             return Err(e);
         }
         if known.is_none() && before.browsers.iter().any(|browser| browser.id != device.name()) {
-            self.notice_new_browser(&account, client);
+            self.notices.notice_new_browser(&account, client);
         }
         let cookies = vec![
             (CookieKind::Session, self.live.token(session)),
@@ -90,7 +104,7 @@ impl Services {
 
     /// The account after the sign-in: the browser is known, and where somebody `signs_in`, failures are forgotten.
     async fn conclude(&self, before: &Account, device: DeviceId, client: &Client, signs_in: bool, trust: bool) -> Result<Account, Refused> {
-        let (now, trusted_device) = (self.now(), self.config().mfa.trusted_device);
+        let (now, trusted_device) = (self.context.now(), self.context.config().mfa.trusted_device);
         let trusted_until = (trust && !trusted_device.is_zero()).then(|| now.plus(trusted_device));
         let updated = self
             .store
@@ -112,7 +126,7 @@ impl Services {
     }
 
     async fn open_session(&self, account: &Account, proof: Proof, client: &Client, follows: &Follows<'_>) -> Result<SessionId, Refused> {
-        let now = self.now();
+        let now = self.context.now();
         let (before, replaces) = (follows.record(), follows.replaced());
         let mut record = SessionRecord::begin(account.id, account.epoch, proof, now, client.address.ip(), &client.browser)?;
         if let Some(old) = before {
@@ -131,7 +145,7 @@ impl Services {
         let current = self.store.account(account.id).await?;
         self.live.account_changed(account.id, current.as_ref());
         if !is_kept || self.live.get(id).is_none_or(|session| session.is_ended()) {
-            self.end_session(id, EndReason::AccountChanged).await?;
+            self.sessions.end(id, EndReason::AccountChanged).await?;
             return Err(Refused::Gone);
         }
         self.make_room(account.id, id).await;
@@ -145,17 +159,10 @@ impl Services {
         others.sort_by_key(|session| session.last_seen());
         let over = (others.len() + 1).saturating_sub(SESSIONS_KEPT);
         for old in others.iter().take(over) {
-            if let Err(e) = self.end_session(old.id(), EndReason::Crowded).await {
+            if let Err(e) = self.sessions.end(old.id(), EndReason::Crowded).await {
                 tracing::warn!(error = %e, "a session that ended stays in the store until the next start, where it is void");
             }
         }
-    }
-
-    /// Ends a session: in memory first, so that a store that fails keeps no door open.
-    pub async fn end_session(&self, id: SessionId, reason: EndReason) -> Result<bool, StoreError> {
-        let ended = self.live.end(id, reason);
-        self.store.delete_sessions(&[id]).await?;
-        Ok(ended)
     }
 }
 

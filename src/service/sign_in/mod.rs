@@ -2,9 +2,11 @@
 
 pub mod failures;
 pub mod finish;
+pub mod flows;
 pub mod one_time_code;
 pub mod passkey;
 pub mod password;
+pub mod pending;
 pub mod second_factor;
 pub mod security_key;
 
@@ -12,5 +14,4 @@ pub(in crate::service) use finish::Follows;
 pub use finish::Signed;
 pub(in crate::service) use one_time_code::{judge_sent, next_code};
 pub use password::Entry;
-pub(in crate::service) use password::usable;
-pub use second_factor::{Given, Pending};
+pub use pending::{Given, Pending};

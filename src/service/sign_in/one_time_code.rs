@@ -1,31 +1,46 @@
 //! Codes that are sent: made, sent and judged within the flow that asked for them, so that a code is good in no other.
 //! A new code is the end of the one before, and none is made where its message could not go.
 
+use std::sync::Arc;
+
+use super::failures::FailureLimits;
+use super::flows::Flows;
+use super::pending::Pending;
 use crate::account::Account;
-use crate::base::{FlowId, Secret, Time};
+use crate::base::{Secret, Time};
 use crate::config::Otp;
 use crate::factor::Method;
 use crate::factor::otp::{self, NoResend};
-use crate::login::Flow;
-use crate::service::Services;
-use crate::service::audit::{Actor, Event};
+use crate::login::{Flow, Purpose};
+use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::Client;
+use crate::service::context::Context;
+use crate::service::notices::Notices;
 use crate::service::refused::{Refused, SecondProblem};
-use crate::service::sign_in::Pending;
-use crate::store::Edit;
+use crate::store::{Edit, Store};
 
-impl Services {
+/// Sends codes by e-mail and SMS, and verifies them.
+pub struct OneTimeCodes {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) failures: Arc<FailureLimits>,
+    pub(in crate::service) flows: Arc<Flows>,
+    pub(in crate::service) notices: Arc<Notices>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+}
+
+impl OneTimeCodes {
     /// Sends a code by e-mail or SMS: the first one of a step, or with `again` another one.
     /// Returns the flow, which may be new, and whether the code is on its way.
     ///
     /// # Errors
     /// Where it is too early or too often, or nothing can be sent.
-    pub async fn send_code(&self, pending: &Pending, method: Method, again: bool, client: &Client) -> Result<Flow, Refused> {
+    pub async fn send(&self, pending: &Pending, method: Method, again: bool, client: &Client) -> Result<Flow, Refused> {
         let flow = self.flow_of(pending, client).await?;
-        let (config, now) = (self.config(), self.now());
+        let (config, now) = (self.context.config(), self.context.now());
         let rules = config.mfa.otp;
         // First whether a message may go at all: a new code is the end of the one before.
-        self.send_possible(&pending.account, client)?;
+        self.notices.send_possible(&pending.account, client)?;
         let outcome = self
             .store
             .update_flow(flow.id, |flow| {
@@ -47,51 +62,50 @@ impl Services {
         match outcome {
             Ok(None) => Ok(flow),
             Ok(Some((code, flow))) => {
-                self.send_allowed(&pending.account, client)?;
-                if let Err(refused) = self.deliver_code(&pending.account, method, &code, false, client) {
-                    self.unsend(flow.id).await?;
+                self.notices.send_allowed(&pending.account, client)?;
+                if let Err(refused) = self.notices.deliver_code(&pending.account, method, &code, false, client) {
+                    self.flows.discard_code(flow.id).await?;
                     return Err(refused);
                 }
-                self.audit(Event::CodeSent, Some(&pending.account.name), Actor::User(client), method.name()).await?;
+                self.audit.record(Event::CodeSent, Some(&pending.account.name), Actor::User(client), method.name()).await?;
                 Ok(flow)
             }
             Err(problem) => Err(problem.into()),
         }
     }
 
-    /// A code could not be sent: the page must not say that one is on its way.
-    pub(in crate::service) async fn unsend(&self, flow: FlowId) -> Result<(), Refused> {
-        self.store
-            .update_flow(flow, |flow| {
-                let _: () = flow.sent = None;
-                Edit::Write(())
-            })
-            .await?;
-        Ok(())
+    /// The flow of a pending step, begun now where a session has none yet.
+    pub(in crate::service) async fn flow_of(&self, pending: &Pending, client: &Client) -> Result<Flow, Refused> {
+        match (&pending.flow, &pending.session) {
+            (Some(flow), _) => Ok(flow.clone()),
+            (None, Some(session)) => self.flows.begin(&pending.account, Purpose::StepUp { session: session.id() }, false, client).await,
+            (None, None) => Err(Refused::Gone),
+        }
     }
 
     /// A sent code: judged and used up with the flow, which it is bound to; then the account, which may have been locked meanwhile.
-    pub(in crate::service) async fn prove_sent(
+    pub(in crate::service) async fn verify(
         &self,
         pending: &Pending,
         method: Method,
         typed: &Secret,
         client: &Client,
     ) -> Result<Account, Refused> {
-        let (config, now) = (self.config(), self.now());
+        let (config, now) = (self.context.config(), self.context.now());
         let flow = pending.flow.as_ref().ok_or(Refused::Gone)?;
         let judged =
             self.store.update_flow(flow.id, |flow| judge_sent(flow, method, typed, &config.mfa.otp, now)).await?.ok_or(Refused::Gone)?;
-        self.prove(pending, client, |account| {
-            judged?;
-            match method {
-                Method::Email => account.email_otp.as_mut().map(|otp| otp.last_used = Some(now)),
-                _ => account.sms_otp.as_mut().map(|otp| otp.last_used = Some(now)),
-            };
-            account.last_method = Some(method);
-            Ok(())
-        })
-        .await
+        self.failures
+            .attempt(pending, client, |account| {
+                judged?;
+                match method {
+                    Method::Email => account.email_otp.as_mut().map(|otp| otp.last_used = Some(now)),
+                    _ => account.sms_otp.as_mut().map(|otp| otp.last_used = Some(now)),
+                };
+                account.last_method = Some(method);
+                Ok(())
+            })
+            .await
     }
 }
 

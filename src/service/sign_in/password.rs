@@ -1,20 +1,24 @@
 //! The first door: name and password, and what a right one leads to. Unknown, wrong, locked and disabled are refused alike, after the
 //! same work.
 
+use std::sync::Arc;
+
+use super::failures::FailureLimits;
+use super::finish::{Finish, Follows, Signed};
+use super::flows::Flows;
 use crate::account::{Account, MfaPolicy};
-use crate::base::{FlowId, Secret, Time, UserId};
-use crate::factor::MethodSet;
+use crate::base::{Secret, Time, UserId};
 use crate::factor::password::{self, Verdict};
 use crate::limit;
-use crate::login::{AfterPassword, Flow, News, Purpose, after_password};
+use crate::login::{AfterPassword, Flow, Purpose, after_password};
 use crate::policy::Proof;
-use crate::service::Services;
-use crate::service::audit::{Actor, Event};
+use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::Client;
+use crate::service::context::Context;
 use crate::service::known_browsers::{budget, knows};
+use crate::service::password_hashing::{ConcurrencyLimit, Hasher};
 use crate::service::refused::Refused;
-use crate::service::sign_in::{Follows, Signed};
-use crate::store::{Counted, Edit};
+use crate::store::{Counted, Edit, Store};
 
 /// What a right password leads to.
 #[derive(Debug)]
@@ -26,21 +30,30 @@ pub enum Entry {
     Enrol(Flow),
 }
 
-/// The methods that this user can be asked for.
-pub(in crate::service) fn usable(account: &Account, server: MethodSet) -> MethodSet {
-    account.enrolled().and(account.may_enrol(server))
+/// Sign-in with name and password.
+pub struct PasswordSignIn {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) hasher: Hasher,
+    pub(in crate::service) failures: Arc<FailureLimits>,
+    pub(in crate::service) flows: Arc<Flows>,
+    pub(in crate::service) finish: Arc<Finish>,
+    pub(in crate::service) audit: Arc<AuditLog>,
+    pub(in crate::service) concurrency: ConcurrencyLimit,
+    /// Hashed for names that nobody has, so that they take as long.
+    pub(in crate::service) dummy_phc: String,
 }
 
-impl Services {
+impl PasswordSignIn {
     /// Name (or e-mail address) and password. `in_full`: somebody who is signed in confirms who they are, and a trusted browser
     /// does not stand in for anything.
     ///
     /// # Errors
     /// [`Refused::WrongPassword`] alike for unknown, wrong, locked and disabled, after the same work (OWASP ASVS 6.3.8).
-    pub async fn password(&self, login: &str, typed: Secret, in_full: bool, client: &Client) -> Result<Entry, Refused> {
-        let account = self.check_password(login, typed, client).await?;
-        let (config, now) = (self.config(), self.now());
-        let (policy, methods) = (account.mfa_policy.resolve(config.mfa.policy), usable(&account, config.mfa.methods));
+    pub async fn sign_in(&self, login: &str, typed: Secret, in_full: bool, client: &Client) -> Result<Entry, Refused> {
+        let account = self.check(login, typed, client).await?;
+        let (config, now) = (self.context.config(), self.context.now());
+        let (policy, methods) = (account.mfa_policy.resolve(config.mfa.policy), account.usable(config.mfa.methods));
         // Methods that were set up and are no longer allowed do not make a user of passwords alone.
         let policy = if policy == MfaPolicy::Optional && methods.is_empty() && !account.enrolled().is_empty() {
             MfaPolicy::Required
@@ -48,31 +61,33 @@ impl Services {
             policy
         };
         match after_password(policy, methods, !in_full && self.trusts(&account, client, now)) {
-            AfterPassword::Finished => self.finish(account, Proof::Password, client, Follows::Nothing, false).await.map(Entry::SignedIn),
-            AfterPassword::Trusted => {
-                self.finish(account, Proof::TrustedBrowser, client, Follows::Nothing, false).await.map(Entry::SignedIn)
+            AfterPassword::Finished => {
+                self.finish.sign_in(account, Proof::Password, client, Follows::Nothing, false).await.map(Entry::SignedIn)
             }
-            AfterPassword::Second(_) => self.begin(&account, Purpose::Second, false, client).await.map(Entry::Second),
+            AfterPassword::Trusted => {
+                self.finish.sign_in(account, Proof::TrustedBrowser, client, Follows::Nothing, false).await.map(Entry::SignedIn)
+            }
+            AfterPassword::Second(_) => self.flows.begin(&account, Purpose::Second, false, client).await.map(Entry::Second),
             AfterPassword::Enrol => {
-                self.start_grace(&account).await?;
-                self.begin(&account, Purpose::Enrol { session: None }, false, client).await.map(Entry::Enrol)
+                self.flows.start_grace(&account).await?;
+                self.flows.begin(&account, Purpose::Enrol { session: None }, false, client).await.map(Entry::Enrol)
             }
         }
     }
 
     /// The account whose password this is. Counts a wrong one, per address and per name, and for the account.
-    pub(in crate::service) async fn check_password(&self, login: &str, typed: Secret, client: &Client) -> Result<Account, Refused> {
+    pub(in crate::service) async fn check(&self, login: &str, typed: Secret, client: &Client) -> Result<Account, Refused> {
         let account = self.store.account_by_login(login).await?;
         let (key, person) = self.budgets(login, account.as_ref(), client);
-        self.refuse_crowded(account.as_ref(), client).await?;
-        self.refuse_over_rate(std::slice::from_ref(&key)).await?;
+        self.failures.refuse_crowded(account.as_ref(), client).await?;
+        self.failures.refuse_over_rate(std::slice::from_ref(&key)).await?;
         // 429 speaks of what was typed alone. That two names are one person's shows in no answer: over that limit nothing is right.
-        let exhausted = self.store.may_fail(std::slice::from_ref(&person), self.now()).await?.is_err();
+        let exhausted = self.store.may_fail(std::slice::from_ref(&person), self.context.now()).await?.is_err();
         let turn = self.concurrency.pass(client.address.group()).await?;
         // Others of this address may have failed while this one waited.
-        self.refuse_crowded(account.as_ref(), client).await?;
+        self.failures.refuse_crowded(account.as_ref(), client).await?;
 
-        let config = self.config();
+        let config = self.context.config();
         let phc = account.as_ref().and_then(|account| account.password.clone());
         let has_password = phc.is_some();
         let phc = phc.unwrap_or_else(|| self.dummy_phc.clone());
@@ -90,15 +105,15 @@ impl Services {
             }
         };
         let Some(account) = judged else {
-            self.store.count_failure(&[self.at_address(client), key, person], self.now()).await?;
+            self.store.count_failure(&[self.failures.at_address(client), key, person], self.context.now()).await?;
             // The name as typed may be a password typed into the wrong field: it is kept only where it is an account's.
-            self.audit(Event::PasswordWrong, account.as_ref().map(|account| account.name.as_str()), Actor::User(client), "").await?;
+            self.audit.record(Event::PasswordWrong, account.as_ref().map(|account| account.name.as_str()), Actor::User(client), "").await?;
             return Err(Refused::WrongPassword);
         };
         if verdict == Verdict::RightButRehash {
             self.rehash(account.id, typed, &account).await;
         }
-        self.audit(Event::PasswordRight, Some(&account.name), Actor::User(client), "").await?;
+        self.audit.record(Event::PasswordRight, Some(&account.name), Actor::User(client), "").await?;
         Ok(account)
     }
 
@@ -113,12 +128,12 @@ impl Services {
             (Some(account), None) => format!("account {}", account.id),
             (None, None) => format!("nobody {folded}"),
         };
-        (self.by_name(key), self.by_name(person))
+        (self.failures.by_name(key), self.failures.by_name(person))
     }
 
     /// One atomic step: a locked account is refused whatever was typed, a wrong password counts. `Some`: go on.
     async fn judge(&self, id: UserId, right: bool, client: &Client, limits: &crate::config::Limits) -> Result<Option<Account>, Refused> {
-        let now = self.now();
+        let now = self.context.now();
         let outcome = self
             .store
             .update_account(id, |account| {
@@ -139,13 +154,13 @@ impl Services {
         }
         if locked {
             let name = self.store.account(id).await?.map(|account| account.name);
-            self.audit(Event::Locked, name.as_deref(), Actor::User(client), "").await?;
+            self.audit.record(Event::Locked, name.as_deref(), Actor::User(client), "").await?;
         }
         Ok(account)
     }
 
     async fn rehash(&self, id: UserId, typed: Secret, before: &Account) {
-        let parameters = self.config().password;
+        let parameters = self.context.config().password;
         let Ok(Ok(phc)) = self.hasher.run(move |memory| password::hash(&typed, &parameters, memory)).await else { return };
         let old = before.password.clone();
         let write = self.store.update_account(id, |account| {
@@ -161,44 +176,10 @@ impl Services {
     }
 
     fn trusts(&self, account: &Account, client: &Client, now: Time) -> bool {
-        !self.config().mfa.trusted_device.is_zero()
+        !self.context.config().mfa.trusted_device.is_zero()
             && client.device.filter(|device| device.user == account.id).is_some_and(|device| {
                 let name = device.name();
                 account.browsers.iter().any(|browser| browser.id == name && browser.trusted_until.is_some_and(|until| now < until))
             })
-    }
-
-    /// Starts a sign-in under way.
-    pub(in crate::service) async fn begin(
-        &self,
-        account: &Account,
-        purpose: Purpose,
-        vouched: bool,
-        client: &Client,
-    ) -> Result<Flow, Refused> {
-        let mut flow = Flow::new(FlowId::random()?, account, purpose, vouched, self.now());
-        flow.known_browser = client.device.is_some_and(|device| knows(account, device));
-        self.store.create_flow(&flow).await?;
-        Ok(flow)
-    }
-
-    /// Leaves word for this browser's next look at the sign-in page. Only a flow's own cookie finds it, so nobody else can put words there.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn leave_news(&self, account: &Account, news: News, client: &Client) -> Result<Flow, Refused> {
-        self.begin(account, Purpose::News(news), false, client).await
-    }
-
-    /// The word that was left.
-    pub async fn news(&self, flow: Option<FlowId>) -> Option<News> {
-        let flow = self.store.flow(flow?).await.unwrap_or_else(|e| {
-            tracing::warn!(error = %e, "the store could not be asked for a flow");
-            None
-        })?;
-        match flow.purpose {
-            Purpose::News(news) if self.now() < flow.expires => Some(news),
-            Purpose::News(_) | Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } | Purpose::Contact { .. } => None,
-        }
     }
 }

@@ -2,17 +2,22 @@
 //! challenge is not kept but travels sealed in the page's form, bound to the sign-in or session that it was made for, with its
 //! expiry, and is used up in the store by the first answer, right or wrong.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::failures::FailureLimits;
+use super::pending::Pending;
 use crate::account::Account;
 use crate::base::{Secret, Time};
 use crate::factor::Method;
 use crate::factor::webauthn::SecondFactor;
 use crate::login::Flow;
-use crate::service::Services;
 use crate::service::client::Client;
+use crate::service::context::Context;
 use crate::service::refused::{Refused, SecondProblem};
-use crate::service::sign_in::Pending;
+use crate::service::relying_party::relying_party;
+use crate::store::Store;
 
 /// Told apart from what else is sealed.
 const OWNER: &[u8] = b"security key challenge";
@@ -34,17 +39,23 @@ fn bound_to(pending: &Pending) -> Result<[u8; 16], Refused> {
     }
 }
 
-impl Services {
+/// A security key as the second factor.
+pub struct SecurityKeys {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) failures: Arc<FailureLimits>,
+}
+
+impl SecurityKeys {
     /// The options for the security-key page, and the sealed challenge that comes back with the answer. Nothing is written.
     ///
     /// # Errors
     /// [`Refused::NotOffered`] where no key of this user's can be used here.
-    pub fn key_challenge(&self, pending: &Pending, client: &Client) -> Result<(serde_json::Value, String), Refused> {
-        let (options, state) = self
-            .relying_party(client)?
+    pub fn challenge(&self, pending: &Pending, client: &Client) -> Result<(serde_json::Value, String), Refused> {
+        let (options, state) = relying_party(&self.context, client)?
             .start_second_factor(pending.account.id, &pending.account.webauthn)
             .map_err(|_| Refused::NotOffered(Method::Webauthn))?;
-        let challenge = Challenge { state, of: bound_to(pending)?, expires: self.now().plus(Flow::LIFETIME) };
+        let challenge = Challenge { state, of: bound_to(pending)?, expires: self.context.now().plus(Flow::LIFETIME) };
         let challenge = serde_json::to_vec(&challenge).map_err(|_| Refused::NotOffered(Method::Webauthn))?;
         Ok((options, self.store.keys().seal(OWNER, &challenge)?))
     }
@@ -54,15 +65,15 @@ impl Services {
     /// # Errors
     /// [`SecondProblem::Key`] for an answer that is not right, or to a challenge that we never made; [`SecondProblem::Spent`] where the
     /// challenge is another sign-in's, too old, or was answered before.
-    pub(in crate::service) async fn prove_key(
+    pub(in crate::service) async fn verify(
         &self,
         pending: &Pending,
         sealed: &str,
         typed: &Secret,
         client: &Client,
     ) -> Result<Account, Refused> {
-        let now = self.now();
-        let relying = self.relying_party(client)?;
+        let now = self.context.now();
+        let relying = relying_party(&self.context, client)?;
         let opened = self.store.keys().open(OWNER, sealed).map_err(|_| Refused::Second(SecondProblem::Key))?;
         let challenge: Challenge = serde_json::from_slice(&opened).map_err(|_| Refused::Second(SecondProblem::Key))?;
         if challenge.of != bound_to(pending)?
@@ -71,15 +82,17 @@ impl Services {
         {
             return Err(Refused::Second(SecondProblem::Spent));
         }
-        self.prove(pending, client, |account| {
-            let used = relying.finish_second_factor(challenge.state.clone(), typed.expose(), &mut account.webauthn, now).map_err(|e| {
-                tracing::debug!(error = %e, "a security key's answer was refused");
-                SecondProblem::Key
-            })?;
-            tracing::debug!(verified = used.user_verified, "a security key was used");
-            account.last_method = Some(Method::Webauthn);
-            Ok(())
-        })
-        .await
+        self.failures
+            .attempt(pending, client, |account| {
+                let used =
+                    relying.finish_second_factor(challenge.state.clone(), typed.expose(), &mut account.webauthn, now).map_err(|e| {
+                        tracing::debug!(error = %e, "a security key's answer was refused");
+                        SecondProblem::Key
+                    })?;
+                tracing::debug!(verified = used.user_verified, "a security key was used");
+                account.last_method = Some(Method::Webauthn);
+                Ok(())
+            })
+            .await
     }
 }

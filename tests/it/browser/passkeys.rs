@@ -148,7 +148,7 @@ async fn the_keys_page_begins_and_ends_nothing_and_takes_one_answer() {
     let spent = tab.runs("return document.querySelector('[name=challenge]').value").await;
     tab.runs(BABBLES).await;
     tab.element("[role=alert]").await;
-    let failures = services.named("alice").await.unwrap().browsers.iter().map(|browser| browser.failures.count).sum::<u32>();
+    let failures = services.accounts.named("alice").await.unwrap().browsers.iter().map(|browser| browser.failures.count).sum::<u32>();
     assert_eq!(failures, 1);
     tab.runs(&format!("document.querySelector('[name=challenge]').value = {spent}; {BABBLES}")).await;
     tab.waits_for_none(&format!("[name=challenge][value={spent}]")).await;

@@ -47,8 +47,8 @@ async fn signs_out(tab: &Tab) {
 /// Who has no account yet, or has forgotten the password.
 async fn the_ways_in(world: &World, tab: &Tab) {
     let (_, token) = world.newcomer("carla").await;
-    let bob = world.app().services.named("bob").await.unwrap();
-    let reset = world.app().services.make_link(&bob, LinkKind::Reset, Actor::CommandLine).await.unwrap();
+    let bob = world.app().services.accounts.named("bob").await.unwrap();
+    let reset = world.app().services.links.make(&bob, LinkKind::Reset, Actor::CommandLine).await.unwrap();
     goes_to(tab, "setup?token=nobodys").await;
     goes_to(tab, &format!("reset?token={}", reset.expose())).await;
     goes_to(tab, &format!("setup?token={token}")).await;

@@ -23,7 +23,7 @@ async fn a_stolen_password_is_not_enough_to_enrol() {
     let form = html::Form { action: "/.vestibule/enrol/totp".into(), ..form };
     let answer = thief.submits(&form, &[("code", "123456")]).await;
     assert!(matches!(answer.status, 303 | 422), "{}", answer.status);
-    assert!(world.app().services.named("alice").await.unwrap().enrolled().is_empty());
+    assert!(world.app().services.accounts.named("alice").await.unwrap().enrolled().is_empty());
     // Guessing the mailed code has an end.
     thief.visits("/.vestibule/enrol/verify").await;
     thief.sends("enrol/verify/send", &[]).await;

@@ -115,7 +115,7 @@ async fn wrong_links_and_wrong_passkeys_count_at_the_address_too() {
     let alice = world.person("alice", &[]).await;
     let (_, setup) = world.newcomer("nina").await;
     let services = &world.app().services;
-    let reset = services.make_link(&services.named("alice").await.unwrap(), LinkKind::Reset, Actor::CommandLine).await.unwrap();
+    let reset = services.links.make(&services.accounts.named("alice").await.unwrap(), LinkKind::Reset, Actor::CommandLine).await.unwrap();
     let link = [("token", "bm9ib2R5cyB0b2tlbiBhdCBhbGwhIQ"), ("password", "long-enough-a-password-7")];
     let (setup, reset) = (format!("{PREFIX}/setup?token={setup}"), format!("{PREFIX}/reset?token={}", reset.expose()));
     let ways = [

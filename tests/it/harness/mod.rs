@@ -136,7 +136,7 @@ impl World {
 
     /// A backup put in the place of the store.
     pub async fn restores(&self, backup: &str) {
-        self.app().services.import_store(backup, true, Actor::CommandLine).await.unwrap();
+        self.app().services.backup.import(backup, true, Actor::CommandLine).await.unwrap();
     }
 
     pub fn app(&self) -> &Arc<App> {
@@ -165,7 +165,7 @@ impl World {
             groups: groups.iter().map(|g| (*g).to_owned()).collect(),
             password_hash: None,
         };
-        let link = self.app().services.add_account(&new, Some(Secret::new(PASSWORD)), Actor::CommandLine).await.unwrap();
+        let link = self.app().services.accounts.add(&new, Some(Secret::new(PASSWORD)), Actor::CommandLine).await.unwrap();
         assert!(link.is_none());
         self.at_a_browser(name)
     }
@@ -173,7 +173,7 @@ impl World {
     /// Somebody without a password yet; and the token of the set-up link.
     pub async fn newcomer(&self, name: &str) -> (Person, String) {
         let new = NewAccount { name: name.to_owned(), email: format!("{name}@post.example"), ..NewAccount::default() };
-        let token = self.app().services.add_account(&new, None, Actor::CommandLine).await.unwrap().unwrap();
+        let token = self.app().services.accounts.add(&new, None, Actor::CommandLine).await.unwrap().unwrap();
         (self.at_a_browser(name), token.expose().to_owned())
     }
 
@@ -200,21 +200,21 @@ impl World {
     }
 
     pub async fn recovery_codes(&self, name: &str) -> Vec<String> {
-        let codes = self.app().services.recovery_codes_for(name, Actor::Gateway).await.unwrap();
+        let codes = self.app().services.accounts.recovery_codes(name, Actor::Gateway).await.unwrap();
         codes.iter().map(|code| code.expose().to_owned()).collect()
     }
 
     /// As somebody is when the story begins: nobody is told.
     async fn equips(&self, name: &str, change: MfaChange) {
-        self.app().services.change_mfa(name, &change, Actor::Gateway).await.unwrap();
+        self.app().services.accounts.change_mfa(name, &change, Actor::Gateway).await.unwrap();
     }
 
     pub async fn mfa(&self, name: &str, change: MfaChange) {
-        self.app().services.change_mfa(name, &change, Actor::CommandLine).await.unwrap();
+        self.app().services.accounts.change_mfa(name, &change, Actor::CommandLine).await.unwrap();
     }
 
     pub async fn change(&self, name: &str, change: AccountChange) {
-        self.app().services.change_account(name, &change, Actor::CommandLine).await.unwrap();
+        self.app().services.accounts.change(name, &change, Actor::CommandLine).await.unwrap();
     }
 
     pub async fn disable(&self, name: &str) {

@@ -19,8 +19,8 @@ const ACTOR: Actor<'static> = Actor::CommandLine;
 
 /// The account as it is now, with more about it.
 async fn shown(services: &Services, name: &str, more: &[(&str, Value)]) -> Result<Value, String> {
-    let account = services.named(name).await.map_err(said)?;
-    let mut value = to_json(services.view(&account))?;
+    let account = services.accounts.named(name).await.map_err(said)?;
+    let mut value = to_json(services.accounts.view(&account))?;
     if let Some(object) = value.as_object_mut() {
         object.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
     }
@@ -32,54 +32,55 @@ fn setup_url(services: &Services, token: &Secret) -> Value {
 }
 
 pub(super) async fn add(services: &Services, new: NewAccount, password: Option<Secret>) -> Result<Value, String> {
-    let token = services.add_account(&new, password, ACTOR).await.map_err(said)?;
+    let token = services.accounts.add(&new, password, ACTOR).await.map_err(said)?;
     let link = token.map(|token| ("setup_link", setup_url(services, &token)));
     shown(services, &new.name, link.as_slice()).await
 }
 
 pub(super) async fn list(services: &Services) -> Result<Value, String> {
-    let mut views: Vec<_> = services.store.all_accounts().await.map_err(said)?.iter().map(|account| services.view(account)).collect();
+    let mut views: Vec<_> =
+        services.store.all_accounts().await.map_err(said)?.iter().map(|account| services.accounts.view(account)).collect();
     views.sort_by_cached_key(|view| crate::store::fold(&view.name));
     to_json(views)
 }
 
 pub(super) async fn show(services: &Services, name: &str) -> Result<Value, String> {
-    let account = services.named(name).await.map_err(said)?;
+    let account = services.accounts.named(name).await.map_err(said)?;
     let allowed = to_json(account.may_enrol(services.config().mfa.methods).iter().collect::<Vec<_>>())?;
     let sessions = services.live.of(account.id).len();
     shown(services, name, &[("allowed_methods", allowed), ("sessions", sessions.into())]).await
 }
 
 pub(super) async fn delete(services: &Services, name: &str) -> Result<Value, String> {
-    let account = services.named(name).await.map_err(said)?;
-    services.remove_account(&account.name, ACTOR).await.map_err(said)?;
+    let account = services.accounts.named(name).await.map_err(said)?;
+    services.accounts.remove(&account.name, ACTOR).await.map_err(said)?;
     Ok(json!({ "name": account.name, "deleted": true }))
 }
 
 pub(super) async fn unlock(services: &Services, name: &str) -> Result<Value, String> {
-    services.unlock(name, ACTOR).await.map_err(said)?;
+    services.accounts.unlock(name, ACTOR).await.map_err(said)?;
     shown(services, name, &[]).await
 }
 
 pub(super) async fn passwd(services: &Services, name: &str, password: &Secret) -> Result<Value, String> {
-    services.set_password_for(name, password, ACTOR).await.map_err(said)?;
+    services.accounts.set_password(name, password, ACTOR).await.map_err(said)?;
     shown(services, name, &[]).await
 }
 
 pub(super) async fn set(services: &Services, name: &str, change: &AccountChange) -> Result<Value, String> {
-    let account = services.change_account(name, change, ACTOR).await.map_err(said)?;
+    let account = services.accounts.change(name, change, ACTOR).await.map_err(said)?;
     shown(services, &account.name, &[]).await
 }
 
 pub(super) async fn link(services: &Services, name: &str) -> Result<Value, String> {
-    let token = services.setup_link(name, ACTOR).await.map_err(said)?;
-    let account = services.named(name).await.map_err(said)?;
+    let token = services.accounts.setup_link(name, ACTOR).await.map_err(said)?;
+    let account = services.accounts.named(name).await.map_err(said)?;
     Ok(json!({ "name": account.name, "setup_link": setup_url(services, &token) }))
 }
 
 /// `{imported: [...]}`, or `{faults: [...]}`: a refusal with more to say than one line.
 pub(super) async fn import(services: &Services, entries: &[Entry], links: bool, meter: &Meter) -> Result<Value, String> {
-    match services.import_accounts(entries, links, ACTOR, meter).await {
+    match services.import.run(entries, links, ACTOR, meter).await {
         Ok(imported) => {
             let one = |one: &crate::service::import::Imported| {
                 let link = one.setup.as_ref().map(|token| setup_url(services, token));
@@ -92,19 +93,19 @@ pub(super) async fn import(services: &Services, entries: &[Entry], links: bool, 
 }
 
 pub(super) async fn mfa(services: &Services, name: &str, change: &MfaChange, recovery: bool) -> Result<Value, String> {
-    if change.enrol.iter().any(|method| !services.courier.can_send(*method)) {
+    if change.enrol.iter().any(|method| !services.notices.can_send(*method)) {
         return Err("this gateway cannot send such codes; set [mail] or [sms] in the configuration first".to_owned());
     }
     // What is not there is not removed, and not recorded as removed.
-    let before = services.named(name).await.map_err(said)?;
+    let before = services.accounts.named(name).await.map_err(said)?;
     let reset =
         change.reset.iter().copied().filter(|method| before.has(*method) || (*method == Method::Sms && before.sms_otp.is_some())).collect();
     let change = &MfaChange { reset, ..change.clone() };
-    let account = services.change_mfa(name, change, ACTOR).await.map_err(said)?;
+    let account = services.accounts.change_mfa(name, change, ACTOR).await.map_err(said)?;
     if !recovery {
         return shown(services, &account.name, &[]).await;
     }
-    let codes = services.recovery_codes_for(&account.name, ACTOR).await.map_err(|e: AccountError| e.to_string())?;
+    let codes = services.accounts.recovery_codes(&account.name, ACTOR).await.map_err(|e: AccountError| e.to_string())?;
     let codes: Vec<&str> = codes.iter().map(Secret::expose).collect();
     shown(services, &account.name, &[("recovery_codes", json!(codes))]).await
 }

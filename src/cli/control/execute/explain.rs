@@ -21,7 +21,7 @@ const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 pub(super) async fn explain(app: &Arc<App>, question: Question) -> Result<Value, String> {
     let account = match &question.user {
-        Some(name) => Some(app.services.named(name).await.map_err(said)?),
+        Some(name) => Some(app.services.accounts.named(name).await.map_err(said)?),
         None => None,
     };
     answer(&app.policy(), &app.config(), account.as_ref(), &question, app.services.now())

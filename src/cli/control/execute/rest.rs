@@ -17,7 +17,7 @@ const ACTOR: Actor<'static> = Actor::CommandLine;
 
 pub(super) async fn sessions(services: &Services, user: Option<&str>) -> Result<Value, String> {
     let mut sessions = match user {
-        Some(name) => services.live.of(services.named(name).await.map_err(said)?.id),
+        Some(name) => services.live.of(services.accounts.named(name).await.map_err(said)?.id),
         None => services.live.all(),
     };
     sessions.sort_by_key(|session| (session.record().created, session.id()));
@@ -43,8 +43,8 @@ fn one_session(services: &Services, session: &LiveSession) -> Value {
 
 pub(super) async fn revoke(services: &Services, which: Which) -> Result<Value, String> {
     let revoked = match which {
-        Which::OfUser(name) => services.revoke_sessions(Some(&name), ACTOR).await.map_err(said)?,
-        Which::All => services.revoke_sessions(None, ACTOR).await.map_err(said)?,
+        Which::OfUser(name) => services.admin_sessions.revoke(Some(&name), ACTOR).await.map_err(said)?,
+        Which::All => services.admin_sessions.revoke(None, ACTOR).await.map_err(said)?,
         Which::One(id) => revoke_one(services, &id).await?,
     };
     Ok(json!({ "revoked": revoked }))
@@ -56,15 +56,15 @@ async fn revoke_one(services: &Services, text: &str) -> Result<usize, String> {
     let name = services.live.get(id).ok_or_else(unknown)?.identity().person.name.clone();
     services.store.delete_sessions(&[id]).await.map_err(said)?;
     services.live.end(id, EndReason::Revoked);
-    services.audit(Event::SessionRevoked, Some(&name), ACTOR, "1 session").await.map_err(said)?;
+    services.audit.record(Event::SessionRevoked, Some(&name), ACTOR, "1 session").await.map_err(said)?;
     Ok(1)
 }
 
 pub(super) async fn rotate(services: &Arc<Services>, wait: bool) -> Result<Value, String> {
-    let rotation = services.rotate_keys(ACTOR).await.map_err(said)?;
+    let rotation = services.keys.rotate(ACTOR).await.map_err(said)?;
     let mut value = to_json(&rotation)?;
     if wait {
-        let resealed = services.reseal().await.map_err(said)?;
+        let resealed = services.keys.reseal().await.map_err(said)?;
         if let Some(object) = value.as_object_mut() {
             object.insert("resealed".to_owned(), to_json(resealed)?);
         }
@@ -72,7 +72,7 @@ pub(super) async fn rotate(services: &Arc<Services>, wait: bool) -> Result<Value
     }
     let services = services.clone();
     tokio::spawn(async move {
-        match services.reseal().await {
+        match services.keys.reseal().await {
             Ok(done) => tracing::info!(sealed = done.sealed, unreadable = done.unreadable, "secrets were sealed under the new key"),
             Err(e) => tracing::error!(error = %e, "secrets stay under the old key, which is kept, until the next rotation"),
         }
@@ -120,7 +120,7 @@ async fn records(
     limit: usize,
 ) -> Result<Vec<(u64, Option<AuditRecord>)>, StoreError> {
     if let Some(since) = since {
-        after = after.max(services.first_at(since.minus(DISORDER)).await?.saturating_sub(1));
+        after = after.max(services.audit_reader.first_at(since.minus(DISORDER)).await?.saturating_sub(1));
     }
     match user {
         Some(name) if services.store.audit_is_indexed().await? => services.store.audit_of(&fold(name), after, limit, false, |_| true).await,
@@ -130,11 +130,11 @@ async fn records(
 
 /// The export's lines.
 pub(super) async fn export(services: &Services) -> Result<Value, String> {
-    let text = services.export_store(ACTOR).await.map_err(said)?;
+    let text = services.backup.export(ACTOR).await.map_err(said)?;
     Ok(text.lines().map(Value::from).collect())
 }
 
 pub(super) async fn import(services: &Services, text: &str, replace: bool) -> Result<Value, String> {
-    let records = services.import_store(text, replace, ACTOR).await.map_err(said)?;
+    let records = services.backup.import(text, replace, ACTOR).await.map_err(said)?;
     Ok(json!({ "records": records }))
 }

@@ -103,12 +103,12 @@ impl House {
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
             ..NewAccount::default()
         };
-        self.app.services.add_account(&new, None, Actor::CommandLine).await.unwrap();
+        self.app.services.accounts.add(&new, None, Actor::CommandLine).await.unwrap();
         self.account(name).await
     }
 
     pub async fn account(&self, name: &str) -> Account {
-        self.app.services.named(name).await.unwrap()
+        self.app.services.accounts.named(name).await.unwrap()
     }
 
     pub async fn edit(&self, name: &str, mut edit: impl FnMut(&mut Account)) {

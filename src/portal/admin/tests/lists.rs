@@ -69,7 +69,7 @@ async fn sessions_are_searched_and_ended() {
 async fn history(house: &House, count: u64) {
     for n in 0..count {
         let event = if n % 10 == 0 { Event::PasswordWrong } else { Event::SignedIn };
-        house.app.services.audit(event, Some("alice"), Actor::Gateway, format!("no {n}")).await.unwrap();
+        house.app.services.audit.record(event, Some("alice"), Actor::Gateway, format!("no {n}")).await.unwrap();
         house.clock.advance(Duration::from_secs(3600));
     }
 }
@@ -111,10 +111,10 @@ async fn the_log_is_proved_on_demand_and_tampering_shows() {
     record.detail = "nothing to see".into();
     let forged = Batch::default().put(key("audit", 10u64.to_be_bytes()), serde_json::to_vec(&record).unwrap());
     services.store.kv().commit(forged).await.unwrap();
-    assert_eq!(services.prove_audit_log().await.unwrap(), Chain::Broken("10".into()));
+    assert_eq!(services.audit_verifier.prove().await.unwrap(), Chain::Broken("10".into()));
     assert!(root.get("admin/audit?verify=1").await.has("does not verify"));
     services.store.kv().commit(Batch::default().delete(key("audit", 10u64.to_be_bytes()))).await.unwrap();
-    assert_eq!(services.prove_audit_log().await.unwrap(), Chain::Broken("10".into()));
+    assert_eq!(services.audit_verifier.prove().await.unwrap(), Chain::Broken("10".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,13 +122,13 @@ async fn the_overview_counts_the_last_day_and_not_more() {
     let house = House::new().await;
     history(&house, 50).await;
     let services = &house.app.services;
-    let day = services.last_day().await.unwrap();
+    let day = services.overview.last_day().await.unwrap();
     let sums = day.iter().fold((0, 0), |(a, b), (_, tally)| (a + tally.sign_ins, b + tally.failures));
     assert_eq!((day.len(), sums), (24, (21, 2)), "the hour under way is empty; of the records 27 to 49, two are failures");
-    services.audit(Event::SignedIn, Some("alice"), Actor::Gateway, "").await.unwrap();
-    assert_eq!(services.last_day().await.unwrap().last().unwrap().1.sign_ins, 0, "a look holds for a minute");
+    services.audit.record(Event::SignedIn, Some("alice"), Actor::Gateway, "").await.unwrap();
+    assert_eq!(services.overview.last_day().await.unwrap().last().unwrap().1.sign_ins, 0, "a look holds for a minute");
     house.clock.advance(Duration::from_secs(60));
-    assert_eq!(services.last_day().await.unwrap().last().unwrap().1.sign_ins, 1, "and then goes on where it was");
+    assert_eq!(services.overview.last_day().await.unwrap().last().unwrap().1.sign_ins, 1, "and then goes on where it was");
     assert_eq!(house.clock.now().since(NOW), Duration::from_secs(50 * 3600 + 60));
 }
 
@@ -166,7 +166,7 @@ async fn a_page_looks_through_so_many_records_and_says_so() {
 async fn the_last_day_reads_so_many_records_and_leaves_out_what_it_read_in_part() {
     let house = House::new().await;
     long_history(&house, 20_100).await;
-    let day = house.app.services.last_day().await.unwrap();
+    let day = house.app.services.overview.last_day().await.unwrap();
     assert!(day.len() < 24 && day.iter().all(|(_, tally)| tally.sign_ins > 0), "an hour that was read in part is left out");
     assert!(day[..day.len() - 1].iter().all(|(_, tally)| tally.sign_ins == 3600));
 }
@@ -176,15 +176,15 @@ async fn a_name_is_found_in_the_log_however_it_is_written() {
     let house = House::new().await;
     let services = &house.app.services;
     for name in ["Alice", "ALICE", "ａｌｉｃｅ", "al\"ice", "Éva", "bob"] {
-        services.audit(Event::SignedIn, Some(name), Actor::Gateway, format!("of {name}")).await.unwrap();
+        services.audit.record(Event::SignedIn, Some(name), Actor::Gateway, format!("of {name}")).await.unwrap();
     }
     let found = async |user: &str| {
         let filter = RecordFilter { user: user.into(), event: "sign_in.finished".into(), ..RecordFilter::default() };
-        services.audit_page(&filter, PageStart::End, 40).await.unwrap().records.len()
+        services.audit_reader.page(&filter, PageStart::End, 40).await.unwrap().records.len()
     };
     assert_eq!((found("alice").await, found("al\"ice").await, found("éVA").await, found("lice").await), (3, 1, 1, 0));
     let filter = RecordFilter { event: "sign_out".into(), ..RecordFilter::default() };
-    assert!(services.audit_page(&filter, PageStart::End, 40).await.unwrap().records.is_empty());
+    assert!(services.audit_reader.page(&filter, PageStart::End, 40).await.unwrap().records.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +203,7 @@ async fn who_is_not_ready_for_a_route_is_counted_and_listed() {
     }
     house.enrol("bob").await;
     house.edit("dora", |dora| dora.disabled = true).await;
-    let census = house.app.services.census(house.app.policy().routes()).await.unwrap();
+    let census = house.app.services.overview.census(house.app.policy().routes()).await.unwrap();
     let routes: Vec<_> = census.routes.iter().map(|(name, ready, of)| (&**name, *ready, *of)).collect();
     assert_eq!(routes, [("payroll", 1, 2), ("vault", 0, 3)]);
     assert_eq!((census.users, census.enrolled), (4, 2));

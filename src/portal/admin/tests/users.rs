@@ -45,7 +45,7 @@ async fn names_that_are_addresses_here_are_refused() {
         let made = root.post("admin/users", &[("username", name), ("email", "eve@internal.example")]).await;
         assert_eq!(made.status, 422, "{name}");
     }
-    assert_eq!(house.app.services.directory().await.unwrap().len(), 1);
+    assert_eq!(house.app.services.users.directory().await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use super::*;
 use crate::app::{App, Post};
 use crate::base::{Clock, Time};
 use crate::config::{Config, StoreUrl};
+use crate::service::Services;
 use crate::store::AuditStart;
 use crate::store::kv::{Batch, key};
 
@@ -30,7 +31,7 @@ impl House {
         let app = App::open(Arc::new(config), clock.clone(), Post::Outbox(Arc::default())).await.unwrap();
         let house = Self { app, clock, _folder: folder };
         for n in 0..hours {
-            house.services().audit(Event::SignedIn, Some("alice"), Actor::Gateway, format!("no {n}")).await.unwrap();
+            house.services().audit.record(Event::SignedIn, Some("alice"), Actor::Gateway, format!("no {n}")).await.unwrap();
             house.clock.advance(HOUR);
         }
         house
@@ -41,7 +42,7 @@ impl House {
     }
 
     async fn faults(&self) -> Vec<String> {
-        self.services().verify_audit().await.unwrap().faults
+        self.services().audit_verifier.verify().await.unwrap().faults
     }
 
     async fn write(&self, batch: Batch) {
@@ -61,16 +62,16 @@ fn record(seq: u64) -> Vec<u8> {
 async fn what_is_older_goes_in_batches_and_the_rest_is_whole() {
     let house = House::new(600).await;
     let services = house.services();
-    assert_eq!(services.trim_audit().await.unwrap(), 576);
-    assert_eq!(services.trim_audit().await.unwrap(), 0);
-    let report = services.verify_audit().await.unwrap();
+    assert_eq!(services.audit_retention.trim().await.unwrap(), 576);
+    assert_eq!(services.audit_retention.trim().await.unwrap(), 0);
+    let report = services.audit_verifier.verify().await.unwrap();
     // What was kept, and the record of the removal.
     assert_eq!((report.whole, report.removed, report.records, report.seq), (true, 576, 25, 601));
     let last = services.store.audit_before(None, 1).await.unwrap().remove(0);
     assert_eq!((last.event.as_str(), last.detail.as_str()), ("audit.trimmed", "576 records, up to number 576"));
     // Days are still found by halving.
     let filter = crate::service::audit::RecordFilter { until: Some(services.now().minus(HOUR * 20)), ..Default::default() };
-    let page = services.audit_page(&filter, crate::service::audit::PageStart::End, 10).await.unwrap();
+    let page = services.audit_reader.page(&filter, crate::service::audit::PageStart::End, 10).await.unwrap();
     assert_eq!(page.records.iter().map(|record| record.seq).collect::<Vec<_>>(), [580, 579, 578, 577]);
 }
 
@@ -78,12 +79,12 @@ async fn what_is_older_goes_in_batches_and_the_rest_is_whole() {
 async fn the_newest_record_stays_and_zero_keeps_everything() {
     let house = House::new(3).await;
     house.clock.advance(HOUR * 1000);
-    assert_eq!(house.services().trim_audit().await.unwrap(), 2);
+    assert_eq!(house.services().audit_retention.trim().await.unwrap(), 2);
     let mut config = (*house.services().config()).clone();
     config.audit.retention = Duration::ZERO;
     house.services().reconfigure(Arc::new(config));
     house.clock.advance(HOUR * 1000);
-    assert_eq!(house.services().trim_audit().await.unwrap(), 0);
+    assert_eq!(house.services().audit_retention.trim().await.unwrap(), 0);
     assert_eq!(house.faults().await, Vec::<String>::new());
 }
 
@@ -92,7 +93,7 @@ async fn a_moved_or_forged_anchor_shows() {
     let house = House::new(100).await;
     let kv = house.services().store.kv().clone();
     let third = kv.snapshot().await.unwrap().into_iter().find(|(key, _)| *key == record(3)).unwrap();
-    assert!(house.services().trim_audit().await.unwrap() > 0);
+    assert!(house.services().audit_retention.trim().await.unwrap() > 0);
     let trimmed = kv.snapshot().await.unwrap();
     let anchor = house.raw(ANCHOR).await;
     let older = String::from_utf8(anchor.clone()).unwrap();
@@ -118,10 +119,10 @@ async fn a_moved_or_forged_anchor_shows() {
     (forged["seq"], forged["hash"]) = (77.into(), next["hash"].clone());
     house.write(Batch::default().delete(record(77)).put(ANCHOR, serde_json::to_vec(&forged).unwrap())).await;
     assert!(!house.faults().await.is_empty());
-    assert!(house.services().prove_audit_log().await.unwrap() == crate::service::audit::Chain::Broken("0".into()));
+    assert!(house.services().audit_verifier.prove().await.unwrap() == crate::service::audit::Chain::Broken("0".into()));
     // And nothing is trimmed any more, so that the trace stays.
     house.clock.advance(HOUR * 1000);
-    assert!(matches!(house.services().trim_audit().await, Err(RetentionError::Broken(_))));
+    assert!(matches!(house.services().audit_retention.trim().await, Err(RetentionError::Broken(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +130,7 @@ async fn a_trimming_does_not_carry_off_a_changed_record() {
     let house = House::new(100).await;
     let text = String::from_utf8(house.raw(&record(10)).await).unwrap();
     house.write(Batch::default().put(record(10), text.replace("alice", "mallory"))).await;
-    assert!(matches!(house.services().trim_audit().await, Err(RetentionError::Broken(10))));
+    assert!(matches!(house.services().audit_retention.trim().await, Err(RetentionError::Broken(10))));
     assert!(house.faults().await.iter().any(|fault| fault == "record 10 was changed"));
     assert_eq!(house.services().store.audit_after(0, 1).await.unwrap()[0].seq, 1, "nothing was removed");
 }
@@ -138,22 +139,22 @@ async fn a_trimming_does_not_carry_off_a_changed_record() {
 async fn the_anchor_travels_with_an_export_and_outlives_its_key() {
     let house = House::new(60).await;
     let services = house.services();
-    services.trim_audit().await.unwrap();
-    let text = services.export_store(Actor::CommandLine).await.unwrap();
-    services.import_store(&text, true, Actor::CommandLine).await.unwrap();
+    services.audit_retention.trim().await.unwrap();
+    let text = services.backup.export(Actor::CommandLine).await.unwrap();
+    services.backup.import(&text, true, Actor::CommandLine).await.unwrap();
     assert_eq!(house.faults().await, Vec::<String>::new());
     assert!(matches!(services.store.audit_start().await.unwrap(), AuditStart::At(36, _)));
     // Another gateway's keys do not take it in.
     let other = House::new(0).await;
-    let refused = other.services().import_store(&text, true, Actor::CommandLine).await;
+    let refused = other.services().backup.import(&text, true, Actor::CommandLine).await;
     assert!(matches!(refused, Err(crate::service::backup::export::ImportError::OtherAnchor)), "{refused:?}");
     // The first rotation keeps the key; the next may drop it only because the anchor was signed anew.
-    services.rotate_keys(Actor::CommandLine).await.unwrap();
+    services.keys.rotate(Actor::CommandLine).await.unwrap();
     house.clock.advance(HOUR * 1000);
-    assert!(services.rotate_keys(Actor::CommandLine).await.unwrap().dropped.is_empty(), "the anchor still needs key 1");
-    services.reseal().await.unwrap();
+    assert!(services.keys.rotate(Actor::CommandLine).await.unwrap().dropped.is_empty(), "the anchor still needs key 1");
+    services.keys.reseal().await.unwrap();
     house.clock.advance(HOUR * 1000);
-    let dropped = services.rotate_keys(Actor::CommandLine).await.unwrap().dropped;
+    let dropped = services.keys.rotate(Actor::CommandLine).await.unwrap().dropped;
     assert_eq!(dropped, [1, 2]);
     assert_eq!(house.faults().await, Vec::<String>::new());
 }
@@ -164,10 +165,10 @@ async fn an_index_that_misleads_shows_and_is_not_gone_by() {
     let services = house.services();
     let of_alice = async || {
         let filter = crate::service::audit::RecordFilter { user: "Alice".into(), ..Default::default() };
-        services.audit_page(&filter, crate::service::audit::PageStart::End, 50).await.unwrap().records.len()
+        services.audit_reader.page(&filter, crate::service::audit::PageStart::End, 50).await.unwrap().records.len()
     };
-    let text = services.export_store(Actor::CommandLine).await.unwrap();
-    services.import_store(&text, true, Actor::CommandLine).await.unwrap();
+    let text = services.backup.export(Actor::CommandLine).await.unwrap();
+    services.backup.import(&text, true, Actor::CommandLine).await.unwrap();
     assert!(services.store.audit_is_indexed().await.unwrap(), "an export has no index, and an import makes it");
     assert_eq!(of_alice().await, 30);
     let entries = services.store.kv().scan(b"audit-of/", None, 100, false).await.unwrap();

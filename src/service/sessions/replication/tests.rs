@@ -7,7 +7,7 @@ use crate::base::{Clock, Time};
 use crate::config::{Config, StoreUrl};
 use crate::notify::{Notifier, Outbox, Texts};
 use crate::policy::Proof;
-use crate::service::notices::Courier;
+use crate::service::Services;
 use crate::session::KeyRing;
 use crate::session::keys::MasterKey;
 use crate::store::Store;
@@ -43,11 +43,10 @@ impl Rig {
         });
         let texts = Arc::new(Texts::load(None).unwrap());
         let notifier = Notifier::with_outbox(Arc::new(Outbox::default()), texts, self.clock.clone()).unwrap();
-        let courier = Courier::new(Arc::new(notifier), &self.clock);
-        let services = Arc::new(Services::new(config, self.clock.clone(), store, live, courier).unwrap());
+        let services = Arc::new(Services::new(config, self.clock.clone(), store, live, Arc::new(notifier)).unwrap());
         if follows {
             let changes = services.store.kv().changes().unwrap();
-            tokio::spawn(follow(Arc::downgrade(&services), changes));
+            tokio::spawn(follow(Arc::downgrade(&services.replication), changes));
         }
         services
     }
@@ -123,7 +122,7 @@ async fn what_happens_at_one_gateway_is_known_at_the_other() {
         .unwrap();
     println!("a user disabled at A is out at B after {:?}", soon(|| !admits(&b, &token)).await);
     assert!(watching.is_ended() && !admits(&a, &token));
-    assert!(b.adopt(&token).await.unwrap().is_none());
+    assert!(b.replication.adopt(&token).await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -133,9 +132,9 @@ async fn a_session_signed_out_at_one_gateway_is_over_at_the_other() {
     let account = alice(&a).await;
     let (id, token) = sign_in(&a, &account).await;
     soon(|| admits(&b, &token)).await;
-    b.end_session(id, EndReason::SignedOut).await.unwrap();
+    b.sessions.end(id, EndReason::SignedOut).await.unwrap();
     soon(|| !admits(&a, &token)).await;
-    assert!(a.adopt(&token).await.unwrap().is_none());
+    assert!(a.replication.adopt(&token).await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -145,8 +144,8 @@ async fn a_session_of_another_gateway_is_adopted_before_its_notice_comes() {
     let account = alice(&a).await;
     let (_, first) = sign_in(&a, &account).await;
     assert!(!admits(&b, &first));
-    assert!(b.adopt(&first).await.unwrap().is_some() && admits(&b, &first));
-    assert!(b.adopt("forged").await.unwrap().is_none());
+    assert!(b.replication.adopt(&first).await.unwrap().is_some() && admits(&b, &first));
+    assert!(b.replication.adopt("forged").await.unwrap().is_none());
     // After a change of password at A that B has not heard of, the old session is over and the new one is not.
     let changed = a.store.update_account(account.id, |account| {
         account.epoch += 1;
@@ -154,11 +153,11 @@ async fn a_session_of_another_gateway_is_adopted_before_its_notice_comes() {
     });
     let changed = changed.await.unwrap().unwrap().unwrap();
     let (_, second) = sign_in(&a, &changed).await;
-    assert!(b.adopt(&second).await.unwrap().is_some() && admits(&b, &second) && !admits(&b, &first));
+    assert!(b.replication.adopt(&second).await.unwrap().is_some() && admits(&b, &second) && !admits(&b, &first));
     // An old one is not.
     let (_, old) = sign_in(&a, &changed).await;
     rig.clock.advance(Config::default().session.lifetime);
-    assert!(b.adopt(&old).await.unwrap().is_none());
+    assert!(b.replication.adopt(&old).await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -168,10 +167,10 @@ async fn what_was_missed_while_the_line_was_down_is_read_again() {
     let account = alice(&a).await;
     let (kept, gone) = (sign_in(&a, &account).await, sign_in(&a, &account).await);
     let (news, changes) = mpsc::channel(8);
-    tokio::spawn(follow(Arc::downgrade(&b), changes));
+    tokio::spawn(follow(Arc::downgrade(&b.replication), changes));
     news.send(Change::Listening).await.unwrap();
     soon(|| admits(&b, &kept.1) && admits(&b, &gone.1)).await;
-    a.end_session(gone.0, EndReason::SignedOut).await.unwrap();
+    a.sessions.end(gone.0, EndReason::SignedOut).await.unwrap();
     assert!(admits(&b, &gone.1));
     news.send(Change::Listening).await.unwrap();
     soon(|| !admits(&b, &gone.1)).await;
@@ -201,7 +200,7 @@ async fn an_account_that_changes_while_the_sessions_are_read_is_not_missed() {
     let void = super::super::restore::take_in(&b.store, &b.live, &states, page, &mut Default::default()).await.unwrap();
     assert!(void.is_empty() && admits(&b, &token), "taken in as it was read");
     let watching = b.live.get(id).unwrap();
-    tokio::spawn(follow(Arc::downgrade(&b), changes));
+    tokio::spawn(follow(Arc::downgrade(&b.replication), changes));
     soon(|| !admits(&b, &token)).await;
     assert!(watching.is_ended());
 }
@@ -216,7 +215,7 @@ async fn without_news_nobody_is_let_in_and_nothing_is_lost() {
     tokio::spawn(keep_watch(a.live.clone(), proved, Duration::from_millis(200)));
     let (watching, mut revocations) = (a.live.get(id).unwrap(), a.live.revocations());
     soon(|| a.live.is_stale()).await;
-    assert!(!admits(&a, &token) && watching.is_ended() && a.adopt(&token).await.unwrap().is_none());
+    assert!(!admits(&a, &token) && watching.is_ended() && a.replication.adopt(&token).await.unwrap().is_none());
     tokio::time::timeout(Duration::from_secs(10), revocations.changed()).await.unwrap().unwrap();
     // Its age ends nothing meanwhile: it may have been used at another gateway.
     rig.clock.advance(Config::default().session.idle_timeout);

@@ -1,0 +1,31 @@
+//! The directory at hand: read once, then kept current by the store's observer.
+
+use std::sync::Arc;
+
+use super::directory::Directory;
+use crate::service::refused::Refused;
+use crate::store::Store;
+
+/// Everybody, for lists and searches.
+pub struct UserList {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) directory: Arc<Directory>,
+}
+
+impl UserList {
+    /// Reads the directory before somebody asks for it.
+    pub async fn preload(self: Arc<Self>) {
+        match self.directory().await {
+            Ok(directory) => tracing::debug!(accounts = directory.len(), "directory read"),
+            Err(e) => tracing::warn!(error = %e, "the directory could not be read; the first use tries again"),
+        }
+    }
+
+    /// Everybody. Waits while it is read.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn directory(&self) -> Result<&Directory, Refused> {
+        Ok(self.directory.ready(&self.store).await?)
+    }
+}

@@ -1,0 +1,262 @@
+//! Puts the use cases together: which of them holds what.
+
+use std::sync::Arc;
+
+use crate::base::Clock;
+use crate::config::Config;
+use crate::factor::password;
+use crate::notify::Notifier;
+use crate::service::admin::directory::Directory;
+use crate::service::admin::overview::Activity;
+use crate::service::admin::{Accounts, AdminSessions, Observed, Overview, SetupLinks, UserList};
+use crate::service::audit::{AuditFile, AuditLog, AuditReader, AuditRetention, AuditVerifier};
+use crate::service::backup::{Backup, RollingSnapshot};
+use crate::service::context::Context;
+use crate::service::enrolment::Enrolment;
+use crate::service::import::Import;
+use crate::service::keys::Keys;
+use crate::service::links::Links;
+use crate::service::new_password::Passwords;
+use crate::service::notices::Notices;
+use crate::service::password_hashing::{ConcurrencyLimit, Hasher};
+use crate::service::profile::{ContactChanges, Profile};
+use crate::service::saved_post::SavedPosts;
+use crate::service::services::Services;
+use crate::service::sessions::{LiveSessions, Replication, Sessions};
+use crate::service::sign_in::failures::FailureLimits;
+use crate::service::sign_in::finish::Finish;
+use crate::service::sign_in::flows::Flows;
+use crate::service::sign_in::one_time_code::OneTimeCodes;
+use crate::service::sign_in::passkey::Passkeys;
+use crate::service::sign_in::password::PasswordSignIn;
+use crate::service::sign_in::second_factor::SecondFactor;
+use crate::service::sign_in::security_key::SecurityKeys;
+use crate::store::Store;
+
+impl Services {
+    /// # Errors
+    /// If no thread can be started, or the password parameters are out of range.
+    pub fn new(
+        config: Arc<Config>,
+        clock: Clock,
+        store: Arc<Store>,
+        live: Arc<LiveSessions>,
+        notifier: Arc<Notifier>,
+    ) -> anyhow::Result<Self> {
+        let hasher = Hasher::new(config.limits.max_hashes)?;
+        let dummy_phc = password::dummy_phc(&config.password)?;
+        let context = Arc::new(Context::new(clock.clone(), config));
+        let audit = Arc::new(AuditLog::new(store.clone(), context.clone()));
+        let notices = Arc::new(Notices::new(notifier, context.clone(), &clock));
+        let shared = Shared { store, context, live, audit, notices, hasher };
+        Ok(shared.assemble(clock, dummy_phc))
+    }
+}
+
+/// What more than one use case holds.
+struct Shared {
+    store: Arc<Store>,
+    context: Arc<Context>,
+    live: Arc<LiveSessions>,
+    audit: Arc<AuditLog>,
+    notices: Arc<Notices>,
+    hasher: Hasher,
+}
+
+/// The parts of a sign-in that the other use cases build on.
+struct SignIn {
+    sessions: Arc<Sessions>,
+    flows: Arc<Flows>,
+    failures: Arc<FailureLimits>,
+    finish: Arc<Finish>,
+    passwords: Arc<Passwords>,
+    password: Arc<PasswordSignIn>,
+    one_time_codes: Arc<OneTimeCodes>,
+    security_keys: Arc<SecurityKeys>,
+}
+
+impl Shared {
+    fn assemble(self, clock: Clock, dummy_phc: String) -> Services {
+        let sign_in = self.sign_in(dummy_phc);
+        let enrolment = Arc::new(self.enrolment(&sign_in));
+        let profile = Arc::new(self.profile(&sign_in, &enrolment));
+        let links = Arc::new(self.links(&sign_in));
+        let Self { store, context, live, audit, notices, hasher } = &self;
+        let directory: Arc<Directory> = Arc::default();
+        let users = Arc::new(UserList { store: store.clone(), directory: directory.clone() });
+        let audit_file = Arc::new(AuditFile::new(store.clone(), context.clone()));
+        let accounts = Arc::new(Accounts {
+            store: store.clone(),
+            context: context.clone(),
+            passwords: sign_in.passwords.clone(),
+            links: links.clone(),
+            audit: audit.clone(),
+            notices: notices.clone(),
+        });
+        Services {
+            clock,
+            observed: Observed::default(),
+            audit_reader: AuditReader { store: store.clone() },
+            audit_retention: AuditRetention {
+                store: store.clone(),
+                context: context.clone(),
+                audit: audit.clone(),
+                audit_file: audit_file.clone(),
+            },
+            audit_verifier: AuditVerifier { store: store.clone() },
+            replication: Arc::new(Replication { store: store.clone(), live: live.clone(), context: context.clone() }),
+            second_factor: self.second_factor(&sign_in),
+            passkeys: self.passkeys(&sign_in),
+            contact: self.contact(&sign_in, &enrolment, &profile),
+            admin_sessions: AdminSessions {
+                store: store.clone(),
+                live: live.clone(),
+                sessions: sign_in.sessions.clone(),
+                users: users.clone(),
+                accounts: accounts.clone(),
+                audit: audit.clone(),
+            },
+            setup_links: SetupLinks { context: context.clone(), links: links.clone(), notices: notices.clone() },
+            overview: Overview { store: store.clone(), context: context.clone(), users: users.clone(), activity: Activity::default() },
+            backup: Backup { store: store.clone(), context: context.clone(), live: live.clone(), audit: audit.clone() },
+            snapshots: RollingSnapshot { store: store.clone(), context: context.clone() },
+            import: Import { store: store.clone(), context: context.clone(), links: links.clone(), audit: audit.clone() },
+            keys: Keys { store: store.clone(), live: live.clone(), context: context.clone(), audit: audit.clone() },
+            saved_posts: SavedPosts { store: store.clone(), context: context.clone() },
+            context: context.clone(),
+            store: store.clone(),
+            live: live.clone(),
+            audit: audit.clone(),
+            notices: notices.clone(),
+            hasher: hasher.clone(),
+            sessions: sign_in.sessions,
+            flows: sign_in.flows,
+            password: sign_in.password,
+            security_keys: sign_in.security_keys,
+            one_time_codes: sign_in.one_time_codes,
+            passwords: sign_in.passwords,
+            audit_file,
+            links,
+            enrolment,
+            profile,
+            accounts,
+            users,
+            directory,
+        }
+    }
+
+    fn sign_in(&self, dummy_phc: String) -> SignIn {
+        let Self { store, context, live, audit, notices, hasher } = self;
+        let sessions = Arc::new(Sessions { store: store.clone(), live: live.clone() });
+        let flows = Arc::new(Flows { store: store.clone(), context: context.clone() });
+        let failures = Arc::new(FailureLimits { store: store.clone(), context: context.clone(), audit: audit.clone() });
+        let finish = Arc::new(Finish {
+            store: store.clone(),
+            context: context.clone(),
+            live: live.clone(),
+            sessions: sessions.clone(),
+            audit: audit.clone(),
+            notices: notices.clone(),
+        });
+        let passwords = Passwords { store: store.clone(), context: context.clone(), hasher: hasher.clone(), audit: audit.clone() };
+        let password = Arc::new(PasswordSignIn {
+            store: store.clone(),
+            context: context.clone(),
+            hasher: hasher.clone(),
+            failures: failures.clone(),
+            flows: flows.clone(),
+            finish: finish.clone(),
+            audit: audit.clone(),
+            concurrency: ConcurrencyLimit::new(),
+            dummy_phc,
+        });
+        let one_time_codes = Arc::new(OneTimeCodes {
+            store: store.clone(),
+            context: context.clone(),
+            failures: failures.clone(),
+            flows: flows.clone(),
+            notices: notices.clone(),
+            audit: audit.clone(),
+        });
+        let security_keys = Arc::new(SecurityKeys { store: store.clone(), context: context.clone(), failures: failures.clone() });
+        SignIn { sessions, flows, failures, finish, passwords: Arc::new(passwords), password, one_time_codes, security_keys }
+    }
+
+    fn second_factor(&self, sign_in: &SignIn) -> SecondFactor {
+        SecondFactor {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            failures: sign_in.failures.clone(),
+            sessions: sign_in.sessions.clone(),
+            one_time_codes: sign_in.one_time_codes.clone(),
+            security_keys: sign_in.security_keys.clone(),
+            finish: sign_in.finish.clone(),
+            audit: self.audit.clone(),
+            notices: self.notices.clone(),
+        }
+    }
+
+    fn passkeys(&self, sign_in: &SignIn) -> Passkeys {
+        Passkeys {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            failures: sign_in.failures.clone(),
+            audit: self.audit.clone(),
+            finish: sign_in.finish.clone(),
+        }
+    }
+
+    fn links(&self, sign_in: &SignIn) -> Links {
+        Links {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            failures: sign_in.failures.clone(),
+            passwords: sign_in.passwords.clone(),
+            flows: sign_in.flows.clone(),
+            notices: self.notices.clone(),
+            audit: self.audit.clone(),
+        }
+    }
+
+    fn enrolment(&self, sign_in: &SignIn) -> Enrolment {
+        Enrolment {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            sessions: sign_in.sessions.clone(),
+            flows: sign_in.flows.clone(),
+            failures: sign_in.failures.clone(),
+            finish: sign_in.finish.clone(),
+            audit: self.audit.clone(),
+            notices: self.notices.clone(),
+        }
+    }
+
+    fn profile(&self, sign_in: &SignIn, enrolment: &Arc<Enrolment>) -> Profile {
+        Profile {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            live: self.live.clone(),
+            sessions: sign_in.sessions.clone(),
+            password: sign_in.password.clone(),
+            passwords: sign_in.passwords.clone(),
+            enrolment: enrolment.clone(),
+            finish: sign_in.finish.clone(),
+            audit: self.audit.clone(),
+            notices: self.notices.clone(),
+        }
+    }
+
+    fn contact(&self, sign_in: &SignIn, enrolment: &Arc<Enrolment>, profile: &Arc<Profile>) -> ContactChanges {
+        ContactChanges {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            profile: profile.clone(),
+            enrolment: enrolment.clone(),
+            sessions: sign_in.sessions.clone(),
+            flows: sign_in.flows.clone(),
+            finish: sign_in.finish.clone(),
+            audit: self.audit.clone(),
+            notices: self.notices.clone(),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! New passwords: checked for strength, hashed, and written only to the account that was read.
+
+use std::sync::Arc;
+
+use crate::account::{Account, Failures};
+use crate::base::Secret;
+use crate::factor::{blocklist, password};
+use crate::service::audit::{Actor, AuditLog, Event};
+use crate::service::context::Context;
+use crate::service::password_hashing::Hasher;
+use crate::service::refused::Refused;
+use crate::store::{Edit, Store};
+
+/// Sets passwords.
+pub struct Passwords {
+    pub(in crate::service) store: Arc<Store>,
+    pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) hasher: Hasher,
+    pub(in crate::service) audit: Arc<AuditLog>,
+}
+
+impl Passwords {
+    /// A new password's hash, if the password will do.
+    pub async fn hash(&self, account: &Account, chosen: &Secret) -> Result<String, Refused> {
+        let config = self.context.config();
+        let context = [account.name.as_str(), account.email.as_str(), account.display_name.as_str(), config.mfa.totp.issuer.as_str()];
+        blocklist::acceptable(chosen, config.password.min_length, &context).map_err(Refused::Weak)?;
+        let (chosen, parameters) = (chosen.clone(), config.password);
+        let hashed = self.hasher.run(move |memory| password::hash(&chosen, &parameters, memory)).await?;
+        hashed.map_err(|e| Refused::Store(crate::store::StoreError::Backend(e.to_string())))
+    }
+
+    /// Writes a password where the account is still as it was at `epoch`. Every session, flow and trusted browser from before is void.
+    pub(in crate::service) async fn set(&self, account: &Account, phc: String, epoch: u32, actor: Actor<'_>) -> Result<Account, Refused> {
+        let now = self.context.now();
+        let written = self
+            .store
+            .update_account(account.id, |account| {
+                if account.epoch != epoch {
+                    return Edit::Leave(None);
+                }
+                account.password = Some(phc.clone());
+                account.password_changed = Some(now);
+                // A link proves a mailbox, not a factor: only who administers forgets failures without a finished sign-in.
+                if matches!(actor, Actor::Admin(..) | Actor::CommandLine) {
+                    account.failures = Failures::default();
+                }
+                account.factors_changed();
+                Edit::Write(Some(account.clone()))
+            })
+            .await?;
+        let Some(Ok(Some(account))) = written else { return Err(Refused::Gone) };
+        self.audit.record(Event::PasswordChanged, Some(&account.name), actor, "").await?;
+        Ok(account)
+    }
+}

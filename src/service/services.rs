@@ -1,0 +1,97 @@
+//! Every use case, put together. Holds nothing else, and does nothing else.
+
+use std::sync::Arc;
+
+use crate::base::{Clock, Time};
+use crate::config::Config;
+use crate::service::admin::directory::Directory;
+use crate::service::admin::{Accounts, AdminSessions, Observed, Overview, SetupLinks, UserList};
+use crate::service::audit::{AuditFile, AuditLog, AuditReader, AuditRetention, AuditVerifier};
+use crate::service::backup::{Backup, RollingSnapshot};
+use crate::service::context::Context;
+use crate::service::enrolment::Enrolment;
+use crate::service::import::Import;
+use crate::service::keys::Keys;
+use crate::service::links::Links;
+use crate::service::new_password::Passwords;
+use crate::service::notices::Notices;
+use crate::service::password_hashing::{Hasher, Load};
+use crate::service::profile::{ContactChanges, Profile};
+use crate::service::saved_post::SavedPosts;
+use crate::service::sessions::{LiveSessions, Replication, Sessions};
+use crate::service::sign_in::flows::Flows;
+use crate::service::sign_in::one_time_code::OneTimeCodes;
+use crate::service::sign_in::passkey::Passkeys;
+use crate::service::sign_in::password::PasswordSignIn;
+use crate::service::sign_in::second_factor::SecondFactor;
+use crate::service::sign_in::security_key::SecurityKeys;
+use crate::store::Store;
+
+/// Every use case, put together once for the life of the process.
+pub struct Services {
+    pub clock: Clock,
+    pub context: Arc<Context>,
+    pub store: Arc<Store>,
+    pub live: Arc<LiveSessions>,
+    pub observed: Observed,
+    pub audit: Arc<AuditLog>,
+    pub audit_file: Arc<AuditFile>,
+    pub audit_reader: AuditReader,
+    pub audit_retention: AuditRetention,
+    pub audit_verifier: AuditVerifier,
+    pub notices: Arc<Notices>,
+    pub sessions: Arc<Sessions>,
+    pub replication: Arc<Replication>,
+    pub flows: Arc<Flows>,
+    pub password: Arc<PasswordSignIn>,
+    pub second_factor: SecondFactor,
+    pub security_keys: Arc<SecurityKeys>,
+    pub passkeys: Passkeys,
+    pub one_time_codes: Arc<OneTimeCodes>,
+    pub passwords: Arc<Passwords>,
+    pub links: Arc<Links>,
+    pub enrolment: Arc<Enrolment>,
+    pub profile: Arc<Profile>,
+    pub contact: ContactChanges,
+    pub accounts: Arc<Accounts>,
+    pub admin_sessions: AdminSessions,
+    pub setup_links: SetupLinks,
+    pub users: Arc<UserList>,
+    pub overview: Overview,
+    pub backup: Backup,
+    pub snapshots: RollingSnapshot,
+    pub import: Import,
+    pub keys: Keys,
+    pub saved_posts: SavedPosts,
+    pub(super) directory: Arc<Directory>,
+    pub(super) hasher: Hasher,
+}
+
+impl Services {
+    pub fn config(&self) -> Arc<Config> {
+        self.context.config()
+    }
+
+    /// Another configuration from now on.
+    pub fn reconfigure(&self, config: Arc<Config>) {
+        self.context.reconfigure(config);
+    }
+
+    pub fn now(&self) -> Time {
+        self.context.now()
+    }
+
+    /// How busy the password hashes are.
+    pub fn hash_load(&self) -> Load {
+        self.hasher.load()
+    }
+
+    /// Lets the sessions and the directory see every write of an account. Call once, before anything is written.
+    pub fn watch_accounts(&self) {
+        let (live, directory) = (self.live.clone(), self.directory.clone());
+        self.store.observe(Box::new(move |id, account| {
+            live.account_changed(id, account);
+            directory.account_changed(id, account);
+        }));
+    }
+}

@@ -1,0 +1,45 @@
+//! Somebody who owes a second factor, and what they gave as one.
+
+use std::sync::Arc;
+
+use crate::account::Account;
+use crate::base::Secret;
+use crate::factor::{Method, MethodSet};
+use crate::login::Flow;
+use crate::service::sessions::LiveSession;
+
+/// Somebody at the second door.
+#[derive(Clone)]
+pub struct Pending {
+    pub account: Account,
+    /// The flow, where there is one already. A step up gets one when it is first needed.
+    pub flow: Option<Flow>,
+    /// The session that steps up.
+    pub session: Option<Arc<LiveSession>>,
+}
+
+/// What was typed, or what a key answered.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    pub method: Method,
+    pub typed: &'a Secret,
+    /// The sealed challenge that a key answers; empty for codes.
+    pub challenge: &'a str,
+}
+
+impl Pending {
+    /// What this user can be asked for where the route accepts `route` (`None`: anything). All of theirs where the route accepts none
+    /// of them: the sign-in must have an end, and the route then asks for another method.
+    pub fn methods(&self, server: MethodSet, route: Option<MethodSet>) -> MethodSet {
+        let own = self.account.usable(server);
+        match route {
+            Some(route) if !own.and(route).is_empty() => own.and(route),
+            Some(_) | None => own,
+        }
+    }
+
+    /// Whether a recovery code may be used: only where the route names no factors.
+    pub fn may_recover(&self, route: Option<MethodSet>) -> bool {
+        route.is_none() && self.account.recovery_left() > 0
+    }
+}
