@@ -1,28 +1,29 @@
-//! What applications do to a path before they look at it, one function each. Each gives the text back unchanged where there is
+//! What applications do to a path before they look at it, one function each. Each gives the text back unchanged if there is
 //! nothing to do; none of them judges. Their closure is in [`super::readings`].
 
 use std::borrow::Cow;
 
-use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{UnicodeNormalization, is_nfkc};
 
 use super::refusal::Refusal;
+use super::marks::Marks;
+use super::work::{Work, price};
 
-pub(super) type Form = for<'t> fn(&'t str) -> Result<Cow<'t, str>, Refusal>;
+pub(super) type Form = for<'t> fn(&'t str, &mut Work) -> Result<Cow<'t, str>, Refusal>;
 
-/// Everything but folding, which changes what a reading is compared with.
-pub(super) const FORMS: [Form; 11] = [
-    decode_again,
-    |text| Ok(merge_slashes(text)),
-    |text| Ok(backslash_as_slash(text)),
-    |text| Ok(without_parameters(text)),
-    |text| Ok(Cow::Borrowed(before_query(text))),
-    |text| Ok(trim_segments(text)),
-    |text| Ok(without_stream(text)),
-    |text| Ok(Cow::Borrowed(without_authority(text))),
-    |text| Ok(Cow::Borrowed(one_leading_slash(text))),
-    |text| Ok(nfkc(text)),
-    |text| Ok(best_fit(text)),
+/// Everything but folding, which changes what a reading is compared with; each with the marks of the texts that it may change.
+pub(super) const FORMS: [(Marks, Form); 11] = [
+    (Marks::PERCENT, |text, _| decode_again(text)),
+    (Marks::DOUBLE_SLASH, |text, _| Ok(merge_slashes(text))),
+    (Marks::BACKSLASH, |text, _| Ok(backslash_as_slash(text))),
+    (Marks::SEMICOLON, |text, _| Ok(without_parameters(text))),
+    (Marks::QUERY, |text, _| Ok(Cow::Borrowed(before_query(text)))),
+    (Marks::TRAILING_DOT, |text, _| Ok(trim_segments(text))),
+    (Marks::STREAM, |text, _| Ok(without_stream(text))),
+    (Marks::DOUBLE_SLASH, |text, _| Ok(Cow::Borrowed(without_authority(text)))),
+    (Marks::DOUBLE_SLASH, |text, _| Ok(Cow::Borrowed(one_leading_slash(text)))),
+    (Marks::WIDE, nfkc),
+    (Marks::WIDE, |text, _| Ok(best_fit(text))),
 ];
 
 /// Percent-decodes the bytes that are `wanted`; what is no escape stays. Reads `%uXXXX` too, as old ASP does.
@@ -170,8 +171,18 @@ fn one_leading_slash(text: &str) -> &str {
     text.get(more..).unwrap_or(text)
 }
 
-fn nfkc(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() || is_nfkc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfkc().collect()) }
+/// What it makes of a text may be eleven times as long (U+FDFA), so every character is paid for before it is written.
+fn nfkc<'t>(text: &'t str, work: &mut Work) -> Result<Cow<'t, str>, Refusal> {
+    work.touch(text.chars().map(price).sum())?;
+    if is_nfkc(text) {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut out = String::with_capacity(text.len());
+    for letter in text.nfkc() {
+        work.touch(price(letter))?;
+        out.push(letter);
+    }
+    Ok(Cow::Owned(out))
 }
 
 /// Slashes that NFKC leaves alone and that code pages make slashes; the yen and the won sign stand where ASCII has the backslash in
@@ -183,58 +194,6 @@ fn best_fit(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.replace(slash, "/").replace(backslash, "\\"))
-}
-
-/// Lower case alone: an application without letter case need not know NFKC.
-pub fn lower(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() { fold(text) } else { Cow::Owned(text.chars().flat_map(char::to_lowercase).collect()) }
-}
-
-/// Lower case letter by letter, as software does that makes one character of each: `İ` is the one whose full lower case is two.
-pub(super) fn simple_lower(text: &str) -> Option<String> {
-    text.contains('\u{130}').then(|| lower(&text.replace('\u{130}', "i")).into_owned())
-}
-
-/// The form in which names are compared without regard to letter case, accents and look-alikes: NFKD, combining marks and invisible
-/// characters dropped, strokes too, `lower(upper(…))` letter by letter, until nothing changes.
-pub fn fold(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
-        let lower = !text.bytes().any(|b| b.is_ascii_uppercase());
-        return if lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) };
-    }
-    let mut now = text.to_owned();
-    // Two rounds settle every character there is; the bound is there so that nobody has to prove it.
-    for _ in 0..4 {
-        let bare = now.nfkd().filter(|c| !is_invisible(*c) && canonical_combining_class(*c) == 0);
-        let next: String = bare.flat_map(char::to_uppercase).flat_map(char::to_lowercase).map(without_stroke).collect();
-        if next == now {
-            break;
-        }
-        now = next;
-    }
-    if now == text { Cow::Borrowed(text) } else { Cow::Owned(now) }
-}
-
-/// Latin letters that NFKD leaves whole and that accent-insensitive comparison takes for their base (UTS #10, secondary weights).
-const fn without_stroke(letter: char) -> char {
-    match letter {
-        'ø' => 'o',
-        'đ' | 'ð' => 'd',
-        'ħ' => 'h',
-        'ł' | 'ƚ' => 'l',
-        'ŧ' => 't',
-        'ƀ' => 'b',
-        'ǥ' => 'g',
-        'ɨ' | 'ı' => 'i',
-        'ƶ' => 'z',
-        other => other,
-    }
-}
-
-/// Characters that file systems and string comparisons skip (Unicode Default_Ignorable_Code_Point, as far as names have them).
-const fn is_invisible(letter: char) -> bool {
-    matches!(letter, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{20dd}'..='\u{20e4}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn each_segment<'t>(text: &'t str, form: impl Fn(&'t str) -> &'t str) -> String {

@@ -5,11 +5,14 @@
 //!
 //! Most targets are lower-case letters, digits and single slashes: those have exactly one reading, borrowed from the target.
 
+mod folding;
 mod forms;
+mod marks;
 mod readings;
 mod refusal;
+mod work;
 
-pub use forms::{fold, lower};
+pub use folding::{fold, lower};
 pub use readings::Reading;
 pub use refusal::Refusal;
 

@@ -23,6 +23,9 @@ pub enum Refusal {
     MalformedUtf8,
     #[error("the path can be read in too many ways")]
     TooManyReadings,
+    /// A budget, so that no target holds up the requests of others.
+    #[error("finding every way to read the path would take too long")]
+    TooMuchWork,
     /// Found by the decision: only the route knows whether it lets `%2f` through.
     #[error("the path has an encoded slash, which this route does not let through")]
     EncodedSlash,

@@ -225,9 +225,45 @@ fn a_path_with_too_many_readings_is_refused() {
 
 #[test]
 fn a_long_path_may_not_have_many_readings() {
-    let long = "/B%C3%89".repeat(900);
+    let long = "/Bees".repeat(1200);
     assert_eq!(refusal(&long), None);
-    assert_eq!(refusal(&format!("/{long}%252541;x.")), Some(Refusal::TooManyReadings));
+    assert_eq!(refusal(&format!("/{long}%252541;x.")), Some(Refusal::TooMuchWork));
+}
+
+/// What one target may cost is counted, in bytes touched, so that no machine's speed decides.
+#[test]
+fn a_path_whose_readings_cost_too_much_is_refused() {
+    let units = [
+        "%25C3%2584%25C3%2584%E1%BA%9E%EF%B7%BAA",
+        "%EF%B7%BA",
+        "%25EF%25B7%25BA",
+        "%25C4%25B0%2520",
+        "%E2%88%95//;x%3Fb%2520",
+        "%EA%B0%81%C4%B0",
+        "%25u0130%2541%25u0130%3Fb%E1%BA%9E",
+    ];
+    for unit in units {
+        for share in [1, 2] {
+            let target = format!("/{}", unit.repeat(MAX_PATH / unit.len() / share));
+            assert_eq!(refusal(&target), Some(Refusal::TooMuchWork), "{unit} to 1/{share} of the longest path");
+        }
+    }
+    assert_eq!(refusal(&format!("/{}", units[0].repeat(5))), Some(Refusal::TooMuchWork), "196 bytes are enough");
+}
+
+#[test]
+fn honest_paths_spend_little_of_the_budget() {
+    for (target, most) in [
+        ("/Wiki/Articles;v=2/How%20to%20close%20a%20Door".to_owned(), work::BUDGET / 100),
+        ("/Documents/Team%20A/Quarterly%20Report.docx".repeat(20), work::BUDGET / 10),
+        (format!("/Dokumente/{}", "M%C3%A4rz/".repeat(60)), work::BUDGET / 2),
+        (format!("/A/{}", "%E4%BD%A0%E5%A5%BD/".repeat(200)), work::BUDGET / 2),
+        (format!("/{}", "%ED%95%9C%EA%B5%AD/".repeat(30)), work::BUDGET / 2),
+        (format!("/{}", "%D0%9F%D1%80%D0%B8/".repeat(60)), work::BUDGET / 2),
+    ] {
+        let spent = readings::work_of(&target).unwrap();
+        assert!(spent <= most, "{target}: {spent} of {most}");
+    }
 }
 
 #[test]
@@ -254,6 +290,16 @@ proptest! {
     #[test]
     fn any_bytes_are_answered(target in prop::collection::vec(any::<u8>(), 0..64)) {
         let _ = Path::parse(&target);
+    }
+
+    #[test]
+    fn what_is_not_refused_is_within_the_budget(
+        unit in prop::collection::vec("[A/.;b]|//|%2541|%C3%89|%EF%B7%BA|%25EF%25B7%25BA|%25u0130|%3Fb|%2520|%CC%81|:\\$x", 1..6),
+        times in 1_usize..200,
+    ) {
+        let target = format!("/{}", unit.concat().repeat(times));
+        let longest = Path::parse(target.as_bytes()).map_or(0, |path| path.readings().map(|r| r.text.len()).sum());
+        prop_assert!(longest <= work::BUDGET / 4, "each byte of a reading was touched four times at least: {}", longest);
     }
 
     #[test]
