@@ -1,6 +1,7 @@
 //! `vestibule serve`: the gateway until it is told to stop.
 
 pub(super) mod changes;
+pub(super) mod reload;
 pub(super) mod systemd;
 pub(super) mod tls;
 
@@ -18,11 +19,9 @@ use crate::app::{App, Post};
 use crate::base::Clock;
 use crate::config::Config;
 use crate::gateway::{self, GatewayHost, Listener, Running, Settings};
-use crate::policy::run_expectations;
-use crate::service::audit::{Actor, Event};
-use crate::service::sessions::person;
 use crate::telemetry;
 use changes::Changes;
+use reload::{Source, follow_file, prove, reload, resolve};
 use systemd::State;
 use tls::Tls;
 
@@ -61,8 +60,7 @@ pub fn run(source: ConfigSource) -> anyhow::Result<()> {
     runtime.block_on(async {
         name_ports(&app, &addresses).await?;
         reseal(&app);
-        until_stopped(&app, Source { file: source, addresses, plain: config.server.listen.len(), tls: Arc::new(tls) }, &config, changes)
-            .await
+        until_stopped(&app, Source::new(source, addresses, config.server.listen.len(), tls), &config, changes).await
     })?;
     tracing::info!("stopping: no new connections; what is under way may end");
     systemd::notify(State::Stopping);
@@ -128,28 +126,6 @@ fn start_with(app: &Arc<App>, config: &Config, listeners: &[Listener], handed: &
     Ok(gateway::start_with(&front, listeners, &settings, handed)?)
 }
 
-/// Where the configuration is read again, what port 0 became, and the certificates in use.
-struct Source {
-    file: ConfigSource,
-    addresses: Vec<SocketAddr>,
-    /// How many plain listeners the program was started with: the TLS listeners' addresses come after theirs.
-    plain: usize,
-    tls: Arc<Tls>,
-}
-
-/// Puts the ports that were found in the place of port 0, so that links lead to them.
-fn resolve(config: &mut Config, addresses: &[SocketAddr]) -> bool {
-    let tls = config.server.tls.iter_mut().map(|listener| &mut listener.listen);
-    let mut changed = false;
-    for (listed, found) in config.server.listen.iter_mut().chain(tls).zip(addresses) {
-        if listed.port() == 0 && listed.ip() == found.ip() {
-            *listed = *found;
-            changed = true;
-        }
-    }
-    changed
-}
-
 async fn name_ports(app: &App, addresses: &[SocketAddr]) -> anyhow::Result<()> {
     let mut config = (*app.config()).clone();
     if resolve(&mut config, addresses) {
@@ -179,61 +155,6 @@ fn announce(running: &Running, listeners: &[Listener]) {
     }
 }
 
-/// Runs the policy tests on a configuration; a user that cannot be looked up is a warning.
-async fn prove(app: &App, config: &Config) -> anyhow::Result<()> {
-    let policy = crate::policy::Policy::new(config.routes.clone(), &config.portal.prefix);
-    let mut people = std::collections::HashMap::new();
-    for name in config.expect.iter().filter_map(|test| test.user.as_deref()) {
-        if let Some(account) = app.services.store.account_by_login(name).await? {
-            people.insert(name.to_owned(), person(&account, &config.mfa));
-        }
-    }
-    let results = run_expectations(&policy, &config.expect, |name| people.get(name).cloned());
-    for warning in &results.warnings {
-        tracing::warn!("{warning}");
-    }
-    match results.failures.as_slice() {
-        [] => Ok(()),
-        failures => Err(anyhow::anyhow!("policy tests fail: {}", failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
-    }
-}
-
-/// Reads the file and the certificates again, proves them, and swaps them in. Where anything is wrong with them, nothing changes.
-async fn reload(app: &App, source: &Source) -> anyhow::Result<String> {
-    systemd::notify(State::Reloading);
-    let outcome = swap(app, source).await;
-    systemd::notify(State::Ready);
-    outcome
-}
-
-async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
-    let swapped = async {
-        let mut loaded = source.file.load().map_err(|problems| one_line(&problems))?;
-        prove(app, &loaded.config).await?;
-        let routes = loaded.config.routes.len();
-        resolve(&mut loaded.config, &source.addresses);
-        // Read before anything changes, in force after everything else is: a broken certificate refuses the reload as a whole.
-        let certificates = source.tls.prepare(&loaded.config, source.addresses.get(source.plain..).unwrap_or_default())?;
-        let warnings = app.reconfigure(Arc::new(loaded.config)).await?;
-        certificates.take();
-        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let said = std::iter::once(format!("reloaded: {routes} routes")).chain(warnings).collect::<Vec<_>>();
-        Ok::<_, anyhow::Error>(said.join("; "))
-    };
-    let outcome = swapped.await;
-    app.telemetry.metrics.alarms.reloaded(outcome.is_ok(), app.services.now());
-    let (event, detail) = match &outcome {
-        Ok(said) => (Event::PolicyReloaded, said.clone()),
-        Err(e) => (Event::PolicyRefused, e.to_string()),
-    };
-    match &outcome {
-        Ok(said) => tracing::info!("{said}"),
-        Err(e) => tracing::error!("not reloaded, the old configuration stays: {e}"),
-    }
-    app.services.audit.record(event, None, Actor::Gateway, detail).await?;
-    outcome
-}
-
 async fn until_stopped(app: &Arc<App>, source: Source, config: &Config, changes: Changes) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
@@ -258,17 +179,6 @@ async fn until_stopped(app: &Arc<App>, source: Source, config: &Config, changes:
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hangup.recv() => drop(reload(app, &source).await),
-        }
-    }
-}
-
-/// Reloads when the configuration's file changes, where that was asked for.
-async fn follow_file(app: Arc<App>, source: Arc<Source>, mut changes: Changes) {
-    let mut tick = tokio::time::interval(changes::LOOK);
-    loop {
-        tick.tick().await;
-        if changes.has_settled() && app.config().server.reload_on_change {
-            drop(reload(&app, &source).await);
         }
     }
 }

@@ -6,6 +6,7 @@ pub(super) mod restart_only;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -137,6 +138,10 @@ pub struct Mail {
     /// `smtp://`, `smtp+starttls://`, `smtps://`, with credentials where needed.
     pub url: Secret,
     pub from: String,
+    /// The name in EHLO; `None`: the host's own, or an address literal.
+    pub hello: Option<String>,
+    /// Authorities beside the system's store, in PEM.
+    pub ca: Option<Arc<Vec<u8>>>,
 }
 
 #[derive(Clone, Debug)]

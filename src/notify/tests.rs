@@ -91,7 +91,7 @@ async fn smtp_conversation(
 }
 
 fn mail_config(url: &str) -> Mail {
-    Mail { url: Secret::new(url), from: "Vestibule <no-reply@internal.example>".into() }
+    Mail { url: Secret::new(url), from: "Vestibule <no-reply@internal.example>".into(), hello: None, ca: None }
 }
 
 fn mailer(url: &str, pace: Pace) -> Notifier {

@@ -199,6 +199,13 @@ async fn the_demo_says_where_and_how_to_sign_in() {
     bob.is_at("login");
     bob.types_password().await.leads_to("/headers");
     bob.follows().await.is(200);
+    let mut root = Person::new("root", ([127, 0, 0, 1], port).into(), vestibule::base::Clock::system(), std::sync::Arc::default());
+    root.host = bob.host.clone();
+    root.visits("/.vestibule/reset").await.is(200);
+    root.sends("reset", &[("username", "root")]).await.is(200);
+    let link = format!("http://localhost:{port}/.vestibule/reset?token=");
+    soon(async { while !root.calls("GET", "/outbox").await.text().contains(&link) {} }).await;
+    assert!(root.calls("GET", "/outbox").await.text().contains("root's authenticator app"), "the code that the administration wants");
     child.start_kill().unwrap();
     soon(child.wait()).await.unwrap();
 }

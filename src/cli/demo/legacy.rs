@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -14,23 +14,34 @@ use maud::{DOCTYPE, Markup, html};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::people::Person;
+use crate::base::{Clock, Time};
 use crate::notify::Outbox;
 
 /// No form of this app is larger.
 const MAX_FORM: usize = 1024 * 1024;
 
+/// What it shows of the gateway's side.
+#[derive(Clone)]
+pub struct Legacy {
+    pub outbox: Arc<Outbox>,
+    /// Empty until they are seeded.
+    pub people: Arc<OnceLock<Vec<Person>>>,
+    pub clock: Clock,
+}
+
 /// Starts it on a free port of this machine; ends with the runtime.
 ///
 /// # Errors
 /// Where there is no port.
-pub async fn start(outbox: Arc<Outbox>) -> std::io::Result<SocketAddr> {
+pub async fn start(legacy: Legacy) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
-            let outbox = outbox.clone();
-            let service = service_fn(move |request| answer(request, outbox.clone()));
+            let legacy = legacy.clone();
+            let service = service_fn(move |request| answer(request, legacy.clone()));
             let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades();
             tokio::spawn(connection);
         }
@@ -38,11 +49,11 @@ pub async fn start(outbox: Arc<Outbox>) -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-async fn answer(request: Request<Incoming>, outbox: Arc<Outbox>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, legacy: Legacy) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
     Ok(match path.as_str() {
         "/" => page("Intranet", &home()),
-        "/outbox" => sent(&request, &outbox),
+        "/outbox" => sent(&request, &legacy),
         "/headers" => page("Headers", &headers(&request)),
         "/ws" if request.headers().contains_key(header::UPGRADE) => echo(request),
         "/ws" => page("WebSocket echo", &html! { p { "Connect a WebSocket to this address; it sends back what it gets." } }),
@@ -148,8 +159,8 @@ fn headers(request: &Request<Incoming>) -> Markup {
     }
 }
 
-fn sent(request: &Request<Incoming>, outbox: &Outbox) -> Response<Full<Bytes>> {
-    let messages = outbox.newest_first();
+fn sent(request: &Request<Incoming>, legacy: &Legacy) -> Response<Full<Bytes>> {
+    let messages = legacy.outbox.newest_first();
     if request.headers().get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"application/json")) {
         let mut response = Response::new(Full::new(Bytes::from(serde_json::to_vec(&messages).unwrap_or_default())));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -158,6 +169,7 @@ fn sent(request: &Request<Incoming>, outbox: &Outbox) -> Response<Full<Bytes>> {
     page(
         "Outbox",
         &html! {
+            (codes(legacy.people.get().map(Vec::as_slice).unwrap_or_default(), legacy.clock.now()))
             @if messages.is_empty() { p { "Nothing was sent yet." } }
             table #outbox {
                 @for message in &messages {
@@ -166,6 +178,16 @@ fn sent(request: &Request<Incoming>, outbox: &Outbox) -> Response<Full<Bytes>> {
             }
         },
     )
+}
+
+/// What the authenticator apps show now: the demo stands in for the phones of its people.
+fn codes(people: &[Person], now: Time) -> Markup {
+    let shown = people.iter().filter_map(|person| Some((person.name, person.totp.as_ref()?.code(now)?)));
+    html! {
+        table #codes {
+            @for (name, (code, left)) in shown { tr { th { (name) "'s authenticator app" } td { code { (code) } " for " (left) " seconds more" } } }
+        }
+    }
 }
 
 /// Answers 101, then sends back every message.

@@ -7,7 +7,7 @@ mod words;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, bail};
 
@@ -30,16 +30,18 @@ pub fn run(listen: Option<String>, json: bool, data_dir: Option<PathBuf>) -> any
     let temporary = Folder::new(data_dir)?;
     let addresses = addresses(listen.as_deref())?;
     let runtime = serve::work_runtime()?;
-    let outbox = Arc::new(Outbox::default());
-    let upstream = runtime.block_on(legacy::start(outbox.clone()))?;
-    let config = Arc::new(configuration(upstream, temporary.path())?);
-    let app = runtime.block_on(App::open(config.clone(), Clock::system(), Post::Outbox(outbox)))?;
-    let people = runtime.block_on(people::seed(&app))?;
+    let (outbox, people, clock) = (Arc::new(Outbox::default()), Arc::new(OnceLock::new()), Clock::system());
+    let upstream =
+        runtime.block_on(legacy::start(legacy::Legacy { outbox: outbox.clone(), people: people.clone(), clock: clock.clone() }))?;
+    let config = Arc::new(configuration(upstream, &addresses, temporary.path())?);
+    let app = runtime.block_on(App::open(config.clone(), clock, Post::Outbox(outbox)))?;
+    let seeded = runtime.block_on(people::seed(&app))?;
+    let people = people.get_or_init(|| seeded);
     let listeners: Vec<Listener> = addresses.iter().map(|address| Listener { address: *address, certificates: None }).collect();
     let running = serve::start(&app, &config, &listeners)?;
     let port = running.addresses.first().map_or(DEFAULT_PORT, SocketAddr::port);
     let url = words::url(listen.as_deref(), running.addresses.first().copied(), port);
-    words::tell(&url, &people, json, app.services.now())?;
+    words::tell(&url, people, json, app.services.now())?;
     runtime.block_on(async {
         let reload: control::Reload =
             Arc::new(|| Box::pin(async { Err("the demo's configuration is built in; use `vestibule serve` to reload a file".to_owned()) }));
@@ -74,12 +76,14 @@ fn addresses(listen: Option<&str>) -> anyhow::Result<Vec<SocketAddr>> {
     Ok(all)
 }
 
-/// The demo's configuration goes through the same reader as everybody's.
-fn configuration(upstream: SocketAddr, data_dir: &std::path::Path) -> anyhow::Result<Config> {
+/// The demo's configuration goes through the same reader as everybody's. It knows where it is listened on: mails lead nowhere else.
+fn configuration(upstream: SocketAddr, listen: &[SocketAddr], data_dir: &std::path::Path) -> anyhow::Result<Config> {
     let text = include_str!("demo.toml").replace("UPSTREAM", &upstream.to_string());
     let overrides = [("VESTIBULE_SERVER__DATA_DIR".to_owned(), data_dir.display().to_string())];
     let loaded = config::parse(&text, std::path::Path::new("demo.toml"), overrides).map_err(|problems| anyhow::anyhow!("{problems}"))?;
-    Ok(loaded.config)
+    let mut config = loaded.config;
+    config.server.listen = listen.to_vec();
+    Ok(config)
 }
 
 /// A data folder: the one that was named, or one that goes away with the demo.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::account::UserMfaPolicy;
 use crate::app::App;
-use crate::base::Secret;
+use crate::base::{Secret, Time};
 use crate::factor::{Method, totp};
 use crate::service::accounts::NewAccount;
 use crate::service::admin::MfaChange;
@@ -23,6 +23,15 @@ pub struct Authenticator {
     pub key: totp::Key,
     pub parameters: totp::Parameters,
     pub uri: String,
+}
+
+impl Authenticator {
+    /// What it shows at `now`, and for how many seconds more.
+    pub fn code(&self, now: Time) -> Option<(String, u64)> {
+        let period = u64::from(self.parameters.period);
+        let left = period - now.unix() % period;
+        totp::code_at(&self.key, self.parameters, now).map(|code| (code, left))
+    }
 }
 
 struct Part {

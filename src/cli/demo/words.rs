@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use super::people::Person;
+use super::people::{Authenticator, Person};
 use crate::base::Time;
-use crate::factor::{qr, totp};
+use crate::factor::qr;
 
 /// The address to open. `localhost`, where that is what is listened on: a passkey works there and not on an IP address.
 pub fn url(listen: Option<&str>, first: Option<SocketAddr>, port: u16) -> String {
@@ -49,16 +49,49 @@ fn text(url: &str, people: &[Person], now: Time) -> String {
         "  Sign in as".to_owned(),
     ];
     lines.extend(people.iter().map(|person| format!("    {:<7} {:<22} {}", person.name, person.password, person.about)));
-    if let Some((person, app)) = people.iter().find_map(|person| Some((person, person.totp.as_ref()?))) {
-        lines.push(String::new());
-        lines.push(format!("  {}'s authenticator app: scan this, or", person.name));
-        if let Some(code) = totp::code_at(&app.key, app.parameters, now) {
-            let left = u64::from(app.parameters.period) - now.unix() % u64::from(app.parameters.period);
-            lines.push(format!("  type {code} within {left} seconds (the next one comes from the app that scanned it)"));
-        }
-        lines.extend(qr::terminal(&app.uri).unwrap_or_default().lines().map(|line| format!("    {line}")));
+    lines.push(String::new());
+    lines.extend(people.iter().filter_map(|person| code(person, now)));
+    lines.push(format!("  Later codes are on {url}/outbox, or in an app that scans this:"));
+    for person in people {
+        lines.extend(person.totp.iter().flat_map(|app| scan(person.name, app)));
     }
     lines.push("  Ctrl-C ends the demo and forgets everything.".to_owned());
     lines.push(String::new());
     lines.join("\n") + "\n"
+}
+
+/// The code that somebody's authenticator app shows now.
+fn code(person: &Person, now: Time) -> Option<String> {
+    let (code, left) = person.totp.as_ref()?.code(now)?;
+    Some(format!("  {}'s authenticator app shows {code} for {left} seconds more", person.name))
+}
+
+fn scan(name: &str, app: &Authenticator) -> Vec<String> {
+    let picture = qr::terminal(&app.uri).unwrap_or_default();
+    std::iter::once(format!("  {name}")).chain(picture.lines().map(|line| format!("    {line}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::TotpAlgorithm;
+    use crate::factor::totp;
+
+    #[test]
+    fn the_administrators_code_is_shown_like_everybody_elses() {
+        let app = || {
+            let (key, parameters) =
+                (totp::Key::generate().unwrap(), totp::Parameters { digits: 6, period: 30, algorithm: TotpAlgorithm::Sha1 });
+            Authenticator { key, parameters, uri: "otpauth://totp/x?secret=AAAAAAAA".into() }
+        };
+        let person = |name, totp| Person { name, password: "p", about: "a", totp };
+        let people = [person("alice", Some(app())), person("bob", None), person("root", Some(app()))];
+        let now = Time::from_secs(1_700_000_005);
+        let said = text("http://localhost:1", &people, now);
+        for person in [&people[0], &people[2]] {
+            let (code, left) = person.totp.as_ref().unwrap().code(now).unwrap();
+            assert!(said.contains(&format!("{}'s authenticator app shows {code} for {left} seconds more", person.name)), "{said}");
+        }
+        assert!(!said.contains("bob's"));
+    }
 }

@@ -7,6 +7,7 @@ use crate::base::Secret;
 use crate::config::document::outline::Shape;
 use crate::config::document::problem::{Fault, Severity};
 use crate::config::document::section::{Entry, Section};
+use crate::config::readers::pem;
 use crate::config::readers::secret::{is_given, secret};
 use crate::config::readers::value;
 use crate::config::typed::{Audit, AuditFile, Mail, Sms, StoreUrl, Telemetry};
@@ -15,6 +16,8 @@ use crate::config::typed::{Audit, AuditFile, Mail, Sms, StoreUrl, Telemetry};
 pub(in crate::config) fn mail(s: Section) -> Option<Mail> {
     let url = secret(&s, "url");
     let from = s.maybe("from", mailbox);
+    let hello = s.maybe("hello", hello);
+    let ca = s.maybe("ca", pem::authorities);
     if s.is_present() {
         missing(&s, "url", is_given(&s, "url"), "write url = \"smtp://127.0.0.1:25\"");
         missing(&s, "from", s.has("from"), "write from = \"Vestibule <no-reply@internal.example>\"");
@@ -28,13 +31,27 @@ pub(in crate::config) fn mail(s: Section) -> Option<Mail> {
         _ => (),
     }
     s.finish();
-    Some(Mail { url: url?, from: from? })
+    Some(Mail { url: url?, from: from?, hello, ca })
 }
 
 fn missing(s: &Section, key: &str, given: bool, remedy: &str) {
     if !given {
         s.error(key, Fault::new("missing", remedy));
     }
+}
+
+/// A name or an address literal (RFC 5321 section 4.1.1.1): what stands after EHLO.
+fn hello(entry: &Entry) -> Result<String, Fault> {
+    let text = value::text(entry)?;
+    let remedy = "write this host's full name: gate.internal.example";
+    let is_literal = text.starts_with('[') && text.ends_with(']');
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b)) {
+        return Err(Fault::new("not a host name", remedy));
+    }
+    if !is_literal && !text.contains('.') {
+        return Err(Fault::new("not a fully qualified name, which mail servers refuse with 504", remedy));
+    }
+    Ok(text)
 }
 
 fn mail_url(secret: &Secret) -> Result<url::Url, Fault> {

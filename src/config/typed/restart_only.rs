@@ -64,7 +64,7 @@ mod tests {
         next.server.threads = Some(3);
         next.limits.max_hashes = 7;
         next.store = StoreUrl::Postgres(Secret::new("postgres://a/b"));
-        next.mail = Some(Mail { url: Secret::new("smtp://a"), from: "a@b".into() });
+        next.mail = Some(Mail { url: Secret::new("smtp://a"), from: "a@b".into(), hello: None, ca: None });
         assert_eq!(old.fixed_until_restart(&next), ["server.threads", "limits.max_hashes", "store.url", "mail"]);
     }
 }
