@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use crate::app::Post;
     use crate::base::{Clock, Time};
-    use crate::service::shared::tests::{alice, sign_in};
+    use crate::service::sessions::replication::tests::{alice, sign_in};
 
     fn write(file: &Path, policy: &str) {
         let route = format!("[[routes]]\nname = \"a\"\nupstreams = [\"http://127.0.0.1:1\"]\npolicy = \"{policy}\"\n");

@@ -35,8 +35,11 @@ fn same_store(a: &StoreUrl, b: &StoreUrl) -> bool {
     }
 }
 
-fn mail(mail: Option<&Mail>) -> Option<(&str, &str)> {
-    mail.map(|mail| (mail.url.expose(), mail.from.as_str()))
+/// Where letters go, who sends them, as what the gateway introduces itself, and whom it trusts.
+type Post<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a [u8]>);
+
+fn mail(mail: Option<&Mail>) -> Option<Post<'_>> {
+    mail.map(|mail| (mail.url.expose(), mail.from.as_str(), mail.hello.as_deref(), mail.ca.as_deref().map(Vec::as_slice)))
 }
 
 type Headers<'a> = Vec<(&'a str, &'a str)>;
