@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use unicode_normalization::{UnicodeNormalization, is_nfkc};
 
-use super::refusal::Refusal;
 use super::marks::Marks;
+use super::refusal::Refusal;
 use super::work::{Work, price};
 
 pub(super) type Form = for<'t> fn(&'t str, &mut Work) -> Result<Cow<'t, str>, Refusal>;

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use super::folding::{fold_within, lower_within, simple_lower};
 use super::forms::{FORMS, decode, must_be_encoded};
 use super::marks::Marks;
-use super::work::Work;
 use super::refusal::Refusal;
+use super::work::Work;
 
 /// How many readings a target may have. Letter case, parameters, merged slashes and one more encoding together make 16.
 const MAX_READINGS: usize = 64;
