@@ -46,6 +46,8 @@ pub struct Server {
     pub admin_listen: Option<SocketAddr>,
     pub trusted_proxies: Vec<IpNet>,
     pub tls: Vec<TlsListener>,
+    /// Whether plain HTTP for a host that a certificate names is redirected to HTTPS.
+    pub redirect_to_https: bool,
     /// Whether the configuration is read again when its file changes.
     pub reload_on_change: bool,
 }
@@ -170,6 +172,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long a client may leave a piece of an answer unread.
     pub write_timeout: Duration,
+    /// How long a client's connection is kept between requests.
+    pub idle_timeout: Duration,
     pub connections: usize,
     pub connections_per_ip: usize,
 }

@@ -29,10 +29,10 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
+pub use connection::certificates::{BadCertificate, Certificates, Fresh};
 pub use host::{AccessRecord, ErrorPage, GatewayHost, Lookup, Outcome, PortalAnswer, PortalContext, SavingPost, Snapshot, UserSession};
 pub use listener::sockets::CannotListen;
 pub use listener::start::{CannotStart, Listener, Running, Settings, start, start_with};
-pub use listener::tls::{BadCertificate, Certificates, Fresh};
 pub use proxy::headers::clean;
 pub use request::cookies::OwnCookies;
 pub use upstream::pool::{BadUpstream, Upstreams};

@@ -114,11 +114,29 @@ pub struct ProxyOptions {
     pub ca: Option<Arc<Vec<u8>>>,
     pub connect_timeout: Duration,
     pub read_timeout: Duration,
+    /// How long an unused connection to an upstream is kept; `None`: the default.
+    pub idle_timeout: Option<Duration>,
+    /// Whether an upstream's own address in `Location` and in cookies' `Domain` is rewritten; `None`: if `host` is `upstream`.
+    pub rewrite_location: Option<bool>,
+}
+
+impl ProxyOptions {
+    /// Whether the upstream's own address in its answers becomes the address that the client uses.
+    pub fn rewrites_location(&self) -> bool {
+        self.rewrite_location.unwrap_or(matches!(self.host, HostHeader::Upstream))
+    }
 }
 
 impl Default for ProxyOptions {
     fn default() -> Self {
-        Self { host: HostHeader::Preserve, ca: None, connect_timeout: Duration::from_secs(5), read_timeout: Duration::from_secs(60) }
+        Self {
+            host: HostHeader::Preserve,
+            ca: None,
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(60),
+            idle_timeout: None,
+            rewrite_location: None,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub fn sender(headers: &HeaderMap, authority: &str, secure: bool) -> Sender {
         (None, _) => Sender::Own,
         (Some(_), Some(_)) => Sender::Foreign,
         (Some(origin), None) => match origin.to_str().ok().and_then(|origin| origin.split_once("://")) {
-            Some((scheme, host)) if host.eq_ignore_ascii_case(authority) => match (scheme, secure) {
+            Some((scheme, host)) if is_same_host(scheme, host, authority, secure) => match (scheme, secure) {
                 ("https", true) | ("http", false) => Sender::Own,
                 ("https", false) | ("http", true) => Sender::OtherScheme,
                 _ => Sender::Foreign,
@@ -30,6 +30,15 @@ pub fn sender(headers: &HeaderMap, authority: &str, secure: bool) -> Sender {
     };
     let fits = headers.get_all("sec-fetch-site").iter().all(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
     if own == Sender::Own && !fits { Sender::Foreign } else { own }
+}
+
+/// Whether an Origin's host and port are those of an authority. A scheme's default port is the same as none (RFC 6454 section 4).
+pub fn is_same_host(scheme: &str, host: &str, authority: &str, secure: bool) -> bool {
+    without_default_port(host, scheme.eq_ignore_ascii_case("https")).eq_ignore_ascii_case(without_default_port(authority, secure))
+}
+
+fn without_default_port(authority: &str, secure: bool) -> &str {
+    authority.strip_suffix(if secure { ":443" } else { ":80" }).unwrap_or(authority)
 }
 
 /// Whether a form is the host's own beyond doubt: one Origin, which fits, and no word of the browser's against it. Stricter than
@@ -57,6 +66,34 @@ mod tests {
             ["null", "https://wiki.example", "https://evil.example", "https://wiki.example:8443.evil.example", "wiki.example:8443"]
         {
             assert_eq!(from(foreign), Sender::Foreign, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_default_port_is_the_same_origin() {
+        let from = |origin: &str, authority: &str, secure| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ORIGIN, origin.parse().unwrap());
+            sender(&headers, authority, secure)
+        };
+        for (origin, authority, secure) in [
+            ("https://a.example", "a.example:443", true),
+            ("https://a.example:443", "a.example", true),
+            ("http://a.example", "a.example:80", false),
+            ("http://a.example:80", "a.example", false),
+            ("https://[::1]", "[::1]:443", true),
+        ] {
+            assert_eq!(from(origin, authority, secure), Sender::Own, "{origin} {authority}");
+        }
+        assert_eq!(from("http://a.example", "a.example:443", true), Sender::OtherScheme);
+        for (origin, authority, secure) in [
+            ("https://a.example", "a.example:80", true),
+            ("https://a.example:80", "a.example", true),
+            ("https://a.example", "a.example:8443", true),
+            ("https://a.example:443", "a.example:8443", true),
+            ("https://a.example:443:443", "a.example", true),
+        ] {
+            assert_eq!(from(origin, authority, secure), Sender::Foreign, "{origin} {authority}");
         }
     }
 

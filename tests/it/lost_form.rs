@@ -20,7 +20,7 @@ async fn a_person_gets_a_page_in_their_language_with_a_way_to_sign_in() {
             answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'")
                 && answer.header("cache-control") == Some("no-store")
         );
-        assert!(answer.all("www-authenticate").eq(["Session"]) && page.len() < 50_000 && !page.contains("hello"));
+        assert!(answer.all("www-authenticate").next().is_none() && page.len() < 50_000 && !page.contains("hello"));
     }
     assert!(world.upstream.seen().is_empty(), "nothing went through");
 }

@@ -65,6 +65,10 @@ fn listeners(s: &Section, config: &Config) {
     if server.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
         s.warn("trusted_proxies", "everybody is believed about their own address", "name the proxies' own addresses");
     }
+    if !server.redirect_to_https && !server.listen.is_empty() && !server.tls.is_empty() {
+        let what = "plain HTTP takes passwords for hosts that have a certificate";
+        s.warn("redirect_to_https", what, "leave it out: such requests are then redirected to HTTPS");
+    }
     let open = server.listen.iter().find(|address| !address.ip().to_canonical().is_loopback());
     if let Some(address) = open.filter(|_| server.tls.is_empty() && server.trusted_proxies.is_empty()) {
         let what = format!("{address} takes passwords over plain HTTP");

@@ -135,6 +135,7 @@ pub(in crate::config) fn limits(s: Section, default: Limits) -> Limits {
         max_hashes: s.or("max_hashes", default.max_hashes, value::whole(1..=1024)),
         header_timeout: s.or("header_timeout", default.header_timeout, value::span(Duration::from_millis(100)..=60 * MINUTE)),
         write_timeout: s.or("write_timeout", default.write_timeout, value::span(Duration::from_millis(100)..=60 * MINUTE)),
+        idle_timeout: s.or("idle_timeout", default.idle_timeout, value::span(SECOND..=60 * MINUTE)),
         connections: s.or("connections", default.connections, value::whole(1..=10_000_000)),
         connections_per_ip: s.or("connections_per_ip", default.connections_per_ip, value::whole(1..=10_000_000)),
     };

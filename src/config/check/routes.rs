@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::terms::Terms;
-use crate::base::Host;
+use crate::base::{Clock, Host};
 use crate::config::document::outline::Shape;
 use crate::config::document::problem::Fault;
 use crate::config::document::section::{Entry, Section};
@@ -153,7 +153,12 @@ fn proxy(s: Section) -> ProxyOptions {
         ca: s.maybe("ca", pem::authorities as fn(&Entry) -> Result<Arc<Vec<u8>>, Fault>),
         connect_timeout: s.or("connect_timeout", default.connect_timeout, value::span(SECOND / 10..=DAY)),
         read_timeout: s.or("read_timeout", default.read_timeout, value::span(SECOND / 10..=DAY)),
+        idle_timeout: s.maybe("idle_timeout", value::span(SECOND / 10..=DAY)),
+        rewrite_location: s.maybe("rewrite_location", value::flag),
     };
+    for (what, remedy) in proxy.ca.iter().flat_map(|pem| pem::doubts(pem, Clock::system().now())) {
+        s.warn("ca", what, remedy);
+    }
     s.finish();
     proxy
 }

@@ -24,6 +24,7 @@ pub(in crate::config) fn server(s: Section, default: Server) -> Server {
         admin_listen,
         trusted_proxies: s.list("trusted_proxies", value::network).unwrap_or_default(),
         tls,
+        redirect_to_https: s.or("redirect_to_https", default.redirect_to_https, value::flag),
         reload_on_change: s.or("reload_on_change", default.reload_on_change, value::flag),
     };
     s.finish();

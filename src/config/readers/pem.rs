@@ -7,8 +7,10 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
 use super::value;
+use crate::base::Time;
 use crate::config::document::problem::Fault;
 use crate::config::document::section::{Entry, Section};
 use crate::config::typed::Certificate;
@@ -38,6 +40,31 @@ pub(in crate::config) fn authorities(entry: &Entry) -> Result<Arc<Vec<u8>>, Faul
         store.add(certificate).map_err(|_| fault())?;
     }
     Ok(Arc::new(pem))
+}
+
+/// What keeps a certificate among an upstream's authorities from being of use, and what to do.
+pub(in crate::config) fn doubts(pem: &[u8], now: Time) -> Vec<(String, &'static str)> {
+    let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+    certificates.filter_map(|der| X509Certificate::from_der(&der).ok().and_then(|(_, read)| doubt(&read, now))).collect()
+}
+
+fn doubt(certificate: &X509Certificate<'_>, now: Time) -> Option<(String, &'static str)> {
+    let (subject, validity) = (certificate.subject(), certificate.validity());
+    let date = |seconds: i64| Time::from_secs(seconds).rfc3339();
+    if certificate.version() != X509Version::V3 {
+        return Some((
+            format!("the certificate “{subject}” is not of X.509 version 3: it will be refused"),
+            "make it anew: openssl req -x509 does",
+        ));
+    }
+    if now > Time::from_secs(validity.not_after.timestamp()) {
+        let until = date(validity.not_after.timestamp());
+        return Some((format!("the certificate “{subject}” expired at {until}"), "put the renewed one in its place"));
+    }
+    (now < Time::from_secs(validity.not_before.timestamp())).then(|| {
+        let from = date(validity.not_before.timestamp());
+        (format!("the certificate “{subject}” is valid from {from} on"), "check this machine's clock")
+    })
 }
 
 /// A certificate chain and its key.
@@ -123,5 +150,15 @@ mod tests {
             assert_eq!(found.is_empty(), right, "{file}: {found:?}");
             assert!(found.iter().all(|p| p.key == "routes[0].proxy.ca" && p.line == Some(5)));
         }
+    }
+
+    #[test]
+    fn an_authority_that_cannot_be_of_use_is_told() {
+        let folder = folder();
+        let pem = std::fs::read(folder.path().join("a.pem")).unwrap();
+        let told = |now: &str| super::doubts(&pem, crate::base::Time::parse(now).unwrap()).pop().map(|(what, _)| what);
+        assert_eq!(told("2026-11-30T00:00:00Z"), None);
+        assert!(told("5000-01-01T00:00:00Z").unwrap().contains("expired"));
+        assert!(told("1970-01-01T00:00:00Z").unwrap().contains("valid from"));
     }
 }

@@ -41,6 +41,7 @@ impl Default for Server {
             admin_listen: None,
             trusted_proxies: Vec::new(),
             tls: Vec::new(),
+            redirect_to_https: true,
             reload_on_change: false,
         }
     }
@@ -101,6 +102,7 @@ impl Default for Limits {
             max_hashes: 2,
             header_timeout: Duration::from_secs(10),
             write_timeout: minutes(1),
+            idle_timeout: minutes(1),
             connections: 10_000,
             connections_per_ip: 1_000,
         }

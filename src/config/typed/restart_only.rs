@@ -16,6 +16,7 @@ impl Config {
             ("server.tls", !server.0.tls.iter().map(|tls| tls.listen).eq(server.1.tls.iter().map(|tls| tls.listen))),
             ("limits.max_hashes", limits.0.max_hashes != limits.1.max_hashes),
             ("limits.header_timeout", limits.0.header_timeout != limits.1.header_timeout),
+            ("limits.idle_timeout", limits.0.idle_timeout != limits.1.idle_timeout),
             ("limits.connections", limits.0.connections != limits.1.connections),
             ("limits.connections_per_ip", limits.0.connections_per_ip != limits.1.connections_per_ip),
             ("store.url", !same_store(&self.store, &next.store)),

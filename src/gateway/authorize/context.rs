@@ -1,6 +1,7 @@
 //! The state of one request on its way through pingora's hooks. Guarantees one access record for each request, however it ends:
 //! if a hook panics or the connection is cut, dropping the context writes it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use crate::gateway::authorize::policy::{self, Admission};
 use crate::gateway::host::{AccessRecord, GatewayHost, Outcome, Snapshot};
 use crate::gateway::request::navigation;
 use crate::gateway::request::parse::RequestInfo;
+use crate::gateway::upstream::reuse::UnderWay;
 use crate::policy::Person;
 
 /// The state of one request.
@@ -36,6 +38,10 @@ pub struct Context {
     pub session_unknown: bool,
     /// Which of the route's endpoints were tried, the current one last.
     pub tried: SmallVec<[usize; 4]>,
+    /// Addresses at which no connection could be made.
+    pub tried_addresses: Vec<SocketAddr>,
+    /// Counts a request that must not be sent twice.
+    pub under_way: Option<UnderWay>,
     /// Its place in a trace, if traces are on.
     pub trace: Option<Box<Trace>>,
     pub log: AccessLog,
@@ -84,6 +90,8 @@ impl Context {
             expire_cookie: false,
             session_unknown: false,
             tried: SmallVec::new(),
+            tried_addresses: Vec::new(),
+            under_way: None,
             trace: None,
             log,
         }
@@ -115,6 +123,10 @@ impl Context {
         }
     }
 
+    pub const fn started(&self) -> Instant {
+        self.started
+    }
+
     /// The name of the route that the request matched.
     pub fn route(&self) -> Option<&str> {
         policy::route(&self.snapshot, self.admission.as_ref()).map(|route| &*route.name).or(self.log.route.as_deref())
@@ -124,6 +136,24 @@ impl Context {
     pub fn upstream_starts(&mut self) {
         if let Some(trace) = &mut self.trace {
             trace.upstream_after.get_or_insert(self.started.elapsed());
+        }
+    }
+
+    /// So much of the request's body arrived. Moving bytes are use of the session.
+    pub fn received(&mut self, bytes: usize) {
+        self.log.bytes_in += bytes as u64;
+        self.moved(bytes);
+    }
+
+    /// So much of the answer's body arrived.
+    pub fn sent(&mut self, bytes: usize) {
+        self.log.bytes_out += bytes as u64;
+        self.moved(bytes);
+    }
+
+    fn moved(&self, bytes: usize) {
+        if let Some(lease) = self.lease.as_ref().filter(|_| bytes > 0) {
+            lease.in_use();
         }
     }
 

@@ -6,6 +6,8 @@
 //! `revocation` asks again as soon as news of a change reaches the shard; nothing polls.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use http::Method;
 
@@ -27,6 +29,22 @@ pub struct Lease {
     pub at: Time,
     /// What the decision was based on.
     pub seen: CheckedAgainst,
+    pub use_clock: UseClock,
+}
+
+/// When the session's use was noted last, and how often it is.
+pub struct UseClock {
+    started: Instant,
+    /// Milliseconds since then.
+    noted: AtomicU64,
+    every: Duration,
+}
+
+impl UseClock {
+    /// Often enough that a session whose requests move bytes never times out.
+    pub fn new(started: Instant, idle_timeout: Duration) -> Self {
+        Self { started, noted: AtomicU64::new(0), every: (idle_timeout / 4).min(Duration::from_secs(60)) }
+    }
 }
 
 /// The policy and the person of a decision, by their addresses. The request keeps both alive, so an equal address is the same thing.
@@ -43,9 +61,13 @@ impl CheckedAgainst {
 }
 
 impl Lease {
-    /// Notes that the session is in use.
-    pub fn touch(&self) {
-        if let Some(user_session) = &self.user_session {
+    /// Notes that the session is in use: the request or its answer moved bytes. Cheap enough for each piece of them.
+    pub fn in_use(&self) {
+        let Some(user_session) = &self.user_session else { return };
+        let now = self.use_clock.started.elapsed();
+        let since = now.saturating_sub(Duration::from_millis(self.use_clock.noted.load(Ordering::Relaxed)));
+        if since >= self.use_clock.every {
+            self.use_clock.noted.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
             user_session.touch(self.host.now());
         }
     }

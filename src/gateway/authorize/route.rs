@@ -8,9 +8,10 @@ use pingora::proxy::Session;
 
 use crate::base::Host;
 use crate::gateway::authorize::context::Context;
-use crate::gateway::authorize::lease::{CheckedAgainst, Lease};
+use crate::gateway::authorize::lease::{CheckedAgainst, Lease, UseClock};
 use crate::gateway::authorize::policy::{self, Path, Portal, Reason, Route, Verdict};
 use crate::gateway::authorize::revocation::{self, with_cache};
+use crate::gateway::connection::https::HttpsHosts;
 use crate::gateway::host::{Lookup, Outcome, UserSession};
 use crate::gateway::request::cookies::Presented;
 use crate::gateway::request::parse::{self, Origin, RequestInfo};
@@ -32,6 +33,10 @@ pub enum Action {
         route: Arc<Route>,
         token: Option<String>,
     },
+    /// Plain HTTP for a host that has a certificate.
+    ToHttps {
+        location: Vec<u8>,
+    },
     Stop {
         status: StatusCode,
         outcome: Outcome,
@@ -44,15 +49,15 @@ const fn stop(status: StatusCode, outcome: Outcome, reason: &'static str) -> Act
 }
 
 /// Decides, and leaves in the context what later stages require.
-pub fn authorize(session: &Session, context: &mut Context) -> Action {
-    let action = find(session, context);
+pub fn authorize(session: &Session, context: &mut Context, https: &HttpsHosts) -> Action {
+    let action = find(session, context, https);
     if !matches!(action, Action::Forward) {
         context.note_navigation(session.req_header());
     }
     action
 }
 
-fn find(session: &Session, context: &mut Context) -> Action {
+fn find(session: &Session, context: &mut Context, https: &HttpsHosts) -> Action {
     let header = session.req_header();
     context.log.method = header.method.clone();
     context.log.target = header.raw_path().into();
@@ -64,6 +69,10 @@ fn find(session: &Session, context: &mut Context) -> Action {
         Ok(path) => path,
         Err(reason) => return stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
     };
+    if let Some(location) = https_location(&info, header.raw_path(), context, https) {
+        context.info = Some(info);
+        return Action::ToHttps { location };
+    }
     let identified = identify(session, context, &info);
     let action = match policy::portal(&context.snapshot, &info, &path) {
         Portal::Yes => Action::Portal { token: identified.0.map(str::to_owned) },
@@ -101,6 +110,12 @@ fn read(session: &Session, context: &Context) -> Result<RequestInfo, parse::Refu
     let origin = Origin { peer, tls, trusted_proxies: &context.snapshot.config.server.trusted_proxies };
     let raw = || session.as_http1().map(|h1| h1.get_headers_raw_bytes()).unwrap_or_default();
     parse::read(session.req_header(), raw, origin, host_of)
+}
+
+/// Where a plain request belongs, if its host has a certificate. What a trusted proxy in front brings is the proxy's to redirect.
+fn https_location(info: &RequestInfo, target: &[u8], context: &Context, https: &HttpsHosts) -> Option<Vec<u8>> {
+    let is_plain = !info.secure && !info.trusted && context.snapshot.config.server.redirect_to_https;
+    if is_plain { https.location(&info.host, &info.authority, target) } else { None }
 }
 
 /// Most requests name a host that an earlier request named too.
@@ -176,11 +191,12 @@ fn decide(
                 target: Arc::clone(&context.log.target),
                 disguise,
                 at: context.at,
+                use_clock: UseClock::new(context.started(), context.snapshot.config.session.idle_timeout),
             });
             revocation::depends_on(Arc::clone(&lease));
             context.lease = Some(lease);
             context.admission = Some(admission);
-            forward(session, info)
+            forward(session, info, named)
         }
         Verdict::Challenge { route, .. } if context.session_unknown => {
             context.log.route = Some(Arc::clone(&route.name));
@@ -199,12 +215,13 @@ fn decide(
     }
 }
 
-fn forward(session: &Session, info: &RequestInfo) -> Action {
+/// `named`: the upstream is told who it is. A route that anybody may use (`bypass`) has nothing that another site could abuse.
+fn forward(session: &Session, info: &RequestInfo, named: bool) -> Action {
     let header = session.req_header();
     if !websocket::is_wanted(header) {
         return Action::Forward;
     }
-    if let Err(reason) = websocket::check_origin(header, &info.authority, info.secure) {
+    if named && let Err(reason) = websocket::check_origin(header, &info.authority, info.secure) {
         return stop(StatusCode::FORBIDDEN, Outcome::Forbidden, reason);
     }
     match websocket::check_request(&header.headers) {

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-/// How long an idle connection is kept between requests.
-pub const IDLE: Duration = Duration::from_secs(60);
+use crate::gateway::connection::upload_windows::{LargeWindow, UploadWindows};
 
 /// How many bytes may arrive while a header is awaited: the largest header that is answered, and what may arrive with it.
 const MAX_AWAITED: usize = 96 * 1024;
@@ -62,6 +61,8 @@ pub struct Connection {
     /// Wakes the connection's task.
     pub waker: OnceLock<Waker>,
     newcomers: NewConnections,
+    /// Of a connection that uses HTTP/2.
+    window: OnceLock<LargeWindow>,
 }
 
 /// How many connections of a shard have not sent their first request yet.
@@ -92,6 +93,7 @@ impl Connection {
             overdue: AtomicBool::new(false),
             waker: OnceLock::new(),
             newcomers: newcomers.clone(),
+            window: OnceLock::new(),
         })
     }
 
@@ -178,9 +180,16 @@ pub fn header_is_read() {
     let _ = CONNECTION.try_with(|connection| connection.serves());
 }
 
-/// The connection is to use HTTP/2. Its handshake has the time of the first header.
-pub fn turns_to_http2() {
-    let _ = CONNECTION.try_with(|connection| connection.http2.store(true, Ordering::Relaxed));
+/// The connection is to use HTTP/2. Its handshake has the time of the first header. `true`: its upload windows may be large.
+pub fn turns_to_http2(windows: &UploadWindows) -> bool {
+    let turned = CONNECTION.try_with(|connection| {
+        connection.http2.store(true, Ordering::Relaxed);
+        let window = windows.take();
+        let is_large = window.is_some();
+        window.into_iter().for_each(|window| drop(connection.window.set(window)));
+        is_large
+    });
+    turned.unwrap_or(false)
 }
 
 /// From here on, pingora's idle timeout guards a connection that uses HTTP/2.

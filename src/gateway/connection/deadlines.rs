@@ -8,7 +8,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::gateway::connection::client::{Connection, IDLE, Phase};
+use crate::gateway::connection::client::{Connection, Phase};
+
+/// How long a connection may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a header, from its first byte.
+    pub header: Duration,
+    /// For the next request.
+    pub idle: Duration,
+}
 
 /// The connections of a shard, and since when each has been in its phase.
 #[derive(Default)]
@@ -28,18 +37,18 @@ impl Deadlines {
     }
 
     /// Looks at all connections for ever, four times within a header's time, and calls `each_round` each time.
-    pub async fn run(&self, header_timeout: Duration, each_round: impl Fn()) {
-        let pause = (header_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
+    pub async fn run(&self, timeouts: Timeouts, each_round: impl Fn()) {
+        let pause = (timeouts.header.min(timeouts.idle) / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
         let mut tick = tokio::time::interval(pause);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            self.look(header_timeout, Instant::now());
+            self.look(timeouts, Instant::now());
             each_round();
         }
     }
 
-    fn look(&self, header_timeout: Duration, now: Instant) {
+    fn look(&self, timeouts: Timeouts, now: Instant) {
         locked(&self.0).retain_mut(|watched| {
             let Some(connection) = watched.connection.upgrade() else { return false };
             let mark = connection.mark.load(Ordering::Relaxed);
@@ -49,8 +58,8 @@ impl Deadlines {
             }
             let most = match Phase::of(mark) {
                 Phase::Serving => return true,
-                Phase::Opened | Phase::Begun => header_timeout,
-                Phase::Idle => IDLE,
+                Phase::Opened | Phase::Begun => timeouts.header,
+                Phase::Idle => timeouts.idle,
             };
             if now.duration_since(watched.since) >= most {
                 connection.overdue.store(true, Ordering::Relaxed);
@@ -71,6 +80,8 @@ mod tests {
     use crate::gateway::connection::client::NewConnections;
 
     const TIMEOUT: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(60);
+    const TIMEOUTS: Timeouts = Timeouts { header: TIMEOUT, idle: IDLE };
 
     fn connection() -> Arc<Connection> {
         Connection::new([127, 0, 0, 1].into(), &NewConnections::default())
@@ -81,8 +92,8 @@ mod tests {
         let (deadlines, connection, start) = (Deadlines::default(), connection(), Instant::now());
         deadlines.watch(&connection);
         story(&connection);
-        deadlines.look(TIMEOUT, start);
-        deadlines.look(TIMEOUT, start + wait);
+        deadlines.look(TIMEOUTS, start);
+        deadlines.look(TIMEOUTS, start + wait);
         connection.overdue.load(Ordering::Relaxed)
     }
 
@@ -113,11 +124,11 @@ mod tests {
             connection.serves();
             connection.awaits_header();
             connection.has_read(1);
-            deadlines.look(TIMEOUT, start + TIMEOUT * round);
+            deadlines.look(TIMEOUTS, start + TIMEOUT * round);
         }
         assert!(!connection.overdue.load(Ordering::Relaxed));
         drop(connection);
-        deadlines.look(TIMEOUT, start);
+        deadlines.look(TIMEOUTS, start);
         assert!(locked(&deadlines.0).is_empty());
     }
 
@@ -127,7 +138,7 @@ mod tests {
         deadlines.watch(&connection);
         tokio::select! {
             () = connection.run(std::future::pending()) => (),
-            () = deadlines.run(TIMEOUT, || ()) => (),
+            () = deadlines.run(TIMEOUTS, || ()) => (),
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use crate::gateway::connection::client::Connection;
 use crate::gateway::connection::limits::Permit;
+use crate::gateway::connection::private::PrivateRegistry;
 
 const WRITE_BUFFER: usize = 2048;
 
@@ -26,14 +27,26 @@ pub struct ClientStream {
     stream: BufWriter<TcpStream>,
     digest: Arc<SocketDigest>,
     connection: Arc<Connection>,
-    _seat: Permit,
+    private: Arc<PrivateRegistry>,
+    _permit: Permit,
 }
 
 impl ClientStream {
-    pub fn new(stream: TcpStream, peer: SocketAddr, connection: Arc<Connection>, permit: Permit) -> Self {
+    pub fn new(stream: TcpStream, peer: SocketAddr, connection: Arc<Connection>, private: Arc<PrivateRegistry>, permit: Permit) -> Self {
         let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
         let _ = digest.peer_addr.set(Some(peer.into()));
-        Self { stream: BufWriter::with_capacity(WRITE_BUFFER, stream), digest: Arc::new(digest), connection, _seat: permit }
+        Self { stream: BufWriter::with_capacity(WRITE_BUFFER, stream), digest: Arc::new(digest), connection, private, _permit: permit }
+    }
+}
+
+/// What tells a client's connection from all others while it lives, the same for each of its requests.
+pub fn client_id(digest: &Arc<SocketDigest>) -> usize {
+    Arc::as_ptr(digest).addr()
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        self.private.leave(client_id(&self.digest));
     }
 }
 

@@ -3,4 +3,3 @@
 pub mod shard;
 pub mod sockets;
 pub mod start;
-pub mod tls;

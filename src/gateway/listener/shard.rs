@@ -15,12 +15,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::gateway::authorize::cache::SharedCache;
+use crate::gateway::connection::certificates::Certificates;
 use crate::gateway::connection::client::{Connection, NewConnections};
-use crate::gateway::connection::deadlines::Deadlines;
+use crate::gateway::connection::deadlines::{Deadlines, Timeouts};
 use crate::gateway::connection::limits::ConnectionLimits;
+use crate::gateway::connection::private::PrivateRegistry;
 use crate::gateway::connection::stream::ClientStream;
 use crate::gateway::host::GatewayHost;
-use crate::gateway::listener::tls::Certificates;
 use crate::gateway::pipeline::http_app::HttpApp;
 
 /// A client that is silently gone is noticed within about two minutes, so that its tunnel does not live for ever.
@@ -35,13 +36,14 @@ pub struct Shard {
     pub host: Arc<dyn GatewayHost>,
     pub app: Arc<HttpApp>,
     pub connections: Arc<ConnectionLimits>,
-    pub header_timeout: Duration,
+    pub timeouts: Timeouts,
     /// How long requests under way may go on after a stop.
     pub drain: Duration,
     pub stop: ShutdownWatch,
     pub newcomers: NewConnections,
     pub deadlines: Deadlines,
     pub cache: SharedCache,
+    pub private: Arc<PrivateRegistry>,
 }
 
 impl Shard {
@@ -66,7 +68,7 @@ impl Shard {
         tokio::select! {
             () = serve => (),
             () = follow => (),
-            () = self.deadlines.run(self.header_timeout, || age(&self.cache)) => (),
+            () = self.deadlines.run(self.timeouts, || age(&self.cache)) => (),
         }
     }
 
@@ -109,7 +111,7 @@ impl Shard {
         let _ = set_tcp_keepalive(&stream, &PROBES);
         let connection = Connection::new(peer.ip(), &self.newcomers);
         self.deadlines.watch(&connection);
-        let socket = ClientStream::new(stream, peer, Arc::clone(&connection), permit);
+        let socket = ClientStream::new(stream, peer, Arc::clone(&connection), Arc::clone(&self.private), permit);
         connections.spawn(Arc::clone(self).serve(socket, peer, connection, acceptor));
     }
 

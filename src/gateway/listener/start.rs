@@ -13,13 +13,15 @@ use tokio::sync::watch;
 
 use crate::base::random;
 use crate::gateway::authorize::cache::SharedCache;
+use crate::gateway::connection::certificates::Certificates;
 use crate::gateway::connection::client::NewConnections;
-use crate::gateway::connection::deadlines::Deadlines;
+use crate::gateway::connection::deadlines::{Deadlines, Timeouts};
+use crate::gateway::connection::https::HttpsHosts;
 use crate::gateway::connection::limits::ConnectionLimits;
+use crate::gateway::connection::private::PrivateRegistry;
 use crate::gateway::host::GatewayHost;
 use crate::gateway::listener::shard::Shard;
 use crate::gateway::listener::sockets::{self, Bound, CannotListen};
-use crate::gateway::listener::tls::Certificates;
 use crate::gateway::pipeline::hooks::ProxyHooks;
 use crate::gateway::pipeline::http_app::HttpApp;
 
@@ -111,6 +113,10 @@ pub fn start_with(
             }
         }
     }
+    let https =
+        Arc::new(HttpsHosts::new(running.addresses.iter().zip(listeners).filter_map(|(address, listener)| {
+            listener.certificates.as_ref().map(|certificates| (address.port(), Arc::clone(certificates)))
+        })));
     let mut wanted: Vec<usize> = sockets.iter().map(Vec::len).collect();
     let (ready, is_ready) = mpsc::channel();
     for (number, sockets) in sockets.into_iter().enumerate() {
@@ -118,7 +124,8 @@ pub fn start_with(
             number,
             host: Arc::clone(host),
             connections: Arc::clone(&connections),
-            header_timeout: limits.header_timeout,
+            timeouts: Timeouts { header: limits.header_timeout, idle: limits.idle_timeout },
+            https: Arc::clone(&https),
             drain: settings.drain,
             stopped: stopped.clone(),
             ids: data_encoding::BASE32_NOPAD.encode(&random::bytes::<5>()?).to_ascii_lowercase(),
@@ -154,7 +161,8 @@ struct Plan {
     number: usize,
     host: Arc<dyn GatewayHost>,
     connections: Arc<ConnectionLimits>,
-    header_timeout: Duration,
+    timeouts: Timeouts,
+    https: Arc<HttpsHosts>,
     drain: Duration,
     stopped: ShutdownWatch,
     /// What its request ids begin with.
@@ -165,20 +173,22 @@ impl Plan {
     /// Within the shard's runtime.
     fn build(self) -> Shard {
         let conf = ServerConf { threads: 1, work_stealing: false, upstream_keepalive_pool_size: POOL, ..ServerConf::default() };
-        let gate = ProxyHooks::new(Arc::clone(&self.host), format!("{}-{:x}-", self.ids, self.number));
+        let private = Arc::new(PrivateRegistry::default());
+        let gate = ProxyHooks::new(Arc::clone(&self.host), Arc::clone(&private), self.https, format!("{}-{:x}-", self.ids, self.number));
         let mut proxy = HttpProxy::new(gate, Arc::new(conf));
         proxy.handle_init_modules();
         let cache = SharedCache::default();
         Shard {
             host: self.host,
-            app: Arc::new(HttpApp::new(proxy, cache.clone())),
+            app: Arc::new(HttpApp::new(proxy, cache.clone(), self.timeouts.idle)),
             connections: self.connections,
-            header_timeout: self.header_timeout,
+            timeouts: self.timeouts,
             drain: self.drain,
             stop: relayed(self.stopped),
             newcomers: NewConnections::default(),
             deadlines: Deadlines::default(),
             cache,
+            private,
         }
     }
 }

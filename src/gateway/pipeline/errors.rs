@@ -60,7 +60,8 @@ fn upstream(kind: &ErrorType) -> Failure {
 
 fn downstream(kind: &ErrorType) -> Failure {
     match kind {
-        ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::WriteTimedout => {
+        // A stream that was reset (RFC 9113 section 5.4.2): an event stream that the page closed, a navigation that was stopped.
+        ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed | ErrorType::WriteTimedout | ErrorType::H2Error => {
             Failure { status: None, reason: "client_gone" }
         }
         ErrorType::ReadTimedout => Failure::of(StatusCode::REQUEST_TIMEOUT, "body_timeout"),
@@ -85,6 +86,7 @@ mod tests {
         assert_eq!(status(ErrorType::InvalidHTTPHeader, true), Some(502));
         assert_eq!(status(ErrorType::InvalidHTTPHeader, false), Some(400));
         assert_eq!(status(ErrorType::ConnectionClosed, false), None);
+        assert_eq!(status(ErrorType::H2Error, false), None, "a client that cancels");
         assert_eq!(read(&Error::new(ErrorType::InternalError)).status.map(|s| s.as_u16()), Some(500));
     }
 }

@@ -10,6 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
@@ -18,14 +20,15 @@ use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::policy;
 use crate::gateway::authorize::route::{self, Action};
 use crate::gateway::connection::client;
+use crate::gateway::connection::https::HttpsHosts;
+use crate::gateway::connection::private::PrivateRegistry;
 use crate::gateway::host::{GatewayHost, Outcome, Snapshot};
-use crate::gateway::pipeline::errors;
+use crate::gateway::pipeline::selection::{self, Selection};
+use crate::gateway::pipeline::{dispatch, errors};
 use crate::gateway::proxy::fields::Outgoing;
-use crate::gateway::proxy::{headers, response_headers, tunnel};
-use crate::gateway::reply::portal;
+use crate::gateway::proxy::{headers, response_headers};
 use crate::gateway::reply::write;
-use crate::gateway::saved_post::capture;
-use crate::gateway::saved_post::replay;
+use crate::gateway::request::connection_auth;
 
 /// Idle connections are ended by `connection::deadlines`, without a timer of pingora's for each request.
 const NO_TIMER: u64 = 0;
@@ -38,6 +41,8 @@ pub struct ProxyHooks {
     /// The shard's own handle of what all shards share.
     host: Arc<Arc<dyn GatewayHost>>,
     snapshot: Mutex<Option<CachedSnapshot>>,
+    selection: Selection,
+    https: Arc<HttpsHosts>,
     /// What this shard's request ids begin with, and how many there were so far.
     prefix: String,
     count: AtomicU64,
@@ -50,8 +55,9 @@ struct CachedSnapshot {
 }
 
 impl ProxyHooks {
-    pub fn new(host: Arc<dyn GatewayHost>, prefix: String) -> Self {
-        Self { host: Arc::new(host), snapshot: Mutex::default(), prefix, count: AtomicU64::new(0) }
+    pub fn new(host: Arc<dyn GatewayHost>, private: Arc<PrivateRegistry>, https: Arc<HttpsHosts>, prefix: String) -> Self {
+        let selection = Selection::new(private);
+        Self { host: Arc::new(host), snapshot: Mutex::default(), selection, https, prefix, count: AtomicU64::new(0) }
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -63,28 +69,6 @@ impl ProxyHooks {
         let own = Arc::new(Snapshot::clone(&given));
         *kept = Some(CachedSnapshot { given, own: Arc::clone(&own) });
         own
-    }
-
-    /// Does what was decided. `false`: pingora forwards the request.
-    async fn act(&self, session: &mut Session, context: &mut Context, action: Action) -> Result<bool> {
-        match action {
-            Action::Forward => return Ok(false),
-            Action::Tunnel => tunnel::carry(session, context).await?,
-            Action::Portal { token } => {
-                if let Some(form) = portal::answer(session, context, token.clone()).await? {
-                    replay::send(session, context, token.as_deref(), form).await?;
-                }
-            }
-            Action::Challenge { reason, route, token } => {
-                let target = match capture::interrupted(session, context, &route, token.as_deref()).await? {
-                    Some(resume) => resume.into_bytes(),
-                    None => session.req_header().raw_path().to_vec(),
-                };
-                write::challenge(session, context, reason, &target).await?;
-            }
-            Action::Stop { status, outcome, reason } => write::refuse(session, context, status, outcome, reason).await?,
-        }
-        Ok(true)
     }
 }
 
@@ -113,6 +97,10 @@ impl ProxyHttp for ProxyHooks {
         client::header_is_read();
         session.set_write_timeout(Some(context.snapshot.config.limits.write_timeout));
         write::adapt_to_version(session);
+        if let ServerSession::H1(client) = &mut *session.downstream_session {
+            // Answers go out in the order of the requests (RFC 9112 section 9.3.2); without this, pingora gives the first one up.
+            client.set_pipelining_enabled(true);
+        }
         if session.get_keepalive().is_some() {
             // pingora reads only the first of several Connection lines.
             let closes = says_close(&session.req_header().headers);
@@ -122,48 +110,34 @@ impl ProxyHttp for ProxyHooks {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        let action = route::authorize(session, context);
+        let action = route::authorize(session, context, &self.https);
         context.begin_trace(session.req_header());
         if matches!(action, Action::Forward) {
             context.set_outcome(Outcome::Forwarded, "");
             return Ok(false);
         }
         // Boxed: this future takes kilobytes, which a forwarded request would have to move about.
-        Box::pin(self.act(session, context, action)).await
+        Box::pin(dispatch::act(session, context, action)).await
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
-        if context.admission.is_none() {
-            return Err(write::internal("no admission"));
-        }
-        context.upstream_starts();
-        let pool = policy::pool(&context.snapshot, context.admission.as_ref()).ok_or_else(|| write::internal("no upstreams"))?;
-        let Some((at, endpoint)) = pool.pick(&context.tried) else {
-            return Err(Error::new(ErrorType::HTTPStatus(503)));
-        };
-        context.tried.push(at);
-        if let Some(address) = endpoint.fixed {
-            return Ok(Box::new(pool.peer(endpoint, address)));
-        }
-        match Box::pin(tokio::time::timeout(pool.connect_timeout(), endpoint.address())).await {
-            Ok(Ok(address)) => Ok(Box::new(pool.peer(endpoint, address))),
-            Ok(Err(_)) | Err(_) => {
-                endpoint.mark_down();
-                let mut error = Error::new(ErrorType::HTTPStatus(503));
-                error.set_retry(context.tried.len() < pool.len());
-                Err(error)
-            }
-        }
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        self.selection.peer(session, context).await
     }
 
-    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
-        if let Some(pool) = policy::pool(&context.snapshot, context.admission.as_ref()) {
-            if let Some(endpoint) = context.tried.last().and_then(|at| pool.get(*at)) {
-                endpoint.mark_down();
-            }
-            error.set_retry(context.tried.len() < pool.len());
-        }
-        error
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        peer: &HttpPeer,
+        _fd: std::os::fd::RawFd,
+        digest: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        selection::verify_pinned(peer, digest, context)
+    }
+
+    fn fail_to_connect(&self, _session: &mut Session, peer: &HttpPeer, context: &mut Context, error: Box<Error>) -> Box<Error> {
+        selection::not_connected(peer, context, error)
     }
 
     fn error_while_proxy(
@@ -174,17 +148,7 @@ impl ProxyHttp for ProxyHooks {
         context: &mut Context,
         reused: bool,
     ) -> Box<Error> {
-        let mut error = error.more_context(format!("Peer: {peer}"));
-        if !session.req_header().method.is_idempotent() || session.as_ref().retry_buffer_truncated() {
-            error.set_retry(false);
-        } else {
-            error.retry.decide_reuse(reused);
-        }
-        if error.retry() {
-            // The pooled connection was stale: the same upstream may be tried again.
-            context.tried.pop();
-        }
-        error
+        selection::broken(peer, session, context, error, reused)
     }
 
     /// An HTTP/2 body may end with a DATA frame that has nothing in it. pingora 0.9.1 writes it to an HTTP/1.1 upstream as a chunk of length zero,
@@ -194,11 +158,12 @@ impl ProxyHttp for ProxyHooks {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         is_last: bool,
-        _context: &mut Context,
+        context: &mut Context,
     ) -> Result<()> {
         if is_last && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
+        context.received(body.as_ref().map_or(0, Bytes::len));
         Ok(())
     }
 
@@ -226,12 +191,26 @@ impl ProxyHttp for ProxyHooks {
         Ok(())
     }
 
-    async fn upstream_response_filter(&self, _session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+    async fn upstream_response_filter(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             // WebSockets go another way: nobody asked for another protocol here.
             return Error::e_explain(ErrorType::InvalidHTTPHeader, "a 101 that nobody asked for").map_err(|e: Box<Error>| e.into_up());
         }
-        response_headers::restrict(response, context)
+        if response.status == StatusCode::UNAUTHORIZED && connection_auth::is_demanded(&response.headers) {
+            self.selection.demanded(session);
+        }
+        response_headers::clean(response, context)
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _is_last: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        context.sent(body.as_ref().map_or(0, Bytes::len));
+        Ok(None)
     }
 
     async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {

@@ -4,6 +4,7 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
@@ -17,6 +18,7 @@ use crate::gateway::authorize::cache::SharedCache;
 use crate::gateway::authorize::in_flight::InFlight;
 use crate::gateway::authorize::revocation::{self, Revocable};
 use crate::gateway::connection::client;
+use crate::gateway::connection::upload_windows::{LARGE, UploadWindows};
 use crate::gateway::pipeline::hooks::ProxyHooks;
 
 /// pingora's proxy with the two guards around it.
@@ -25,13 +27,14 @@ pub struct HttpApp {
     options: HttpServerOptions,
     in_flight: Arc<InFlight>,
     cache: SharedCache,
+    windows: UploadWindows,
 }
 
 impl HttpApp {
-    pub fn new(proxy: HttpProxy<ProxyHooks>, cache: SharedCache) -> Self {
+    pub fn new(proxy: HttpProxy<ProxyHooks>, cache: SharedCache, idle_timeout: Duration) -> Self {
         let mut options = HttpServerOptions::default();
-        options.h2_idle_timeout = Some(client::IDLE);
-        Self { proxy: Arc::new(proxy), options, in_flight: Arc::default(), cache }
+        options.h2_idle_timeout = Some(idle_timeout);
+        Self { proxy: Arc::new(proxy), options, in_flight: Arc::default(), cache, windows: UploadWindows::default() }
     }
 
     /// Revokes requests at each piece of news; ends when the sender is gone.
@@ -67,8 +70,11 @@ impl HttpServerApp for HttpApp {
     }
 
     fn h2_options(&self) -> Option<H2Options> {
-        client::turns_to_http2();
-        Some(default_h2_options())
+        let mut options = default_h2_options();
+        if client::turns_to_http2(&self.windows) {
+            options.initial_window_size(LARGE).initial_connection_window_size(LARGE);
+        }
+        Some(options)
     }
 
     /// pingora asks once more after the HTTP/2 handshake: from then on the idle timeout guards the connection.

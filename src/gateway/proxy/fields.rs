@@ -10,7 +10,8 @@ use pingora::http::RequestHeader;
 use crate::gateway::connection::client;
 use crate::gateway::request::cookies::OwnCookies;
 use crate::gateway::request::parse::RequestInfo;
-use crate::gateway::upstream::pool::{self, Pool};
+use crate::gateway::upstream::endpoint;
+use crate::gateway::upstream::pool::Pool;
 use crate::policy::{HostHeader, Person};
 
 /// A value cannot be sent as a header: the request must fail rather than go out with half an identity.
@@ -56,7 +57,7 @@ fn set_host(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsend
     let host = match (out.pool.host(), out.pool.get(out.at)) {
         (HostHeader::Preserve, _) => Cow::Borrowed(&*out.info.authority),
         (HostHeader::Name(name), _) => Cow::Borrowed(name.as_str()),
-        (HostHeader::Upstream, Some(endpoint)) => Cow::Owned(pool::authority(&endpoint.upstream)),
+        (HostHeader::Upstream, Some(endpoint)) => Cow::Owned(endpoint::authority(&endpoint.upstream)),
         (HostHeader::Upstream, None) => return Err(Unsendable("no upstream")),
     };
     if header.version == Version::HTTP_2 || header.headers.get(HOST).is_none_or(|h| h.as_bytes() != host.as_bytes()) {

@@ -3,6 +3,7 @@
 pub mod direct;
 pub mod fields;
 pub mod headers;
+pub mod location;
 pub mod prepared;
 pub mod relay;
 pub mod response_headers;

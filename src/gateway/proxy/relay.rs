@@ -25,7 +25,7 @@ pub async fn relay(session: &mut Session, context: &mut Context, response: Upstr
     let timeout = read_timeout(context).unwrap_or_default();
     let (parts, mut body) = response.into_parts();
     let mut header = head(&parts, &body, session.req_header().version)?;
-    response_headers::restrict(&mut header, context)?;
+    response_headers::clean(&mut header, context)?;
     context.set_outcome(Outcome::Forwarded, "");
     let downstream = &mut session.downstream_session;
     downstream.write_response_header(Box::new(header)).await?;

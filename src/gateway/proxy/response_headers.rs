@@ -1,23 +1,86 @@
-//! Response headers that an upstream may not set, because the gateway's pages are on the same host.
+//! What is changed in an upstream's answer: what belongs to the upstream's connection goes, framing becomes unambiguous, and nothing is
+//! set that only the gateway may set on a host that has its pages too.
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::Result;
 use pingora::http::ResponseHeader;
 
 use crate::gateway::authorize::context::Context;
+use crate::gateway::proxy::location;
+use crate::gateway::request::hop_by_hop::nominated;
+
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const WORKER_SCOPE: HeaderName = HeaderName::from_static("service-worker-allowed");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// What `Connection` may name that is never taken away: the message's own framing.
+const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
+
+/// Cleans an answer's header.
+///
+/// # Errors
+/// None that is known; pingora's header type may refuse a value.
+pub fn clean(response: &mut ResponseHeader, context: &Context) -> Result<()> {
+    settle_framing(response)?;
+    if !response.headers.iter().any(|(name, value)| is_changed(name, value)) {
+        return Ok(());
+    }
+    drop_connection_fields(response);
+    restrict(response, context)?;
+    location::rewrite(response, context)
+}
+
+/// Whether a header may have to be changed or removed: most answers have none of these.
+fn is_changed(name: &HeaderName, value: &HeaderValue) -> bool {
+    match name.as_str() {
+        "connection" => !["keep-alive", "close"].iter().any(|usual| usual.as_bytes().eq_ignore_ascii_case(value.as_bytes())),
+        "set-cookie" | "location" | "content-location" | "refresh" | "keep-alive" | "proxy-connection" => true,
+        other => other == OPENER_POLICY.as_str() || other == WORKER_SCOPE.as_str(),
+    }
+}
+
+/// An answer of HTTP/1.0 goes out as HTTP/1.1 (RFC 9112 section 2.3), 204 has no length (RFC 9110 section 8.6), and equal lengths are one.
+fn settle_framing(response: &mut ResponseHeader) -> Result<()> {
+    if response.version == Version::HTTP_10 || response.version == Version::HTTP_09 {
+        response.set_version(Version::HTTP_11);
+    }
+    if response.status == StatusCode::NO_CONTENT {
+        response.remove_header(&header::CONTENT_LENGTH);
+        response.remove_header(&header::TRANSFER_ENCODING);
+    }
+    match one_length(&response.headers) {
+        Some(length) => response.insert_header(header::CONTENT_LENGTH, length),
+        None => Ok(()),
+    }
+}
+
+/// The one length, if it is there more than once; whether they are equal was checked when the answer was read.
+fn one_length(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
+    let first = lines.next()?;
+    if lines.next().is_none() && !first.as_bytes().contains(&b',') {
+        return None;
+    }
+    let length = first.as_bytes().split(|b| *b == b',').next().unwrap_or_default().trim_ascii();
+    HeaderValue::from_bytes(length).ok()
+}
+
+/// What belongs to the upstream's connection alone (RFC 9110 section 7.6.1). pingora writes a `Connection` of its own.
+fn drop_connection_fields(response: &mut ResponseHeader) {
+    for name in nominated(&response.headers).iter().filter(|name| !FRAMING.contains(&name.as_str())) {
+        response.remove_header(name.as_str());
+    }
+    response.remove_header(&KEEP_ALIVE);
+    response.remove_header(&PROXY_CONNECTION);
+}
 
 /// Removes what an upstream may not set on a host that has the gateway's pages too: cookies under the gateway's names, a wider scope for
 /// a service worker, and a browsing context group that those pages, which ask for `same-origin`, would share with its scripts.
 ///
 /// A service worker of a script at the root still has the whole host as its scope, and sees navigations to the portal: an application
 /// that is not trusted that far needs a host of its own (`docs/security.md`).
-///
-/// # Errors
-/// None that is known; pingora's header type may refuse a value.
-pub fn restrict(response: &mut ResponseHeader, context: &Context) -> Result<()> {
-    if !response.headers.keys().any(is_restricted) {
-        return Ok(());
-    }
+fn restrict(response: &mut ResponseHeader, context: &Context) -> Result<()> {
     response.remove_header(&WORKER_SCOPE);
     let isolates = |value: &HeaderValue| {
         let word = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
@@ -28,14 +91,6 @@ pub fn restrict(response: &mut ResponseHeader, context: &Context) -> Result<()> 
     }
     drop_own_set_cookies(response, context)
 }
-
-/// Whether a header may have to be changed or removed: most answers have none of these.
-fn is_restricted(name: &HeaderName) -> bool {
-    *name == header::SET_COOKIE || *name == OPENER_POLICY || *name == WORKER_SCOPE
-}
-
-const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
-const WORKER_SCOPE: HeaderName = HeaderName::from_static("service-worker-allowed");
 
 fn drop_own_set_cookies(response: &mut ResponseHeader, context: &Context) -> Result<()> {
     let own = &context.snapshot.cookies;
@@ -52,4 +107,44 @@ fn drop_own_set_cookies(response: &mut ResponseHeader, context: &Context) -> Res
         context.host().dropped_cookie(context.route().unwrap_or_default(), &cookie);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn framing_becomes_unambiguous() {
+        let lengths = |status: u16, lines: &[&str]| {
+            let mut response = ResponseHeader::build(status, None).unwrap();
+            response.set_version(Version::HTTP_10);
+            for line in lines {
+                response.append_header(header::CONTENT_LENGTH, *line).unwrap();
+            }
+            settle_framing(&mut response).unwrap();
+            assert_eq!(response.version, Version::HTTP_11);
+            response.headers.get_all(header::CONTENT_LENGTH).iter().map(|l| l.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(200, &["5"]), ["5"]);
+        assert_eq!(lengths(200, &["5", "5"]), ["5"]);
+        assert_eq!(lengths(200, &["5, 5"]), ["5"]);
+        assert!(lengths(204, &["5"]).is_empty() && lengths(200, &[]).is_empty());
+    }
+
+    #[test]
+    fn what_connection_names_goes_no_further() {
+        let mut response = ResponseHeader::build(200, None).unwrap();
+        for (name, value) in [
+            ("connection", "X-Hop, close, Content-Length"),
+            ("x-hop", "1"),
+            ("keep-alive", "timeout=5"),
+            ("content-length", "1"),
+            ("x-end", "2"),
+        ] {
+            response.append_header(name, value).unwrap();
+        }
+        drop_connection_fields(&mut response);
+        assert!(!response.headers.contains_key("x-hop") && !response.headers.contains_key("keep-alive"));
+        assert!(response.headers.contains_key("x-end") && response.headers.contains_key("content-length"));
+    }
 }

@@ -26,8 +26,6 @@ use crate::gateway::request::hop_by_hop::{self, HOP_BY_HOP};
 use crate::gateway::request::target;
 use crate::gateway::request::websocket;
 
-/// How often a tunnel that moves bytes notes that its session is in use.
-const TOUCH: Duration = Duration::from_secs(60);
 /// How long one direction may go on when the other is over.
 const HALF_CLOSED: Duration = Duration::from_secs(10);
 /// One read of a direction, in bytes.
@@ -90,7 +88,7 @@ async fn open(session: &mut Session, context: &mut Context, response: UpstreamRe
         header.append_header(name.clone(), value.clone())?;
     }
     header.insert_header(header::CONNECTION, "Upgrade")?;
-    response_headers::restrict(&mut header, context)?;
+    response_headers::clean(&mut header, context)?;
     let Ok(upgraded) = hyper::upgrade::on(response).await else {
         return write::refuse(session, context, StatusCode::BAD_GATEWAY, Outcome::Failed, "upstream_answer").await;
     };
@@ -146,17 +144,13 @@ async fn pump(downstream: Stream, upstream: impl AsyncRead + AsyncWrite, context
 /// the session.
 async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, count: &mut u64, lease: Option<&Lease>) {
     let mut buffer = vec![0u8; CHUNK];
-    let mut touched = tokio::time::Instant::now();
     while let Ok(read) = from.read(&mut buffer).await {
         let Some(chunk) = buffer.get(..read).filter(|c| !c.is_empty()) else { break };
         if to.write_all(chunk).await.is_err() || to.flush().await.is_err() {
             return;
         }
         *count += read as u64;
-        if touched.elapsed() >= TOUCH {
-            touched = tokio::time::Instant::now();
-            lease.into_iter().for_each(Lease::touch);
-        }
+        lease.into_iter().for_each(Lease::in_use);
     }
     let _ = to.shutdown().await;
 }

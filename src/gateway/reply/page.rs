@@ -48,7 +48,8 @@ pub const fn word(reason: Reason) -> &'static str {
     terms(reason).0
 }
 
-/// Redirects a navigation to the sign-in page, and tells any other client to sign in.
+/// Redirects a navigation to the sign-in page, and tells any other client to sign in. Without `WWW-Authenticate`, since no registered
+/// scheme is a sign-in page: clients give up at one that they do not know, and ask for a password at one that they know.
 pub fn challenge(reason: Reason, prefix: &str, target: &[u8], about: &ReplyContext<'_>) -> Reply {
     let (word, page, detail) = terms(reason);
     let url = format!("{prefix}/{page}?rd={}", percent_encode(target, IN_QUERY));
@@ -58,13 +59,18 @@ pub fn challenge(reason: Reason, prefix: &str, target: &[u8], about: &ReplyConte
         return answer;
     }
     let title = "Sign-in required";
-    let mut answer = if about.page {
+    if about.page {
         shown(StatusCode::UNAUTHORIZED, word, title, detail, Some(&url), about)
     } else {
         problem(StatusCode::UNAUTHORIZED, word, title, detail, Some(&url))
-    };
-    answer.add(header::WWW_AUTHENTICATE, "Session");
-    answer
+    }
+}
+
+/// A redirect without a page; a location that cannot be sent is left out.
+pub fn redirect(status: StatusCode, location: &[u8]) -> Reply {
+    let mut reply = Reply::new(status, "text/plain; charset=utf-8", Bytes::new());
+    reply.headers.extend(HeaderValue::from_bytes(location).ok().map(|location| (header::LOCATION, location)));
+    reply
 }
 
 /// The `Retry-After` of that, in seconds.

@@ -93,6 +93,12 @@ pub async fn challenge(session: &mut Session, context: &mut Context, reason: Rea
     write(session, context, challenge).await
 }
 
+/// Redirects plain HTTP to HTTPS; the method stays (RFC 9110 section 15.4.9).
+pub async fn to_https(session: &mut Session, context: &mut Context, location: &[u8]) -> Result<()> {
+    context.set_outcome(Outcome::Refused, "plain_http");
+    write(session, context, page::redirect(StatusCode::PERMANENT_REDIRECT, location)).await
+}
+
 /// Writes an error page or problem document.
 pub async fn refuse(
     session: &mut Session,

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use pingora::http::RequestHeader;
 
 use crate::base::{ClientAddr, Host};
-use crate::gateway::request::header_names;
+use crate::gateway::request::{framing, header_names};
 
 /// Header lines, at most; pingora itself stops at 256.
 const MAX_HEADERS: usize = 200;
@@ -60,7 +60,7 @@ pub struct Origin<'a> {
 /// The status to answer: 400, 405, 414 or 431.
 pub fn read<R: AsRef<[u8]>>(
     header: &RequestHeader,
-    raw: impl FnOnce() -> R,
+    raw: impl Fn() -> R,
     origin: Origin<'_>,
     host_of: impl FnOnce(&str) -> Result<(Host, Arc<str>), Refusal>,
 ) -> Result<RequestInfo, Refusal> {
@@ -72,11 +72,13 @@ pub fn read<R: AsRef<[u8]>>(
     if header.method.as_str().bytes().any(|b| b.is_ascii_lowercase()) {
         return Err(bad("method"));
     }
-    if (header.headers.contains_key(header::TRANSFER_ENCODING) && names_content_length(raw().as_ref())) || !is_one_length(header) {
+    if (header.headers.contains_key(header::TRANSFER_ENCODING) && framing::names_content_length(raw().as_ref()))
+        || !framing::is_one_length(&header.headers)
+    {
         return Err(bad("framing"));
     }
-    let target = header.raw_path();
-    if !target.starts_with(b"/") {
+    // pingora has cut a fragment off by now, which no client may send (RFC 9112 section 3.2).
+    if !header.raw_path().starts_with(b"/") || (header.version != Version::HTTP_2 && framing::has_fragment(raw().as_ref())) {
         return Err(bad("target_form"));
     }
     let (host, authority) = host_of(authority(header)?)?;
@@ -150,22 +152,6 @@ fn comparable(host: &Host, sent: &str) -> String {
     }
     let port = sent.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
     port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}"))
-}
-
-/// No Content-Length, or the same number in every line (RFC 9112 section 6.3).
-fn is_one_length(header: &RequestHeader) -> bool {
-    let mut lines = header.headers.get_all(header::CONTENT_LENGTH).iter();
-    let Some(first) = lines.next() else { return true };
-    first.as_bytes().iter().all(u8::is_ascii_digit) && lines.all(|other| other == first)
-}
-
-/// Whether the header as received had a Content-Length; pingora drops it if there is a Transfer-Encoding too.
-fn names_content_length(raw: &[u8]) -> bool {
-    const NAME: &[u8] = b"content-length";
-    raw.split(|b| *b == b'\n').any(|line| {
-        line.split_at_checked(NAME.len())
-            .is_some_and(|(name, rest)| name.eq_ignore_ascii_case(NAME) && rest.trim_ascii_start().starts_with(b":"))
-    })
 }
 
 /// All X-Forwarded-For lines as one chain. A tab, which is white space there too (RFC 9110 section 5.6.3), becomes a space, because no
@@ -249,6 +235,13 @@ mod tests {
         let raw = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-LENGTH: 4\r\n\r\n";
         assert_eq!(read_from("192.0.2.1", &header, raw).err().unwrap().reason, "framing");
         assert!(read_from("192.0.2.1", &header, b"POST / HTTP/1.1\r\nX: content-length: 4\r\n\r\n").is_ok());
+    }
+
+    #[test]
+    fn a_fragment_is_refused() {
+        let header = request("GET", "/a", &[("Host", "a")]);
+        assert_eq!(read_from("192.0.2.1", &header, b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n").err().unwrap().reason, "target_form");
+        assert!(read_from("192.0.2.1", &header, b"GET /a HTTP/1.1\r\nHost: a\r\nX: #\r\n\r\n").is_ok());
     }
 
     #[test]

@@ -6,6 +6,8 @@ use http::{HeaderMap, Method, Version};
 use pingora::http::RequestHeader;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::session::origin::is_same_host;
+
 /// Whether a request opens a WebSocket: `Upgrade: websocket`, also named in Connection. Otherwise the Upgrade is to be ignored (RFC 9110
 /// section 7.8) and the request is an ordinary one.
 pub fn is_wanted(header: &RequestHeader) -> bool {
@@ -55,10 +57,8 @@ pub fn check_origin(header: &RequestHeader, authority: &str, secure: bool) -> Re
         return if header.headers.contains_key(header::ORIGIN) { Err("origin") } else { Ok(()) };
     };
     let (scheme, theirs) = origin.to_str().ok().and_then(|o| o.split_once("://")).ok_or("origin")?;
-    let (ours, port) = if secure { ("https", ":443") } else { ("http", ":80") };
-    let bare = |a: &str, port: &str| a.strip_suffix(port).unwrap_or(a).to_ascii_lowercase();
-    let their_port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
-    match (bare(theirs, their_port) == bare(authority, port), scheme.eq_ignore_ascii_case(ours)) {
+    let ours = if secure { "https" } else { "http" };
+    match (is_same_host(scheme, theirs, authority, secure), scheme.eq_ignore_ascii_case(ours)) {
         (true, true) => Ok(()),
         (true, false) => Err("origin_scheme"),
         (false, _) => Err("origin"),

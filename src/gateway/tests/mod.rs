@@ -1,9 +1,14 @@
 //! A whole gateway in front of real upstreams: raw bytes in, raw bytes out.
 
+mod applications;
+mod certificates;
+mod connection_auth;
 mod flood_support;
 mod floods;
 mod forwarding;
 mod guards;
+mod http2;
+mod long_transfers;
 mod support;
 mod tls;
 mod tunnels;

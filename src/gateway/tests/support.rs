@@ -1,7 +1,7 @@
 //! A whole gateway before a real upstream, in one process, for the live tests: raw bytes in, raw bytes out.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ pub struct Guest {
     token: &'static str,
     person: Arc<Person>,
     ended: AtomicBool,
+    touched: AtomicUsize,
 }
 
 impl Guest {
@@ -34,7 +35,7 @@ impl Guest {
             mfa: MfaPolicy::Optional,
             methods: MethodSet::EMPTY,
         };
-        Arc::new(Self { token, person: Arc::new(person), ended: AtomicBool::new(false) })
+        Arc::new(Self { token, person: Arc::new(person), ended: AtomicBool::new(false), touched: AtomicUsize::new(0) })
     }
 }
 
@@ -50,6 +51,10 @@ impl UserSession for Guest {
     fn is_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }
+
+    fn touch(&self, _now: Time) {
+        self.touched.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// The rest of the program, as small as it can be.
@@ -59,8 +64,10 @@ pub struct House {
     other: Arc<Guest>,
     revoked: watch::Sender<u64>,
     pub records: watch::Sender<Vec<String>>,
+    /// Of each record, in and out.
+    pub bytes: Mutex<Vec<(u64, u64)>>,
     pub dropped: Mutex<Vec<String>>,
-    pub unread: std::sync::atomic::AtomicUsize,
+    pub unread: AtomicUsize,
 }
 
 impl House {
@@ -73,14 +80,20 @@ impl House {
             other: Guest::new("other", "carol"),
             revoked: watch::Sender::new(0),
             records: watch::Sender::new(Vec::new()),
+            bytes: Mutex::default(),
             dropped: Mutex::new(Vec::new()),
-            unread: std::sync::atomic::AtomicUsize::new(0),
+            unread: AtomicUsize::new(0),
         })
     }
 
     pub fn revoke(&self) {
         self.guest.ended.store(true, Ordering::SeqCst);
         self.revoked.send_modify(|n| *n += 1);
+    }
+
+    /// How often the session's use was noted.
+    pub fn touched(&self) -> usize {
+        self.guest.touched.load(Ordering::SeqCst)
     }
 
     /// Other routes from now on.
@@ -133,6 +146,7 @@ impl GatewayHost for House {
 
     fn record(&self, r: &AccessRecord<'_>) {
         let line = format!("{} {} {} {} {}", r.method, r.path, r.status, r.outcome.name(), r.reason);
+        self.bytes.lock().unwrap().push((r.bytes_in, r.bytes_out));
         self.records.send_modify(|all| all.push(line.trim_end().to_owned()));
     }
 

@@ -109,10 +109,13 @@ async fn a_silent_http_2_client_is_cut_and_a_quiet_one_is_kept() {
 
 /// An upstream that speaks TLS: it answers an upgrade with 101 and a word, anything else with 200.
 async fn secure_upstream() -> std::net::SocketAddr {
-    let key = PrivateKeyDer::from_pem_file(data("first.key")).unwrap();
+    secure_upstream_with(certificate("first"), PrivateKeyDer::from_pem_file(data("first.key")).unwrap()).await
+}
+
+pub(super) async fn secure_upstream_with(certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> std::net::SocketAddr {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_no_client_auth().with_single_cert(vec![certificate("first")], key).unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     upstream(move |stream| {
         let acceptor = acceptor.clone();

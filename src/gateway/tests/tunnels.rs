@@ -76,7 +76,12 @@ async fn what_a_client_sends_ahead_of_the_101_arrives_first() {
 #[tokio::test]
 async fn a_websocket_from_elsewhere_or_without_a_session_opens_nothing() {
     let app = sockets().await;
-    let (_house, running) = gateway(vec![route("app", "", Level::OneFactor, &[app])]);
+    let routes = vec![route("app", "", Level::OneFactor, &[app]), route("open", "/open", Level::Bypass, &[app])];
+    let (_house, running) = gateway(routes);
+    let open = UPGRADE.replace("/ws", "/open");
+    let mut anybody = connect(&running).await;
+    anybody.write_all(format!("{open}Origin: http://elsewhere.example\r\n\r\n").as_bytes()).await.unwrap();
+    soon(read_until(&mut anybody, "hello")).await;
     let foreign = ask(&running, &format!("{UPGRADE}{SIGNED_IN}Origin: http://evil.example\r\n\r\n")).await;
     assert!(foreign.starts_with("HTTP/1.1 403"), "{foreign}");
     let nobody = ask(&running, &format!("{UPGRADE}Accept: text/html\r\n\r\n")).await;

@@ -11,7 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::gateway::upstream::pool::{Endpoint, Pool};
+use crate::gateway::upstream::endpoint::Endpoint;
+use crate::gateway::upstream::pool::{NEXT_ADDRESS, Pool};
+use crate::gateway::upstream::trust::Verifier;
 
 /// A byte stream in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -19,12 +21,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
 pub type Io = Box<dyn Duplex>;
 
-/// Connects to an upstream. The caller sets the deadline.
+/// Connects to an upstream, at the first of its addresses that answers. The caller sets the deadline.
 ///
 /// # Errors
 /// If the name, the connection or the handshake fails.
 pub async fn connect(pool: &Pool, endpoint: &Endpoint) -> io::Result<Io> {
-    let stream = TcpStream::connect(endpoint.address().await?).await?;
+    let stream = reach(endpoint).await?;
     stream.set_nodelay(true)?;
     if !endpoint.upstream.tls {
         return Ok(Box::new(stream));
@@ -32,9 +34,33 @@ pub async fn connect(pool: &Pool, endpoint: &Endpoint) -> io::Result<Io> {
     let name = ServerName::try_from(endpoint.upstream.host.clone()).map_err(io::Error::other)?;
     let roots = pool.trust.as_ref().map_or_else(system_roots, |trust| Arc::clone(&trust.roots));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Verifier::new(roots, pool.trust.as_ref(), Arc::clone(&provider))?;
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(io::Error::other)?;
-    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let config = config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     Ok(Box::new(TlsConnector::from(Arc::new(config)).connect(name, stream).await?))
+}
+
+/// The next address is tried if one does not accept the connection, soon if there is another (RFC 8305 section 5).
+async fn reach(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    let mut tried = Vec::new();
+    loop {
+        let (address, another) = endpoint.address(&tried).await?;
+        let attempt = TcpStream::connect(address);
+        let reached = if another {
+            tokio::time::timeout(NEXT_ADDRESS, attempt).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        } else {
+            attempt.await
+        };
+        match reached {
+            Ok(stream) => return Ok(stream),
+            Err(error) => {
+                tried.push(address);
+                if !endpoint.failed(address, &tried) {
+                    return Err(error);
+                }
+            }
+        }
+    }
 }
 
 /// The system's CA certificates, read once; empty if it has none.

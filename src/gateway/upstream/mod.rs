@@ -1,5 +1,9 @@
 //! Where requests go: the upstreams of each route, their addresses, and connections to them.
 
 pub mod connect;
+pub mod endpoint;
 pub mod pool;
+mod private;
 mod resolver;
+pub mod reuse;
+pub mod trust;

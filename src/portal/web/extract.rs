@@ -76,7 +76,12 @@ impl PageRequest {
                 tracing::warn!(client = %self.context.client, "a form came over another scheme than it was made for; is the proxy in front missing in server.trusted_proxies?");
                 Some(Problem::CsrfScheme)
             }
-            Sender::Foreign => Some(Problem::Csrf),
+            Sender::Foreign => {
+                let origin = headers.get(http::header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned());
+                let host = &self.context.authority;
+                tracing::warn!(client = %self.context.client, ?origin, %host, "a form was refused: its Origin is another host or port");
+                Some(Problem::Csrf)
+            }
             Sender::Own => (!self.csrf.accepts(self.form.get("csrf"), &self.services.live.keys())).then_some(Problem::Csrf),
         };
         match problem {

@@ -57,6 +57,16 @@ impl Certificates {
         Ok(())
     }
 
+    /// Whether one of them names this host.
+    pub fn name(&self, host: &str) -> bool {
+        let Ok(server) = rustls::pki_types::ServerName::try_from(host) else { return false };
+        let names = |key: &Arc<CertifiedKey>| {
+            let parsed = key.end_entity_cert().ok().and_then(|cert| ParsedCertificate::try_from(cert).ok());
+            parsed.is_some_and(|cert| rustls::client::verify_server_name(&cert, &server).is_ok())
+        };
+        self.0.load().iter().any(names)
+    }
+
     /// The certificate for `name`: an exact match before a wildcard; otherwise the first certificate.
     fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let all = self.0.load();

@@ -1,0 +1,36 @@
+//! Does what was decided about a request that pingora does not forward.
+
+use pingora::Result;
+use pingora::proxy::Session;
+
+use crate::gateway::authorize::context::Context;
+use crate::gateway::authorize::route::Action;
+use crate::gateway::proxy::tunnel;
+use crate::gateway::reply::{portal, write};
+use crate::gateway::saved_post::{capture, replay};
+
+/// Does what was decided. `false`: pingora forwards the request.
+///
+/// # Errors
+/// If the client is gone, or the upstream breaks off in the middle of its answer.
+pub async fn act(session: &mut Session, context: &mut Context, action: Action) -> Result<bool> {
+    match action {
+        Action::Forward => return Ok(false),
+        Action::Tunnel => tunnel::carry(session, context).await?,
+        Action::Portal { token } => {
+            if let Some(form) = portal::answer(session, context, token.clone()).await? {
+                replay::send(session, context, token.as_deref(), form).await?;
+            }
+        }
+        Action::Challenge { reason, route, token } => {
+            let target = match capture::interrupted(session, context, &route, token.as_deref()).await? {
+                Some(resume) => resume.into_bytes(),
+                None => session.req_header().raw_path().to_vec(),
+            };
+            write::challenge(session, context, reason, &target).await?;
+        }
+        Action::ToHttps { location } => write::to_https(session, context, &location).await?,
+        Action::Stop { status, outcome, reason } => write::refuse(session, context, status, outcome, reason).await?,
+    }
+    Ok(true)
+}

@@ -1,0 +1,174 @@
+//! Which upstream a request goes to, over which connection, and whether another one is tried if that fails.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use pingora::protocols::Digest;
+use pingora::proxy::Session;
+use pingora::upstreams::peer::{HttpPeer, Peer};
+use pingora::{Error, ErrorType, Result};
+
+use crate::gateway::authorize::context::Context;
+use crate::gateway::authorize::policy;
+use crate::gateway::connection::private::{PrivateConnections, PrivateRegistry};
+use crate::gateway::connection::stream::client_id;
+use crate::gateway::reply::write;
+use crate::gateway::request::connection_auth;
+use crate::gateway::upstream::pool::Pool;
+use crate::gateway::upstream::reuse::{Reuse, UnderWay, may_be_repeated};
+use crate::gateway::upstream::trust;
+
+/// What the choices of a shard depend on.
+pub struct Selection {
+    pub private: Arc<PrivateRegistry>,
+    /// How many requests that must not be sent twice are under way.
+    once: Arc<AtomicUsize>,
+}
+
+impl Selection {
+    pub fn new(private: Arc<PrivateRegistry>) -> Self {
+        Self { private, once: Arc::default() }
+    }
+
+    /// The next upstream to try.
+    ///
+    /// # Errors
+    /// If there is no admission, or no upstream that was not tried.
+    pub async fn peer(&self, session: &Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        if context.admission.is_none() {
+            return Err(write::internal("no admission"));
+        }
+        context.upstream_starts();
+        let reuse = self.reuse(session, context);
+        let pool = policy::pool(&context.snapshot, context.admission.as_ref()).ok_or_else(|| write::internal("no upstreams"))?;
+        let Some((at, endpoint)) = pool.pick(&context.tried) else {
+            return Err(Error::new(ErrorType::HTTPStatus(503)));
+        };
+        context.tried.push(at);
+        if let Some(address) = endpoint.fixed {
+            return Ok(Box::new(pool.peer(endpoint, (address, false), reuse)));
+        }
+        match Box::pin(tokio::time::timeout(pool.connect_timeout(), endpoint.address(&context.tried_addresses))).await {
+            Ok(Ok(address)) => Ok(Box::new(pool.peer(endpoint, address, reuse))),
+            Ok(Err(_)) | Err(_) => {
+                endpoint.mark_down();
+                let mut error = Error::new(ErrorType::HTTPStatus(503));
+                error.set_retry(context.tried.len() < pool.len());
+                Err(error)
+            }
+        }
+    }
+
+    fn reuse(&self, session: &Session, context: &mut Context) -> Reuse {
+        if let Some(owner) = self.owner(session) {
+            return Reuse::Private(owner, user_number(context));
+        }
+        if may_be_repeated(session.req_header()) {
+            return Reuse::Shared;
+        }
+        let (under_way, others) = UnderWay::new(&self.once);
+        context.under_way = Some(under_way);
+        Reuse::once(others)
+    }
+
+    /// The private connections of the client's connection, if it has any or needs them now.
+    fn owner(&self, session: &Session) -> Option<Arc<PrivateConnections>> {
+        if connection_auth::is_presented(&session.req_header().headers) {
+            return connection_of(session).map(|client| self.private.enter(client));
+        }
+        self.private.find(|| connection_of(session))
+    }
+
+    /// The upstream asks for authentication of the connection: the client's next requests go over connections of its own.
+    pub fn demanded(&self, session: &Session) {
+        connection_of(session).into_iter().for_each(|client| drop(self.private.enter(client)));
+    }
+}
+
+/// What tells the client's connection from all others.
+fn connection_of(session: &Session) -> Option<usize> {
+    session.digest()?.socket_digest.as_ref().map(client_id)
+}
+
+/// Tells the users of one client's connection apart: a proxy in front may bring many.
+fn user_number(context: &Context) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let person = context.admission.as_ref().and_then(policy::person);
+    person.map(|person| person.name.as_str()).hash(&mut hasher);
+    context.info.as_ref().map(|info| info.client.to_string()).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// No connection could be made. Nothing was sent, so that any request may try the next address or upstream.
+pub fn not_connected(peer: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
+    let Some(pool) = policy::pool(&context.snapshot, context.admission.as_ref()) else { return error };
+    let (Some(at), Some(address)) = (context.tried.last().copied(), peer.address().as_inet().copied()) else { return error };
+    if is_authority_itself(pool, at, peer, &error) {
+        context.tried.pop();
+        error.set_retry(true);
+        return error;
+    }
+    tell_tls_failure(pool, at, &error);
+    context.tried_addresses.push(address);
+    if pool.get(at).is_some_and(|endpoint| endpoint.failed(address, &context.tried_addresses)) {
+        // The same upstream, at its next address.
+        context.tried.pop();
+        error.set_retry(true);
+    } else {
+        error.set_retry(context.tried.len() < pool.len());
+    }
+    error
+}
+
+/// The upstream's certificate is an authority's: the next attempt compares it with those that the route names.
+fn is_authority_itself(pool: &Pool, at: usize, peer: &HttpPeer, error: &Error) -> bool {
+    let endpoint = pool.get(at).filter(|_| pool.trust.is_some() && peer.options.verify_cert);
+    let endpoint = endpoint.filter(|_| trust::is_authority_itself(&error.to_string()));
+    endpoint.into_iter().for_each(|endpoint| endpoint.pin(true));
+    endpoint.is_some()
+}
+
+/// Once for each time that the upstream is left out.
+fn tell_tls_failure(pool: &Pool, at: usize, error: &Error) {
+    let is_tls = matches!(error.etype(), ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert | ErrorType::TLSHandshakeTimedout);
+    if let Some(endpoint) = pool.get(at).filter(|endpoint| is_tls && endpoint.is_up()) {
+        let text = error.to_string();
+        let cause = trust::cause(&text);
+        tracing::warn!(upstream = endpoint.label, cause, error = text, "no TLS connection to an upstream");
+    }
+}
+
+/// Compares the certificate of an upstream whose chain was not verified, before anything is sent.
+///
+/// # Errors
+/// If it is not one of those that the route names.
+pub fn verify_pinned(peer: &HttpPeer, digest: Option<&Digest>, context: &Context) -> Result<()> {
+    if peer.options.verify_cert {
+        return Ok(());
+    }
+    let pool = policy::pool(&context.snapshot, context.admission.as_ref());
+    let presented = digest.and_then(|digest| digest.ssl_digest.as_ref()).map(|tls| tls.cert_digest.as_slice());
+    let trust = pool.and_then(|pool| pool.trust.as_ref());
+    if trust.zip(presented).is_some_and(|(trust, presented)| trust.is_pinned(presented)) {
+        return Ok(());
+    }
+    // Its certificate is another one: the next connection looks for a chain again.
+    pool.zip(context.tried.last()).and_then(|(pool, at)| pool.get(*at)).into_iter().for_each(|endpoint| endpoint.pin(false));
+    Err(Error::explain(ErrorType::InvalidCert, "not the certificate that proxy.ca names").into_up())
+}
+
+/// Something went wrong after the connection was made: only what may be repeated is, and only if the connection was an old one.
+pub fn broken(peer: &HttpPeer, session: &Session, context: &mut Context, error: Box<Error>, reused: bool) -> Box<Error> {
+    let mut error = error.more_context(format!("Peer: {peer}"));
+    if !session.req_header().method.is_idempotent() || session.as_ref().retry_buffer_truncated() {
+        error.set_retry(false);
+    } else {
+        error.retry.decide_reuse(reused);
+    }
+    if error.retry() {
+        // The pooled connection was stale: the same upstream may be tried again.
+        context.tried.pop();
+    }
+    error
+}
