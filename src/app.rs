@@ -13,6 +13,8 @@ pub use program::{App, Post};
 pub use reload::wording;
 
 #[cfg(test)]
+mod earlier_release_tests;
+#[cfg(test)]
 mod health_tests;
 #[cfg(test)]
 mod keep_support;
