@@ -44,5 +44,5 @@ async fn an_earlier_database_keeps_its_sessions_and_its_log() {
         seen += 1;
     }
     assert_eq!(seen, 2);
-    assert!(app.services.verify_audit().await.unwrap().whole);
+    assert!(app.services.audit_verifier.verify().await.unwrap().whole);
 }
