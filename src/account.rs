@@ -2,10 +2,12 @@
 //! compare-and-swap of the store. Pure data and the questions one asks of it.
 
 mod source;
+mod version;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::source::{Closed, Membership, PersonId, SourceId};
+pub use self::version::{Verified, Version};
 
 use crate::base::{Time, UserId};
 use crate::factor::{Method, MethodSet};

@@ -36,12 +36,22 @@ impl App {
     }
 }
 
-/// Deletes the records of sessions that ended in memory.
+/// Between two tries to delete sessions from a store that cannot be written.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Deletes the records of sessions that ended in memory, each until the store has done it.
 pub(super) async fn delete_ended(services: Arc<Services>, mut ended: mpsc::UnboundedReceiver<SessionId>) {
     let mut batch = Vec::new();
     while ended.recv_many(&mut batch, 256).await > 0 {
-        if let Err(e) = services.store.delete_sessions(&batch).await {
-            tracing::error!(error = %e, "ended sessions stay in the store until the next start, where they are void");
+        let mut failed = false;
+        while let Err(e) = services.sessions.write_ends(&batch).await {
+            if !std::mem::replace(&mut failed, true) {
+                tracing::error!(error = %e, "the store still has sessions that have ended; it is asked to delete them until it does");
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        if failed {
+            tracing::info!("the store has deleted the sessions that had ended");
         }
         batch.clear();
     }
@@ -61,6 +71,8 @@ pub(super) async fn sweep(app: Weak<App>) {
             }
             app.services.store.sweep(app.services.now()).await
         };
+        // What fails is logged where it fails.
+        let _ = app.services.audit.record_counted().await;
         if let Err(e) = swept.await {
             tracing::error!(error = %e, "the store could not be swept");
         }

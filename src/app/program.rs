@@ -54,6 +54,8 @@ impl App {
     /// The store's.
     pub async fn flush(&self) -> anyhow::Result<()> {
         let used = self.services.live.sweep(self.services.now());
+        self.services.sessions.write_all_ends().await?;
+        let _ = self.services.audit.record_counted().await;
         Ok(self.services.store.touch_sessions(&used).await?)
     }
 }

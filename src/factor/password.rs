@@ -26,7 +26,8 @@ const MAX_BCRYPT_COST: u32 = 14;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     Right,
-    /// Right, and hashed with other parameters than today's: hash it again while it is at hand.
+    /// Right, and hashed with less work than today's parameters ask for: hash it again while it is at hand. A hash that costs as much
+    /// or more stays, whatever its parameters.
     RightButRehash,
     Wrong,
 }
@@ -81,9 +82,8 @@ pub fn verify(phc: &str, password: &Secret, parameters: &config::Password, memor
     if !is_right(&parsed, stored.clone(), normal(password).as_bytes(), memory, ours.block_count()) {
         return Verdict::Wrong;
     }
-    let same =
-        (stored.m_cost(), stored.t_cost(), stored.p_cost()) == (parameters.memory_kib, parameters.iterations, parameters.parallelism);
-    if same { Verdict::Right } else { Verdict::RightButRehash }
+    let work = |params: &Params| u64::from(params.m_cost()).saturating_mul(u64::from(params.t_cost()));
+    if work(&stored) < work(&ours) { Verdict::RightButRehash } else { Verdict::Right }
 }
 
 /// Whether the password makes the hash that is stored, compared in constant time.

@@ -18,7 +18,7 @@ use crate::service::keys::Keys;
 use crate::service::links::Links;
 use crate::service::new_password::Passwords;
 use crate::service::notices::Notices;
-use crate::service::password_hashing::{ConcurrencyLimit, Hasher};
+use crate::service::password_hashing::{ConcurrencyLimit, Hasher, TimeFloor};
 use crate::service::profile::{ContactChanges, Profile};
 use crate::service::saved_post::SavedPosts;
 use crate::service::services::Services;
@@ -169,6 +169,7 @@ impl Shared {
             audit: audit.clone(),
             concurrency: ConcurrencyLimit::new(),
             dummy_phc,
+            floor: TimeFloor::default(),
         });
         let one_time_codes = Arc::new(OneTimeCodes {
             store: store.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::account::{Account, MfaPolicy};
+use crate::account::{Account, MfaPolicy, Version};
 use crate::base::Secret;
 use crate::login::{Flow, News, Purpose};
 use crate::service::audit::{Actor, AuditLog, Event};
@@ -76,7 +76,7 @@ impl Links {
         let phc = self.passwords.hash(&account, &chosen).await?;
         let link = self.store.take_link(token, self.context.now()).await?.filter(|link| link.kind == kind).ok_or(Refused::Gone)?;
         self.audit.record(Event::LinkUsed, Some(&account.name), Actor::User(client), kind.name()).await?;
-        let account = self.passwords.set(&account, phc, link.epoch, Actor::User(client)).await?;
+        let account = self.passwords.set(Version::new(link.user, link.epoch), phc, Actor::User(client)).await?;
         self.notices.notice_password(&account, Actor::User(client));
         let config = self.context.config();
         let policy = account.mfa_policy.resolve(config.mfa.policy);

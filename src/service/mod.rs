@@ -47,3 +47,6 @@ pub use refused::{ContactProblem, EnrolProblem, Refused, SecondProblem};
 pub use services::Services;
 pub use sessions::{LiveSession, LiveSessions};
 pub use sign_in::{Entry, Given, Pending, Signed};
+
+#[cfg(test)]
+mod tests;

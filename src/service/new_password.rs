@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::account::{Account, Failures};
+use crate::account::{Account, Failures, Verified, Version};
 use crate::base::Secret;
 use crate::factor::{blocklist, password};
 use crate::service::audit::{Actor, AuditLog, Event};
@@ -30,27 +30,26 @@ impl Passwords {
         hashed.map_err(|e| Refused::Store(crate::store::StoreError::Backend(e.to_string())))
     }
 
-    /// Writes a password where the account is still as it was at `epoch`. Every session, flow and trusted browser from before is void.
-    pub(in crate::service) async fn set(&self, account: &Account, phc: String, epoch: u32, actor: Actor<'_>) -> Result<Account, Refused> {
+    /// Writes a password, if the account is still the version that it was hashed for. Every session, flow and trusted browser from before is void.
+    pub(in crate::service) async fn set(&self, version: Version, phc: String, actor: Actor<'_>) -> Result<Verified, Refused> {
         let now = self.context.now();
         let written = self
             .store
-            .update_account(account.id, |account| {
-                if account.epoch != epoch {
-                    return Edit::Leave(None);
-                }
+            .update_verified(version, |account| {
                 account.password = Some(phc.clone());
                 account.password_changed = Some(now);
+                // They bound who has the old password.
+                account.vouch_failures = 0;
                 // A link proves a mailbox, not a factor: only who administers forgets failures without a finished sign-in.
                 if matches!(actor, Actor::Admin(..) | Actor::CommandLine) {
                     account.failures = Failures::default();
                 }
                 account.factors_changed();
-                Edit::Write(Some(account.clone()))
+                Edit::Write(account.clone())
             })
             .await?;
-        let Some(Ok(Some(account))) = written else { return Err(Refused::Gone) };
+        let Some(Ok(account)) = written else { return Err(Refused::Gone) };
         self.audit.record(Event::PasswordChanged, Some(&account.name), actor, "").await?;
-        Ok(account)
+        Ok(Verified::new(account))
     }
 }

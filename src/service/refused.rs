@@ -33,6 +33,9 @@ pub enum Refused {
     Weak(blocklist::Weak),
     #[error("a message cannot be sent now")]
     CannotSend,
+    /// Ended in memory, and not yet in the store, which is tried again until it takes it.
+    #[error("it is over at this gateway, but the store cannot be written: this is retried until it can; do not restart the gateway before")]
+    EndPending,
     #[error("{0}")]
     Store(#[from] StoreError),
 }
@@ -46,6 +49,12 @@ impl From<Throttled> for Refused {
 impl From<Busy> for Refused {
     fn from(_: Busy) -> Self {
         Self::Busy
+    }
+}
+
+impl From<SecondProblem> for Refused {
+    fn from(problem: SecondProblem) -> Self {
+        Self::Second(problem)
     }
 }
 

@@ -57,11 +57,13 @@ fn a_password_verifies_against_its_own_hash_only() {
 }
 
 #[test]
-fn other_parameters_ask_for_a_new_hash() {
+fn a_weaker_hash_is_renewed_and_a_stronger_one_stays() {
     let phc = hash(&secret("a right old battery"), &CHEAP).unwrap();
     let dearer = config::Password { iterations: 2, ..CHEAP };
     assert_eq!(verify(&phc, &secret("a right old battery"), &dearer), Verdict::RightButRehash);
     assert_eq!(verify(&phc, &secret("wrong"), &dearer), Verdict::Wrong);
+    let strong = hash(&secret("a right old battery"), &dearer).unwrap();
+    assert_eq!(verify(&strong, &secret("a right old battery"), &CHEAP), Verdict::Right, "a reload to less must not weaken it");
 }
 
 #[test]

@@ -13,6 +13,9 @@ pub fn fault(words: &Words, error: AccountError) -> Result<Note, Refused> {
     if let AccountError::Refused(text) = error {
         return Err(Refused::Store(StoreError::Backend(text)));
     }
+    if error == AccountError::EndPending {
+        return Err(Refused::EndPending);
+    }
     Ok(Note::Error(text(words, &error)))
 }
 
@@ -36,6 +39,7 @@ fn text(words: &Words, error: &AccountError) -> String {
         AccountError::CannotEnrol(method, Unfit::NotSent) => fill(&faults.not_for_others, &[("method", words.method(*method))]),
         AccountError::NoMethods => faults.no_methods.clone(),
         AccountError::Weak(weak) => weak_text(words, *weak),
+        AccountError::EndPending => error.to_string(),
         AccountError::Refused(text) => text.clone(),
     }
 }

@@ -7,7 +7,7 @@ use crate::portal::web::reply::Reply;
 use crate::service::Refused;
 use crate::service::audit::{Actor, Event};
 use crate::session::{CookieKind, EndReason};
-use crate::view::message;
+use crate::view::message::{self, Problem};
 
 pub async fn ask(req: PageRequest) -> Response {
     let reply = match &req.session {
@@ -24,7 +24,12 @@ pub async fn end(req: PageRequest) -> Response {
 
 async fn end_now(req: &PageRequest) -> Result<Reply, Refused> {
     if let Some(session) = &req.session {
-        req.services.sessions.end(session.id(), EndReason::SignedOut).await?;
+        let ended = req.services.sessions.end(session.id(), EndReason::SignedOut).await;
+        if matches!(ended, Err(Refused::EndPending)) {
+            let reply = Reply::problem(req, Problem::EndPending);
+            return Ok(reply.cookie(req.cookies.expire(CookieKind::Session)).cookie(req.cookies.expire(CookieKind::Flow)));
+        }
+        ended?;
         let name = session.identity().person.name.clone();
         req.services.audit.record(Event::SignedOut, Some(&name), Actor::User(&req.client), "").await?;
     }

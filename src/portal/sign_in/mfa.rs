@@ -55,7 +55,7 @@ impl Door {
         self.pending.flow.is_none()
             && self.pending.session.as_ref().is_some_and(|session| {
                 req.wanted().is_none_or(|wanted| {
-                    wanted.level < crate::policy::Level::TwoFactor || wanted.is_met_by(session.record().proof(), req.context.now)
+                    wanted.level < crate::policy::Level::TwoFactor || wanted.is_met_by(session.proof(), req.context.now)
                 })
             })
     }

@@ -50,7 +50,7 @@ impl Reply {
         let mut reply = Self::page(status, message::problem(&req.page(), problem, Some(&req.context.request_id)));
         reply.retry_after = match problem {
             Problem::Throttled(wait) => Some(wait),
-            Problem::Unavailable => Some(Duration::from_secs(5)),
+            Problem::Unavailable | Problem::EndPending => Some(Duration::from_secs(5)),
             _ => None,
         };
         reply
@@ -80,6 +80,7 @@ fn refused(req: &PageRequest, refused: Refused) -> Reply {
         Refused::Enrol(EnrolProblem::NotVouched) => Reply::to(req, "enrol/verify"),
         Refused::Throttled(wait) => Reply::problem(req, Problem::Throttled(wait)),
         Refused::Busy => Reply::problem(req, Problem::Unavailable).status(StatusCode::SERVICE_UNAVAILABLE, Some(Duration::from_secs(2))),
+        Refused::EndPending => Reply::problem(req, Problem::EndPending),
         Refused::CannotSend => Reply::problem(req, Problem::Unavailable),
         Refused::Store(e) => {
             tracing::error!(error = %e, request = req.context.request_id, "the store failed; refused");

@@ -34,6 +34,9 @@ pub enum AccountError {
     NoMethods,
     #[error("{0}")]
     Weak(Weak),
+    /// As [`Refused::EndPending`].
+    #[error("{}", Refused::EndPending)]
+    EndPending,
     #[error("{0}")]
     Refused(String),
 }
@@ -51,6 +54,7 @@ impl From<Refused> for AccountError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Weak(weak) => Self::Weak(weak),
+            Refused::EndPending => Self::EndPending,
             other => Self::Refused(other.to_string()),
         }
     }

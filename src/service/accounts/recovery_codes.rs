@@ -16,6 +16,8 @@ pub async fn fresh_codes(store: &Store, account: &Account) -> Result<Vec<Secret>
         account.recovery.clone_from(&kept);
         Edit::Write(())
     };
-    store.update_account(account.id, write).await?;
-    Ok(shown)
+    match store.update_verified(account.version(), write).await? {
+        Some(Ok(())) => Ok(shown),
+        Some(Err(_)) | None => Err(Refused::Gone),
+    }
 }

@@ -107,6 +107,7 @@ impl Accounts {
         let account = self.named(name).await?;
         let clear = |account: &mut Account| {
             account.failures = Failures::default();
+            account.vouch_failures = 0;
             account.browsers.iter_mut().for_each(|browser| browser.failures = Failures::default());
             Edit::Write(())
         };
@@ -118,7 +119,7 @@ impl Accounts {
     pub async fn set_password(&self, name: &str, password: &Secret, actor: Actor<'_>) -> Result<(), AccountError> {
         let account = self.named(name).await?;
         let phc = self.passwords.hash(&account, password).await?;
-        let account = self.passwords.set(&account, phc, account.epoch, actor).await?;
+        let account = self.passwords.set(account.version(), phc, actor).await?;
         self.notices.notice_password(&account, actor);
         Ok(())
     }

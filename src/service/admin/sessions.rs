@@ -1,6 +1,7 @@
 //! Sessions across users: found, and ended.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::accounts::Accounts;
@@ -12,7 +13,7 @@ use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::refused::Refused;
 use crate::service::sessions::{LiveSession, LiveSessions, Sessions};
 use crate::session::EndReason;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// A page of sessions, the last used first.
 pub struct SessionPage {
@@ -70,18 +71,31 @@ impl AdminSessions {
         self.audit.record(Event::SessionRevoked, Some(&session.identity().person.name), actor, "").await
     }
 
-    /// Ends a user's sessions, or everybody's; how many.
+    /// Ends a user's sessions, or everybody's; how many. Those in memory first, so that a store that fails leaves none open.
+    ///
+    /// # Errors
+    /// [`Refused::EndPending`] as the inner cause: they are over here, and the store does not know yet.
     pub async fn revoke(&self, name: Option<&str>, actor: Actor<'_>) -> Result<usize, AccountError> {
         let owner = match name {
             Some(name) => Some(self.accounts.named(name).await?),
             None => None,
         };
-        let ids: Vec<_> =
-            self.store.all_sessions().await?.into_iter().filter(|s| owner.as_ref().is_none_or(|a| a.id == s.user)).map(|s| s.id).collect();
-        for id in &ids {
-            self.live.end(*id, EndReason::Revoked);
-        }
-        self.store.delete_sessions(&ids).await?;
+        let here = owner.as_ref().map_or_else(|| self.live.all(), |owner| self.live.of(owner.id));
+        let mut ids: HashSet<_> = here.iter().map(|session| session.id()).collect();
+        ids.iter().for_each(|id| {
+            self.live.end_for_good(*id, EndReason::Revoked);
+        });
+        let pending = |e: StoreError| {
+            tracing::error!(error = %e, "sessions were revoked, and the store does not know yet; it is retried until it does");
+            AccountError::from(Refused::EndPending)
+        };
+        let stored = self.store.all_sessions().await.map_err(pending)?;
+        ids.extend(stored.into_iter().filter(|s| owner.as_ref().is_none_or(|a| a.id == s.user)).map(|s| s.id));
+        let ids: Vec<_> = ids.into_iter().collect();
+        ids.iter().for_each(|id| {
+            self.live.end_for_good(*id, EndReason::Revoked);
+        });
+        self.sessions.write_ends(&ids).await.map_err(pending)?;
         self.audit.record(Event::SessionRevoked, owner.as_ref().map(|a| a.name.as_str()), actor, format!("{} sessions", ids.len())).await?;
         Ok(ids.len())
     }

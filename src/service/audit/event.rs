@@ -36,11 +36,13 @@ pub enum Event {
     PolicyReloaded,
     PolicyRefused,
     AuditTrimmed,
+    /// Anonymous failures beyond a rate, counted together.
+    FailuresCounted,
 }
 
 impl Event {
     /// Every event, for a choice.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::PasswordRight,
         Self::PasswordWrong,
         Self::SecondWrong,
@@ -70,6 +72,7 @@ impl Event {
         Self::PolicyReloaded,
         Self::PolicyRefused,
         Self::AuditTrimmed,
+        Self::FailuresCounted,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -103,6 +106,7 @@ impl Event {
             Self::PolicyReloaded => "policy.reloaded",
             Self::PolicyRefused => "policy.refused",
             Self::AuditTrimmed => "audit.trimmed",
+            Self::FailuresCounted => "failures.counted",
         }
     }
 
@@ -122,7 +126,7 @@ impl Event {
 
     /// Whether this is somebody or something being refused.
     pub const fn is_failure(self) -> bool {
-        matches!(self, Self::PasswordWrong | Self::SecondWrong | Self::Locked | Self::PolicyRefused)
+        matches!(self, Self::PasswordWrong | Self::SecondWrong | Self::Locked | Self::PolicyRefused | Self::FailuresCounted)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
+use super::anonymous::{AnonymousFailures, Counted};
 use super::event::{Actor, Event};
 use crate::service::context::Context;
 use crate::service::refused::Refused;
@@ -23,11 +24,12 @@ pub struct AuditLog {
     listener: OnceLock<Listener>,
     /// Something was written.
     news: Notify,
+    anonymous: AnonymousFailures,
 }
 
 impl AuditLog {
     pub fn new(store: Arc<Store>, context: Arc<Context>) -> Self {
-        Self { store, context, listener: OnceLock::new(), news: Notify::new() }
+        Self { store, context, listener: OnceLock::new(), news: Notify::new(), anonymous: AnonymousFailures::default() }
     }
 
     /// Sets who is told of every record. Only the first call counts.
@@ -37,7 +39,29 @@ impl AuditLog {
 
     /// Appends a record. What must not happen unrecorded is refused where this fails.
     pub async fn record(&self, event: Event, user: Option<&str>, actor: Actor<'_>, detail: impl Into<String>) -> Result<(), Refused> {
-        self.append(vec![self.make(event, user, actor, detail.into())]).await
+        let detail = detail.into();
+        if let (None, true, Actor::User(client)) = (user, event.is_failure(), actor)
+            && !self.anonymous.is_recorded(event.name(), client.address.group(), self.context.now())
+        {
+            self.tell(event, &detail);
+            return Ok(());
+        }
+        self.append(vec![self.make(event, user, actor, detail)]).await
+    }
+
+    /// Records what was counted since the last time: anonymous failures beyond [`super::anonymous::PER_MINUTE`].
+    ///
+    /// # Errors
+    /// The store's; what was counted is lost then, and the log says so.
+    pub async fn record_counted(&self) -> Result<(), Refused> {
+        for Counted { event, failures, addresses, since } in self.anonymous.take() {
+            let detail = format!("{failures} × {event} without an account, since {}, from {addresses} networks", since.rfc3339());
+            if let Err(e) = self.record(Event::FailuresCounted, None, Actor::Gateway, detail.clone()).await {
+                tracing::error!(error = %e, counted = detail, "failures that were counted are not in the audit log");
+                return Err(e);
+            }
+        }
+        Ok(())
     }
 
     /// The same of many users, with one commit for a few hundred of them.
@@ -48,7 +72,7 @@ impl AuditLog {
         Ok(())
     }
 
-    /// The records of the same of many users, for a step that writes them with what they tell of. Then [`Self::audited`].
+    /// The records of the same of many users, for a step that writes them with what they tell of. Then [`Self::announce`].
     pub(crate) fn records_of(&self, event: Event, users: &[&str], actor: Actor<'_>, detail: &str) -> Vec<AuditRecord> {
         users.iter().map(|user| self.make(event, Some(user), actor, detail.to_owned()).1).collect()
     }
@@ -87,9 +111,13 @@ impl AuditLog {
         self.news.notify_one();
         for (event, record) in records {
             tracing::info!(target: "audit", event = record.event, user = record.user, by = record.by, address = record.address, request = record.request, detail = record.detail);
-            if let Some(listener) = self.listener.get() {
-                listener(event, &record.detail);
-            }
+            self.tell(event, &record.detail);
+        }
+    }
+
+    fn tell(&self, event: Event, detail: &str) {
+        if let Some(listener) = self.listener.get() {
+            listener(event, detail);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The audit log: what is recorded, how it is read and verified, how long it is kept, and the copy in `audit.file`.
 
+mod anonymous;
 pub mod event;
 pub mod file;
 pub mod log;

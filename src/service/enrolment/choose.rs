@@ -106,7 +106,7 @@ impl Enrolment {
         let record = session.record();
         let config = self.context.config();
         let off = account.mfa_policy.resolve(config.mfa.policy) == MfaPolicy::Off;
-        let in_full = record.second.is_some() || off || account.usable(config.mfa.methods).is_empty();
+        let in_full = session.has_second() || off || account.usable(config.mfa.methods).is_empty();
         in_full && !record.trusted_browser && record.full_auth.is_fresh(FRESH, self.context.now())
     }
 
@@ -118,7 +118,7 @@ impl Enrolment {
                     return Err(Refused::Enrol(EnrolProblem::NotFresh));
                 }
                 // A second factor that was shown in this session vouches for the next one.
-                let vouched = session.record().second.is_some();
+                let vouched = session.has_second();
                 self.flows.begin(&page.account, Purpose::Enrol { session: Some(session.id()) }, vouched, client).await
             }
             (None, None) => Err(Refused::Gone),

@@ -11,8 +11,8 @@ use crate::service::refused::{Refused, SecondProblem};
 use crate::service::sign_in::{judge_sent, next_code};
 use crate::store::Edit;
 
-/// Wrong codes to the registered address, over all sign-ins, until somebody must vouch in person: unlike the other failures these
-/// are not forgotten by a finished sign-in, which a thief of the password alone could reach.
+/// Wrong codes to the registered address, over all sign-ins, until the password is changed, an administrator unlocks the account or makes
+/// a set-up link: unlike the other failures these are not forgotten by a finished sign-in, which a thief of the password alone could reach.
 const MOST_VOUCH_FAILURES: u32 = 20;
 
 impl Enrolment {
@@ -25,11 +25,11 @@ impl Enrolment {
     /// Takes the vouching code.
     pub async fn vouch(&self, page: &EnrolPage, typed: &Secret, client: &Client) -> Result<(), Refused> {
         let flow = page.flow.as_ref().ok_or(Refused::Gone)?;
-        self.check_enrol_code(page, flow, Method::Email, typed, client, |flow| {
-            flow.vouched = true;
-            flow.sent = None;
-        })
-        .await?;
+        if page.account.vouch_failures >= MOST_VOUCH_FAILURES {
+            return Err(Refused::Second(SecondProblem::Exhausted));
+        }
+        let vouched = |flow: &mut Flow| (flow.vouched, flow.sent) = (true, None);
+        self.check_enrol_code(page, flow, Method::Email, typed, client, vouched).await?;
         self.audit.record(Event::EnrolmentVouched, Some(&page.account.name), Actor::User(client), "code to the registered address").await
     }
 
@@ -81,9 +81,6 @@ impl Enrolment {
         let (config, now) = (self.context.config(), self.context.now());
         self.failures.refuse_crowded(Some(&page.account), client).await?;
         self.failures.refuse_locked(&page.account, client, now)?;
-        if page.account.vouch_failures >= MOST_VOUCH_FAILURES {
-            return Err(Refused::Second(SecondProblem::Exhausted));
-        }
         let judged = self.store.update_flow(flow.id, |flow| match judge_sent(flow, method, typed, &config.mfa.otp, now) {
             Edit::Write(Ok(())) => {
                 then(flow);
@@ -93,7 +90,9 @@ impl Enrolment {
         });
         let Err(problem) = judged.await?.ok_or(Refused::Gone)? else { return Ok(()) };
         if matches!(problem, SecondProblem::Wrong { .. }) {
-            self.failures.count_failure(page.account.id, client).await?;
+            // Guesses at the code that vouches are bounded over all sign-ins. Where somebody has vouched already, nothing is guessed for.
+            let vouches = self.needs_vouching(page);
+            self.failures.count_failure(page.account.id, vouches, client).await?;
             self.audit.record(Event::SecondWrong, Some(&page.account.name), Actor::User(client), format!("{method}, enrolment")).await?;
         }
         Err(Refused::Second(problem))

@@ -2,7 +2,7 @@
 //! and those codes until they are saved. What was not proved is nowhere in the account.
 
 use super::choose::{Confirmed, EnrolPage, Enrolment, tidy};
-use crate::account::{Account, OtpEnrolment, RecoveryCode, TotpEnrolment, WebauthnEnrolment};
+use crate::account::{Account, OtpEnrolment, RecoveryCode, TotpEnrolment, Version, WebauthnEnrolment};
 use crate::base::Secret;
 use crate::factor::{Method, recovery, totp};
 use crate::login::{Enrolling, Flow};
@@ -113,10 +113,7 @@ impl Enrolment {
         let codes: Vec<RecoveryCode> = fresh.iter().map(|(_, kept)| kept.clone()).collect();
         let outcome = self
             .store
-            .update_account(page.account.id, |account| {
-                if account.disabled || account.epoch != flow.epoch {
-                    return Edit::Leave(Err(Refused::Gone));
-                }
+            .update_verified(Version::new(page.account.id, flow.epoch), |account| {
                 let first = account.enrolled().is_empty();
                 if !add.put(account) {
                     return Edit::Leave(Err(Refused::Enrol(EnrolProblem::AlreadyThere)));

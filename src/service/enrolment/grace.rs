@@ -1,6 +1,7 @@
 //! How long a required enrolment may be put off (`mfa.grace`): from the first sign-in that it stopped, and for that sign-in only.
 
 use super::choose::{EnrolPage, Enrolment};
+use crate::account::Verified;
 use crate::base::Time;
 use crate::login::Purpose;
 use crate::policy::Proof;
@@ -32,6 +33,6 @@ impl Enrolment {
         if !self.store.take_flow(flow).await? {
             return Err(Refused::Gone);
         }
-        self.finish.sign_in(page.account.clone(), Proof::Password, client, Follows::Nothing, false).await
+        self.finish.sign_in(Verified::new(page.account.clone()), Proof::Password, client, Follows::Nothing, false).await
     }
 }

@@ -5,7 +5,9 @@ pub mod concurrency;
 pub mod hasher;
 pub mod queue;
 mod threads;
+mod time_floor;
 
 pub use concurrency::ConcurrencyLimit;
 pub use hasher::{Busy, Hasher};
 pub use queue::Load;
+pub use time_floor::{Effort, TimeFloor};

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::methods::Profile;
-use crate::account::Account;
+use crate::account::{Account, Verified};
 use crate::base::{FlowId, Secret};
 use crate::factor::Method;
 use crate::login::{Flow, Purpose};
@@ -76,7 +76,7 @@ impl ContactChanges {
             return Err(Refused::NotOffered(method));
         }
         let account = self.profile.own_account(session).await?;
-        if session.record().second.is_some() { Ok(account) } else { Err(Refused::Contact(ContactProblem::NoSecond)) }
+        if session.has_second() { Ok(account) } else { Err(Refused::Contact(ContactProblem::NoSecond)) }
     }
 
     /// Sends a code to a new address or number. Nothing else changes.
@@ -144,23 +144,20 @@ impl ContactChanges {
         if !self.store.take_flow(&change.flow).await? {
             return Err(Refused::Gone);
         }
-        let outcome = self.store.update_account(before.id, |account| {
-            if account.epoch != before.epoch || account.disabled {
-                return Edit::Leave(None);
-            }
+        let outcome = self.store.update_verified(before.version(), |account| {
             put(account, change.method, &change.to);
             account.factors_changed();
-            Edit::Write(Some(account.clone()))
+            Edit::Write(account.clone())
         });
         let account = match outcome.await? {
-            Some(Ok(Some(account))) => account,
+            Some(Ok(account)) => account,
             Some(Err(Conflict::Login(_) | Conflict::Factor)) => return Err(Refused::Contact(ContactProblem::Taken)),
-            Some(Ok(None)) | None => return Err(Refused::Gone),
+            None => return Err(Refused::Gone),
         };
         let what = if change.method == Method::Sms { "phone" } else { "email" };
         self.audit.record(Event::AccountChanged, Some(&account.name), Actor::User(client), what).await?;
         self.notices.notice_changes(&before, &account, Actor::User(client));
         let record = change.session.record();
-        self.finish.sign_in(account, record.proof(), client, Follows::Ended(&record), false).await
+        self.finish.sign_in(Verified::new(account), record.proof(), client, Follows::Ended(&record), false).await
     }
 }

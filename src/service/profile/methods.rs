@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::account::{Account, MfaPolicy};
+use crate::account::{Account, MfaPolicy, Verified};
 use crate::base::{Secret, SessionId};
 use crate::factor::Method;
 use crate::policy::Proof;
@@ -63,10 +63,14 @@ impl Profile {
         client: &Client,
     ) -> Result<Signed, Refused> {
         let account = self.own_account(session).await?;
-        self.password.check(&account.name, current, client).await?;
+        // The version whose password was verified is the one that is changed, and the one that the session may change.
+        let verified = self.password.check(&account.name, current, client).await?;
+        if verified.version() != account.version() {
+            return Err(Refused::Gone);
+        }
         let phc = self.passwords.hash(&account, &chosen).await?;
         let record = session.record();
-        let account = self.passwords.set(&account, phc, account.epoch, Actor::User(client)).await?;
+        let account = self.passwords.set(verified.version(), phc, Actor::User(client)).await?;
         self.notices.notice_password(&account, Actor::User(client));
         self.finish.sign_in(account, record.proof(), client, Follows::Ended(&record), false).await
     }
@@ -83,10 +87,7 @@ impl Profile {
         let before = self.own_account(session).await?;
         let config = self.context.config();
         let policy = before.mfa_policy.resolve(config.mfa.policy);
-        let outcome = self.store.update_account(before.id, |account| {
-            if account.epoch != before.epoch || account.disabled {
-                return Edit::Leave(Err(Refused::Gone));
-            }
+        let outcome = self.store.update_verified(before.version(), |account| {
             if !account.take_away(method, key) {
                 return Edit::Leave(Err(Refused::NotOffered(method)));
             }
@@ -111,7 +112,7 @@ impl Profile {
             }
             _ => record.proof(),
         };
-        let signed = self.finish.sign_in(account, proof, client, Follows::Ended(&record), false).await?;
+        let signed = self.finish.sign_in(Verified::new(account), proof, client, Follows::Ended(&record), false).await?;
         Ok((Removal::Done, Some(signed)))
     }
 
@@ -126,7 +127,7 @@ impl Profile {
     ) -> Result<(), Refused> {
         let account = self.own_account(session).await?;
         let name = tidy(name);
-        let outcome = self.store.update_account(account.id, |account| {
+        let outcome = self.store.update_verified(account.version(), |account| {
             let slot = match method {
                 Method::Totp => account.totp.as_mut().map(|totp| &mut totp.name),
                 Method::Webauthn => account.webauthn.iter_mut().find(|one| Some(one.id.as_str()) == key).map(|one| &mut one.name),
@@ -177,7 +178,7 @@ impl Profile {
 
     /// Forgets a browser, or all: no longer trusted, nor known.
     pub async fn forget_browser(&self, session: &LiveSession, browser: Option<&str>, client: &Client) -> Result<(), Refused> {
-        let outcome = self.store.update_account(session.user(), |account| {
+        let outcome = self.store.update_verified(session.version(), |account| {
             account.browsers.retain(|known| browser.is_some_and(|id| known.id != id));
             Edit::Write(account.name.clone())
         });

@@ -1,5 +1,5 @@
-//! Whose the sessions were that ended last, so that a form that meets a lost session is kept for its owner. Bounded; what is
-//! forgotten costs a form, never more.
+//! Whose the sessions were that ended last: a form that meets one is saved for its owner, and none of them comes back into memory. Bounded:
+//! the end of an older one has long been in the store.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -131,7 +131,11 @@ impl Replication {
     /// # Errors
     /// The store's.
     pub async fn adopt(&self, token: &str) -> Result<Option<Arc<LiveSession>>, StoreError> {
-        let Some(id) = self.live.signed(token).filter(|_| self.store.kv().is_shared() && !self.live.is_stale()) else { return Ok(None) };
+        let Some(id) =
+            self.live.signed(token).filter(|_| self.store.kv().is_shared() && !self.live.is_stale()).filter(|id| !self.live.has_ended(*id))
+        else {
+            return Ok(None);
+        };
         let Some(record) = self.store.session(id).await? else { return Ok(None) };
         let Some(account) = self.store.account(record.user).await?.filter(|account| stands(account, &record)) else { return Ok(None) };
         if over(record.created, record.last_seen, &self.context.config().session, self.context.now()).is_some() {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pending::Pending;
-use crate::account::Account;
-use crate::base::Time;
+use crate::account::{Account, Verified};
+use crate::base::{Time, UserId};
 use crate::limit;
 use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::Client;
@@ -53,12 +53,12 @@ impl FailureLimits {
         Ok(self.store.count_failure(&[self.at_address(client)], self.context.now()).await?)
     }
 
-    /// Counts a wrong code that was to vouch for an enrolment, in the same place as all the others and in one of its own.
-    pub(in crate::service) async fn count_failure(&self, id: crate::base::UserId, client: &Client) -> Result<(), Refused> {
+    /// Counts a wrong code of an enrolment in the same place as all the others; one that was to vouch for it also in one of its own.
+    pub(in crate::service) async fn count_failure(&self, id: UserId, vouches: bool, client: &Client) -> Result<(), Refused> {
         let (config, now) = (self.context.config(), self.context.now());
         self.count_at_address(client).await?;
         let count = |account: &mut Account| {
-            account.vouch_failures = account.vouch_failures.saturating_add(1);
+            account.vouch_failures = account.vouch_failures.saturating_add(u32::from(vouches));
             let locked = limit::record_failure(budget(account, client.device), &config.limits, now);
             Edit::Write(locked.then(|| account.name.clone()))
         };
@@ -84,27 +84,23 @@ impl FailureLimits {
         &self,
         pending: &Pending,
         client: &Client,
-        mut attempt: impl FnMut(&mut Account) -> Result<(), SecondProblem>,
-    ) -> Result<Account, Refused> {
+        mut attempt: impl FnMut(&mut Account) -> Result<(), Refused>,
+    ) -> Result<Verified, Refused> {
         let (config, now) = (self.context.config(), self.context.now());
-        let epoch = pending.account.epoch;
         let mut locked = false;
         let outcome = self
             .store
-            .update_account(pending.account.id, |account| {
-                if account.disabled || account.epoch != epoch {
-                    return Edit::Leave(Err(Refused::Gone));
-                }
+            .update_verified(pending.account.version(), |account| {
                 if let Err(refused) = self.refuse_locked(account, client, now) {
                     return Edit::Leave(Err(refused));
                 }
                 match attempt(account) {
                     Ok(()) => Edit::Write(Ok(account.clone())),
-                    Err(problem @ (SecondProblem::Wrong { .. } | SecondProblem::Key)) => {
+                    Err(wrong @ Refused::Second(SecondProblem::Wrong { .. } | SecondProblem::Key)) => {
                         locked = limit::record_failure(budget(account, client.device), &config.limits, now);
-                        Edit::Write(Err(Refused::Second(problem)))
+                        Edit::Write(Err(wrong))
                     }
-                    Err(problem) => Edit::Leave(Err(Refused::Second(problem))),
+                    Err(refused) => Edit::Leave(Err(refused)),
                 }
             })
             .await?;
@@ -112,7 +108,7 @@ impl FailureLimits {
             self.audit.record(Event::Locked, Some(&pending.account.name), Actor::User(client), "").await?;
         }
         match outcome {
-            Some(Ok(result)) => result,
+            Some(Ok(result)) => result.map(Verified::new),
             Some(Err(_)) | None => Err(Refused::Gone),
         }
     }

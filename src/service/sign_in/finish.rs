@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::account::{Account, Failures};
+use crate::account::{Account, Failures, Verified};
 use crate::base::{SessionId, UserId};
 use crate::factor::Method;
 use crate::policy::Proof;
@@ -68,7 +68,7 @@ impl Finish {
     /// `follows` the session it started from.
     pub(in crate::service) async fn sign_in(
         &self,
-        before: Account,
+        before: Verified,
         proof: Proof,
         client: &Client,
         follows: Follows<'_>,
@@ -108,20 +108,17 @@ impl Finish {
         let trusted_until = (trust && !trusted_device.is_zero()).then(|| now.plus(trusted_device));
         let updated = self
             .store
-            .update_account(before.id, |account| {
-                if account.disabled || account.epoch != before.epoch {
-                    return Edit::Leave(None);
-                }
+            .update_verified(before.version(), |account| {
                 if signs_in {
                     *budget(account, client.device) = Failures::default();
                 }
                 remember(account, device, client, trusted_until, now);
-                Edit::Write(Some(account.clone()))
+                Edit::Write(account.clone())
             })
             .await?;
         match updated {
-            Some(Ok(Some(account))) => Ok(account),
-            _ => Err(Refused::Gone),
+            Some(Ok(account)) => Ok(account),
+            Some(Err(_)) | None => Err(Refused::Gone),
         }
     }
 

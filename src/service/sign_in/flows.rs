@@ -76,7 +76,7 @@ impl Flows {
                 Edit::Write(())
             }
         };
-        self.store.update_account(account.id, start).await?;
+        self.store.update_verified(account.version(), start).await?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::failures::FailureLimits;
 use super::flows::Flows;
 use super::pending::Pending;
-use crate::account::Account;
+use crate::account::Verified;
 use crate::base::{Secret, Time};
 use crate::config::Otp;
 use crate::factor::Method;
@@ -90,7 +90,7 @@ impl OneTimeCodes {
         method: Method,
         typed: &Secret,
         client: &Client,
-    ) -> Result<Account, Refused> {
+    ) -> Result<Verified, Refused> {
         let (config, now) = (self.context.config(), self.context.now());
         let flow = pending.flow.as_ref().ok_or(Refused::Gone)?;
         let judged =

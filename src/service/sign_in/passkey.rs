@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failures::FailureLimits;
 use super::finish::{Finish, Follows, Signed};
+use crate::account::Verified;
 use crate::base::{Secret, Time};
 use crate::factor::webauthn::{self, Passwordless};
 use crate::factor::{Method, MethodSet};
@@ -87,7 +88,10 @@ impl Passkeys {
         }
         let relying = relying_party(&self.context, client)?;
         let outcome = self.store.update_account(user, |account| {
-            if account.disabled || limit::is_locked(budget(account, client.device), now) {
+            if account.disabled
+                || !account.may_enrol(config.mfa.methods).contains(Method::Webauthn)
+                || limit::is_locked(budget(account, client.device), now)
+            {
                 return Edit::Leave(None);
             }
             match relying.finish_passwordless(challenge.state.clone(), answer.expose(), user, &mut account.webauthn, now) {
@@ -102,6 +106,8 @@ impl Passkeys {
             }
         });
         let Some(Ok(Some(account))) = outcome.await? else { return Err(Refused::WrongPassword) };
-        self.finish.sign_in(account, Proof::Second { method: Method::Webauthn, at: now }, client, Follows::Nothing, false).await
+        self.finish
+            .sign_in(Verified::new(account), Proof::Second { method: Method::Webauthn, at: now }, client, Follows::Nothing, false)
+            .await
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::failures::FailureLimits;
 use super::finish::{Finish, Follows, Signed};
 use super::flows::Flows;
-use crate::account::{Account, MfaPolicy};
-use crate::base::{Secret, Time, UserId};
-use crate::factor::password::{self, Verdict};
+use crate::account::{Account, MfaPolicy, Verified};
+use crate::base::{Secret, Time};
+use crate::factor::password::{self, Verdict, Workspace};
 use crate::limit;
 use crate::login::{AfterPassword, Flow, Purpose, after_password};
 use crate::policy::Proof;
@@ -16,7 +16,7 @@ use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::Client;
 use crate::service::context::Context;
 use crate::service::known_browsers::{budget, knows};
-use crate::service::password_hashing::{ConcurrencyLimit, Hasher};
+use crate::service::password_hashing::{ConcurrencyLimit, Effort, Hasher, TimeFloor};
 use crate::service::refused::Refused;
 use crate::store::{Counted, Edit, Store};
 
@@ -42,6 +42,8 @@ pub struct PasswordSignIn {
     pub(in crate::service) concurrency: ConcurrencyLimit,
     /// Hashed for names that nobody has, so that they take as long.
     pub(in crate::service) dummy_phc: String,
+    /// Under the time that a wrong password takes.
+    pub(in crate::service) floor: TimeFloor,
 }
 
 impl PasswordSignIn {
@@ -76,7 +78,7 @@ impl PasswordSignIn {
     }
 
     /// The account whose password this is. Counts a wrong one, per address and per name, and for the account.
-    pub(in crate::service) async fn check(&self, login: &str, typed: Secret, client: &Client) -> Result<Account, Refused> {
+    pub(in crate::service) async fn check(&self, login: &str, typed: Secret, client: &Client) -> Result<Verified, Refused> {
         let account = self.store.account_by_login(login).await?;
         let (key, person) = self.budgets(login, account.as_ref(), client);
         self.failures.refuse_crowded(account.as_ref(), client).await?;
@@ -93,28 +95,31 @@ impl PasswordSignIn {
         let phc = phc.unwrap_or_else(|| self.dummy_phc.clone());
         let parameters = config.password;
         let again = typed.clone();
-        let verdict = self.hasher.run(move |memory| password::verify(&phc, &again, &parameters, memory)).await?;
+        let compare = move |memory: &mut Workspace| Effort::of(|| password::verify(&phc, &again, &parameters, memory));
+        let (verdict, effort) = self.hasher.run(compare).await?;
+        self.floor.learn(effort);
 
         drop(turn);
         let right = has_password && verdict != Verdict::Wrong;
         let judged = match account.as_ref().filter(|_| !exhausted) {
-            Some(account) => self.judge(account.id, right, client, &config.limits).await?,
+            Some(account) => self.judge(account, right, client, &config.limits).await?,
             None => {
                 self.store.spend_time().await?;
                 None
             }
         };
-        let Some(account) = judged else {
+        let Some(verified) = judged else {
             self.store.count_failure(&[self.failures.at_address(client), key, person], self.context.now()).await?;
+            tokio::time::sleep(self.floor.rest(effort)).await;
             // The name as typed may be a password typed into the wrong field: it is kept only where it is an account's.
             self.audit.record(Event::PasswordWrong, account.as_ref().map(|account| account.name.as_str()), Actor::User(client), "").await?;
             return Err(Refused::WrongPassword);
         };
         if verdict == Verdict::RightButRehash {
-            self.rehash(account.id, typed, &account).await;
+            self.rehash(account.as_ref().unwrap_or(&verified), typed).await;
         }
-        self.audit.record(Event::PasswordRight, Some(&account.name), Actor::User(client), "").await?;
-        Ok(account)
+        self.audit.record(Event::PasswordRight, Some(&verified.name), Actor::User(client), "").await?;
+        Ok(verified)
     }
 
     /// Where failures count: of what was typed, and of the person behind it. A browser that is known has a budget of its own.
@@ -131,13 +136,20 @@ impl PasswordSignIn {
         (self.failures.by_name(key), self.failures.by_name(person))
     }
 
-    /// One atomic step: a locked account is refused whatever was typed, a wrong password counts. `Some`: go on.
-    async fn judge(&self, id: UserId, right: bool, client: &Client, limits: &crate::config::Limits) -> Result<Option<Account>, Refused> {
-        let now = self.context.now();
+    /// One atomic step: a locked account is refused whatever was typed, a wrong password counts. `Some`: go on. The password was
+    /// compared with the hash in `read`: if the account is no longer that version, the outcome says nothing about it.
+    async fn judge(
+        &self,
+        read: &Account,
+        right: bool,
+        client: &Client,
+        limits: &crate::config::Limits,
+    ) -> Result<Option<Verified>, Refused> {
+        let (now, version) = (self.context.now(), read.version());
         let outcome = self
             .store
-            .update_account(id, |account| {
-                let closed = account.disabled || limit::is_locked(budget(account, client.device), now);
+            .update_account(version.user(), |account| {
+                let closed = !version.is_of(account) || limit::is_locked(budget(account, client.device), now);
                 match (closed, right) {
                     (true, _) => Edit::Leave((None, false, true)),
                     (false, true) => Edit::Leave((Some(account.clone()), false, false)),
@@ -153,18 +165,17 @@ impl PasswordSignIn {
             self.store.spend_time().await?;
         }
         if locked {
-            let name = self.store.account(id).await?.map(|account| account.name);
-            self.audit.record(Event::Locked, name.as_deref(), Actor::User(client), "").await?;
+            self.audit.record(Event::Locked, Some(&read.name), Actor::User(client), "").await?;
         }
-        Ok(account)
+        Ok(account.map(Verified::new))
     }
 
-    async fn rehash(&self, id: UserId, typed: Secret, before: &Account) {
+    /// Renews the hash that the password was just compared with, and no other: it may have been changed or renewed meanwhile.
+    async fn rehash(&self, read: &Account, typed: Secret) {
         let parameters = self.context.config().password;
         let Ok(Ok(phc)) = self.hasher.run(move |memory| password::hash(&typed, &parameters, memory)).await else { return };
-        let old = before.password.clone();
-        let write = self.store.update_account(id, |account| {
-            if account.password == old {
+        let write = self.store.update_verified(read.version(), |account| {
+            if account.password == read.password {
                 account.password = Some(phc.clone());
                 return Edit::Write(());
             }

@@ -66,7 +66,7 @@ impl SecondFactor {
         self.failures.refuse_locked(&pending.account, client, now)?;
         let proved = match method {
             Method::Totp => self.failures.attempt(&pending, client, |account| self.try_totp(account, typed, now)).await,
-            Method::Recovery => self.failures.attempt(&pending, client, |account| try_recovery(account, typed, now)).await,
+            Method::Recovery => self.failures.attempt(&pending, client, |account| Ok(try_recovery(account, typed, now)?)).await,
             Method::Email | Method::Sms => self.one_time_codes.verify(&pending, method, typed, client).await,
             Method::Webauthn => self.security_keys.verify(&pending, challenge, typed, client).await,
         };
@@ -98,13 +98,15 @@ impl SecondFactor {
             .await
     }
 
-    fn try_totp(&self, account: &mut Account, typed: &Secret, now: Time) -> Result<(), SecondProblem> {
+    /// # Errors
+    /// [`Refused::Second`] for a code that is not right; [`Refused::Store`] if the secret does not open: the code may be right, and
+    /// nothing is counted.
+    fn try_totp(&self, account: &mut Account, typed: &Secret, now: Time) -> Result<(), Refused> {
         let (owner, skew) = (account.id, self.context.config().mfa.totp.skew);
-        let Some(totp) = &mut account.totp else { return Err(SecondProblem::Wrong { left: None }) };
-        let Ok(secret) = self.store.open_sealed(owner, &totp.sealed_secret) else {
-            tracing::error!(user = %owner, "a sealed TOTP secret does not open: was keys.json replaced?");
-            return Err(SecondProblem::Wrong { left: None });
-        };
+        let Some(totp) = &mut account.totp else { return Err(SecondProblem::Wrong { left: None }.into()) };
+        let secret = self.store.open_sealed(owner, &totp.sealed_secret).inspect_err(|_| {
+            tracing::error!(user = %owner, "a sealed TOTP secret does not open: was keys.json replaced, or a key rotated at another gateway?");
+        })?;
         let parameters = totp::Parameters { digits: totp.digits, period: totp.period, algorithm: totp.algorithm };
         match totp::verify(&totp::Key::from_bytes(&secret), parameters, skew, totp.last_step, typed.expose(), now) {
             totp::Verdict::Accepted { step } => {
@@ -113,8 +115,8 @@ impl SecondFactor {
                 account.last_method = Some(Method::Totp);
                 Ok(())
             }
-            totp::Verdict::Replayed => Err(SecondProblem::Replayed),
-            totp::Verdict::Wrong => Err(SecondProblem::Wrong { left: None }),
+            totp::Verdict::Replayed => Err(SecondProblem::Replayed.into()),
+            totp::Verdict::Wrong => Err(SecondProblem::Wrong { left: None }.into()),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failures::FailureLimits;
 use super::pending::Pending;
-use crate::account::Account;
+use crate::account::Verified;
 use crate::base::{Secret, Time};
 use crate::factor::Method;
 use crate::factor::webauthn::SecondFactor;
@@ -71,7 +71,7 @@ impl SecurityKeys {
         sealed: &str,
         typed: &Secret,
         client: &Client,
-    ) -> Result<Account, Refused> {
+    ) -> Result<Verified, Refused> {
         let now = self.context.now();
         let relying = relying_party(&self.context, client)?;
         let opened = self.store.keys().open(OWNER, sealed).map_err(|_| Refused::Second(SecondProblem::Key))?;

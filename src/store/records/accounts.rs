@@ -5,7 +5,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 
-use crate::account::{Account, PersonId};
+use crate::account::{Account, PersonId, Version};
 use crate::base::UserId;
 use crate::store::audit::record::AuditRecord;
 use crate::store::backend::kv::{Batch, decode, encode, key};
@@ -172,6 +172,29 @@ impl Store {
             }
         }
         Err(StoreError::Contended)
+    }
+
+    /// As [`Store::update_account`], of the account in the version that was verified before a wait. `None` if it is gone, disabled, or a
+    /// password or factor was changed since; then the edit did not run.
+    pub async fn update_verified<R>(
+        &self,
+        version: Version,
+        mut edit: impl FnMut(&mut Account) -> Edit<R>,
+    ) -> Result<Option<Result<R, Conflict>>, StoreError> {
+        let checked = |account: &mut Account| {
+            if !version.is_of(account) {
+                return Edit::Leave(None);
+            }
+            match edit(account) {
+                Edit::Write(result) => Edit::Write(Some(result)),
+                Edit::Leave(result) => Edit::Leave(Some(result)),
+            }
+        };
+        Ok(match self.update_account(version.user(), checked).await? {
+            Some(Ok(result)) => result.map(Ok),
+            Some(Err(conflict)) => Some(Err(conflict)),
+            None => None,
+        })
     }
 
     /// Removes an account and all that points to it.

@@ -49,6 +49,8 @@ pub enum Problem {
     Internal,
     BadGateway,
     Unavailable,
+    /// A session that is over, and not in the store yet.
+    EndPending,
     Timeout,
 }
 
@@ -63,7 +65,7 @@ impl Problem {
             Self::Throttled(_) => 429,
             Self::Internal => 500,
             Self::BadGateway => 502,
-            Self::Unavailable => 503,
+            Self::Unavailable | Self::EndPending => 503,
             Self::Timeout => 504,
         }
     }
@@ -83,6 +85,7 @@ impl Problem {
             Self::Internal => (&w.internal_heading, &w.internal_text),
             Self::BadGateway => (&w.bad_gateway_heading, &w.bad_gateway_text),
             Self::Unavailable => (&w.unavailable_heading, &w.unavailable_text),
+            Self::EndPending => (&w.end_pending_heading, &w.end_pending_text),
             Self::Timeout => (&w.timeout_heading, &w.timeout_text),
         }
     }
@@ -98,6 +101,7 @@ impl Problem {
             Self::WrongGroup | Self::MfaOff => vec![to(&w.home, "/".into()), to(&w.other_account, page.link("logout"))],
             Self::Malformed | Self::Denied | Self::NotFound | Self::TooLarge => vec![to(&w.home, "/".into())],
             Self::Csrf | Self::CsrfScheme => vec![to(&w.retry, page.link("login"))],
+            Self::EndPending => Vec::new(),
             Self::Misdirected | Self::Throttled(_) | Self::Internal | Self::BadGateway | Self::Unavailable | Self::Timeout => {
                 vec![to(&w.retry, again)]
             }

@@ -98,7 +98,7 @@ words! {
         malformed_heading, malformed_text, denied_heading, denied_text, group_heading, group_text, mfa_off_heading, mfa_off_text,
         csrf_heading, csrf_text, scheme_hint, not_found_heading, not_found_text, too_large_heading, too_large_text, misdirected_heading,
         misdirected_text, throttled_heading, throttled_text, internal_heading, internal_text, bad_gateway_heading, bad_gateway_text,
-        unavailable_heading, unavailable_text, timeout_heading, timeout_text, not_sent_heading, not_sent_text, retry, home, other_account,
+        unavailable_heading, unavailable_text, end_pending_heading, end_pending_text, timeout_heading, timeout_text, not_sent_heading, not_sent_text, retry, home, other_account,
     }
     resume: Resume {
         heading, lead, to, fields, more, file, empty, send, discard,

@@ -54,8 +54,7 @@ async fn revoke_one(services: &Services, text: &str) -> Result<usize, String> {
     let unknown = || format!("there is no session “{text}”; `vestibule session list` shows all");
     let id: SessionId = text.parse().map_err(|_| unknown())?;
     let name = services.live.get(id).ok_or_else(unknown)?.identity().person.name.clone();
-    services.store.delete_sessions(&[id]).await.map_err(said)?;
-    services.live.end(id, EndReason::Revoked);
+    services.sessions.end(id, EndReason::Revoked).await.map_err(said)?;
     services.audit.record(Event::SessionRevoked, Some(&name), ACTOR, "1 session").await.map_err(said)?;
     Ok(1)
 }

@@ -22,7 +22,14 @@ impl LiveSessions {
 
     /// Ends a session; who watches a connection is to be woken afterwards.
     fn end_unheard(&self, id: SessionId, reason: EndReason) -> bool {
-        let Some(session) = self.sessions.remove(id) else { return false };
+        // Marked before it is gone: nobody who reads it from the store meanwhile takes it in again.
+        let marked = locked(&self.unwritten).insert(id);
+        let Some(session) = self.sessions.remove(id) else {
+            if marked {
+                locked(&self.unwritten).remove(&id);
+            }
+            return false;
+        };
         session.end();
         let user = session.user();
         locked(&self.recently_ended).add(id, user);
@@ -31,6 +38,37 @@ impl LiveSessions {
         let _ = self.ended.send(id);
         tracing::debug!(reason = reason.name(), "session ended");
         true
+    }
+
+    /// As [`Self::end`], of a session that may not be in memory: nothing that is still in the store brings it back, and the store is
+    /// asked to delete it until it does.
+    pub fn end_for_good(&self, id: SessionId, reason: EndReason) -> bool {
+        locked(&self.unwritten).insert(id);
+        let ended = self.end(id, reason);
+        locked(&self.unwritten).insert(id);
+        if !ended {
+            let _ = self.ended.send(id);
+        }
+        ended
+    }
+
+    /// Whether this session has ended here. Ids are never used again, so it must not come back, whatever a store says that could
+    /// not be written.
+    pub fn has_ended(&self, id: SessionId) -> bool {
+        locked(&self.unwritten).contains(&id) || locked(&self.recently_ended).owner(id).is_some()
+    }
+
+    /// The store has deleted these.
+    pub fn ends_are_written(&self, ids: &[SessionId]) {
+        let mut unwritten = locked(&self.unwritten);
+        ids.iter().for_each(|id| {
+            unwritten.remove(id);
+        });
+    }
+
+    /// Ended sessions that the store may still have.
+    pub fn unwritten_ends(&self) -> Vec<SessionId> {
+        locked(&self.unwritten).iter().copied().collect()
     }
 
     /// Ends a session whose place `by` takes. Its cookie opens nothing any more; its downloads and tunnels go on until `by` ends.

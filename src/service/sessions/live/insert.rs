@@ -7,7 +7,7 @@ use super::registry::{LiveSessions, locked};
 use super::session::LiveSession;
 use super::user_state::UserState;
 use crate::account::Account;
-use crate::session::SessionRecord;
+use crate::session::{EndReason, SessionRecord};
 
 impl LiveSessions {
     /// Takes a session in; one that is there already is only told when it was last used. The caller reads the account once more
@@ -38,10 +38,14 @@ impl LiveSessions {
             known.seen(record.last_seen);
             return known;
         }
-        state.join(record.id);
         let session = Arc::new(LiveSession::new(record, state));
+        session.state.join(session.id());
         self.sessions.insert(session.clone());
         drop(entry);
+        // It may have ended since it was read from the store, or have ended while the store could not be written.
+        if self.has_ended(session.id()) {
+            self.end(session.id(), EndReason::Revoked);
+        }
         session
     }
 

@@ -40,12 +40,14 @@ pub struct LiveSessions {
     /// Names of browsers, shared by the sessions.
     pub(super) browsers: Mutex<HashSet<Arc<str>>>,
     pub(super) recently_ended: Mutex<RecentlyEnded>,
+    /// Ended here, and perhaps still in the store.
+    pub(super) unwritten: Mutex<HashSet<SessionId>>,
     // Ids are random and the gateway's own.
     pub(super) users: DashMap<UserId, Arc<UserState>, RandomState>,
     pub(super) keys: ArcSwap<KeyRing>,
     pub(super) settings: ArcSwap<(config::Session, config::Mfa)>,
     revocations: watch::Sender<u64>,
-    /// Ended sessions whose record is still to be deleted. A lost one is void at the next start all the same.
+    /// Ended sessions whose record is still to be deleted.
     pub(super) ended: mpsc::UnboundedSender<SessionId>,
     /// Other gateways may have changed what is in memory here. Nobody is let in from it, and nothing ends by its age.
     pub(super) stale: Arc<AtomicBool>,
@@ -59,6 +61,7 @@ impl LiveSessions {
             sessions: Table::default(),
             browsers: Mutex::default(),
             recently_ended: Mutex::default(),
+            unwritten: Mutex::default(),
             users: DashMap::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), USER_PARTS),
             keys: ArcSwap::new(keys),
             settings: ArcSwap::from_pointee((session, mfa)),

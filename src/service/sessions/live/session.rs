@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::user_state::UserState;
+use crate::account::Version;
 use crate::base::{SessionId, Time, UserId};
 use crate::config;
-use crate::policy::Identity;
+use crate::policy::{Identity, Proof};
 use crate::session::{EndReason, SessionRecord, over};
 
 /// A use is noted to this precision, so that most requests write nothing, not even memory.
@@ -39,7 +40,17 @@ impl LiveSession {
     }
 
     pub fn identity(&self) -> Identity {
-        Identity { person: self.state.person.load_full(), proof: self.record.proof() }
+        Identity { person: self.state.person.load_full(), proof: self.proof() }
+    }
+
+    /// What its user has proved beyond the password, as far as it counts by now.
+    pub fn proof(&self) -> Proof {
+        self.state.counts(self.record.proof())
+    }
+
+    /// Whether a second factor was shown that counts by now.
+    pub fn has_second(&self) -> bool {
+        matches!(self.proof(), Proof::Second { .. })
     }
 
     /// Over, or not to be relied on for now ([`crate::service::sessions::replication`]).
@@ -84,6 +95,11 @@ impl LiveSession {
 
     pub fn user(&self) -> UserId {
         self.record.user
+    }
+
+    /// The version of its user's account that it was made under.
+    pub fn version(&self) -> Version {
+        Version::new(self.record.user, self.record.epoch)
     }
 
     /// The record with the time of its last use.

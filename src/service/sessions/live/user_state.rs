@@ -10,7 +10,7 @@ use crate::account::Account;
 use crate::base::SessionId;
 use crate::config;
 use crate::factor::Method;
-use crate::policy::Person;
+use crate::policy::{Person, Proof};
 
 /// What a person is, from their account and the configuration in force.
 pub fn person(account: &Account, mfa: &config::Mfa) -> Person {
@@ -35,6 +35,8 @@ pub struct UserState {
     sessions: Mutex<Vec<SessionId>>,
     /// The account's revision that `person` and `epoch` are of.
     revision: Mutex<u64>,
+    /// Browsers may be trusted, by the configuration in force.
+    trusts_browsers: AtomicBool,
     /// The registry's own.
     pub(super) stale: Arc<AtomicBool>,
 }
@@ -47,6 +49,7 @@ impl UserState {
             epoch: AtomicU32::new(account.epoch),
             sessions: Mutex::default(),
             revision: Mutex::new(account.revision),
+            trusts_browsers: AtomicBool::new(!mfa.trusted_device.is_zero()),
             stale: stale.clone(),
         }
     }
@@ -54,6 +57,18 @@ impl UserState {
     /// The account's epoch, as far as it is known here.
     pub fn epoch(&self) -> u32 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// What a proof counts for by now: a method that was withdrawn since, or a browser where none is trusted any more, is no second factor.
+    pub(super) fn counts(&self, proof: Proof) -> Proof {
+        let methods = self.person.load().methods;
+        match proof {
+            // Recovery codes stand in for the other methods, and the last one may be the one that was shown.
+            Proof::Second { method: Method::Recovery, .. } if methods.iter().all(|method| method == Method::Recovery) => Proof::Password,
+            Proof::Second { method, .. } if method != Method::Recovery && !methods.contains(method) => Proof::Password,
+            Proof::TrustedBrowser if !self.trusts_browsers.load(Ordering::Acquire) => Proof::Password,
+            proof => proof,
+        }
     }
 
     pub(super) fn sessions(&self) -> Vec<SessionId> {
@@ -82,7 +97,9 @@ impl UserState {
         let now = Arc::new(person(account, mfa));
         let before = self.person.swap(now.clone());
         self.epoch.store(account.epoch, Ordering::Release);
-        before.groups != now.groups || before.mfa != now.mfa
+        let trusts = !mfa.trusted_device.is_zero();
+        let distrusts = self.trusts_browsers.swap(trusts, Ordering::AcqRel) && !trusts;
+        before.groups != now.groups || before.mfa != now.mfa || before.methods != now.methods || distrusts
     }
 }
 

@@ -169,3 +169,48 @@ fn a_regular_does_not_return_once_the_session_is_over() {
     live.set_stale(true);
     assert!(!stale.returns(&token, now));
 }
+
+#[test]
+fn a_method_that_was_withdrawn_counts_no_more_in_live_sessions() {
+    use crate::factor::{Method, MethodSet};
+    let (live, mut owner) = (registry(), account(&[], 1));
+    owner.email_otp = Some(crate::account::OtpEnrolment { added: Time::default(), last_used: None });
+    let at = Time::from_secs(1000);
+    let proof = Proof::Second { method: Method::Email, at };
+    let begun = SessionRecord::begin(owner.id, owner.epoch, proof, at, [127, 0, 0, 1].into(), "").unwrap();
+    let session = live.insert(begun, &owner);
+    assert_eq!((session.proof(), session.identity().proof, session.has_second()), (proof, proof, true));
+    let before = *live.revocations().borrow();
+    // By an administrator, for this user.
+    owner.allowed = Some(vec![Method::Totp]);
+    owner.revision = 2;
+    live.account_changed(owner.id, Some(&owner));
+    assert_eq!((session.proof(), session.identity().proof, session.has_second()), (Proof::Password, Proof::Password, false));
+    assert_ne!(*live.revocations().borrow(), before, "what is open is asked again");
+    owner.allowed = None;
+    live.account_changed(owner.id, Some(&owner));
+    assert_eq!(session.proof(), proof);
+    // By the configuration, for everybody.
+    let mut config = config::Config::default();
+    config.mfa.methods = MethodSet::EMPTY.with(Method::Totp);
+    live.reconfigure(config.session.clone(), config.mfa.clone());
+    live.account_changed(owner.id, Some(&owner));
+    assert_eq!(session.proof(), Proof::Password);
+}
+
+#[test]
+fn a_trusted_browser_counts_only_while_browsers_may_be_trusted() {
+    let (live, owner) = (registry(), account(&[], 1));
+    let trust = |span: u64| {
+        let mut config = config::Config::default();
+        config.mfa.trusted_device = std::time::Duration::from_secs(span);
+        live.reconfigure(config.session.clone(), config.mfa.clone());
+        live.account_changed(owner.id, Some(&owner));
+    };
+    trust(3600);
+    let begun = SessionRecord::begin(owner.id, owner.epoch, Proof::TrustedBrowser, Time::default(), [127, 0, 0, 1].into(), "").unwrap();
+    let session = live.insert(begun, &owner);
+    assert_eq!(session.proof(), Proof::TrustedBrowser);
+    trust(0);
+    assert_eq!(session.proof(), Proof::Password);
+}
