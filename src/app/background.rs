@@ -57,6 +57,17 @@ pub(super) async fn delete_ended(services: Arc<Services>, mut ended: mpsc::Unbou
     }
 }
 
+/// Reads the directory again whenever the sessions were: where gateways share a store.
+pub(super) async fn follow_directory(app: Weak<App>) {
+    let Some(mut reread) = app.upgrade().map(|app| app.services.replication.reread()) else { return };
+    while reread.changed().await.is_ok() {
+        let Some(app) = app.upgrade() else { return };
+        if let Err(e) = app.services.users.refresh().await {
+            tracing::error!(error = %e, "the list of users may be old until other gateways' changes are read again");
+        }
+    }
+}
+
 pub(super) async fn sweep(app: Weak<App>) {
     let mut tick = tokio::time::interval(SWEEP);
     loop {

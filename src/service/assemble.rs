@@ -6,6 +6,8 @@ use crate::base::Clock;
 use crate::config::Config;
 use crate::factor::password;
 use crate::notify::Notifier;
+use tokio::sync::watch;
+
 use crate::service::admin::directory::Directory;
 use crate::service::admin::overview::Activity;
 use crate::service::admin::{Accounts, AdminSessions, Observed, Overview, SetupLinks, UserList};
@@ -104,7 +106,12 @@ impl Shared {
                 audit_file: audit_file.clone(),
             },
             audit_verifier: AuditVerifier { store: store.clone() },
-            replication: Arc::new(Replication { store: store.clone(), live: live.clone(), context: context.clone() }),
+            replication: Arc::new(Replication {
+                store: store.clone(),
+                live: live.clone(),
+                context: context.clone(),
+                reread: watch::Sender::new(0),
+            }),
             second_factor: self.second_factor(&sign_in),
             passkeys: self.passkeys(&sign_in),
             contact: self.contact(&sign_in, &enrolment, &profile),

@@ -21,6 +21,14 @@ impl UserList {
         }
     }
 
+    /// Reads everybody again, after news of other gateways' changes may have been missed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn refresh(&self) -> Result<(), Refused> {
+        Ok(self.directory.refresh(&self.store).await?)
+    }
+
     /// Everybody. Waits while it is read.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::live::{Found, LiveSession, LiveSessions};
 use super::restore::{restore, stands};
 use crate::account::Account;
-use crate::base::{SessionId, UserId};
+use crate::base::SessionId;
 use crate::service::context::Context;
 use crate::session::{EndReason, SessionRecord, over};
 use crate::store::kv::Change;
@@ -47,7 +47,7 @@ pub async fn follow(replication: Weak<Replication>, mut changes: mpsc::Receiver<
     while changes.recv_many(&mut news, AT_ONCE).await > 0 {
         let Some(replication) = replication.upgrade() else { return };
         let is_proof = news.contains(&Change::Alive);
-        is_behind |= news.contains(&Change::Listening);
+        is_behind |= news.contains(&Change::Listening) || news.contains(&Change::Replaced);
         let keys: BTreeSet<Vec<u8>> =
             news.drain(..).filter_map(|change| if let Change::Key(key) = change { Some(key) } else { None }).collect();
         match replication.catch_up(keys, is_behind).await {
@@ -79,35 +79,41 @@ pub struct Replication {
     pub(in crate::service) store: Arc<Store>,
     pub(in crate::service) live: Arc<LiveSessions>,
     pub(in crate::service) context: Arc<Context>,
+    pub(in crate::service) reread: watch::Sender<u64>,
 }
 
 impl Replication {
     async fn catch_up(&self, keys: BTreeSet<Vec<u8>>, is_behind: bool) -> Result<(), StoreError> {
         if is_behind {
-            return restore(&self.store, &self.live).await;
+            restore(&self.store, &self.live).await?;
+            self.reread.send_modify(|count| *count = count.wrapping_add(1));
+            return Ok(());
         }
+        let mut ids = Vec::new();
         for key in keys {
             if let Some(id) = key.strip_prefix(b"account/") {
                 let Some(id) = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) else { continue };
-                self.account_again(id).await?;
+                self.store.account_again(id).await?;
             } else if let Some(id) = key.strip_prefix(b"session/") {
                 let Ok(id) = id.try_into() else { continue };
-                self.session_again(SessionId::from_bytes(id)).await?;
+                ids.push(SessionId::from_bytes(id));
             }
         }
-        Ok(())
-    }
-
-    /// Who takes a session in reads the account after that, so that one without sessions needs no look.
-    async fn account_again(&self, id: UserId) -> Result<(), StoreError> {
-        if !self.live.of(id).is_empty() {
-            self.live.account_changed(id, self.store.account(id).await?.as_ref());
+        // In one go: thousands of sessions a second may be in use at the other gateways.
+        let records = self.store.sessions_by_id(&ids).await?;
+        for (id, record) in ids.into_iter().zip(records) {
+            self.session_again(id, record).await?;
         }
         Ok(())
     }
 
-    async fn session_again(&self, id: SessionId) -> Result<(), StoreError> {
-        let Some(record) = self.store.session(id).await? else {
+    /// Changes when everything was read again, for whoever keeps more of the store in memory.
+    pub fn reread(&self) -> watch::Receiver<u64> {
+        self.reread.subscribe()
+    }
+
+    async fn session_again(&self, id: SessionId, record: Option<SessionRecord>) -> Result<(), StoreError> {
+        let Some(record) = record else {
             self.live.end(id, EndReason::Revoked);
             return Ok(());
         };

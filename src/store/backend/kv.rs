@@ -16,6 +16,15 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 pub trait Kv: Send + Sync + 'static {
     async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// The values of these keys, in their order.
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            values.push(self.get(key).await?);
+        }
+        Ok(values)
+    }
+
     /// Up to `limit` pairs whose key starts with `prefix` and is greater than `after`, in order; backwards from below `after` if `reverse`.
     async fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, reverse: bool) -> Result<Vec<Pair>, StoreError>;
 
@@ -51,6 +60,8 @@ pub trait Kv: Send + Sync + 'static {
 pub enum Change {
     /// This key was written or deleted; read it again.
     Key(Vec<u8>),
+    /// The whole store was replaced, as by an import: read everything again.
+    Replaced,
     /// From here on changes are heard. Those before may have been missed: read everything again.
     Listening,
     /// Every change up to a moment ago was reported before this. Comes once a second; where it does not come, changes may be

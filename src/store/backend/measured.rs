@@ -36,6 +36,10 @@ impl Kv for MeasuredKv {
         self.timed("get", self.inner.get(key)).await
     }
 
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.timed("get", self.inner.get_many(keys)).await
+    }
+
     async fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, reverse: bool) -> Result<Vec<Pair>, StoreError> {
         self.timed("scan", self.inner.scan(prefix, after, limit, reverse)).await
     }

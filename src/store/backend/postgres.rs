@@ -128,6 +128,7 @@ impl PostgresKv {
             }
             client.batch_execute("DELETE FROM vestibule_kv").await?;
             client.execute_typed(PUT, &[(&keys, Type::BYTEA_ARRAY), (&values, Type::BYTEA_ARRAY)]).await?;
+            client.execute_typed(listen::NOTIFY, &[(&vec![listen::everything(self.origin)], Type::TEXT_ARRAY)]).await?;
             client.batch_execute("COMMIT").await?;
             Ok(true)
         };
@@ -239,6 +240,12 @@ impl Kv for PostgresKv {
     async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let rows = self.rows("SELECT value FROM vestibule_kv WHERE key = $1", &[(&key, Type::BYTEA)]).await?;
         rows.first().map(|row| row.try_get(0)).transpose().map_err(|e| StoreError::Backend(words(&e)))
+    }
+
+    async fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let rows = self.rows(READ, &[(&keys, Type::BYTEA_ARRAY)]).await?;
+        let found = rows.iter().map(pair).collect::<Result<BTreeMap<_, _>, _>>().map_err(|e| StoreError::Backend(words(&e)))?;
+        Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
     }
 
     async fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, reverse: bool) -> Result<Vec<Pair>, StoreError> {

@@ -78,6 +78,13 @@ impl Store {
         self.kv.get(&key("account", id.to_string())).await?.map(|bytes| decode(&bytes)).transpose()
     }
 
+    /// Reads an account again that another process wrote or deleted, and tells whoever is told of written accounts.
+    pub async fn account_again(&self, id: UserId) -> Result<(), StoreError> {
+        let account = self.account(id).await?;
+        self.told(id, account.as_ref());
+        Ok(())
+    }
+
     /// The account that signs in with this name or e-mail address.
     pub async fn account_by_login(&self, login: &str) -> Result<Option<Account>, StoreError> {
         let folded = fold(login);

@@ -43,6 +43,13 @@ impl Store {
         self.kv.get(&session_key(id)).await?.map(|bytes| unpack(id, &bytes)).transpose()
     }
 
+    /// The sessions with these ids, in their order, in one go.
+    pub async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<Option<SessionRecord>>, StoreError> {
+        let keys: Vec<_> = ids.iter().map(|id| session_key(*id)).collect();
+        let values = self.kv.get_many(&keys).await?;
+        ids.iter().zip(values).map(|(id, bytes)| bytes.map(|bytes| unpack(*id, &bytes)).transpose()).collect()
+    }
+
     /// Notes when sessions were last used. Those that are gone stay gone, and a later use noted by another gateway stands.
     pub async fn touch_sessions(&self, records: &[SessionRecord]) -> Result<(), StoreError> {
         for records in records.chunks(TOUCHED) {

@@ -3,8 +3,9 @@
 //!
 //! Filled once, in the background of the start or at the first use, and kept current by the store's observer. A row is about 200
 //! bytes: one text, its folded form, and a few words. Groups are shared by all who are in the same ones.
-//! Several gateways on one store each see the others' writes at their next start only.
+//! Where gateways share a store, each follows the others' writes.
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::OnceCell;
@@ -67,6 +68,35 @@ impl Directory {
         }
         self.write().settle();
         Ok(())
+    }
+
+    /// Reads every account again: news of other gateways' changes may have been missed. Lists stay as they are until the end.
+    ///
+    /// # Errors
+    /// The store's; then some rows may be old until the next time.
+    pub async fn refresh(&self, store: &Store) -> Result<(), StoreError> {
+        if self.loaded.get().is_none() {
+            return Ok(());
+        }
+        self.write().written.get_or_insert_default();
+        let (mut there, mut after) = (HashSet::new(), None);
+        let read = loop {
+            match store.accounts(after, BATCH).await {
+                Ok(batch) if batch.is_empty() => break Ok(()),
+                Ok(batch) => {
+                    after = batch.last().map(|account| account.id);
+                    there.extend(batch.iter().map(|account| account.id));
+                    self.take_in(&batch);
+                }
+                Err(e) => break Err(e),
+            }
+        };
+        let mut rows = self.write();
+        if read.is_ok() {
+            rows.retain(&there);
+        }
+        rows.settle();
+        read
     }
 
     /// Takes in what was read, except where something newer was written meanwhile.

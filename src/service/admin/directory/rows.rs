@@ -78,6 +78,13 @@ impl Rows {
         }
     }
 
+    /// Removes those that are not there any more, and were not written while the others were read.
+    pub(super) fn retain(&mut self, there: &HashSet<UserId>) {
+        let written = self.written.clone().unwrap_or_default();
+        let gone: Vec<_> = self.by_id.keys().filter(|id| !there.contains(id) && !written.contains(id)).copied().collect();
+        gone.into_iter().for_each(|id| self.remove(id));
+    }
+
     /// The end of the reading: from here on the order is kept.
     pub(super) fn settle(&mut self) {
         self.written = None;

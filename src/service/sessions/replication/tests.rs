@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::base::{Clock, Time};
+use crate::base::{Clock, Time, UserId};
 use crate::config::{Config, StoreUrl};
 use crate::notify::{Notifier, Outbox, Texts};
 use crate::policy::Proof;
@@ -33,8 +33,6 @@ impl Rig {
         let (live, mut ended) = LiveSessions::new(self.keys.clone(), config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
         restore(&store, &live).await.unwrap();
-        let watched = live.clone();
-        store.observe(Box::new(move |id, account| watched.account_changed(id, account)));
         let deleting = store.clone();
         tokio::spawn(async move {
             while let Some(id) = ended.recv().await {
@@ -44,6 +42,7 @@ impl Rig {
         let texts = Arc::new(Texts::load(None).unwrap());
         let notifier = Notifier::with_outbox(Arc::new(Outbox::default()), texts, self.clock.clone()).unwrap();
         let services = Arc::new(Services::new(config, self.clock.clone(), store, live, Arc::new(notifier)).unwrap());
+        services.watch_accounts();
         if follows {
             let changes = services.store.kv().changes().unwrap();
             tokio::spawn(follow(Arc::downgrade(&services.replication), changes));
@@ -224,6 +223,38 @@ async fn without_news_nobody_is_let_in_and_nothing_is_lost() {
     a.live.seen(id, a.now());
     proof.send(()).unwrap();
     soon(|| admits(&a, &token) && !watching.is_ended()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_import_at_one_gateway_signs_everybody_out_at_the_others() {
+    let rig = Rig::new().await;
+    let (a, b) = (rig.gateway(true).await, rig.gateway(true).await);
+    let account = alice(&a).await;
+    let (_, token) = sign_in(&a, &account).await;
+    soon(|| admits(&b, &token)).await;
+    let backup = a.backup.export(crate::service::audit::Actor::CommandLine).await.unwrap();
+    a.backup.import(&backup, true, crate::service::audit::Actor::CommandLine).await.unwrap();
+    assert!(!admits(&a, &token));
+    soon(|| !admits(&b, &token)).await;
+    assert!(b.replication.adopt(&token).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn users_are_listed_at_every_gateway() {
+    let rig = Rig::new().await;
+    let (a, b) = (rig.gateway(true).await, rig.gateway(true).await);
+    let listed = b.users.directory().await.unwrap();
+    assert!(listed.is_empty());
+    let account = alice(&a).await;
+    soon(|| listed.len() == 1).await;
+    a.store.delete_account(account.id).await.unwrap();
+    soon(|| listed.is_empty()).await;
+    // What was missed is read again.
+    alice(&a).await;
+    soon(|| listed.len() == 1).await;
+    listed.account_changed(account.id, Some(&account));
+    b.users.refresh().await.unwrap();
+    assert_eq!(listed.len(), 1, "an account that is not there is no longer listed");
 }
 
 #[tokio::test]

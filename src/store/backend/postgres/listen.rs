@@ -1,6 +1,6 @@
 //! Notices of what other gateways changed: sent within the transaction of the change, heard on a connection of their own.
 //!
-//! A payload is `ORIGIN SIGN KEY`, the key in hexadecimal. The origin tells a gateway its own notices. It leaves out those of
+//! A payload is `ORIGIN SIGN KEY`, the key in hexadecimal; the sign `*` says that the whole store was replaced. The origin tells a gateway its own notices. It leaves out those of
 //! its own sessions written, of which it knows more than the store; it follows its own deletions and its own accounts, so that
 //! whatever it read of another's change meanwhile is put right by a second look.
 
@@ -42,13 +42,21 @@ pub fn notice(origin: Origin, deleted: bool, key: &[u8]) -> Option<String> {
     kept.then(|| format!("{} {} {}", HEXLOWER.encode(&origin.0), if deleted { '-' } else { '+' }, HEXLOWER.encode(key)))
 }
 
-/// The key to look at again, where there is need.
-fn heard(payload: &str, own: Origin) -> Option<Vec<u8>> {
+/// The notice that everything was replaced.
+pub fn everything(origin: Origin) -> String {
+    format!("{} * ", HEXLOWER.encode(&origin.0))
+}
+
+/// What to look at again, where there is need.
+fn heard(payload: &str, own: Origin) -> Option<Change> {
     let mut parts = payload.split(' ');
     let (origin, sign, key) = (parts.next()?, parts.next()?, parts.next()?);
+    if sign == "*" {
+        return Some(Change::Replaced);
+    }
     let key = HEXLOWER.decode(key.as_bytes()).ok()?;
     let known = origin == HEXLOWER.encode(&own.0) && sign == "+" && key.starts_with(b"session/");
-    (!known).then_some(key)
+    (!known).then_some(Change::Key(key))
 }
 
 /// Listens until nobody receives any more.
@@ -87,8 +95,8 @@ async fn listen(settings: &Settings, own: Origin, out: &mpsc::Sender<Change>) ->
     let _driver = Driver(tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
             let AsyncMessage::Notification(notification) = message else { continue };
-            if let Some(key) = heard(notification.payload(), own)
-                && heard_by.send(Change::Key(key)).await.is_err()
+            if let Some(change) = heard(notification.payload(), own)
+                && heard_by.send(change).await.is_err()
             {
                 return;
             }
@@ -123,10 +131,12 @@ mod tests {
         let (own, other) = (Origin([1; 8]), Origin([2; 8]));
         let said = |deleted, key: &[u8]| notice(own, deleted, key).unwrap();
         assert_eq!(notice(own, false, b"flow/x"), None);
-        assert_eq!(heard(&said(false, b"session/\x00\xff"), other).unwrap(), b"session/\x00\xff");
+        assert_eq!(heard(&said(false, b"session/\x00\xff"), other), Some(Change::Key(b"session/\x00\xff".to_vec())));
         assert_eq!(heard(&said(false, b"session/x"), own), None);
-        assert_eq!(heard(&said(true, b"session/x"), own).unwrap(), b"session/x");
-        assert_eq!(heard(&said(false, b"account/x"), own).unwrap(), b"account/x");
+        assert_eq!(heard(&said(true, b"session/x"), own), Some(Change::Key(b"session/x".to_vec())));
+        assert_eq!(heard(&said(false, b"account/x"), own), Some(Change::Key(b"account/x".to_vec())));
+        assert_eq!(heard(&everything(own), own), Some(Change::Replaced));
+        assert_eq!(heard(&everything(own), other), Some(Change::Replaced));
         for odd in ["", "a", "a +", "a + zz", "é + 00é"] {
             assert_eq!(heard(odd, own), None, "{odd}");
         }
