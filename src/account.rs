@@ -153,6 +153,9 @@ pub struct Account {
     pub groups: Vec<String>,
     #[serde(default)]
     pub disabled: bool,
+    /// A machine's: no password and no pages, API tokens only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub service: bool,
     /// A PHC string; absent until the set-up link is used.
     #[serde(default)]
     pub password: Option<String>,

@@ -14,11 +14,12 @@ const FLOORS: [&[&str]; 9] = [
     &["login", "limit", "session"],
     &["config"],
     &["policy"],
-    &["account", "factor", "path", "base"],
+    &["account", "factor", "identity", "path", "token", "base"],
 ];
 
 /// Arrows within a floor, from and to.
-const NEIGHBOURS: [(&str, &str); 4] = [("account", "factor"), ("account", "base"), ("factor", "account"), ("factor", "base")];
+const NEIGHBOURS: [(&str, &str); 6] =
+    [("account", "factor"), ("account", "base"), ("factor", "account"), ("factor", "base"), ("identity", "base"), ("token", "base")];
 
 /// Arrows that point up, each with the reason that it may.
 const UPWARD: [(&str, &str, &str); 2] = [

@@ -12,7 +12,8 @@ use vestibule::base::{ClientAddr, Host, Time};
 use vestibule::factor::{Method as Factor, MethodSet};
 use vestibule::path::Path;
 use vestibule::policy::{
-    Ask, Decision, HostPattern, Identity, Level, Person, Policy, Proof, ProxyOptions, Requirement, Route, Rule, Upstream, decide,
+    Application, Ask, Decision, HostPattern, Identity, Level, Person, Policy, Proof, ProxyOptions, Requirement, Route, Rule, Upstream,
+    decide,
 };
 
 const NOW: Time = Time::from_secs(1_800_000_000);
@@ -35,7 +36,7 @@ pub fn benches(criterion: &mut Criterion) {
                 let (host, path) = &asked[turn % asked.len()];
                 turn += 1;
                 let path = Path::parse(black_box(path)).unwrap();
-                let ask = Ask { host, method: &Method::GET, client: ClientAddr::new([192, 0, 2, 7].into()), path: &path };
+                let ask = Ask { host, method: &Method::GET, client: ClientAddr::new([192, 0, 2, 7].into()), path: &path, form: false };
                 let decision = decide(&policy, &ask, Some(&who), NOW);
                 assert!(matches!(decision, Decision::Allow(_)));
             });
@@ -66,6 +67,7 @@ fn route(n: usize, rules: usize) -> Route {
         encoded_slash: false,
         keep_post: true,
         proxy: ProxyOptions::default(),
+        application: Application::default(),
     }
 }
 
@@ -74,6 +76,7 @@ fn rule(n: usize) -> Rule {
         paths: vec![format!("/area-{n}")],
         methods: if n.is_multiple_of(2) { Vec::new() } else { vec![Method::GET, Method::POST] },
         networks: Vec::new(),
+        query: Vec::new(),
         requirement: Requirement { groups: Some(vec!["staff".into()]), ..requirement(Level::TwoFactor) },
     }
 }
@@ -91,5 +94,5 @@ fn alice() -> Identity {
         mfa: MfaPolicy::Optional,
         methods: MethodSet::EMPTY.with(Factor::Totp),
     };
-    Identity { person: Arc::new(person), proof: Proof::Second { method: Factor::Totp, at: NOW } }
+    Identity { person: Arc::new(person), proof: Proof::Second { method: Factor::Totp, at: NOW }, token: None }
 }

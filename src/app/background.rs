@@ -80,6 +80,7 @@ pub(super) async fn sweep(app: Weak<App>) {
                 app.services.store.touch_sessions(&used).await?;
                 tokio::task::yield_now().await;
             }
+            app.services.tokens.sweep().await?;
             app.services.store.sweep(app.services.now()).await
         };
         // What fails is logged where it fails.

@@ -2,6 +2,7 @@
 //! record goes. What dies here is answered by a refusal.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -11,12 +12,18 @@ use tower::ServiceExt;
 
 use super::pages::mount;
 use super::program::App;
-use crate::base::{ClientAddr, Time, UserId};
-use crate::gateway::{AccessRecord, ErrorPage, GatewayHost, Lookup, PortalAnswer, PortalContext, SavingPost, Snapshot, UserSession};
-use crate::policy::Identity;
+use crate::base::{ClientAddr, Time, TokenId, UserId};
+use crate::factor::Method;
+use crate::gateway::{
+    AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, PortalAnswer, PortalContext, SavingPost, Snapshot, TokenLookup, UserSession,
+};
+use crate::identity::assertion::{Claims, Signed, Unsigned};
+use crate::limit::Throttled;
+use crate::policy::{Identity, Proof};
 use crate::portal;
 use crate::service::saved_post::Form;
-use crate::service::sessions::{CachedSession, Found};
+use crate::service::sessions::{CachedSession, Found, TokenVisitor};
+use crate::token::{Way, digest};
 use crate::view::Page;
 use crate::view::message::{self, Problem};
 
@@ -35,6 +42,47 @@ impl UserSession for CachedSession {
 
     fn accepts(&self, token: &str, _secure: bool, now: Time) -> bool {
         Self::returns(self, token, now)
+    }
+
+    fn facts(&self) -> Option<Facts> {
+        let (record, proof) = (self.session().record(), self.session().proof());
+        let auth_time = match proof {
+            Proof::Second { at, .. } => at,
+            Proof::Password | Proof::TrustedBrowser => record.full_auth,
+        };
+        Some(Facts { subject: record.user.to_string(), session: record.id.to_string(), auth_time, amr: amr(proof) })
+    }
+}
+
+/// How somebody has shown who they are (RFC 8176 section 2). A code, sent or computed, is `otp`.
+fn amr(proof: Proof) -> Vec<&'static str> {
+    match proof {
+        Proof::Password | Proof::TrustedBrowser => vec!["pwd"],
+        Proof::Second { method: Method::Webauthn, .. } => vec!["pwd", "hwk", "mfa"],
+        Proof::Second { method: Method::Totp | Method::Email | Method::Sms | Method::Recovery, .. } => vec!["pwd", "otp", "mfa"],
+    }
+}
+
+impl UserSession for TokenVisitor {
+    fn identity(&self) -> Identity {
+        Self::identity(self)
+    }
+
+    fn is_ended(&self) -> bool {
+        Self::is_ended(self)
+    }
+
+    fn accepts_token(&self, text: &str, way: Way, client: ClientAddr, now: Time) -> bool {
+        Self::returns(self, text, way, client, now)
+    }
+
+    fn token_id(&self) -> Option<TokenId> {
+        Some(self.token().id())
+    }
+
+    fn facts(&self) -> Option<Facts> {
+        let record = &self.token().record;
+        Some(Facts { subject: record.user.to_string(), session: record.id.to_string(), auth_time: record.created, amr: Vec::new() })
     }
 }
 
@@ -68,6 +116,29 @@ impl GatewayHost for App {
 
     fn owner(&self, token: &str) -> Option<UserId> {
         self.services.live.owner(token)
+    }
+
+    fn token(&self, text: &str, way: Way, client: ClientAddr, now: Time) -> TokenLookup {
+        if self.services.live.is_stale() {
+            return TokenLookup::Unknown;
+        }
+        let found = digest(text).and_then(|digest| self.services.tokens.table().find(&digest, now));
+        if let Some(token) = found {
+            token.touch(client.ip(), now);
+            return TokenLookup::Live(Arc::new(TokenVisitor::new(token, text, way, Arc::clone(&self.services.live))));
+        }
+        match self.services.token_failures.count(client) {
+            Err(Throttled(wait)) => TokenLookup::Throttled(wait),
+            Ok(()) => {
+                let services = Arc::clone(&self.services);
+                self.work.spawn(async move { services.token_failures.note(client).await });
+                TokenLookup::Invalid
+            }
+        }
+    }
+
+    fn assert(&self, claims: &Claims<'_>, lifetime: Duration, now: Time) -> Result<Signed, Unsigned> {
+        self.services.live.keys().assertions()?.assert(claims, lifetime, now)
     }
 
     fn save_post(&self, owner: UserId, form: Form) -> SavingPost {
@@ -106,6 +177,7 @@ impl GatewayHost for App {
             help: None,
         };
         match page.login_url {
+            None if page.reason == "identity_too_large" => message::many_groups(&base, page.user.unwrap_or_default(), page.request_id),
             Some(url) => message::not_sent(&base, url, page.request_id),
             None => message::problem(&base, problem(page.status.as_u16(), page.reason), Some(page.request_id)),
         }

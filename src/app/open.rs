@@ -65,6 +65,7 @@ impl App {
         let counted = telemetry.clone();
         services.audit.listen(Box::new(move |event, detail| counted.metrics.event(event.name(), event.attempt(detail))));
         services.watch_accounts();
+        services.tokens.restore().await.context("the API tokens in the store cannot be read")?;
         work.spawn(services.users.clone().preload());
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let router = ArcSwap::from_pointee(pages::mount(&services, &languages, &config));

@@ -56,6 +56,7 @@ impl App {
         let used = self.services.live.sweep(self.services.now());
         self.services.sessions.write_all_ends().await?;
         let _ = self.services.audit.record_counted().await;
-        Ok(self.services.store.touch_sessions(&used).await?)
+        self.services.store.touch_sessions(&used).await?;
+        Ok(self.services.tokens.sweep().await?)
     }
 }

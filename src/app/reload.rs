@@ -1,5 +1,6 @@
 //! Puts another configuration in force: all of it, or nothing.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::pages;
@@ -28,6 +29,7 @@ impl App {
         let accounts = self.signed_in().await?;
         let fixed = self.started.fixed_until_restart(&config);
         self.services.live.reconfigure(config.session.clone(), config.mfa.clone());
+        self.services.tokens.table().reconfigure(config.mfa.clone());
         self.services.reconfigure(config);
         self.services.notices.notifier.reword(texts);
         self.languages.store(languages);
@@ -43,10 +45,11 @@ impl App {
         Ok(fixed.into_iter().map(|key| format!("{key} was changed and counts from the next start on")).collect())
     }
 
-    /// The accounts of those who have sessions.
+    /// The accounts of those who have sessions or tokens.
     async fn signed_in(&self) -> anyhow::Result<Vec<(UserId, Option<Account>)>> {
         let mut accounts = Vec::new();
-        for user in self.services.live.users() {
+        let users: HashSet<UserId> = self.services.live.users().into_iter().chain(self.services.tokens.table().users()).collect();
+        for user in users {
             accounts.push((user, self.services.store.account(user).await?));
         }
         Ok(accounts)
@@ -55,6 +58,7 @@ impl App {
     fn judge_again(&self, accounts: Vec<(UserId, Option<Account>)>) {
         for (user, account) in accounts {
             self.services.live.account_changed(user, account.as_ref());
+            self.services.tokens.follow(user, account.as_ref());
         }
     }
 }

@@ -84,3 +84,7 @@ id!(
     /// A form that is kept over a sign-in.
     SavedPostId
 );
+id!(
+    /// An API token. It is made from the token's digest, so that it is found by what a client shows.
+    TokenId
+);

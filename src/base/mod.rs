@@ -11,5 +11,5 @@ pub mod trace;
 pub use address::ClientAddr;
 pub use clock::{Clock, Time};
 pub use host::Host;
-pub use id::{FlowId, SavedPostId, SessionId, UserId};
+pub use id::{FlowId, SavedPostId, SessionId, TokenId, UserId};
 pub use secret::Secret;

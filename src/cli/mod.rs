@@ -74,6 +74,9 @@ enum Command {
     /// See and end sessions
     #[command(subcommand, after_help = "Example:\n  vestibule session list --user alice")]
     Session(commands::session::Command),
+    /// API tokens: make, list and revoke them
+    #[command(subcommand, after_help = "Example:\n  vestibule token create backup --name nightly --expires 90d")]
+    Token(commands::token::Command),
     /// Signing and encryption keys
     #[command(subcommand, after_help = "Example:\n  vestibule key rotate")]
     Key(commands::key::Command),
@@ -129,6 +132,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => commands::explain::run(&context, args)?,
         Command::User(command) => commands::user::run(&context, command)?,
         Command::Session(command) => commands::session::run(&context, command)?,
+        Command::Token(command) => commands::token::run(&context, command)?,
         Command::Key(command) => commands::key::run(&context, command)?,
         Command::Audit(args) => commands::audit::run(&context, args)?,
         Command::Store(command) => commands::store::run(&context, command)?,

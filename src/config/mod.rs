@@ -17,6 +17,7 @@ mod typed;
 use std::path::Path;
 
 pub use document::problem::{Problem, Problems, Severity};
+pub use readers::value::read_duration;
 pub use schema::schema;
 pub use texts::{TextEntry, TextFile, problem as text_problem, read_text, text_files, unknown_text};
 pub use typed::*;
@@ -91,6 +92,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         audit: check::services::audit(root.section("audit"), default.audit),
         telemetry: check::services::telemetry(root.section("telemetry"), default.telemetry),
         admin: check::login::admin(root.section("admin"), default.admin),
+        tokens: check::application::tokens(root.section("tokens"), default.tokens),
         routes: check::routes::routes(&root, &portal.prefix),
         expect: check::expect::expectations(&root),
         server,

@@ -68,6 +68,10 @@ fn form(outline: &Outline, described: &BTreeMap<String, String>, path: &str) -> 
         Some(Shape::Ratio) => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Some(Shape::Flag) => json!({ "type": "boolean" }),
         Some(Shape::Rate) => json!({ "type": "string", "pattern": "^[0-9]+/[smhd]$" }),
+        // A few names, or a table in their place.
+        Some(Shape::Choice(names)) if !outline.below(path).is_empty() => {
+            json!({ "anyOf": [{ "type": "string", "enum": names }, table(outline, described, path)] })
+        }
         Some(Shape::Choice(names)) => json!({ "type": "string", "enum": names }),
         Some(Shape::Span(least, most)) => {
             let bounds = format!("{} to {}", written(least), written(most));

@@ -33,6 +33,7 @@ pub struct Config {
     pub audit: Audit,
     pub telemetry: Telemetry,
     pub admin: Admin,
+    pub tokens: Tokens,
     pub routes: Vec<Route>,
     pub expect: Vec<Expectation>,
 }
@@ -217,6 +218,12 @@ pub struct Telemetry {
     pub headers: Vec<(String, Secret)>,
     /// From 0 to 1: of the traces that begin here.
     pub sample_ratio: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Tokens {
+    /// How long a token may be valid.
+    pub max_lifetime: Duration,
 }
 
 #[derive(Clone, Debug)]

@@ -13,12 +13,15 @@ use http::{Method, StatusCode};
 use tokio::sync::watch;
 
 use crate::base::trace::Trace;
-use crate::base::{ClientAddr, Host, SavedPostId, Time, UserId};
+use crate::base::{ClientAddr, Host, SavedPostId, Time, TokenId, UserId};
 use crate::config::Config;
 use crate::gateway::request::cookies::OwnCookies;
 use crate::gateway::upstream::pool::{BadUpstream, Upstreams};
+use crate::identity::Names;
+use crate::identity::assertion::{Claims, Signed, Unsigned};
 use crate::policy::{Identity, Policy};
 use crate::service::saved_post::Form;
+use crate::token::Way;
 
 /// A live session, as far as the gateway needs it.
 pub trait UserSession: Send + Sync + 'static {
@@ -32,6 +35,40 @@ pub trait UserSession: Send + Sync + 'static {
     fn accepts(&self, _token: &str, _secure: bool, _now: Time) -> bool {
         false
     }
+    /// Whether this text of an API token, and no other, would lead here again in this way. Then it is in use.
+    fn accepts_token(&self, _text: &str, _way: Way, _client: ClientAddr, _now: Time) -> bool {
+        false
+    }
+    /// The API token that stands for a session here.
+    fn token_id(&self) -> Option<TokenId> {
+        None
+    }
+    /// What the identity assertion says of it.
+    fn facts(&self) -> Option<Facts> {
+        None
+    }
+}
+
+/// What the identity assertion says of a session or token beyond the person.
+pub struct Facts {
+    /// The account's id.
+    pub subject: String,
+    /// The session's or the token's id.
+    pub session: String,
+    /// When the last factor was shown; for a token, when it was made.
+    pub auth_time: Time,
+    /// How (RFC 8176); a token has shown none.
+    pub amr: Vec<&'static str>,
+}
+
+/// What the text of an API token turned out to be.
+pub enum TokenLookup {
+    Live(Arc<dyn UserSession>),
+    Invalid,
+    /// Invalid, and so were too many others from this address.
+    Throttled(Duration),
+    /// Whether it is valid cannot be known at the moment.
+    Unknown,
 }
 
 /// What a session cookie's value leads to.
@@ -52,6 +89,8 @@ pub struct Snapshot {
     pub policy: Arc<Policy>,
     /// Round-robin and failover state of this configuration's upstreams.
     pub upstreams: Arc<Upstreams>,
+    /// The header names that no client may use.
+    pub names: Arc<Names>,
     pub cookies: OwnCookies,
 }
 
@@ -61,7 +100,8 @@ impl Snapshot {
     pub fn new(config: Arc<Config>, policy: Arc<Policy>) -> Result<Self, BadUpstream> {
         let upstreams = Arc::new(Upstreams::new(&config.routes)?);
         let cookies = OwnCookies::new(&config.session.cookie, config.session.domain.as_deref());
-        Ok(Self { config, policy, upstreams, cookies })
+        let names = Arc::new(Names::new(config.routes.iter().flat_map(|route| route.application.names())));
+        Ok(Self { config, policy, names, upstreams, cookies })
     }
 }
 
@@ -93,6 +133,8 @@ pub struct ErrorPage<'a> {
     pub language: Option<&'a str>,
     /// Where to sign in, for a form that was not sent on because nobody was signed in.
     pub login_url: Option<&'a str>,
+    /// Who asks, where that is known.
+    pub user: Option<&'a str>,
 }
 
 /// How a request ended.
@@ -138,6 +180,8 @@ pub struct AccessRecord<'a> {
     pub path: &'a str,
     pub route: Option<&'a str>,
     pub user: Option<&'a str>,
+    /// The API token with which it came.
+    pub token: Option<TokenId>,
     /// Zero if nothing was answered.
     pub status: u16,
     pub outcome: Outcome,
@@ -173,6 +217,19 @@ pub trait GatewayHost: Send + Sync + 'static {
     /// The session behind a cookie's value: its MAC first, then the map in memory, then the limits on its age. `secure` is
     /// whether the cookie came over HTTPS.
     fn session(&self, token: &str, secure: bool, now: Time) -> Lookup;
+
+    /// The owner of an API token that came in this way. Wrong ones are counted.
+    fn token(&self, _text: &str, _way: Way, _client: ClientAddr, _now: Time) -> TokenLookup {
+        TokenLookup::Invalid
+    }
+
+    /// A signed statement of who asks, valid for at least half of `lifetime`.
+    ///
+    /// # Errors
+    /// If it cannot be signed.
+    fn assert(&self, _claims: &Claims<'_>, _lifetime: Duration, _now: Time) -> Result<Signed, Unsigned> {
+        Err(Unsigned)
+    }
 
     /// Changes whenever a session ends, and whenever a user may do less than before.
     fn revocations(&self) -> watch::Receiver<u64>;

@@ -30,7 +30,10 @@ mod upstream;
 mod tests;
 
 pub use connection::certificates::{BadCertificate, Certificates, Fresh};
-pub use host::{AccessRecord, ErrorPage, GatewayHost, Lookup, Outcome, PortalAnswer, PortalContext, SavingPost, Snapshot, UserSession};
+pub use host::{
+    AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, Outcome, PortalAnswer, PortalContext, SavingPost, Snapshot, TokenLookup,
+    UserSession,
+};
 pub use listener::sockets::CannotListen;
 pub use listener::start::{CannotStart, Listener, Running, Settings, start, start_with};
 pub use proxy::headers::clean;

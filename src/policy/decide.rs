@@ -8,6 +8,8 @@
 //! | deny | the level is `deny`, signed in or not | 403 |
 //! | no route | a reading leads nowhere | 404 |
 //! | group | signed in, in none of the groups | 403 |
+//! | token | a token came in a way that the route does not take | 401 |
+//! | token | it is not for this route, method or network, or not worth enough here | 403 |
 //! | MFA off | two factors wanted, the user's policy is `off` | 403 |
 //! | sign in | nobody is signed in | sign-in page or 401 |
 //! | enrol | the user has no method that counts here | enrolment or 401 |
@@ -22,9 +24,10 @@ use std::sync::Arc;
 use crate::account::MfaPolicy;
 use crate::base::Time;
 use crate::factor::{Method, MethodSet};
-use crate::path::{Path, Refusal};
+use crate::path::Refusal;
 
 use super::demand::{Demand, accepted_methods, can_answer};
+use super::grant::{self, Grant, Misfit};
 use super::identity::{Identity, Person};
 use super::table::{Ask, Hit, Policy, PortalMatch};
 use super::types::{Level, Requirement, Route};
@@ -56,6 +59,8 @@ pub enum ChallengeReason {
     SignIn,
     SecondFactor,
     Enrol,
+    /// A token came in a way that is not taken here.
+    Token,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +68,9 @@ pub enum ForbidReason {
     Deny,
     Group,
     MfaOff,
+    /// A token is not worth two factors here, or a factor must be named or fresh.
+    TokenWorth,
+    TokenScope,
 }
 
 impl ChallengeReason {
@@ -72,6 +80,7 @@ impl ChallengeReason {
             Self::SignIn => "sign_in",
             Self::SecondFactor => "second_factor",
             Self::Enrol => "enrol",
+            Self::Token => "token",
         }
     }
 }
@@ -82,6 +91,8 @@ impl ForbidReason {
             Self::Deny => "deny",
             Self::Group => "group",
             Self::MfaOff => "mfa_off",
+            Self::TokenWorth => "token_worth",
+            Self::TokenScope => "token_scope",
         }
     }
 }
@@ -142,7 +153,7 @@ pub fn decide(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>, now: Time)
         return Decision::NoRoute;
     }
     let mut tally = Tally::default();
-    policy.visit(ask, |hit, _| tally.add(hit, judge(hit.as_ref(), ask.path, who, now), who.is_some()));
+    policy.visit(ask, |hit, _| tally.add(hit, judge(hit.as_ref(), ask, who, now), who.is_some()));
     tally.answer(who)
 }
 
@@ -155,6 +166,11 @@ pub(super) enum Verdict {
     SignIn,
     MfaOff,
     Group,
+    /// A token that is worth less than what is wanted.
+    TokenWorth,
+    TokenScope,
+    /// The route does not take tokens in the way in which one came.
+    TokenWay,
     NoRoute,
     Deny,
     EncodedSlash,
@@ -168,25 +184,52 @@ impl Verdict {
             Self::SignIn => Some(Reason::Challenge(ChallengeReason::SignIn)),
             Self::MfaOff => Some(Reason::Forbid(ForbidReason::MfaOff)),
             Self::Group => Some(Reason::Forbid(ForbidReason::Group)),
+            Self::TokenWorth => Some(Reason::Forbid(ForbidReason::TokenWorth)),
+            Self::TokenScope => Some(Reason::Forbid(ForbidReason::TokenScope)),
+            Self::TokenWay => Some(Reason::Challenge(ChallengeReason::Token)),
             Self::Deny => Some(Reason::Forbid(ForbidReason::Deny)),
             Self::Admit | Self::NoRoute | Self::EncodedSlash => None,
         }
     }
+
+    /// Whether it stops a request also where a route only observes: what a token is for is its owner's word, not the route's.
+    pub(super) const fn is_of_token(self) -> bool {
+        matches!(self, Self::TokenWorth | Self::TokenScope | Self::TokenWay)
+    }
 }
 
 /// Judges one reading where it leads.
-pub(super) fn judge(hit: Option<&Hit<'_>>, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
-    let Some(Hit { route, requirement, .. }) = hit else { return Verdict::NoRoute };
-    if path.has_encoded_slash() && !route.encoded_slash {
+pub(super) fn judge(hit: Option<&Hit<'_>>, ask: &Ask<'_>, who: Option<&Identity>, now: Time) -> Verdict {
+    let Some(hit) = hit else { return Verdict::NoRoute };
+    let Hit { route, requirement, .. } = hit;
+    if ask.path.has_encoded_slash() && !route.encoded_slash {
         return Verdict::EncodedSlash;
     }
     match (requirement.level, who) {
+        (Level::Deny, _) if requirement.enforce => Verdict::Deny,
+        (_, Some(Identity { token: Some(grant), person, .. })) => by_token(grant, hit, ask, &person.groups),
         (Level::Deny, _) => Verdict::Deny,
         (Level::Bypass, _) => Verdict::Admit,
         (Level::OneFactor | Level::TwoFactor, None) => Verdict::SignIn,
         (_, Some(who)) if !is_member(requirement, &who.person.groups) => Verdict::Group,
         (Level::OneFactor, Some(_)) => Verdict::Admit,
         (Level::TwoFactor, Some(who)) => second_factor(&Demand::from(*requirement), who, now),
+    }
+}
+
+/// Who comes with a token: what it is for, then what its owner may do, then what it is worth here.
+fn by_token(grant: &Grant, Hit { route, requirement, .. }: &Hit<'_>, ask: &Ask<'_>, groups: &[String]) -> Verdict {
+    match grant.fits(route, ask.method, ask.client) {
+        Err(Misfit::Way) => return Verdict::TokenWay,
+        Err(Misfit::Scope) => return Verdict::TokenScope,
+        Ok(()) => {}
+    }
+    match requirement.level {
+        Level::Deny => Verdict::Deny,
+        Level::Bypass => Verdict::Admit,
+        Level::OneFactor | Level::TwoFactor if !is_member(requirement, groups) => Verdict::Group,
+        _ if grant::is_enough(requirement, route.application.tokens_count_as) => Verdict::Admit,
+        _ => Verdict::TokenWorth,
     }
 }
 
@@ -231,7 +274,7 @@ impl<'p> Tally<'p> {
         match verdict {
             Verdict::Admit => {}
             // Neither is a demand on the client: there is nothing to observe.
-            _ if enforced || verdict.reason().is_none() => {
+            _ if enforced || verdict.reason().is_none() || verdict.is_of_token() => {
                 if self.stop.is_none_or(|(strictest, _)| verdict > strictest) {
                     self.stop = Some((verdict, route));
                 }
@@ -253,7 +296,10 @@ impl<'p> Tally<'p> {
 
     /// Readings that want different factors are answered by one that all of them accept.
     fn challenge(&self, route: Arc<Route>, reason: ChallengeReason, who: Option<&Identity>) -> Decision {
-        let (Some(wanted), Some(who)) = (self.wanted, who) else { return Decision::Challenge { route, reason, methods: MethodSet::EMPTY } };
+        let nobody_asks = matches!(reason, ChallengeReason::SignIn | ChallengeReason::Token);
+        let (Some(wanted), Some(who), false) = (self.wanted, who, nobody_asks) else {
+            return Decision::Challenge { route, reason, methods: MethodSet::EMPTY };
+        };
         if reason == ChallengeReason::SecondFactor && can_answer(&wanted, &who.person) {
             return Decision::Challenge { route, reason, methods: accepted_methods(&wanted, &who.person) };
         }

@@ -63,8 +63,11 @@ fn run(policy: &Policy, test: &Expectation, groups: Option<&[String]>) -> Result
     let what = format!("{} {}", test.method, test.url);
     let host = test.url.host_str().and_then(|host| Host::parse(host.as_bytes()).ok());
     let host = host.ok_or_else(|| format!("{what}: the URL names no host"))?;
-    let path = Path::parse(test.url.path().as_bytes()).map_err(|refusal| format!("{what} is refused: {refusal}"))?;
-    let ask = Ask { host: &host, method: &test.method, client: ClientAddr::new(test.from.unwrap_or(STRANGER)), path: &path };
+    let target = test.url.query().map_or_else(|| test.url.path().to_owned(), |query| format!("{}?{query}", test.url.path()));
+    let path = Path::parse(target.as_bytes()).map_err(|refusal| format!("{what} is refused: {refusal}"))?;
+    let client = ClientAddr::new(test.from.unwrap_or(STRANGER));
+    // What the body says is not known here: the strictest that may be demanded is.
+    let ask = Ask { host: &host, method: &test.method, client, path: &path, form: true };
     let outcome = demanded(policy, &ask, groups).map_err(|refusal| format!("{what} is refused: {refusal}"))?;
     if outcome == test.outcome {
         return Ok(());

@@ -10,6 +10,7 @@ use super::decide::{Decision, Verdict, decide, judge};
 use super::demand::Demand;
 use super::expect::outcome;
 use super::identity::Identity;
+use super::query;
 use super::table::{Ask, Hit, Policy, PortalMatch, below, folded_form, prefix_form};
 use super::types::{Level, Route, Rule, Upstream};
 
@@ -54,9 +55,10 @@ pub fn explain(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>, now: Time
     let (mut strictest, mut primary, mut considered) = (None, None, Vec::new());
     policy.visit(ask, |hit, reading| {
         primary = primary.or(hit.map(|hit| hit.route));
-        let verdict = judge(hit.as_ref(), ask.path, who, now);
+        let verdict = judge(hit.as_ref(), ask, who, now);
         // What stops the request weighs more than what is only observed, as in the decision.
-        let stops = verdict != Verdict::Admit && (verdict.reason().is_none() || hit.is_none_or(|hit| hit.requirement.enforce));
+        let stops = verdict != Verdict::Admit
+            && (verdict.reason().is_none() || verdict.is_of_token() || hit.is_none_or(|hit| hit.requirement.enforce));
         let weight = (stops, verdict, hit.map(|hit| hit.requirement.level));
         if strictest.is_none_or(|(so_far, _)| weight > so_far) {
             strictest = Some((weight, hit));
@@ -132,7 +134,7 @@ fn consider(hit: Option<&Hit<'_>>, reading: &Reading<'_>, ask: &Ask<'_>, out: &m
         let matched = hit.rule == Some(at);
         let why = if matched { format!("matches: {}", rule.requirement.level.name()) } else { why_not(rule, reading, ask) };
         out.push(line(Some(hit.route), Some(at + 1), matched, why));
-        if matched {
+        if matched && rule.query.is_empty() {
             return;
         }
     }
@@ -153,6 +155,10 @@ fn why_not(rule: &Rule, reading: &Reading<'_>, ask: &Ask<'_>) -> String {
     }
     if !rule.takes_client(ask.client) {
         return format!("{} is not in {}", ask.client, list(&rule.networks));
+    }
+    if !rule.query.is_empty() {
+        let holds = query::may_match(&rule.query, ask.path.query_bytes());
+        return if holds { "judged beside the other rules".to_owned() } else { "its conditions on the query do not hold".to_owned() };
     }
     "its path differs in letter case".to_owned()
 }

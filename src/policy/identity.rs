@@ -6,6 +6,8 @@ use crate::account::MfaPolicy;
 use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 
+use super::grant::Grant;
+
 /// What is true of a user until the account changes. Made once for an account's state and shared by its sessions.
 #[derive(Clone, Debug)]
 pub struct Person {
@@ -34,5 +36,8 @@ pub enum Proof {
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub person: Arc<Person>,
+    /// Of a session. Nothing is proved by a token.
     pub proof: Proof,
+    /// The API token with which the request came, in the place of a session.
+    pub token: Option<Grant>,
 }

@@ -3,20 +3,25 @@
 //! `types` is what a configuration says; `table` finds what each reading of a path meets there; `decide` judges; `wanted` says which
 //! proofs count; `explain` and `expect` put the same answers into words and tests.
 
+mod application;
 mod decide;
 mod demand;
 mod expect;
 mod explain;
+mod grant;
 mod identity;
+pub mod query;
 mod table;
 #[cfg(test)]
 mod testing;
 mod types;
 
+pub use application::{Application, Assertion, HeaderChange, Maintenance};
 pub use decide::{Admission, ChallengeReason, Decision, ForbidReason, Reason, decide};
 pub use demand::{Demand, accepted_methods};
 pub use expect::{Failure, Results, run_expectations};
 pub use explain::{Considered, Explanation, explain};
+pub use grant::Grant;
 pub use identity::{Identity, Person, Proof};
 pub use table::{Ask, Policy, PortalMatch};
 pub use types::{Expectation, HostHeader, HostPattern, Level, Outcome, ProxyOptions, Requirement, Route, Rule, Upstream};

@@ -5,6 +5,7 @@
 //! written percent-encoded is decoded first, so that it means what its author sees in the browser.
 
 pub(super) mod prefixes;
+mod query_rules;
 pub(super) mod rule_match;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use crate::path::{Path, Reading, fold, lower};
 
 use super::types::{HostPattern, Requirement, Route, Rule};
 use prefixes::Prefixes;
+use query_rules::{Asked, Found};
 use rule_match::MatchingRules;
 
 /// A request, as far as a decision needs to know it.
@@ -27,6 +29,8 @@ pub struct Ask<'a> {
     pub method: &'a http::Method,
     pub client: ClientAddr,
     pub path: &'a Path<'a>,
+    /// Whether it has a form for a body, whose fields are not looked at.
+    pub form: bool,
 }
 
 /// Every route, ready to be asked. Unchanging: a reload makes another.
@@ -113,13 +117,14 @@ impl Policy {
 
     /// Shows `see` what every reading meets, the primary first; `None` where there is no route.
     pub(super) fn visit<'p>(&'p self, ask: &Ask<'_>, mut see: impl FnMut(Option<Hit<'p>>, &Reading<'_>)) {
+        let found = Found::default();
         for reading in ask.path.readings() {
             let lowered = self.lowered.as_ref().unwrap_or(&self.written);
             let folded = self.folded.as_ref().unwrap_or(lowered);
             let mut seen: [Option<&Tables>; 2] = [None; 2];
             for (wanted, tables) in [(reading.plain, &self.written), (reading.lowered, lowered), (reading.folded, folded)] {
                 if wanted && !seen.iter().flatten().any(|other| std::ptr::eq(*other, tables)) {
-                    self.look_up(tables, ask, &reading, &mut see);
+                    self.look_up(tables, (ask, &found), &reading, &mut see);
                     seen = [seen[1], Some(tables)];
                 }
             }
@@ -130,7 +135,7 @@ impl Policy {
     fn look_up<'p>(
         &'p self,
         tables: &'p Tables,
-        ask: &Ask<'_>,
+        (ask, known): (&Ask<'_>, &Found),
         reading: &Reading<'_>,
         see: &mut impl FnMut(Option<Hit<'p>>, &Reading<'_>),
     ) {
@@ -145,6 +150,14 @@ impl Policy {
                 Hit { at: *id, route, rule, requirement: exception.map_or(&route.requirement, |rule| &rule.requirement) }
             });
             see(hit, reading);
+            if let (Some(hit), Some(rules)) = (hit, tables.query_rules.get(*id).filter(|rules| !rules.is_empty())) {
+                let asked = Asked { method: ask.method, client: ask.client, query: ask.path.query_bytes(), form: ask.form };
+                let matching = rules.above(reading.text).flatten().filter(|at| known.matches((*id, **at), hit.route, hit.rule, &asked));
+                for at in matching {
+                    let requirement = hit.route.rules.get(*at).map_or(hit.requirement, |rule| &rule.requirement);
+                    see(Some(Hit { rule: Some(*at), requirement, ..hit }), reading);
+                }
+            }
         }
     }
 }
@@ -160,12 +173,15 @@ struct Tables {
     any: Paths,
     /// For each route, its rules.
     rules: Vec<Prefixes<MatchingRules>>,
+    /// And those with conditions on the query.
+    query_rules: Vec<Prefixes<Vec<usize>>>,
 }
 
 impl Tables {
     fn new(routes: &[Arc<Route>], form: fn(&str) -> String) -> Self {
         let rules = routes.iter().map(|route| rule_prefixes(&route.rules, form)).collect();
-        let mut tables = Self { exact: HashMap::default(), below: HashMap::default(), any: Paths::default(), rules };
+        let query_rules = routes.iter().map(|route| query_rules::prefixes(&route.rules, form)).collect();
+        let mut tables = Self { exact: HashMap::default(), below: HashMap::default(), any: Paths::default(), rules, query_rules };
         for (id, route) in routes.iter().enumerate() {
             let path = form(&route.path);
             for host in &route.hosts {
@@ -216,7 +232,7 @@ fn probe<'t>(hosts: &'t HashMap<Box<str>, Paths, FixedState>, name: &str) -> Opt
 
 fn rule_prefixes(rules: &[Rule], form: fn(&str) -> String) -> Prefixes<MatchingRules> {
     let mut prefixes = Prefixes::<MatchingRules>::default();
-    for (at, rule) in rules.iter().enumerate() {
+    for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.query.is_empty()) {
         if rule.paths.is_empty() {
             prefixes.at(String::new()).add(at, rules);
         }

@@ -8,6 +8,9 @@ use ipnet::IpNet;
 use crate::base::ClientAddr;
 use crate::factor::MethodSet;
 
+use super::application::Application;
+use super::query::Condition;
+
 /// What a route or rule demands, from nothing to everything.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
@@ -71,6 +74,8 @@ pub struct Rule {
     pub methods: Vec<http::Method>,
     /// Client networks; empty: every address.
     pub networks: Vec<IpNet>,
+    /// Parameters of the query. A rule with any is asked beside the first that matches without, and can only add to what that demands.
+    pub query: Vec<Condition>,
     pub requirement: Requirement,
 }
 
@@ -112,6 +117,8 @@ pub struct ProxyOptions {
     pub host: HostHeader,
     /// PEM certificates that an upstream's chain must end in; absent: the public ones.
     pub ca: Option<Arc<Vec<u8>>>,
+    /// What is cut off the path of every request: a prefix of the route's own path.
+    pub strip_prefix: Option<String>,
     pub connect_timeout: Duration,
     pub read_timeout: Duration,
     /// How long an unused connection to an upstream is kept; `None`: the default.
@@ -132,6 +139,7 @@ impl Default for ProxyOptions {
         Self {
             host: HostHeader::Preserve,
             ca: None,
+            strip_prefix: None,
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(60),
             idle_timeout: None,
@@ -154,6 +162,7 @@ pub struct Route {
     pub encoded_slash: bool,
     pub keep_post: bool,
     pub proxy: ProxyOptions,
+    pub application: Application,
 }
 
 /// What a policy test demands (`[[expect]]`), and what `explain` answers as `requires`.

@@ -5,6 +5,7 @@
 
 mod admin;
 mod assets;
+mod jwks;
 mod profile;
 mod saved_post;
 mod sign_in;
@@ -40,9 +41,11 @@ pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
         .route("/reset/new", post(sign_in::links::set_new))
         .route("/logout", get(sign_in::logout::ask).post(sign_in::logout::end))
         .route("/resume", get(saved_post::page::show).post(saved_post::page::submit))
+        .route("/jwks.json", get(jwks::serve))
         .route("/assets/{name}", get(assets::serve))
         .merge(profile::account::routes())
         .merge(profile::contact::routes())
+        .merge(profile::tokens::routes())
         .merge(admin::routes())
         .fallback(web::reply::not_found)
         .method_not_allowed_fallback(web::reply::not_allowed)

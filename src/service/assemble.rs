@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::base::Clock;
 use crate::config::Config;
 use crate::factor::password;
+use crate::limit::RateLimiter;
 use crate::notify::Notifier;
 use tokio::sync::watch;
 
@@ -24,7 +25,7 @@ use crate::service::password_hashing::{ConcurrencyLimit, Hasher, TimeFloor};
 use crate::service::profile::{ContactChanges, Profile};
 use crate::service::saved_post::SavedPosts;
 use crate::service::services::Services;
-use crate::service::sessions::{LiveSessions, Replication, Sessions};
+use crate::service::sessions::{LiveSessions, LiveTokens, Replication, Sessions, TokenMemory};
 use crate::service::sign_in::failures::FailureLimits;
 use crate::service::sign_in::finish::Finish;
 use crate::service::sign_in::flows::Flows;
@@ -33,6 +34,7 @@ use crate::service::sign_in::passkey::Passkeys;
 use crate::service::sign_in::password::PasswordSignIn;
 use crate::service::sign_in::second_factor::SecondFactor;
 use crate::service::sign_in::security_key::SecurityKeys;
+use crate::service::tokens::{TokenFailures, Tokens};
 use crate::store::Store;
 
 impl Services {
@@ -46,11 +48,13 @@ impl Services {
         notifier: Arc<Notifier>,
     ) -> anyhow::Result<Self> {
         let hasher = Hasher::new(config.limits.max_hashes)?;
+        let tokens = Arc::new(LiveTokens::new(config.mfa.clone()));
         let dummy_phc = password::dummy_phc(&config.password)?;
         let context = Arc::new(Context::new(clock.clone(), config));
         let audit = Arc::new(AuditLog::new(store.clone(), context.clone()));
         let notices = Arc::new(Notices::new(notifier, context.clone(), &clock));
-        let shared = Shared { store, context, live, audit, notices, hasher };
+        let tokens = Arc::new(TokenMemory { store: store.clone(), context: context.clone(), live: live.clone(), tokens });
+        let shared = Shared { store, context, live, tokens, audit, notices, hasher };
         Ok(shared.assemble(clock, dummy_phc))
     }
 }
@@ -60,6 +64,7 @@ struct Shared {
     store: Arc<Store>,
     context: Arc<Context>,
     live: Arc<LiveSessions>,
+    tokens: Arc<TokenMemory>,
     audit: Arc<AuditLog>,
     notices: Arc<Notices>,
     hasher: Hasher,
@@ -83,7 +88,9 @@ impl Shared {
         let enrolment = Arc::new(self.enrolment(&sign_in));
         let profile = Arc::new(self.profile(&sign_in, &enrolment));
         let links = Arc::new(self.links(&sign_in));
-        let Self { store, context, live, audit, notices, hasher } = &self;
+        let api_tokens = self.api_tokens(&profile);
+        let token_failures = Arc::new(self.token_failures(&clock, &sign_in));
+        let Self { store, context, live, tokens, audit, notices, hasher } = &self;
         let directory: Arc<Directory> = Arc::default();
         let users = Arc::new(UserList { store: store.clone(), directory: directory.clone() });
         let audit_file = Arc::new(AuditFile::new(store.clone(), context.clone()));
@@ -109,6 +116,7 @@ impl Shared {
             replication: Arc::new(Replication {
                 store: store.clone(),
                 live: live.clone(),
+                tokens: tokens.clone(),
                 context: context.clone(),
                 reread: watch::Sender::new(0),
             }),
@@ -125,7 +133,16 @@ impl Shared {
             },
             setup_links: SetupLinks { context: context.clone(), links: links.clone(), notices: notices.clone() },
             overview: Overview { store: store.clone(), context: context.clone(), users: users.clone(), activity: Activity::default() },
-            backup: Backup { store: store.clone(), context: context.clone(), live: live.clone(), audit: audit.clone() },
+            backup: Backup {
+                store: store.clone(),
+                context: context.clone(),
+                live: live.clone(),
+                tokens: tokens.clone(),
+                audit: audit.clone(),
+            },
+            tokens: tokens.clone(),
+            token_failures,
+            api_tokens,
             snapshots: RollingSnapshot { store: store.clone(), context: context.clone() },
             import: Import { store: store.clone(), context: context.clone(), links: links.clone(), audit: audit.clone() },
             keys: Keys { store: store.clone(), live: live.clone(), context: context.clone(), audit: audit.clone() },
@@ -153,7 +170,7 @@ impl Shared {
     }
 
     fn sign_in(&self, dummy_phc: String) -> SignIn {
-        let Self { store, context, live, audit, notices, hasher } = self;
+        let Self { store, context, live, audit, notices, hasher, .. } = self;
         let sessions = Arc::new(Sessions { store: store.clone(), live: live.clone() });
         let flows = Arc::new(Flows { store: store.clone(), context: context.clone() });
         let failures = Arc::new(FailureLimits { store: store.clone(), context: context.clone(), audit: audit.clone() });
@@ -188,6 +205,26 @@ impl Shared {
         });
         let security_keys = Arc::new(SecurityKeys { store: store.clone(), context: context.clone(), failures: failures.clone() });
         SignIn { sessions, flows, failures, finish, passwords: Arc::new(passwords), password, one_time_codes, security_keys }
+    }
+
+    fn api_tokens(&self, profile: &Arc<Profile>) -> Tokens {
+        Tokens {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            memory: self.tokens.clone(),
+            profile: profile.clone(),
+            audit: self.audit.clone(),
+        }
+    }
+
+    fn token_failures(&self, clock: &Clock, sign_in: &SignIn) -> TokenFailures {
+        TokenFailures {
+            limiter: RateLimiter::new(self.context.config().limits.login_per_ip, clock),
+            store: self.store.clone(),
+            context: self.context.clone(),
+            failures: sign_in.failures.clone(),
+            audit: self.audit.clone(),
+        }
     }
 
     fn second_factor(&self, sign_in: &SignIn) -> SecondFactor {

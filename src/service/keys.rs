@@ -125,7 +125,8 @@ impl Keys {
             return Err(KeyError::OtherFile);
         }
         let id = keys.last().map_or(Some(1), |key| key.id.checked_add(1)).ok_or(KeyError::UsedUp)?;
-        keys.push(MasterKey::random(id, self.context.now())?);
+        let now = self.context.now();
+        keys.push(keys.last().map_or_else(|| MasterKey::random(id, now), |last| last.successor(id, now))?);
         let dropped = self.not_needed(&keys).await?;
         keys.retain(|key| !dropped.contains(&key.id));
         let ring = Arc::new(KeyRing::new(&keys)?);

@@ -105,7 +105,7 @@ impl Links {
     }
 
     async fn send_reset(&self, login: &str, client: &Client) -> Result<(), Refused> {
-        let Some(account) = self.store.account_by_login(login).await? else { return Ok(()) };
+        let Some(account) = self.store.account_by_login(login).await?.filter(|account| !account.service) else { return Ok(()) };
         if account.disabled || account.email.is_empty() || self.notices.link_allowed(&account, client).is_err() {
             return Ok(());
         }

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! admin  import  keys
+//! tokens
 //! profile
 //! enrolment  links
 //! sign_in
@@ -36,6 +37,7 @@ pub mod saved_post;
 mod services;
 pub mod sessions;
 mod sign_in;
+pub mod tokens;
 
 pub use client::{Client, DeviceId, browser_name};
 pub use context::Context;

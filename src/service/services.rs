@@ -18,13 +18,14 @@ use crate::service::notices::Notices;
 use crate::service::password_hashing::{Hasher, Load};
 use crate::service::profile::{ContactChanges, Profile};
 use crate::service::saved_post::SavedPosts;
-use crate::service::sessions::{LiveSessions, Replication, Sessions};
+use crate::service::sessions::{LiveSessions, Replication, Sessions, TokenMemory};
 use crate::service::sign_in::flows::Flows;
 use crate::service::sign_in::one_time_code::OneTimeCodes;
 use crate::service::sign_in::passkey::Passkeys;
 use crate::service::sign_in::password::PasswordSignIn;
 use crate::service::sign_in::second_factor::SecondFactor;
 use crate::service::sign_in::security_key::SecurityKeys;
+use crate::service::tokens::{TokenFailures, Tokens};
 use crate::store::Store;
 
 /// Every use case, put together once for the life of the process.
@@ -63,6 +64,11 @@ pub struct Services {
     pub import: Import,
     pub keys: Keys,
     pub saved_posts: SavedPosts,
+    /// The API tokens in memory.
+    pub tokens: Arc<TokenMemory>,
+    pub token_failures: Arc<TokenFailures>,
+    /// API tokens made, listed and revoked.
+    pub api_tokens: Tokens,
     pub(super) directory: Arc<Directory>,
     pub(super) hasher: Hasher,
 }
@@ -88,9 +94,12 @@ impl Services {
 
     /// Lets the sessions and the directory see every write of an account. Call once, before anything is written.
     pub fn watch_accounts(&self) {
-        let (live, directory) = (self.live.clone(), self.directory.clone());
+        let (live, tokens, directory) = (self.live.clone(), self.tokens.table().clone(), self.directory.clone());
         self.store.observe(Box::new(move |id, account| {
             live.account_changed(id, account);
+            if tokens.account_changed(id, account) {
+                live.recheck();
+            }
             directory.account_changed(id, account);
         }));
     }

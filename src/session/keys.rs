@@ -2,11 +2,13 @@
 //!
 //! A token made for one purpose is worth nothing for another: each has keys of its own.
 
+mod assertion;
 mod derived;
 mod master;
 mod purpose;
 
 use std::fmt;
+use std::sync::Arc;
 
 use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::{Aead, Payload};
@@ -29,6 +31,8 @@ pub struct Unsealable;
 pub struct KeyRing {
     newest: Derived,
     older: Vec<Derived>,
+    /// Made when it is first asked for: most programs that read the keys never sign an assertion.
+    assertions: Arc<assertion::Lazy>,
 }
 
 impl fmt::Debug for KeyRing {
@@ -43,13 +47,14 @@ impl KeyRing {
     /// # Errors
     /// [`BadKeys`] where there is no key, one is malformed, or two share an id.
     pub fn new(keys: &[MasterKey]) -> Result<Self, BadKeys> {
+        let assertions = Arc::new(assertion::Lazy::new(keys)?);
         let mut derived = keys.iter().map(Derived::new).collect::<Result<Vec<_>, _>>()?;
         derived.sort_by_key(|key| key.id);
         if derived.windows(2).any(|pair| matches!(pair, [a, b] if a.id == b.id)) {
             return Err(BadKeys);
         }
         let newest = derived.pop().ok_or(BadKeys)?;
-        Ok(Self { newest, older: derived })
+        Ok(Self { newest, older: derived, assertions })
     }
 
     fn find(&self, id: u8) -> Option<&Derived> {

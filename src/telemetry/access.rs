@@ -53,6 +53,8 @@ fn write(form: Form, record: &AccessRecord<'_>, out: &mut Vec<u8>) {
     line.word("path", record.path);
     line.maybe_word("route", record.route);
     line.maybe_word("user", record.user);
+    let token = record.token.map(|id| id.to_string());
+    line.maybe_word("token", token.as_deref());
     line.number("status", record.status.into());
     line.word("outcome", record.outcome.name());
     line.word("reason", record.reason);
@@ -175,6 +177,7 @@ mod tests {
             path,
             route: Some("wiki"),
             user,
+            token: None,
             status: 200,
             outcome: Outcome::Forwarded,
             reason: "",

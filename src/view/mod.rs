@@ -21,6 +21,7 @@ pub use pages::message;
 pub use pages::mfa;
 pub use pages::password;
 pub use pages::recovery;
+pub use pages::tokens;
 pub use parts::assets::{Asset, asset, assets};
 pub use parts::layout::{Note, Page, Steps};
 pub use wording::languages::Languages;

@@ -7,5 +7,6 @@ pub(super) mod extras;
 pub(super) mod key;
 pub(super) mod session;
 pub(super) mod store;
+pub(super) mod token;
 pub(super) mod user;
 pub(super) mod user_mfa;

@@ -78,8 +78,11 @@ pub struct Passwd {
 #[derive(clap::Args, Debug)]
 pub struct Add {
     name: String,
-    #[arg(long, value_name = "E")]
-    email: String,
+    #[arg(long, value_name = "E", required_unless_present = "service")]
+    email: Option<String>,
+    /// An account for a machine: no password and no pages, API tokens only
+    #[arg(long)]
+    service: bool,
     /// In international form, as +491701234567
     #[arg(long, value_name = "P")]
     phone: Option<String>,
@@ -178,8 +181,8 @@ fn done(context: &Context, command: control::Command, what: &str) -> anyhow::Res
 
 fn add(context: &Context, args: Add) -> anyhow::Result<()> {
     let password = args.password.given()?;
-    let Add { name, email, phone, display_name, groups, .. } = args;
-    let new = NewAccount { name, email, phone, display_name, groups, password_hash: None };
+    let Add { name, email, service, phone, display_name, groups, .. } = args;
+    let new = NewAccount { name, email: email.unwrap_or_default(), phone, display_name, groups, service, password_hash: None };
     let account = context.ask(control::Command::UserAdd { new, password })?;
     let name = account.get("name").map(cell).unwrap_or_default();
     let words = match account.get("setup_link") {

@@ -4,6 +4,7 @@ mod account;
 mod answer;
 mod explain;
 mod rest;
+mod token;
 
 use std::sync::Arc;
 
@@ -34,6 +35,9 @@ pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<
         Command::UserGroups { names } => account::groups(services, &names).await,
         Command::SessionList { user } => rest::sessions(services, user.as_deref()).await,
         Command::SessionRevoke { which } => rest::revoke(services, which).await,
+        Command::TokenCreate { user, new } => token::create(services, &user, &new).await,
+        Command::TokenList { user } => token::list(services, user.as_deref()).await,
+        Command::TokenRevoke { id } => token::revoke(services, &id).await,
         Command::KeyList => json(services.keys.list().await.map_err(said)?),
         Command::KeyRotate { wait } => rest::rotate(services, wait).await,
         Command::AuditRead { user, since, until, after, limit } => {

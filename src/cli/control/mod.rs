@@ -25,6 +25,7 @@ use crate::base::{Secret, Time};
 use crate::service::accounts::NewAccount;
 use crate::service::admin::{AccountChange, MfaChange};
 use crate::service::import::{Entry, Progress};
+use crate::service::tokens::NewToken;
 
 /// The longest command, in bytes: a whole store may be in it.
 const MAX_COMMAND: u64 = 512 * 1024 * 1024;
@@ -79,6 +80,16 @@ pub enum Command {
     },
     SessionRevoke {
         which: Which,
+    },
+    TokenCreate {
+        user: String,
+        new: NewToken,
+    },
+    TokenList {
+        user: Option<String>,
+    },
+    TokenRevoke {
+        id: String,
     },
     KeyList,
     /// `wait`: secrets are sealed anew before the answer, not after it.

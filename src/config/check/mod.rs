@@ -1,6 +1,7 @@
 //! One file for each part of the configuration: its keys, its defaults, what is refused and what is unwise.
 
 pub(super) mod advice;
+pub(super) mod application;
 pub(super) mod expect;
 pub(super) mod login;
 pub(super) mod routes;

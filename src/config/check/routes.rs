@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::application::{application, query};
 use super::terms::Terms;
 use crate::base::{Clock, Host};
 use crate::config::document::outline::Shape;
@@ -50,9 +51,11 @@ fn route(s: Section, portal: &str, taken: &mut Taken) -> Option<Route> {
     }
     let encoded_slash = s.or("encoded_slash", false, value::flag);
     let keep_post = s.or("keep_post", true, value::flag);
-    let proxy = proxy(s.section("proxy"));
+    let proxy = proxy(s.section("proxy"), &path);
+    let application = application(&s);
     s.finish();
-    Some(Route { name: name?.into(), hosts, path, upstreams, requirement: terms.requirement(), rules, encoded_slash, keep_post, proxy })
+    let requirement = terms.requirement();
+    Some(Route { name: name?.into(), hosts, path, upstreams, requirement, rules, encoded_slash, keep_post, proxy, application })
 }
 
 impl Taken {
@@ -111,6 +114,7 @@ fn rule(s: Section, route_path: &str, route: &Terms) -> (Rule, Terms) {
         paths,
         methods: s.some("methods", method).unwrap_or_default(),
         networks: s.some("networks", value::network).unwrap_or_default(),
+        query: query(&s, &terms),
         requirement: terms.clone().requirement(),
     };
     s.finish();
@@ -134,10 +138,14 @@ fn warn_of_unreachable(s: &Section, rules: &[Rule]) {
     let placed: Vec<(&Section, &Rule)> = sections.iter().zip(rules).collect();
     for (index, (section, later)) in placed.iter().enumerate() {
         // What is written counts, not what was read: a list whose entries were all wrong is not the absence of one.
+        if !later.query.is_empty() {
+            continue;
+        }
         let hides = |(earlier_section, earlier): &(&Section, &Rule)| {
             let whole = !earlier_section.has("paths");
             let each = !later.paths.is_empty() && later.paths.iter().all(|path| earlier.paths.iter().any(|above| covers(above, path)));
-            !earlier_section.has("methods") && !earlier_section.has("networks") && (whole || each)
+            let narrower = ["methods", "networks", "query"].iter().any(|key| earlier_section.has(key));
+            !narrower && (whole || each)
         };
         if let Some(earlier) = placed.iter().take(index).position(hides) {
             let what = format!("never reached: rule {} of the route covers it", earlier + 1);
@@ -146,11 +154,12 @@ fn warn_of_unreachable(s: &Section, rules: &[Rule]) {
     }
 }
 
-fn proxy(s: Section) -> ProxyOptions {
+fn proxy(s: Section, route_path: &str) -> ProxyOptions {
     let default = ProxyOptions::default();
     let proxy = ProxyOptions {
         host: s.or("host", default.host, host_header),
         ca: s.maybe("ca", pem::authorities as fn(&Entry) -> Result<Arc<Vec<u8>>, Fault>),
+        strip_prefix: strip_prefix(&s, route_path),
         connect_timeout: s.or("connect_timeout", default.connect_timeout, value::span(SECOND / 10..=DAY)),
         read_timeout: s.or("read_timeout", default.read_timeout, value::span(SECOND / 10..=DAY)),
         idle_timeout: s.maybe("idle_timeout", value::span(SECOND / 10..=DAY)),
@@ -161,6 +170,17 @@ fn proxy(s: Section) -> ProxyOptions {
     }
     s.finish();
     proxy
+}
+
+/// A prefix of the route's own path: nothing else is always there to be cut off.
+fn strip_prefix(s: &Section, route_path: &str) -> Option<String> {
+    let stripped = s.maybe("strip_prefix", prefix)?;
+    if stripped.is_empty() || !covers(&stripped, route_path) {
+        let remedy = format!("write the route's path, “{route_path}”, or its beginning up to a slash");
+        s.error("strip_prefix", Fault::new(format!("“{stripped}/” is not a prefix of the route's path"), remedy));
+        return None;
+    }
+    Some(stripped)
 }
 
 fn host_header(entry: &Entry) -> Result<HostHeader, Fault> {

@@ -107,6 +107,32 @@ pub(in crate::config) fn span(range: RangeInclusive<Duration>) -> impl Fn(&Entry
     }
 }
 
+/// A number of bytes: `64MiB`, with `B`, `KiB`, `MiB`, `GiB`.
+pub(in crate::config) fn bytes(entry: &Entry) -> Result<u64, Fault> {
+    entry.takes(|| Shape::Pattern("^[0-9]+ ?(B|KiB|MiB|GiB)$"));
+    let text = text(entry)?;
+    let read = || {
+        let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+        let scale = match unit.trim() {
+            "B" => 0,
+            "KiB" => 10,
+            "MiB" => 20,
+            "GiB" => 30,
+            _ => return None,
+        };
+        number.parse::<u64>().ok()?.checked_mul(1 << scale)
+    };
+    read().ok_or_else(|| Fault::new(format!("“{text}” is no size"), "write a whole number and a unit: 512KiB, 64MiB, 2GiB"))
+}
+
+/// A duration as a person writes it on the command line: `90d`, `12h`.
+///
+/// # Errors
+/// What to write instead.
+pub fn read_duration(text: &str) -> Result<Duration, &'static str> {
+    read_span(text.trim()).ok_or("write a whole number and a unit: 90d, 12h, 30m")
+}
+
 fn read_span(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let number: u64 = number.parse().ok()?;

@@ -11,15 +11,28 @@ use crate::config::document::tree;
 /// Every key that the reader asks for when something stands in every table, `[0]` written `[]`.
 fn read_keys() -> BTreeSet<String> {
     let all = format!(
-        "[[server.tls]]\ncertificates = [{{}}]\n[sms]\nheaders = {{ x = \"y\" }}\n[telemetry]\nheaders = {{ x = \"y\" }}\n{ROUTE}[[routes.rules]]\n[[expect]]\n"
+        "[[server.tls]]\ncertificates = [{{}}]\n[sms]\nheaders = {{ x = \"y\" }}\n[telemetry]\nheaders = {{ x = \"y\" }}\n{ROUTE}identity = {{}}\nassertion = {{}}\nrequest_headers = {{ x = \"y\" }}\nresponse_headers = {{ x = \"y\" }}\n[[routes.rules]]\nquery = {{ x = [\"y\"] }}\n[[expect]]\n"
     );
     let collector = ProblemCollector::new(Path::new("x"));
     build(&collector, &tree::read(&all).unwrap());
-    collector.known().into_iter().map(|key| key.replace("[0]", "[]").replace("headers.x", "headers.*")).collect()
+    collector
+        .known()
+        .into_iter()
+        .map(|key| key.replace("[0]", "[]").replace("headers.x", "headers.*").replace("query.x", "query.*"))
+        .collect()
 }
 
 /// What a value breaks of the schema, by its place.
 fn faults(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+    if let Some(forms) = schema["anyOf"].as_array() {
+        let mut each = forms.iter().map(|form| {
+            let mut wrong = Vec::new();
+            faults(form, value, at, &mut wrong);
+            wrong
+        });
+        found.extend(each.by_ref().min_by_key(Vec::len).unwrap_or_default());
+        return;
+    }
     let is = |name: &str| schema["type"] == name;
     let kind = match value {
         Value::Object(_) => "object",

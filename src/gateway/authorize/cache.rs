@@ -8,13 +8,16 @@ use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
+use http::HeaderValue;
 use pingora::http::RequestHeader;
 
-use crate::base::Host;
+use crate::base::{Host, Time};
 use crate::gateway::host::UserSession;
 use crate::gateway::upstream::pool::Pool;
 use crate::policy::Person;
+use crate::token::Way;
 
 /// How many of each kind are remembered.
 const MOST: usize = 512;
@@ -36,7 +39,32 @@ pub struct HeaderKey {
 /// The unchanging part of an outgoing header.
 pub struct PreparedHeaders {
     pub header: RequestHeader,
+    /// From when on it must be made again.
+    pub renew: Option<Time>,
     pub _keeps_alive: (Arc<Pool>, Arc<str>, Option<Arc<Person>>),
+}
+
+/// What the headers that say who asks are made from, by addresses as in [`HeaderKey`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ToldKey {
+    pub pool: usize,
+    pub authority: usize,
+    pub person: usize,
+    pub secure: bool,
+}
+
+/// The headers that say who asks, under the application's names.
+pub struct Told {
+    pub headers: Vec<(Bytes, HeaderValue)>,
+    /// From when on they must be made again.
+    pub renew: Option<Time>,
+    pub _keeps_alive: (Arc<Pool>, Arc<str>, Arc<Person>),
+}
+
+impl Told {
+    pub fn is_current(&self, now: Time) -> bool {
+        self.renew.is_none_or(|renew| now < renew)
+    }
 }
 
 /// What is remembered of the last requests.
@@ -48,6 +76,9 @@ pub struct ShardCache {
     sessions: RecentMap<u64, Arc<dyn UserSession>>,
     /// The headers that requests were sent on with.
     prepared: RecentMap<HeaderKey, PreparedHeaders>,
+    /// Owners of tokens, by a hash of the token and its way.
+    tokens: RecentMap<u64, Arc<dyn UserSession>>,
+    told: RecentMap<ToldKey, Arc<Told>>,
     hasher: RandomState,
 }
 
@@ -60,6 +91,8 @@ impl ShardCache {
         self.hosts.ages();
         self.sessions.ages();
         self.prepared.ages();
+        self.tokens.ages();
+        self.told.ages();
     }
 
     /// The host that an authority names, if it was named in the same words lately.
@@ -85,9 +118,32 @@ impl ShardCache {
         self.sessions.put(key, Arc::clone(session));
     }
 
-    /// What requests with this key were sent on with lately.
-    pub fn headers(&mut self, key: &HeaderKey) -> Option<&PreparedHeaders> {
-        self.prepared.get(key)
+    /// The owner of this token, if it came in this way lately. The caller asks whether it still leads there. Kept apart from sessions:
+    /// no cookie is a token.
+    pub fn token(&mut self, text: &str, way: Way) -> Option<Arc<dyn UserSession>> {
+        let key = self.hasher.hash_one((text, way as u8));
+        self.tokens.get(&key).map(Arc::clone)
+    }
+
+    /// Keeps the owner that a token led to.
+    pub fn remember_token(&mut self, text: &str, way: Way, owner: &Arc<dyn UserSession>) {
+        let key = self.hasher.hash_one((text, way as u8));
+        self.tokens.put(key, Arc::clone(owner));
+    }
+
+    /// What requests with this key were sent on with lately, if it is still what it should be.
+    pub fn headers(&mut self, key: &HeaderKey, now: Time) -> Option<&PreparedHeaders> {
+        self.prepared.get(key).filter(|known| known.renew.is_none_or(|renew| now < renew))
+    }
+
+    /// What the application was told lately of a person.
+    pub fn told(&mut self, key: &ToldKey) -> Option<Arc<Told>> {
+        self.told.get(key).map(Arc::clone)
+    }
+
+    /// Keeps it for the next request of that person.
+    pub fn remember_told(&mut self, key: ToldKey, told: &Arc<Told>) {
+        self.told.put(key, Arc::clone(told));
     }
 
     /// Keeps the headers for the next request with this key.

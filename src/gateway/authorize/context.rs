@@ -8,8 +8,8 @@ use std::time::Instant;
 use pingora::http::RequestHeader;
 use smallvec::SmallVec;
 
-use crate::base::Time;
 use crate::base::trace::{Parent, Trace};
+use crate::base::{Time, TokenId};
 use crate::gateway::authorize::lease::Lease;
 use crate::gateway::authorize::policy::{self, Admission};
 use crate::gateway::host::{AccessRecord, GatewayHost, Outcome, Snapshot};
@@ -36,6 +36,10 @@ pub struct Context {
     pub expire_cookie: bool,
     /// The session cookie in the request may be valid, and nobody can tell at the moment.
     pub session_unknown: bool,
+    /// The request's `Authorization` is an API token, which goes no further.
+    pub token_came: bool,
+    /// Of the body that went on so far, where its length is limited.
+    pub body_bytes: u64,
     /// Which of the route's endpoints were tried, the current one last.
     pub tried: SmallVec<[usize; 4]>,
     /// Addresses at which no connection could be made.
@@ -55,6 +59,8 @@ pub struct AccessLog {
     /// The route of a request that is not admitted.
     pub route: Option<Arc<str>>,
     pub user: Option<Arc<Person>>,
+    /// The API token with which the request came.
+    pub token: Option<TokenId>,
     pub status: u16,
     pub outcome: Outcome,
     pub reason: &'static str,
@@ -70,6 +76,7 @@ impl Context {
             target: Arc::default(),
             route: None,
             user: None,
+            token: None,
             status: 0,
             outcome: Outcome::Cut,
             reason: "",
@@ -89,6 +96,8 @@ impl Context {
             lease: None,
             expire_cookie: false,
             session_unknown: false,
+            token_came: false,
+            body_bytes: 0,
             tried: SmallVec::new(),
             tried_addresses: Vec::new(),
             under_way: None,
@@ -180,6 +189,7 @@ impl Context {
             path: &path,
             route: self.route(),
             user: self.log.user.as_ref().map(|person| person.name.as_str()),
+            token: self.log.token,
             status: self.log.status,
             outcome: self.log.outcome,
             reason: self.log.reason,

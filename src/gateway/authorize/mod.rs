@@ -8,3 +8,4 @@ pub mod lease;
 pub mod policy;
 pub mod revocation;
 pub mod route;
+pub mod token;

@@ -72,7 +72,7 @@ pub fn check_both(
 }
 
 fn check_as(method: &Method, snapshot: &Snapshot, info: &RequestInfo, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
-    let ask = Ask { host: &info.host, method, path, client: info.client };
+    let ask = Ask { host: &info.host, method, path, client: info.client, form: info.form };
     match crate::policy::decide(&snapshot.policy, &ask, who, now) {
         Decision::Allow(admission) => Verdict::Admit(admission),
         Decision::Challenge { route, reason, .. } => Verdict::Challenge { route, reason },

@@ -2,6 +2,7 @@
 //! admitted stops.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{StatusCode, header};
 use pingora::proxy::Session;
@@ -9,14 +10,17 @@ use pingora::proxy::Session;
 use crate::base::Host;
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::lease::{CheckedAgainst, Lease, UseClock};
-use crate::gateway::authorize::policy::{self, Path, Portal, Reason, Route, Verdict};
+use crate::gateway::authorize::policy::{self, Admission, Path, Portal, Reason, Route, Verdict};
 use crate::gateway::authorize::revocation::{self, with_cache};
+use crate::gateway::authorize::token::{self, ByToken};
 use crate::gateway::connection::https::HttpsHosts;
 use crate::gateway::host::{Lookup, Outcome, UserSession};
 use crate::gateway::request::cookies::Presented;
 use crate::gateway::request::parse::{self, Origin, RequestInfo};
+use crate::gateway::request::prefix;
 use crate::gateway::request::websocket;
 use crate::policy::Identity;
+use crate::token::Way;
 
 /// What is to be done with a request.
 pub enum Action {
@@ -36,6 +40,16 @@ pub enum Action {
     /// Plain HTTP for a host that has a certificate.
     ToHttps {
         location: Vec<u8>,
+    },
+    /// The application is away: its operator's page.
+    Away {
+        route: Arc<Route>,
+    },
+    /// A credential with the gateway's prefix that is not valid, or not taken here.
+    RefuseToken {
+        route: Arc<Route>,
+        reason: &'static str,
+        wait: Option<Duration>,
     },
     Stop {
         status: StatusCode,
@@ -73,11 +87,10 @@ fn find(session: &Session, context: &mut Context, https: &HttpsHosts) -> Action 
         context.info = Some(info);
         return Action::ToHttps { location };
     }
-    let identified = identify(session, context, &info);
     let action = match policy::portal(&context.snapshot, &info, &path) {
-        Portal::Yes => Action::Portal { token: identified.0.map(str::to_owned) },
+        Portal::Yes => Action::Portal { token: identify(session, context, &info).0.map(str::to_owned) },
         Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
-        Portal::No => decide(session, context, &info, &path, identified),
+        Portal::No => decide(session, context, &info, &path),
     };
     context.info = Some(info);
     action
@@ -93,10 +106,7 @@ pub fn authorize_target(target: &[u8], session: &Session, context: &mut Context)
         Err(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
         Ok(path) => match policy::portal(&context.snapshot, &info, &path) {
             Portal::Yes | Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
-            Portal::No => {
-                let identified = identify(session, context, &info);
-                decide(session, context, &info, &path, identified)
-            }
+            Portal::No => decide(session, context, &info, &path),
         },
     };
     context.info = Some(info);
@@ -167,7 +177,41 @@ fn look_up(token: &str, info: &RequestInfo, context: &Context) -> Lookup {
     found
 }
 
-fn decide(
+/// By the API token, if there is one, and else by the session.
+fn decide(session: &Session, context: &mut Context, info: &Arc<RequestInfo>, path: &Path<'_>) -> Action {
+    match token::identify(session.req_header(), context, info) {
+        ByToken::Absent => {
+            let identified = identify(session, context, info);
+            decide_for(session, context, info, path, identified)
+        }
+        ByToken::Live(owner, way) => {
+            context.token_came = way != Way::Header;
+            context.log.token = owner.token_id();
+            decide_for(session, context, info, path, (None, Some(owner)))
+        }
+        ByToken::Refused { reason, wait } => refuse_token(context, info, path, (reason, wait)),
+        ByToken::Unknown => stop(StatusCode::SERVICE_UNAVAILABLE, Outcome::Failed, SESSION_UNKNOWN),
+    }
+}
+
+/// What is closed or not there stays so; everywhere else the route says which tokens it takes.
+fn refuse_token(context: &mut Context, info: &RequestInfo, path: &Path<'_>, (reason, wait): (&'static str, Option<Duration>)) -> Action {
+    let route = match policy::check(&context.snapshot, info, path, None, context.at) {
+        Verdict::Admit(admission) => policy::route(&context.snapshot, Some(&admission)).map(Arc::clone),
+        Verdict::Challenge { route, .. } => Some(route),
+        Verdict::Forbid { route, reason } => {
+            context.log.route = Some(Arc::clone(&route.name));
+            return stop(StatusCode::FORBIDDEN, Outcome::Forbidden, reason);
+        }
+        Verdict::NoRoute => None,
+        Verdict::Refuse(reason) => return stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
+    };
+    let Some(route) = route else { return stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route") };
+    context.log.route = Some(Arc::clone(&route.name));
+    Action::RefuseToken { route, reason, wait }
+}
+
+fn decide_for(
     session: &Session,
     context: &mut Context,
     info: &Arc<RequestInfo>,
@@ -180,8 +224,18 @@ fn decide(
         Ok(disguise) => disguise,
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
     };
-    match policy::check_both(disguise.as_ref(), &context.snapshot, info, path, identity.as_ref(), context.at) {
+    let verdict = policy::check_both(disguise.as_ref(), &context.snapshot, info, path, identity.as_ref(), context.at);
+    if let Verdict::Challenge { route, .. } = &verdict
+        && is_away(route, identity.as_ref())
+    {
+        context.log.route = Some(Arc::clone(&route.name));
+        return Action::Away { route: Arc::clone(route) };
+    }
+    match verdict {
         Verdict::Admit(admission) => {
+            if let Some(action) = stopped_by_route(session, context, info, &admission, identity.as_ref()) {
+                return action;
+            }
             let named = policy::person(&admission).is_some();
             let lease = Arc::new(Lease {
                 seen: CheckedAgainst::new(&context.snapshot, identity.as_ref().filter(|_| named)),
@@ -202,6 +256,10 @@ fn decide(
             context.log.route = Some(Arc::clone(&route.name));
             stop(StatusCode::SERVICE_UNAVAILABLE, Outcome::Failed, SESSION_UNKNOWN)
         }
+        Verdict::Challenge { route, reason: Reason::Token } => {
+            context.log.route = Some(Arc::clone(&route.name));
+            Action::RefuseToken { route, reason: Reason::Token.name(), wait: None }
+        }
         Verdict::Challenge { route, reason } => {
             context.log.route = Some(Arc::clone(&route.name));
             Action::Challenge { reason, route, token: token.map(str::to_owned) }
@@ -214,6 +272,47 @@ fn decide(
         Verdict::Refuse(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
     }
 }
+
+/// Whether an application is away for whoever asks.
+fn is_away(route: &Route, who: Option<&Identity>) -> bool {
+    route.application.maintenance.as_ref().is_some_and(|away| {
+        let through = |who: &Identity| away.groups.iter().any(|group| who.person.groups.contains(group));
+        !who.is_some_and(through)
+    })
+}
+
+/// What a route refuses of requests that its policy admits: it is away, the body is too long, or the path cannot go without its prefix.
+fn stopped_by_route(
+    session: &Session,
+    context: &mut Context,
+    info: &RequestInfo,
+    admission: &Admission,
+    who: Option<&Identity>,
+) -> Option<Action> {
+    // Borrowed: every request of every core comes by here.
+    let route = policy::route(&context.snapshot, Some(admission))?;
+    let headers = &session.req_header().headers;
+    let length = || headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok();
+    let action = if is_away(route, who) {
+        Action::Away { route: Arc::clone(route) }
+    } else if route.application.max_body.is_some_and(|most| length().is_some_and(|length| length > most)) {
+        stop(StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused, BODY_TOO_LARGE)
+    } else {
+        let prefix = route.proxy.strip_prefix.as_deref()?;
+        let lost = |value: &http::HeaderValue| prefix::strip_destination(value, prefix, &info.authority).is_none();
+        let is_sent = prefix::strip(&context.log.target, prefix).is_some() && !headers.get_all("destination").iter().any(lost);
+        if is_sent {
+            return None;
+        }
+        stop(StatusCode::BAD_REQUEST, Outcome::Refused, "prefix")
+    };
+    let name = Arc::clone(&route.name);
+    context.log.route = Some(name);
+    Some(action)
+}
+
+/// The reason of a 413.
+pub const BODY_TOO_LARGE: &str = "body_too_large";
 
 /// `named`: the upstream is told who it is. A route that anybody may use (`bypass`) has nothing that another site could abuse.
 fn forward(session: &Session, info: &RequestInfo, named: bool) -> Action {

@@ -27,8 +27,10 @@ pub async fn act(session: &mut Session, context: &mut Context, action: Action) -
                 Some(resume) => resume.into_bytes(),
                 None => session.req_header().raw_path().to_vec(),
             };
-            write::challenge(session, context, reason, &target).await?;
+            write::challenge(session, context, (reason, &route), &target).await?;
         }
+        Action::Away { route } => write::away(session, context, &route).await?,
+        Action::RefuseToken { route, reason, wait } => write::refuse_token(session, context, &route, reason, wait).await?,
         Action::ToHttps { location } => write::to_https(session, context, &location).await?,
         Action::Stop { status, outcome, reason } => write::refuse(session, context, status, outcome, reason).await?,
     }

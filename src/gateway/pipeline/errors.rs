@@ -3,6 +3,7 @@
 use http::StatusCode;
 use pingora::{Error, ErrorSource, ErrorType};
 
+use crate::gateway::authorize::route::BODY_TOO_LARGE;
 use crate::gateway::host::Outcome;
 
 /// What an error means to the client.
@@ -32,12 +33,21 @@ impl Failure {
 pub fn read(error: &Error) -> Failure {
     if let ErrorType::HTTPStatus(code) = error.etype() {
         let status = StatusCode::from_u16(*code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        return Failure::of(status, if status == StatusCode::SERVICE_UNAVAILABLE { "upstream_unknown" } else { "internal" });
+        return Failure::of(status, reason_of(status));
     }
     match error.esource() {
         ErrorSource::Upstream => upstream(error.etype()),
         ErrorSource::Downstream => downstream(error.etype()),
         ErrorSource::Internal | ErrorSource::Unset => Failure::of(StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+const fn reason_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        503 => "upstream_unknown",
+        413 => BODY_TOO_LARGE,
+        431 => "identity_too_large",
+        _ => "internal",
     }
 }
 

@@ -160,6 +160,12 @@ impl ProxyHttp for ProxyHooks {
         is_last: bool,
         context: &mut Context,
     ) -> Result<()> {
+        if let Some(most) = policy::route(&context.snapshot, context.admission.as_ref()).and_then(|route| route.application.max_body) {
+            context.body_bytes = context.body_bytes.saturating_add(body.as_ref().map_or(0, |part| part.len() as u64));
+            if context.body_bytes > most {
+                return Err(Error::new(ErrorType::HTTPStatus(413)).into_down());
+            }
+        }
         if is_last && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
@@ -168,21 +174,11 @@ impl ProxyHttp for ProxyHooks {
     }
 
     async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, context: &mut Context) -> Result<()> {
-        let missing = || write::internal("no admission");
-        let admission = context.admission.as_ref().ok_or_else(missing)?;
-        let info = context.info.as_ref().ok_or_else(missing)?;
-        let pool = policy::pool(&context.snapshot, Some(admission));
-        let (pool, at) = pool.zip(context.tried.last()).ok_or_else(missing)?;
-        let outgoing = Outgoing {
-            info,
-            pool,
-            at: *at,
-            person: policy::person(admission),
-            request_id: &context.request_id,
-            cookies: &context.snapshot.cookies,
-            version: session.req_header().version,
-        };
-        headers::rewrite(request, &outgoing).map_err(|_| write::internal("an identity that cannot be sent"))?;
+        let outgoing = Outgoing::new(context, session.req_header().version).ok_or_else(|| write::internal("no admission"))?;
+        headers::rewrite(request, &outgoing).map_err(|e| match e.is_too_large() {
+            true => Error::new(ErrorType::HTTPStatus(431)),
+            false => write::internal("an identity that cannot be sent"),
+        })?;
         headers::trace(request, context.trace.as_deref());
         let trailers = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"trailers");
         if session.req_header().headers.get(header::TE).is_some_and(trailers) {

@@ -14,6 +14,7 @@ use crate::gateway::upstream::connect::{self, Io};
 /// What to answer instead, and the reason for the record.
 pub type Failed = (StatusCode, &'static str);
 
+const IDENTITY_TOO_LARGE: Failed = (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "identity_too_large");
 pub const INTERNAL: Failed = (StatusCode::INTERNAL_SERVER_ERROR, "internal");
 
 pub type UpstreamResponse = http::Response<hyper::body::Incoming>;
@@ -45,23 +46,12 @@ pub async fn connect(context: &mut Context) -> Result<Io, Failed> {
 /// # Errors
 /// If there is none, or an identity cannot be sent.
 pub fn outgoing(header: &RequestHeader, context: &Context) -> Result<RequestHeader, Failed> {
-    let admission = context.admission.as_ref().ok_or(INTERNAL)?;
-    let pool = policy::pool(&context.snapshot, Some(admission));
-    let (pool, at) = pool.zip(context.tried.last()).ok_or(INTERNAL)?;
+    let out = Outgoing::new(context, header.version).ok_or(INTERNAL)?;
     let mut outgoing = header.clone();
     for name in nominated(&header.headers).iter().map(String::as_str).chain(HOP_BY_HOP).chain(["upgrade"]) {
         outgoing.remove_header(name);
     }
-    let out = Outgoing {
-        info: context.info.as_ref().ok_or(INTERNAL)?,
-        pool,
-        at: *at,
-        person: policy::person(admission),
-        request_id: &context.request_id,
-        cookies: &context.snapshot.cookies,
-        version: header.version,
-    };
-    headers::rewrite(&mut outgoing, &out).map_err(|_| INTERNAL)?;
+    headers::rewrite(&mut outgoing, &out).map_err(|e| if e.is_too_large() { IDENTITY_TOO_LARGE } else { INTERNAL })?;
     headers::trace(&mut outgoing, context.trace.as_deref());
     Ok(outgoing)
 }

@@ -7,17 +7,37 @@ use http::header::{COOKIE, HOST};
 use http::{HeaderValue, Version};
 use pingora::http::RequestHeader;
 
+use crate::base::Time;
+use crate::gateway::authorize::context::Context;
+use crate::gateway::authorize::policy;
 use crate::gateway::connection::client;
+use crate::gateway::host::{GatewayHost, UserSession};
 use crate::gateway::request::cookies::OwnCookies;
 use crate::gateway::request::parse::RequestInfo;
 use crate::gateway::upstream::endpoint;
 use crate::gateway::upstream::pool::Pool;
-use crate::policy::{HostHeader, Person};
+use crate::identity::Names;
+use crate::policy::{HostHeader, Person, Route};
 
 /// A value cannot be sent as a header: the request must fail rather than go out with half an identity.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("{0} cannot be sent as a header")]
 pub struct Unsendable(pub &'static str);
+
+/// Nobody's server takes so much.
+pub const TOO_LARGE: Unsendable = Unsendable("an identity of more than 8 KiB");
+
+impl Unsendable {
+    pub fn is_too_large(self) -> bool {
+        self.0 == TOO_LARGE.0
+    }
+}
+
+/// Who can sign what is said of the user, and what is said beyond the person.
+pub struct Speaker<'a> {
+    pub host: &'a dyn GatewayHost,
+    pub session: &'a dyn UserSession,
+}
 
 /// What the gateway's headers are made from.
 pub struct Outgoing<'a> {
@@ -26,14 +46,43 @@ pub struct Outgoing<'a> {
     /// Which of the pool's endpoints it goes to.
     pub at: usize,
     pub person: Option<&'a Arc<Person>>,
+    pub route: &'a Route,
+    pub speaker: Option<Speaker<'a>>,
+    pub names: &'a Names,
+    /// The client's `Authorization` is an API token.
+    pub token_came: bool,
+    pub now: Time,
     pub request_id: &'a str,
     pub cookies: &'a OwnCookies,
     /// The HTTP version of the client's request.
     pub version: Version,
 }
 
+impl<'a> Outgoing<'a> {
+    /// For a request that was admitted and whose endpoint was chosen; `None` for any other.
+    pub fn new(context: &'a Context, version: Version) -> Option<Self> {
+        let admission = context.admission.as_ref()?;
+        let host: &dyn GatewayHost = context.host().as_ref();
+        let session = context.lease.as_ref().and_then(|lease| lease.user_session.as_deref());
+        Some(Self {
+            info: context.info.as_ref()?,
+            pool: policy::pool(&context.snapshot, Some(admission))?,
+            at: *context.tried.last()?,
+            person: policy::person(admission),
+            route: policy::route(&context.snapshot, Some(admission))?,
+            speaker: session.map(|session| Speaker { host, session }),
+            names: &context.snapshot.names,
+            token_came: context.token_came,
+            now: context.at,
+            request_id: &context.request_id,
+            cookies: &context.snapshot.cookies,
+            version,
+        })
+    }
+}
+
 /// What requests of one user over one connection to one host have in common. [`super::prepared`] caches it.
-pub fn write_fixed(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
+pub fn write_forwarding(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
     let peer = out.info.peer.to_canonical();
     match client::peer_as_header(peer) {
         Some(value) => insert(header, "X-Forwarded-For", value)?,
@@ -42,7 +91,7 @@ pub fn write_fixed(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(),
     insert(header, "X-Forwarded-Proto", HeaderValue::from_static(if out.info.secure { "https" } else { "http" }))?;
     set(header, "X-Forwarded-Host", out.info.authority.as_bytes())?;
     set_host(header, out)?;
-    out.person.map_or(Ok(()), |person| identify(header, person))
+    Ok(())
 }
 
 /// The target without scheme and authority, as HTTP/1 has it.
@@ -64,19 +113,6 @@ fn set_host(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsend
         set(header, "Host", host.as_bytes())?;
     }
     Ok(())
-}
-
-pub fn identify(header: &mut RequestHeader, person: &Person) -> Result<(), Unsendable> {
-    if person.groups.iter().chain([&person.name]).any(|word| word.contains(',')) {
-        return Err(Unsendable("a name with a comma"));
-    }
-    set(header, "Remote-User", person.name.as_bytes())?;
-    set(header, "Remote-Name", person.display_name.as_bytes())?;
-    set(header, "Remote-Email", person.email.as_bytes())?;
-    match person.groups.as_slice() {
-        [one] => set(header, "Remote-Groups", one.as_bytes()),
-        many => set(header, "Remote-Groups", many.join(",").as_bytes()),
-    }
 }
 
 /// HTTP/2 may have split one Cookie line into many, which HTTP/1 requires as one (RFC 9113 section 8.2.3).

@@ -1,16 +1,18 @@
 //! What goes to the upstream beside the client's own headers. Guarantees that each identity and forwarding header arrives exactly
 //! once with the gateway's value, or not at all, however a client spells it ([`crate::gateway::request::header_names`]).
 
-use http::header::{CONTENT_LENGTH, COOKIE, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName};
 use http::{HeaderValue, Version};
 use pingora::http::RequestHeader;
 
 use crate::base::trace::Trace;
-use crate::gateway::proxy::fields::{Outgoing, Unsendable, join_crumbs, set, write_fixed};
+use crate::gateway::proxy::changes;
+use crate::gateway::proxy::fields::{Outgoing, Unsendable, join_crumbs, set};
 use crate::gateway::proxy::prepared;
 use crate::gateway::request::cookies::OwnCookies;
 use crate::gateway::request::header_names::is_ours;
 use crate::gateway::request::parse;
+use crate::identity::Names;
 
 /// Up to so many lines of a client's are copied onto the gateway's; in a longer header the gateway's are written among them.
 const FEW: usize = 8;
@@ -31,22 +33,30 @@ pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Uns
     if let Some(chain) = chain {
         set(header, "X-Forwarded-For", format!("{chain}, {}", out.info.peer.to_canonical()).as_bytes())?;
     }
-    set(header, "X-Request-Id", out.request_id.as_bytes())
+    set(header, "X-Request-Id", out.request_id.as_bytes())?;
+    changes::request(header, out)
 }
 
 /// In place: the client's copies are removed and the gateway's values are written among the client's headers.
 fn amend(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
-    clean(header);
+    clean_of(header, out.names);
+    if out.token_came {
+        header.remove_header(&AUTHORIZATION);
+    }
     drop_own_cookies(header, out.cookies);
     if out.version == Version::HTTP_2 {
         join_crumbs(header);
     }
-    write_fixed(header, out)
+    prepared::write_fixed(header, out).map(drop)
 }
 
-/// Removes every spelling of the headers whose value is the gateway's to say.
+/// Removes every spelling of the headers whose value is the gateway's to say, by the built-in names alone.
 pub fn clean(header: &mut RequestHeader) {
-    let doomed: Vec<HeaderName> = header.headers.keys().filter(|name| is_ours(name, &header.method)).cloned().collect();
+    clean_of(header, &Names::default());
+}
+
+fn clean_of(header: &mut RequestHeader, names: &Names) {
+    let doomed: Vec<HeaderName> = header.headers.keys().filter(|name| is_ours(names, name, &header.method)).cloned().collect();
     for name in doomed {
         header.remove_header(&name);
     }

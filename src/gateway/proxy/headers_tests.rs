@@ -7,14 +7,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::account::MfaPolicy;
-use crate::base::{ClientAddr, Host};
+use crate::base::{ClientAddr, Host, Time};
 use crate::factor::MethodSet;
 use crate::gateway::authorize::revocation::within_a_request;
-use crate::gateway::proxy::fields::identify;
 use crate::gateway::request::header_names::{INITIALS, OVERRIDES, OWNED, same};
 use crate::gateway::request::parse::RequestInfo;
 use crate::gateway::upstream::pool::{Pool, Upstreams};
-use crate::policy::{Level, Person, ProxyOptions, Requirement, Route, Upstream};
+use crate::identity::Names;
+use crate::policy::{Application, Level, Person, ProxyOptions, Requirement, Route, Upstream};
 
 fn person() -> Person {
     Person {
@@ -38,6 +38,7 @@ fn route() -> Route {
         encoded_slash: false,
         keep_post: true,
         proxy: ProxyOptions::default(),
+        application: Application::default(),
     }
 }
 
@@ -55,6 +56,7 @@ fn info(trusted: bool) -> RequestInfo {
         peer,
         trusted,
         secure: false,
+        form: false,
     }
 }
 
@@ -63,17 +65,32 @@ struct Sender {
     info: RequestInfo,
     pool: Arc<Pool>,
     cookies: OwnCookies,
+    route: Route,
+    names: Names,
 }
 
 impl Sender {
     fn new(trusted: bool) -> Self {
         let route = route();
         let pool = Arc::clone(Upstreams::new(std::slice::from_ref(&route)).unwrap().of(0, &route).unwrap());
-        Self { info: info(trusted), pool, cookies: OwnCookies::new("vestibule", None) }
+        Self { info: info(trusted), pool, cookies: OwnCookies::new("vestibule", None), route, names: Names::default() }
     }
 
     fn out<'a>(&'a self, person: Option<&'a Arc<Person>>, version: Version) -> Outgoing<'a> {
-        Outgoing { info: &self.info, pool: &self.pool, at: 0, person, request_id: "id-1", cookies: &self.cookies, version }
+        Outgoing {
+            info: &self.info,
+            pool: &self.pool,
+            at: 0,
+            person,
+            route: &self.route,
+            speaker: None,
+            names: &self.names,
+            token_came: false,
+            now: Time::from_secs(1),
+            request_id: "id-1",
+            cookies: &self.cookies,
+            version,
+        }
     }
 }
 
@@ -124,7 +141,8 @@ fn names_travel_as_utf_8_and_a_comma_is_refused() {
     assert_eq!(header.headers["remote-groups"], "staff,ops");
     let mut bad = person();
     bad.groups.push("a,admins".into());
-    assert!(identify(&mut request(&[]), &bad).is_err());
+    let bad = Arc::new(bad);
+    assert!(rewrite(&mut request(&[]), &Sender::new(false).out(Some(&bad), Version::HTTP_11)).is_err());
 }
 
 #[test]

@@ -104,6 +104,7 @@ mod tests {
             peer,
             trusted: false,
             secure: true,
+            form: false,
         }
     }
 

@@ -1,8 +1,10 @@
 //! What goes to an upstream and what comes back: headers in both directions, and the requests that the gateway sends without pingora's proxy.
 
+pub mod changes;
 pub mod direct;
 pub mod fields;
 pub mod headers;
+pub mod identity;
 pub mod location;
 pub mod prepared;
 pub mod relay;

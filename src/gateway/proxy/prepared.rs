@@ -4,13 +4,15 @@
 
 use std::sync::Arc;
 
-use http::header::{COOKIE, HOST};
+use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
+use crate::base::Time;
 use crate::gateway::authorize::cache::{HeaderKey, PreparedHeaders};
 use crate::gateway::authorize::revocation::with_cache;
-use crate::gateway::proxy::fields::{Outgoing, Unsendable, insert, join_crumbs, origin_form, write_fixed};
+use crate::gateway::proxy::fields::{Outgoing, Unsendable, insert, join_crumbs, origin_form, write_forwarding};
+use crate::gateway::proxy::identity;
 use crate::gateway::request::header_names::is_ours;
 
 /// Lines for which a header has room from the start: ours, and a client's.
@@ -27,12 +29,25 @@ fn key(out: &Outgoing<'_>) -> HeaderKey {
     }
 }
 
+/// What requests of one user over one connection to one host have in common; and until when.
+///
+/// # Errors
+/// If a value cannot be sent.
+pub fn write_fixed(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<Option<Time>, Unsendable> {
+    write_forwarding(header, out)?;
+    let Some(told) = identity::told(out)? else { return Ok(None) };
+    for (name, value) in &told.headers {
+        header.insert_header(name.clone(), value.clone()).map_err(|_| Unsendable("an identity"))?;
+    }
+    Ok(told.renew)
+}
+
 fn build(out: &Outgoing<'_>) -> Result<PreparedHeaders, Unsendable> {
     let mut header = RequestHeader::build(Method::GET, b"/", Some(ROOM)).map_err(|_| Unsendable("a header"))?;
-    write_fixed(&mut header, out)?;
+    let renew = write_fixed(&mut header, out)?;
     insert(&mut header, "X-Request-Id", HeaderValue::from_static(""))?;
     let keeps_alive = (Arc::clone(out.pool), Arc::clone(&out.info.authority), out.person.cloned());
-    Ok(PreparedHeaders { header, _keeps_alive: keeps_alive })
+    Ok(PreparedHeaders { header, renew, _keeps_alive: keeps_alive })
 }
 
 /// The client's header with the gateway's: the client's lines, except those that are the gateway's to say, are added to the prepared ones.
@@ -41,7 +56,7 @@ fn build(out: &Outgoing<'_>) -> Result<PreparedHeaders, Unsendable> {
 /// If a name or the target cannot be sent.
 pub fn join(header: &RequestHeader, out: &Outgoing<'_>) -> Result<RequestHeader, Unsendable> {
     let key = key(out);
-    let mut joined = match with_cache(|cache| cache.headers(&key).map(|known| known.header.clone())).flatten() {
+    let mut joined = match with_cache(|cache| cache.headers(&key, out.now).map(|known| known.header.clone())).flatten() {
         Some(ready) => ready,
         None => prepare(key, out)?,
     };
@@ -52,7 +67,7 @@ pub fn join(header: &RequestHeader, out: &Outgoing<'_>) -> Result<RequestHeader,
     let mut spelt = header.case_header_iter().map(|(name, _)| name);
     for (name, value) in &header.headers {
         let spelt = spelt.next();
-        if *name == HOST || is_ours(name, &header.method) {
+        if *name == HOST || (out.token_came && *name == AUTHORIZATION) || is_ours(out.names, name, &header.method) {
             continue;
         }
         let changed = if *name == COOKIE { out.cookies.without_own(value) } else { None };

@@ -6,7 +6,7 @@ use pingora::Result;
 use pingora::http::ResponseHeader;
 
 use crate::gateway::authorize::context::Context;
-use crate::gateway::proxy::location;
+use crate::gateway::proxy::{changes, location};
 use crate::gateway::request::hop_by_hop::nominated;
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
@@ -23,12 +23,12 @@ const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "connection"]
 /// None that is known; pingora's header type may refuse a value.
 pub fn clean(response: &mut ResponseHeader, context: &Context) -> Result<()> {
     settle_framing(response)?;
-    if !response.headers.iter().any(|(name, value)| is_changed(name, value)) {
-        return Ok(());
+    if response.headers.iter().any(|(name, value)| is_changed(name, value)) {
+        drop_connection_fields(response);
+        restrict(response, context)?;
+        location::rewrite(response, context)?;
     }
-    drop_connection_fields(response);
-    restrict(response, context)?;
-    location::rewrite(response, context)
+    changes::response(response, context)
 }
 
 /// Whether a header may have to be changed or removed: most answers have none of these.

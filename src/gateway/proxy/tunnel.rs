@@ -72,7 +72,7 @@ async fn ask(session: &Session, context: &mut Context) -> Result<UpstreamRespons
 fn request(header: &RequestHeader, context: &Context) -> Result<http::Request<Empty<Bytes>>, Failed> {
     let outgoing = direct::outgoing(header, context)?;
     let mut request = http::Request::new(Empty::new());
-    *request.uri_mut() = target::exact_uri(header.raw_path()).ok_or((StatusCode::BAD_REQUEST, "target_form"))?;
+    *request.uri_mut() = target::exact_uri(outgoing.raw_path()).ok_or((StatusCode::BAD_REQUEST, "target_form"))?;
     *request.headers_mut() = outgoing.headers.clone();
     request.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("Upgrade"));
     request.headers_mut().insert(header::UPGRADE, http::HeaderValue::from_static("websocket"));

@@ -1,6 +1,8 @@
 //! The gateway's own answers: challenges, refusals and error pages. A navigation gets a page or a redirect, anything else a
 //! problem document (RFC 9457). None of them may be stored.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderValue, StatusCode};
@@ -32,6 +34,8 @@ pub struct ReplyContext<'a> {
     pub page: bool,
     pub request_id: &'a str,
     pub language: Option<&'a str>,
+    /// Who asks, where that is known.
+    pub user: Option<&'a str>,
 }
 
 /// A challenge's name in problem documents, its page below the prefix, and what to tell the user.
@@ -40,6 +44,7 @@ const fn terms(reason: Reason) -> (&'static str, &'static str, &'static str) {
         Reason::SignIn => ("sign_in", "login", "Sign in to go on."),
         Reason::SecondFactor => ("second_factor", "mfa", "Confirm it is you with a second factor to go on."),
         Reason::Enrol => ("enrol", "enrol", "Set up a second factor to go on."),
+        Reason::Token => ("token", "login", "The API token cannot be used here."),
     }
 }
 
@@ -50,7 +55,8 @@ pub const fn word(reason: Reason) -> &'static str {
 
 /// Redirects a navigation to the sign-in page, and tells any other client to sign in. Without `WWW-Authenticate`, since no registered
 /// scheme is a sign-in page: clients give up at one that they do not know, and ask for a password at one that they know.
-pub fn challenge(reason: Reason, prefix: &str, target: &[u8], about: &ReplyContext<'_>) -> Reply {
+/// `schemes` are for clients that come with an API token.
+pub fn challenge(reason: Reason, prefix: &str, target: &[u8], schemes: &[String], about: &ReplyContext<'_>) -> Reply {
     let (word, page, detail) = terms(reason);
     let url = format!("{prefix}/{page}?rd={}", percent_encode(target, IN_QUERY));
     if about.navigation {
@@ -59,11 +65,13 @@ pub fn challenge(reason: Reason, prefix: &str, target: &[u8], about: &ReplyConte
         return answer;
     }
     let title = "Sign-in required";
-    if about.page {
+    let mut answer = if about.page {
         shown(StatusCode::UNAUTHORIZED, word, title, detail, Some(&url), about)
     } else {
         problem(StatusCode::UNAUTHORIZED, word, title, detail, Some(&url))
-    }
+    };
+    schemes.iter().for_each(|scheme| answer.add(header::WWW_AUTHENTICATE, scheme));
+    answer
 }
 
 /// A redirect without a page; a location that cannot be sent is left out.
@@ -73,12 +81,58 @@ pub fn redirect(status: StatusCode, location: &[u8]) -> Reply {
     reply
 }
 
+/// The reason of a 503 while an application is away.
+pub const AWAY: &str = "maintenance";
+
+/// An operator's page may carry its own style and pictures; it runs nothing.
+const OPERATORS_CSP: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The application is away.
+pub fn away(html: &str, about: &ReplyContext<'_>) -> Reply {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let mut answer = if about.navigation || about.page {
+        let mut answer = Reply::new(status, "text/html; charset=utf-8", Bytes::copy_from_slice(html.as_bytes()));
+        answer.add(header::CONTENT_SECURITY_POLICY, OPERATORS_CSP);
+        answer
+    } else {
+        problem(status, AWAY, "Application away", "The application behind this address is being worked on. Try again later.", None)
+    };
+    answer.add(header::RETRY_AFTER, "300");
+    answer
+}
+
+/// Refuses an API token. Says nothing of why a token is not valid: unknown, expired and revoked are one.
+pub fn token(reason: &str, wait: Option<Duration>, schemes: &[String], about: &ReplyContext<'_>) -> Reply {
+    let (status, title, detail) = match (wait, reason) {
+        (Some(_), _) => (StatusCode::TOO_MANY_REQUESTS, "Too many attempts", "There were too many wrong tokens. Wait, then try again."),
+        (None, "token") => (StatusCode::UNAUTHORIZED, "Token not accepted", "This application does not accept API tokens in this way."),
+        (None, "token_from_browser") => {
+            (StatusCode::UNAUTHORIZED, "Token not accepted", "API tokens are not accepted as a password from a browser. Sign in instead.")
+        }
+        (None, _) => (StatusCode::UNAUTHORIZED, "Token not valid", "The API token is not valid: unknown, expired or revoked."),
+    };
+    let mut answer = if about.navigation || about.page {
+        shown(status, reason, title, detail, None, about)
+    } else {
+        problem(status, reason, title, detail, None)
+    };
+    schemes.iter().for_each(|scheme| answer.add(header::WWW_AUTHENTICATE, scheme));
+    if let Some(wait) = wait {
+        answer.add(header::RETRY_AFTER, &wait.as_secs().max(1).to_string());
+    }
+    answer
+}
+
 /// The `Retry-After` of that, in seconds.
 const COME_BACK: &str = "5";
 
 /// An error, as a page or as a problem document.
 pub fn error(status: StatusCode, reason: &str, about: &ReplyContext<'_>) -> Reply {
     let (title, detail) = words(status, reason);
+    // Says whose: the log of an application would not.
+    let whose = (reason == "identity_too_large").then(|| format!("The groups of {} are {detail}", about.user.unwrap_or("this account")));
+    let detail = whose.as_deref().unwrap_or(detail);
     let mut answer = if about.navigation || about.page {
         shown(status, reason, title, detail, None, about)
     } else {
@@ -91,7 +145,8 @@ pub fn error(status: StatusCode, reason: &str, about: &ReplyContext<'_>) -> Repl
 }
 
 fn shown(status: StatusCode, reason: &str, title: &str, detail: &str, login_url: Option<&str>, about: &ReplyContext<'_>) -> Reply {
-    let page = ErrorPage { status, reason, title, detail, request_id: about.request_id, language: about.language, login_url };
+    let (request_id, language, user) = (about.request_id, about.language, about.user);
+    let page = ErrorPage { status, reason, title, detail, request_id, language, login_url, user };
     let mut answer = Reply::new(status, "text/html; charset=utf-8", Bytes::from(about.host.error_page(&page)));
     answer.add(header::CONTENT_SECURITY_POLICY, PAGE_CSP);
     answer
@@ -113,11 +168,16 @@ fn words(status: StatusCode, reason: &str) -> (&'static str, &'static str) {
             ("Sign-in unavailable", "Whether you are signed in cannot be found out just now. Try again in a moment.")
         }
         400 => ("Bad request", "The request could not be understood. Check the address and try again."),
+        403 if reason == "token_scope" => ("Not for this token", "The API token is not for this application, method or network."),
+        403 if reason == "token_worth" => ("Not by a token", "An API token is not enough here. Sign in instead."),
         403 => ("No access", "You may not see this page. If you should, ask your administrator."),
         404 => ("Not found", "There is nothing at this address."),
         405 => ("Method not allowed", "This kind of request is not accepted here."),
         408 => ("Too slow", "The request took too long to arrive. Try again."),
         413 => ("Too large", "The request is larger than this page accepts."),
+        431 if reason == "identity_too_large" => {
+            ("Too many groups", "more than the 8 KiB that an application can be told. Ask your administrator to take some of them away.")
+        }
         414 | 431 => ("Too long", "The address or the headers of the request are too long."),
         502 => ("Application unreachable", "The application behind this address did not answer as it should. Try again in a moment."),
         503 => ("Application unavailable", "The application behind this address cannot be reached just now. Try again in a moment."),

@@ -11,10 +11,11 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
 use crate::gateway::authorize::context::Context;
-use crate::gateway::authorize::policy::Reason;
+use crate::gateway::authorize::policy::{Reason, Route};
 use crate::gateway::host::Outcome;
 use crate::gateway::reply::page::{self, Reply, ReplyContext};
 use crate::gateway::request::navigation;
+use crate::token::Way;
 
 /// How much of an unwanted body is read after the answer, and for how long, before the connection is closed.
 const LINGER_BYTES: usize = 256 * 1024;
@@ -83,12 +84,13 @@ async fn drain(session: &mut Session) {
 }
 
 /// Sends the user to sign in or to prove more; `target` is where they come back to.
-pub async fn challenge(session: &mut Session, context: &mut Context, reason: Reason, target: &[u8]) -> Result<()> {
+pub async fn challenge(session: &mut Session, context: &mut Context, (reason, route): (Reason, &Route), target: &[u8]) -> Result<()> {
     context.set_outcome(Outcome::Challenged, page::word(reason));
     let snapshot = Arc::clone(&context.snapshot);
     let challenge = {
         let language = language(session);
-        page::challenge(reason, &snapshot.config.portal.prefix, target, &about(session, context, language.as_deref()))
+        let schemes = schemes(route, &session.req_header().headers, false);
+        page::challenge(reason, &snapshot.config.portal.prefix, target, &schemes, &about(session, context, language.as_deref()))
     };
     write(session, context, challenge).await
 }
@@ -97,6 +99,45 @@ pub async fn challenge(session: &mut Session, context: &mut Context, reason: Rea
 pub async fn to_https(session: &mut Session, context: &mut Context, location: &[u8]) -> Result<()> {
     context.set_outcome(Outcome::Refused, "plain_http");
     write(session, context, page::redirect(StatusCode::PERMANENT_REDIRECT, location)).await
+}
+
+/// Says that an application is away, with its operator's page.
+pub async fn away(session: &mut Session, context: &mut Context, route: &Route) -> Result<()> {
+    context.set_outcome(Outcome::Refused, page::AWAY);
+    let answer = {
+        let language = language(session);
+        let html = route.application.maintenance.as_ref().map_or("", |away| &*away.page);
+        page::away(html, &about(session, context, language.as_deref()))
+    };
+    write(session, context, answer).await
+}
+
+/// Refuses an API token: 401, or 429 with the time to wait.
+pub async fn refuse_token(
+    session: &mut Session,
+    context: &mut Context,
+    route: &Route,
+    reason: &'static str,
+    wait: Option<Duration>,
+) -> Result<()> {
+    context.set_outcome(Outcome::Refused, reason);
+    let answer = {
+        let language = language(session);
+        let schemes = schemes(route, &session.req_header().headers, true);
+        page::token(reason, wait, &schemes, &about(session, context, language.as_deref()))
+    };
+    write(session, context, answer).await
+}
+
+/// What to say in `WWW-Authenticate` of the ways in which a route takes tokens. A browser never hears of Basic: it would ask for a
+/// password and send it with everything from then on.
+fn schemes(route: &Route, headers: &http::HeaderMap, invalid: bool) -> Vec<String> {
+    let ways = route.application.tokens;
+    let is_browser = navigation::loads_a_page(headers) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"));
+    let basic = (ways.takes(Way::Basic) && !is_browser).then(|| format!("Basic realm=\"{}\", charset=\"UTF-8\"", route.name));
+    let error = if invalid { ", error=\"invalid_token\"" } else { "" };
+    let bearer = ways.takes(Way::Bearer).then(|| format!("Bearer realm=\"{}\"{error}", route.name));
+    basic.into_iter().chain(bearer).collect()
 }
 
 /// Writes an error page or problem document.
@@ -118,7 +159,8 @@ pub async fn refuse(
 /// What an answer needs to know about the request.
 pub fn about<'a>(session: &Session, context: &'a Context, language: Option<&'a str>) -> ReplyContext<'a> {
     let page = navigation::shows_a_page(&session.req_header().headers);
-    ReplyContext { host: context.host().as_ref(), navigation: context.navigation, page, request_id: &context.request_id, language }
+    let user = context.log.user.as_ref().map(|person| person.name.as_str());
+    ReplyContext { host: context.host().as_ref(), navigation: context.navigation, page, request_id: &context.request_id, language, user }
 }
 
 fn language(session: &Session) -> Option<String> {

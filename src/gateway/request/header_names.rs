@@ -9,6 +9,8 @@
 use http::Method;
 use http::header::HeaderName;
 
+use crate::identity::Names;
+
 /// Names whose value is the gateway's to say.
 pub const OWNED: [&str; 20] = [
     "remote-user",
@@ -38,8 +40,12 @@ pub const INITIALS: [u8; 4] = [b'f', b'p', b'r', b'x'];
 
 pub const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-/// Whether a client's header of this name is dropped.
-pub fn is_ours(name: &HeaderName, method: &Method) -> bool {
+/// Whether a client's header of this name is dropped. `names` are those under which applications are told who asks.
+pub fn is_ours(names: &Names, name: &HeaderName, method: &Method) -> bool {
+    names.has(name.as_str()) || is_built_in(name, method)
+}
+
+fn is_built_in(name: &HeaderName, method: &Method) -> bool {
     // Most names begin with a letter that none of ours begins with.
     if !name.as_str().as_bytes().first().is_some_and(|initial| INITIALS.contains(initial)) {
         return false;

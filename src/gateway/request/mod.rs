@@ -8,5 +8,6 @@ pub mod header_names;
 pub mod hop_by_hop;
 pub mod navigation;
 pub mod parse;
+pub mod prefix;
 pub mod target;
 pub mod websocket;

@@ -32,6 +32,8 @@ pub struct RequestInfo {
     pub trusted: bool,
     /// Whether the client speaks HTTPS, to us or to the trusted proxy.
     pub secure: bool,
+    /// Whether a body comes that may be a form.
+    pub form: bool,
 }
 
 /// Why a request is refused before anything is decided.
@@ -86,7 +88,7 @@ pub fn read<R: AsRef<[u8]>>(
     let chain = trusted.then(|| forwarded_for(&header.headers)).flatten();
     let client = ClientAddr::resolve(origin.peer, chain.as_deref(), origin.trusted_proxies);
     let secure = if trusted { forwarded_proto(&header.headers).unwrap_or(origin.tls) } else { origin.tls };
-    Ok(RequestInfo { host, authority, method: header.method.clone(), client, peer: origin.peer, trusted, secure })
+    Ok(RequestInfo { host, authority, method: header.method.clone(), client, peer: origin.peer, trusted, secure, form: has_form(header) })
 }
 
 fn bounded(header: &RequestHeader) -> Result<(), Refusal> {
@@ -117,6 +119,26 @@ pub fn disguise(header: &RequestHeader) -> Result<Option<Method>, Refusal> {
         found = Some(method);
     }
     Ok(found)
+}
+
+/// Whether a body comes that an application may read fields from: a form by its type, or one without any type.
+fn has_form(header: &RequestHeader) -> bool {
+    if !matches!(header.method, Method::POST | Method::PUT | Method::PATCH) {
+        return false;
+    }
+    let is_form = |value: &http::HeaderValue| {
+        let kind = value.as_bytes().to_ascii_lowercase();
+        kind.trim_ascii_start().starts_with(b"multipart/") || kind.windows(4).any(|word| word == b"form")
+    };
+    let mut kinds = header.headers.get_all(header::CONTENT_TYPE).iter().peekable();
+    if kinds.peek().is_some() { kinds.any(is_form) } else { may_have_body(header) }
+}
+
+fn may_have_body(header: &RequestHeader) -> bool {
+    match header.headers.get(header::CONTENT_LENGTH) {
+        Some(length) => length.as_bytes().iter().any(|digit| *digit != b'0'),
+        None => header.version == Version::HTTP_2 || header.headers.contains_key(header::TRANSFER_ENCODING),
+    }
 }
 
 /// The one Host of a request; over HTTP/2 the `:authority`, which a Host beside it must repeat (RFC 9113 section 8.3.1).

@@ -118,6 +118,7 @@ mod tests {
             peer,
             trusted: false,
             secure: false,
+            form: true,
         };
         keepable(&header, &info).is_some()
     }

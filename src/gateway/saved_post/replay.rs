@@ -40,8 +40,10 @@ pub async fn send(session: &mut Session, context: &mut Context, token: Option<&s
         Action::Challenge { reason, route, .. } => {
             let target = form.target.clone();
             let resume = if route.keep_post { capture::save(context, token, form).await } else { None };
-            write::challenge(session, context, reason, resume.unwrap_or(target).as_bytes()).await
+            write::challenge(session, context, (reason, &route), resume.unwrap_or(target).as_bytes()).await
         }
+        Action::Away { route } => write::away(session, context, &route).await,
+        Action::RefuseToken { route, reason, wait } => write::refuse_token(session, context, &route, reason, wait).await,
         Action::Stop { status, outcome, reason } => write::refuse(session, context, status, outcome, reason).await,
         Action::Tunnel | Action::Portal { .. } | Action::ToHttps { .. } => {
             write::refuse(session, context, StatusCode::INTERNAL_SERVER_ERROR, Outcome::Failed, "internal").await

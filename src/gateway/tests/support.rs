@@ -15,7 +15,7 @@ use crate::base::{Clock, Time};
 use crate::config::Config;
 use crate::factor::{Method, MethodSet};
 use crate::gateway::*;
-use crate::policy::{Identity, Level, Person, Policy, Proof, ProxyOptions, Requirement, Route, Upstream};
+use crate::policy::{Application, Identity, Level, Person, Policy, Proof, ProxyOptions, Requirement, Route, Upstream};
 
 /// A session that a test can end.
 pub struct Guest {
@@ -41,7 +41,7 @@ impl Guest {
 
 impl UserSession for Guest {
     fn identity(&self) -> Identity {
-        Identity { person: Arc::clone(&self.person), proof: Proof::Second { method: Method::Totp, at: Time::from_secs(1) } }
+        Identity { person: Arc::clone(&self.person), proof: Proof::Second { method: Method::Totp, at: Time::from_secs(1) }, token: None }
     }
 
     fn accepts(&self, token: &str, _secure: bool, _now: Time) -> bool {
@@ -171,6 +171,7 @@ pub fn route(name: &str, path: &str, level: Level, upstreams: &[SocketAddr]) -> 
         encoded_slash: false,
         keep_post: true,
         proxy: ProxyOptions { connect_timeout: Duration::from_secs(2), read_timeout: Duration::from_secs(5), ..ProxyOptions::default() },
+        application: Application::default(),
     }
 }
 

@@ -34,6 +34,7 @@ pub fn route(name: &str, hosts: &[&str], path: &str, level: Level) -> Route {
         encoded_slash: false,
         keep_post: true,
         proxy: ProxyOptions::default(),
+        application: Application::default(),
     }
 }
 
@@ -42,6 +43,7 @@ pub fn rule(paths: &[&str], level: Level) -> Rule {
         paths: paths.iter().map(|p| (*p).to_owned()).collect(),
         methods: Vec::new(),
         networks: Vec::new(),
+        query: Vec::new(),
         requirement: requirement(level),
     }
 }
@@ -62,7 +64,7 @@ pub fn person(groups: &[&str]) -> Person {
 }
 
 pub fn identity(person: Person, proof: Proof) -> Identity {
-    Identity { person: Arc::new(person), proof }
+    Identity { person: Arc::new(person), proof, token: None }
 }
 
 /// Asks for a URL without its scheme.
@@ -75,5 +77,5 @@ pub fn with_ask<T>(method: &str, url: &str, from: &str, then: impl FnOnce(&Ask<'
     let host = Host::parse(host.as_bytes()).unwrap();
     let path = Path::parse(target.as_bytes()).unwrap();
     let method = method.parse().unwrap();
-    then(&Ask { host: &host, method: &method, client: ClientAddr::new(from.parse().unwrap()), path: &path })
+    then(&Ask { host: &host, method: &method, client: ClientAddr::new(from.parse().unwrap()), path: &path, form: false })
 }

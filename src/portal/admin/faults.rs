@@ -25,6 +25,7 @@ fn text(words: &Words, error: &AccountError) -> String {
         AccountError::Unknown(name) => fill(&faults.unknown, &[("name", name)]),
         AccountError::Taken(Conflict::Login(login)) => fill(&faults.login_taken, &[("login", login)]),
         AccountError::Taken(Conflict::Factor) => faults.factor_taken.clone(),
+        AccountError::Service(name) => fill(&faults.service, &[("name", name)]),
         AccountError::BadName(name) => fill(&faults.bad_name, &[("name", name)]),
         AccountError::ReservedName(_) => words.admin.name_reserved.clone(),
         AccountError::BadEmail(email) => fill(&faults.bad_email, &[("email", email)]),

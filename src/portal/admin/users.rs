@@ -77,6 +77,7 @@ fn read(form: &Fields) -> NewAccount {
         phone: some("phone"),
         display_name: some("display_name"),
         groups: groups(form.get("groups")),
+        service: false,
         password_hash: None,
     }
 }

@@ -100,6 +100,7 @@ fn account_view(req: &PageRequest, session: &LiveSession, account: Account, note
         trust_offered: !config.mfa.trusted_device.is_zero(),
         changeable: [Method::Email, Method::Sms].into_iter().filter(|method| req.services.contact.offers(*method)).collect(),
         admin: account.groups.iter().any(|group| config.admin.groups.contains(group)),
+        tokens: config.routes.iter().any(|route| !route.application.tokens.is_none()),
         user: account.name,
         display_name: account.display_name,
         email: account.email,

@@ -3,3 +3,4 @@
 pub(super) mod account;
 pub(super) mod contact;
 pub(super) mod enrol;
+pub(super) mod tokens;

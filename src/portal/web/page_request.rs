@@ -192,7 +192,7 @@ impl PageRequest {
         {
             return Some(self.wanted_of_admins());
         }
-        let ask = Ask { host, method, client: self.context.client, path: &path };
+        let ask = Ask { host, method, client: self.context.client, path: &path, form: false };
         self.context.policy.demand_for(&ask)
     }
 

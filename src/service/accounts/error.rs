@@ -37,6 +37,8 @@ pub enum AccountError {
     /// As [`Refused::EndPending`].
     #[error("{}", Refused::EndPending)]
     EndPending,
+    #[error("“{0}” is a service account: it has no password, no second factor and no pages; use `vestibule token create {0}`")]
+    Service(String),
     #[error("{0}")]
     Refused(String),
 }

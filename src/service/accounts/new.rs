@@ -18,6 +18,9 @@ pub struct NewAccount {
     pub display_name: Option<String>,
     #[serde(default)]
     pub groups: Vec<String>,
+    /// A machine's: no password, no set-up link, no pages.
+    #[serde(default)]
+    pub service: bool,
     /// A PHC string, where the password is already there in that form.
     #[serde(default)]
     pub password_hash: Option<String>,
@@ -27,7 +30,9 @@ impl NewAccount {
     /// A checked account, not yet in the store.
     pub fn make(&self, now: Time) -> Result<Account, AccountError> {
         good_name(&self.name)?;
-        good_email(&self.email)?;
+        if !(self.service && self.email.is_empty()) {
+            good_email(&self.email)?;
+        }
         good_groups(&self.groups)?;
         let display_name = self.display_name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| self.name.clone());
         good_display_name(&display_name)?;
@@ -42,6 +47,7 @@ impl NewAccount {
             display_name,
             groups,
             disabled: false,
+            service: self.service,
             password: self.password_hash.clone(),
             mfa_policy: UserMfaPolicy::Inherit,
             allowed: None,

@@ -41,15 +41,24 @@ impl Accounts {
         self.store.account_by_login(name).await?.ok_or_else(|| AccountError::Unknown(name.to_owned()))
     }
 
+    /// The same of a person: a service account has no password and no factor.
+    pub(super) async fn person_named(&self, name: &str) -> Result<Account, AccountError> {
+        let account = self.named(name).await?;
+        if account.service { Err(AccountError::Service(account.name)) } else { Ok(account) }
+    }
+
     /// Adds an account: with a password, or with the token of a set-up link.
     pub async fn add(&self, new: &NewAccount, password: Option<Secret>, actor: Actor<'_>) -> Result<Option<Secret>, AccountError> {
         let mut account = new.make(self.context.now())?;
+        if new.service && (password.is_some() || new.password_hash.is_some()) {
+            return Err(AccountError::Service(new.name.clone()));
+        }
         if let Some(password) = &password {
             account.password = Some(self.passwords.hash(&account, password).await?);
         }
         self.store.create_account(&account).await??;
         self.audit.record(Event::AccountAdded, Some(&account.name), actor, "").await?;
-        if account.password.is_some() {
+        if account.password.is_some() || account.service {
             return Ok(None);
         }
         Ok(Some(self.links.make(&account, LinkKind::Setup, actor).await?))
@@ -57,7 +66,7 @@ impl Accounts {
 
     /// A set-up link for an account that exists, shown to who asks; its owner is told. It sets the password and touches no factor.
     pub async fn setup_link(&self, name: &str, actor: Actor<'_>) -> Result<Secret, AccountError> {
-        let account = self.named(name).await?;
+        let account = self.person_named(name).await?;
         let link = self.links.make(&account, LinkKind::Setup, actor).await?;
         self.notices.notice_link(&account, SETUP_LIFETIME, actor);
         Ok(link)
@@ -117,7 +126,7 @@ impl Accounts {
 
     /// Sets a password from the command line. Ends every session.
     pub async fn set_password(&self, name: &str, password: &Secret, actor: Actor<'_>) -> Result<(), AccountError> {
-        let account = self.named(name).await?;
+        let account = self.person_named(name).await?;
         let phc = self.passwords.hash(&account, password).await?;
         let account = self.passwords.set(account.version(), phc, actor).await?;
         self.notices.notice_password(&account, actor);

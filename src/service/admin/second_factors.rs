@@ -28,7 +28,7 @@ pub struct MfaChange {
 impl Accounts {
     /// Sets policy and methods; completes or removes enrolments.
     pub async fn change_mfa(&self, name: &str, change: &MfaChange, actor: Actor<'_>) -> Result<Account, AccountError> {
-        let account = self.named(name).await?;
+        let account = self.person_named(name).await?;
         let now = self.context.now();
         let totp = change.totp_uri.as_ref().map(|uri| self.provisioned(&account, uri)).transpose()?;
         let edit = |account: &mut Account| {

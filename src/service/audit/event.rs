@@ -27,6 +27,9 @@ pub enum Event {
     SessionRevoked,
     SessionRenewed,
     BrowserForgotten,
+    TokenMade,
+    TokenRevoked,
+    TokenWrong,
     AccountAdded,
     AccountChanged,
     AccountDeleted,
@@ -42,7 +45,7 @@ pub enum Event {
 
 impl Event {
     /// Every event, for a choice.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::PasswordRight,
         Self::PasswordWrong,
         Self::SecondWrong,
@@ -63,6 +66,9 @@ impl Event {
         Self::SessionRevoked,
         Self::SessionRenewed,
         Self::BrowserForgotten,
+        Self::TokenMade,
+        Self::TokenRevoked,
+        Self::TokenWrong,
         Self::AccountAdded,
         Self::AccountChanged,
         Self::AccountDeleted,
@@ -97,6 +103,9 @@ impl Event {
             Self::SessionRevoked => "session.revoked",
             Self::SessionRenewed => "session.renewed",
             Self::BrowserForgotten => "browser.forgotten",
+            Self::TokenMade => "token.made",
+            Self::TokenRevoked => "token.revoked",
+            Self::TokenWrong => "token.wrong",
             Self::AccountAdded => "account.added",
             Self::AccountChanged => "account.changed",
             Self::AccountDeleted => "account.deleted",
@@ -126,7 +135,10 @@ impl Event {
 
     /// Whether this is somebody or something being refused.
     pub const fn is_failure(self) -> bool {
-        matches!(self, Self::PasswordWrong | Self::SecondWrong | Self::Locked | Self::PolicyRefused | Self::FailuresCounted)
+        matches!(
+            self,
+            Self::PasswordWrong | Self::SecondWrong | Self::TokenWrong | Self::Locked | Self::PolicyRefused | Self::FailuresCounted
+        )
     }
 }
 

@@ -15,7 +15,7 @@ use crate::base::{Time, UserId};
 use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::context::Context;
 use crate::service::refused::Refused;
-use crate::service::sessions::LiveSessions;
+use crate::service::sessions::{LiveSessions, TokenMemory};
 use crate::session::EndReason;
 use crate::store::kv::Pair;
 use crate::store::{Store, StoreError, audit};
@@ -125,6 +125,7 @@ pub struct Backup {
     pub(in crate::service) store: Arc<Store>,
     pub(in crate::service) context: Arc<Context>,
     pub(in crate::service) live: Arc<LiveSessions>,
+    pub(in crate::service) tokens: Arc<TokenMemory>,
     pub(in crate::service) audit: Arc<AuditLog>,
 }
 
@@ -153,6 +154,7 @@ impl Backup {
         if !self.store.kv().replace(pairs, !replace).await? {
             return Err(ImportError::NotEmpty);
         }
+        self.tokens.restore().await?;
         for session in self.live.all() {
             self.live.end(session.id(), EndReason::Revoked);
         }

@@ -41,6 +41,7 @@ fn account(name: &MarkedYaml<'_>, user: &MarkedYaml<'_>) -> Result<Entry, String
         phone: get("phone_number"),
         display_name: get("displayname").map(|shown| shown.replace(',', "")),
         groups: groups(user)?,
+        service: false,
         password_hash: get("password").filter(|hash| !hash.is_empty()),
         name,
     };

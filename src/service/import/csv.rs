@@ -41,6 +41,7 @@ impl Layout {
             phone: text(2),
             display_name: text(3),
             groups: groups.split(';').map(str::trim).filter(|group| !group.is_empty()).map(str::to_owned).collect(),
+            service: false,
             password_hash: None,
         }
     }

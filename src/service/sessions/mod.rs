@@ -4,9 +4,11 @@ pub mod live;
 pub mod recently_ended;
 pub mod replication;
 mod restore;
+pub mod tokens;
 mod write_through;
 
 pub use live::{CachedSession, Found, LiveSession, LiveSessions, PARTS, UserState, person};
 pub use replication::{Replication, follow, listening};
 pub use restore::restore;
+pub use tokens::{LiveToken, LiveTokens, TokenMemory, TokenVisitor};
 pub use write_through::Sessions;

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::live::{Found, LiveSession, LiveSessions};
 use super::restore::{restore, stands};
+use super::tokens::TokenMemory;
 use crate::account::Account;
 use crate::base::SessionId;
 use crate::service::context::Context;
@@ -78,6 +79,7 @@ async fn keep_watch(live: Arc<LiveSessions>, mut proved: watch::Receiver<()>, tr
 pub struct Replication {
     pub(in crate::service) store: Arc<Store>,
     pub(in crate::service) live: Arc<LiveSessions>,
+    pub(in crate::service) tokens: Arc<TokenMemory>,
     pub(in crate::service) context: Arc<Context>,
     pub(in crate::service) reread: watch::Sender<u64>,
 }
@@ -86,6 +88,7 @@ impl Replication {
     async fn catch_up(&self, keys: BTreeSet<Vec<u8>>, is_behind: bool) -> Result<(), StoreError> {
         if is_behind {
             restore(&self.store, &self.live).await?;
+            self.tokens.restore().await?;
             self.reread.send_modify(|count| *count = count.wrapping_add(1));
             return Ok(());
         }
@@ -94,6 +97,9 @@ impl Replication {
             if let Some(id) = key.strip_prefix(b"account/") {
                 let Some(id) = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) else { continue };
                 self.store.account_again(id).await?;
+            } else if let Some(id) = key.strip_prefix(b"token/") {
+                let Some(id) = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) else { continue };
+                self.tokens.again(id).await?;
             } else if let Some(id) = key.strip_prefix(b"session/") {
                 let Ok(id) = id.try_into() else { continue };
                 ids.push(SessionId::from_bytes(id));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::pending::Pending;
 use crate::account::{Account, Verified};
-use crate::base::{Time, UserId};
+use crate::base::{ClientAddr, Time, UserId};
 use crate::limit;
 use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::Client;
@@ -26,6 +26,11 @@ pub struct FailureLimits {
 }
 
 impl FailureLimits {
+    /// Where failures of an address are counted.
+    pub(in crate::service) fn counted_address(&self, address: ClientAddr) -> Counted {
+        Counted { table: "address", name: address.group().to_string(), rate: self.context.config().limits.login_per_ip }
+    }
+
     pub(in crate::service) fn at_address(&self, client: &Client) -> Counted {
         Counted { table: "address", name: client.address.group().to_string(), rate: self.context.config().limits.login_per_ip }
     }

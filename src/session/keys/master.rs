@@ -18,13 +18,16 @@ pub struct MasterKey {
     pub(super) secret: String,
     #[zeroize(skip)]
     pub created: Time,
+    /// The seed of its assertion key, if it is not derived from the secret: the former master key announced it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) assertion: Option<String>,
 }
 
 impl MasterKey {
     /// A fresh key.
     pub fn random(id: u8, created: Time) -> Result<Self, NoEntropy> {
         let mut bytes = random::bytes::<32>()?;
-        let key = Self { id, secret: BASE64URL_NOPAD.encode(&bytes), created };
+        let key = Self { id, secret: BASE64URL_NOPAD.encode(&bytes), created, assertion: None };
         bytes.zeroize();
         Ok(key)
     }

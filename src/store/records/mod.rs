@@ -7,3 +7,4 @@ pub(super) mod flows;
 pub(super) mod links;
 pub(super) mod saved_post;
 pub(super) mod sessions;
+pub(super) mod tokens;

@@ -62,4 +62,6 @@ pub struct AccountView {
     /// Whether browsers can be trusted at all.
     pub trust_offered: bool,
     pub admin: bool,
+    /// Whether an application takes API tokens.
+    pub tokens: bool,
 }

@@ -5,7 +5,8 @@ use maud::Markup;
 use super::{HOSTILE, MASKED, ago, sent};
 use crate::factor::Method;
 use crate::view::account::{self, AccountView, BrowserRow, Enrolled, SessionRow};
-use crate::view::pages::contact;
+use crate::view::pages::tokens::{TokenRow, TokensView, Typed};
+use crate::view::pages::{contact, tokens};
 use crate::view::parts::layout::{Note, Page};
 
 fn enrolled() -> Vec<Enrolled> {
@@ -35,6 +36,7 @@ fn view(p: &Page) -> AccountView {
         current,
     };
     AccountView {
+        tokens: true,
         user: "alice".into(),
         display_name: HOSTILE.into(),
         email: "alice@internal.example".into(),
@@ -53,6 +55,25 @@ fn view(p: &Page) -> AccountView {
         changeable: vec![Method::Email, Method::Sms],
         trust_offered: true,
         admin: true,
+    }
+}
+
+fn tokens_view(p: &Page) -> TokensView {
+    let row = |id: &str, name: &str, routes: &[&str], used: Option<i64>| TokenRow {
+        id: id.into(),
+        name: name.into(),
+        routes: routes.iter().map(|route| (*route).to_owned()).collect(),
+        expires: ago(-50_000),
+        last_used: used.map(ago),
+        last_used_from: "192.0.2.17".into(),
+    };
+    TokensView {
+        tokens: vec![row("t1", "Backup of the wiki", &["wiki"], Some(90)), row("t2", HOSTILE, &[], None)],
+        routes: vec!["wiki".into(), "git".into()],
+        most_days: 366,
+        typed: Typed { days: "90".into(), ..Typed::default() },
+        admin: true,
+        note: Some(Note::Error(p.words.tokens.bad_network.clone())),
     }
 }
 
@@ -76,5 +97,8 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
         ("account-contact-wrong", contact::change(p, Method::Sms, HOSTILE, Some(&Note::Error(p.words.contact.bad_phone.clone())))),
         ("account-contact-code", contact::confirm(p, Method::Email, MASKED, 6, sent(290, 20), None)),
         ("account-password", account::change_password(p, "alice", 12, None)),
+        ("account-tokens", tokens::tokens(p, &tokens_view(p))),
+        ("account-tokens-none", tokens::tokens(p, &TokensView { most_days: 366, ..TokensView::default() })),
+        ("account-tokens-made", tokens::made(p, HOSTILE, "vst_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")),
     ]
 }

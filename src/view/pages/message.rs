@@ -127,6 +127,13 @@ pub fn problem(page: &Page, problem: Problem, reference: Option<&str>) -> Markup
     message(page, problem.status(), heading, &text, &problem.ways_on(page), reference)
 }
 
+/// Somebody's groups are more than an application can be told. Answer it with 431.
+pub fn many_groups(page: &Page, user: &str, reference: &str) -> Markup {
+    let words = &page.words.problem;
+    let way = Way { label: words.other_account.clone(), href: page.link("logout") };
+    message(page, 431, &words.groups_heading, &fill(&words.groups_text, &[("user", user)]), &[way], Some(reference))
+}
+
 /// A form that went no further because nobody was signed in, or not in full; `login` is where one does. Answer it with 401.
 pub fn not_sent(page: &Page, login: &str, reference: &str) -> Markup {
     let words = &page.words.problem;

@@ -7,3 +7,4 @@ pub mod message;
 pub mod mfa;
 pub mod password;
 pub mod recovery;
+pub mod tokens;

@@ -78,6 +78,11 @@ words! {
         password_change, sessions, session_this, last_seen, since, end, end_others, browsers, browsers_lead, browsers_none, trusted_until,
         revoke, revoke_all, sign_out, to_admin, remove_heading, remove_lead, remove_lead_last,
     }
+    tokens: Tokens {
+        heading, lead, none, new, name, name_example, days, days_hint, routes, routes_hint, methods, methods_hint, networks,
+        networks_hint, create, made_heading, made_lead, made_use, done, expires, every_route, revoke, revoked, bad_name, bad_days,
+        bad_method, bad_network, bad_route, too_many, changed,
+    }
     contact: Contact {
         change, email_heading, sms_heading, lead, email_label, sms_label, sms_hint, until, bad_email, bad_phone, taken, no_second,
     }
@@ -95,7 +100,7 @@ words! {
         sessions_ended, browsers_revoked, saved, enrolled, recovery_used, required_method,
     }
     problem: Problem {
-        malformed_heading, malformed_text, denied_heading, denied_text, group_heading, group_text, mfa_off_heading, mfa_off_text,
+        malformed_heading, malformed_text, denied_heading, denied_text, group_heading, group_text, groups_heading, groups_text, mfa_off_heading, mfa_off_text,
         csrf_heading, csrf_text, scheme_hint, not_found_heading, not_found_text, too_large_heading, too_large_text, misdirected_heading,
         misdirected_text, throttled_heading, throttled_text, internal_heading, internal_text, bad_gateway_heading, bad_gateway_text,
         unavailable_heading, unavailable_text, end_pending_heading, end_pending_text, timeout_heading, timeout_text, not_sent_heading, not_sent_text, retry, home, other_account,
@@ -116,7 +121,7 @@ words! {
         not_yourself, mail_link, create_mail, link_mailed, confirm_wrong, codes_lead, name_reserved, form_unread,
     }
     fault: Fault {
-        unknown, login_taken, factor_taken, bad_name, bad_email, bad_phone, bad_group, bad_display_name, uri_malformed,
+        unknown, service, login_taken, factor_taken, bad_name, bad_email, bad_phone, bad_group, bad_display_name, uri_malformed,
         uri_short, uri_range, already_enrolled, no_phone, not_for_others, no_methods,
     }
 }

@@ -163,6 +163,7 @@ impl World {
             phone: Some("+491701234567".to_owned()),
             display_name: Some(format!("{name} Example")),
             groups: groups.iter().map(|g| (*g).to_owned()).collect(),
+            service: false,
             password_hash: None,
         };
         let link = self.app().services.accounts.add(&new, Some(Secret::new(PASSWORD)), Actor::CommandLine).await.unwrap();

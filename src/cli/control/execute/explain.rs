@@ -37,8 +37,8 @@ fn answer(policy: &Policy, config: &Config, account: Option<&Account>, question:
         Ok(path) => path,
         Err(refusal) => return refused(&refusal.to_string()),
     };
-    let ask = Ask { host: &host, method: &method, client, path: &path };
-    let mut who = account.map(|account| Identity { person: Arc::new(person(account, &config.mfa)), proof: Proof::Password });
+    let ask = Ask { host: &host, method: &method, client, path: &path, form: true };
+    let mut who = account.map(|account| Identity { person: Arc::new(person(account, &config.mfa)), proof: Proof::Password, token: None });
     let mut explanation = crate::policy::explain(policy, &ask, who.as_ref(), now);
     if let Some(who) = &mut who {
         who.proof = proof(who, question.proof.as_deref(), &explanation, now)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::house::{House, NOW};
 use crate::factor::{Method, MethodSet};
-use crate::policy::{Level, Proof, ProxyOptions, Requirement, Route};
+use crate::policy::{Application, Level, Proof, ProxyOptions, Requirement, Route};
 use crate::service::audit::{Actor, Event};
 use crate::service::audit::{Chain, PageStart, RecordFilter};
 use crate::store::kv::{Batch, key};
@@ -26,6 +26,7 @@ fn route(name: &str, groups: &[&str], factors: Option<MethodSet>, level: Level) 
         encoded_slash: false,
         keep_post: true,
         proxy: ProxyOptions::default(),
+        application: Application::default(),
     }
 }
 

@@ -56,7 +56,7 @@ impl CachedSession {
         if !Arc::ptr_eq(&known.from, &current) {
             *known = Copied::new(Arc::clone(&current));
         }
-        Identity { person: Arc::clone(&known.own), proof: session.proof() }
+        Identity { person: Arc::clone(&known.own), proof: session.proof(), token: None }
     }
 
     /// The session that it goes on in.

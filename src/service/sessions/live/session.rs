@@ -40,7 +40,7 @@ impl LiveSession {
     }
 
     pub fn identity(&self) -> Identity {
-        Identity { person: self.state.person.load_full(), proof: self.proof() }
+        Identity { person: self.state.person.load_full(), proof: self.proof(), token: None }
     }
 
     /// What its user has proved beyond the password, as far as it counts by now.

@@ -38,7 +38,7 @@ impl Origin {
 
 /// The notice of a written or deleted key, where somebody keeps such a record in memory.
 pub fn notice(origin: Origin, deleted: bool, key: &[u8]) -> Option<String> {
-    let kept = key.starts_with(b"account/") || key.starts_with(b"session/");
+    let kept = [&b"account/"[..], b"session/", b"token/"].iter().any(|kind| key.starts_with(kind));
     kept.then(|| format!("{} {} {}", HEXLOWER.encode(&origin.0), if deleted { '-' } else { '+' }, HEXLOWER.encode(key)))
 }
 

@@ -1,0 +1,76 @@
+//! What a route's application is told of the person and what it is asked with, beyond the request itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::identity::{Preset, Table};
+use crate::token::{CountsAs, Ways};
+
+/// The settings of a route that concern its application.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// Under which names it is told who asks.
+    pub identity: Table,
+    pub assertion: Option<Assertion>,
+    /// How API tokens may come.
+    pub tokens: Ways,
+    pub tokens_count_as: CountsAs,
+    pub request_headers: Vec<HeaderChange>,
+    pub response_headers: Vec<HeaderChange>,
+    /// How long a request's body may be, in bytes; `None`: any length.
+    pub max_body: Option<u64>,
+    /// It is away: a page instead, for everybody but some groups.
+    pub maintenance: Option<Maintenance>,
+}
+
+/// A header that is set, or removed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeaderChange {
+    /// As it is written.
+    pub name: Bytes,
+    pub header: http::HeaderName,
+    /// `None`: removed.
+    pub value: Option<http::HeaderValue>,
+}
+
+/// What is shown while an application is away.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Maintenance {
+    /// HTML.
+    pub page: Arc<str>,
+    /// Who gets through.
+    pub groups: Vec<String>,
+}
+
+/// A signed statement of who asks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Assertion {
+    pub header: Bytes,
+    /// `aud`: what the application must find there.
+    pub audience: String,
+    pub lifetime: Duration,
+}
+
+impl Default for Application {
+    fn default() -> Self {
+        Self {
+            identity: Preset::Remote.table(),
+            assertion: None,
+            tokens: Ways::NONE,
+            tokens_count_as: CountsAs::OneFactor,
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
+            max_body: None,
+            maintenance: None,
+        }
+    }
+}
+
+impl Application {
+    /// Every name under which it is told something of the person: no client may use one.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.identity.names().chain(self.assertion.as_ref().map(|assertion| &assertion.header[..]))
+    }
+}
