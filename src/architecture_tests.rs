@@ -28,7 +28,9 @@ const UPWARD: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates that stay in their rooms: the name as it is written in a path, and the rooms (or files).
-const CONFINED: [(&str, &[&str]); 7] = [
+const CONFINED: [(&str, &[&str]); 9] = [
+    ("ldap3_proto", &["source"]),
+    ("ldap3_lber", &["source"]),
     ("pingora", &["gateway"]),
     ("axum", &["portal", "app/host.rs", "app/pages.rs"]),
     ("sled", &["store"]),

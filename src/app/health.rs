@@ -1,14 +1,17 @@
 //! Whether the program can serve, and how it is: what the administration listener and the metrics ask. Able to read is not enough after a
 //! write that failed.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::program::App;
+use crate::service::sources::Sources;
+use crate::source::directory::Directory;
 use crate::store::StoreError;
 use crate::store::kv::Batch;
 use crate::telemetry::server::Health;
-use crate::telemetry::{Channel, Scrape};
+use crate::telemetry::{Channel, DirectoryHealth, Scrape};
 
 #[async_trait::async_trait]
 impl Health for App {
@@ -43,7 +46,22 @@ impl Health for App {
             sessions: self.services.live.count(),
             hashes: (load.waiting, load.running, load.refused),
             channels: channels.collect(),
+            directories: directories(&self.services.sources.get()),
             upstreams: snapshot.upstreams.health().map(|(route, label, up)| (route.to_owned(), label.to_owned(), up)).collect(),
         }
     }
+}
+
+fn directories(sources: &Sources) -> Vec<DirectoryHealth> {
+    let health = |directory: &Arc<Directory>| {
+        let health = directory.health();
+        DirectoryHealth {
+            name: directory.config().name.clone(),
+            servers: health.servers.into_iter().filter_map(|(server, up)| Some((server, up?))).collect(),
+            asked: health.asked,
+            failed: health.failed,
+            millis: u64::try_from(health.spent.as_millis()).unwrap_or(u64::MAX),
+        }
+    };
+    sources.directories.iter().map(health).collect()
 }

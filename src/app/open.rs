@@ -8,13 +8,14 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use super::program::{App, Post};
-use super::reload::wording;
+use super::reload::{times_of_sources, wording};
 use super::{background, pages};
 use crate::base::Clock;
 use crate::config::Config;
 use crate::gateway::Snapshot;
 use crate::notify::{Notifier, Texts};
 use crate::policy::Policy;
+use crate::service::sources::follow_sources;
 use crate::service::{LiveSessions, Services, sessions};
 use crate::session::KeyRing;
 use crate::store::snapshot::Snapshots;
@@ -51,6 +52,7 @@ impl App {
         })));
         let (live, ended) = LiveSessions::new(keys, config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
+        live.set_sources(times_of_sources(&store, &config).await?);
         // Heard before anything is read, so that no change made meanwhile is missed.
         let mut changes = store.kv().changes();
         if let Some(changes) = &mut changes {
@@ -74,6 +76,7 @@ impl App {
             Arc::new(Self { services, telemetry, unwritable, snapshot, router, languages: ArcSwap::new(languages), started: config, work });
         app.work.spawn(background::delete_ended(app.services.clone(), ended));
         app.work.spawn(background::sweep(Arc::downgrade(&app)));
+        app.work.spawn(follow_sources(Arc::downgrade(&app.services.source_refresh)));
         if let Some(changes) = changes {
             app.work.spawn(background::follow_directory(Arc::downgrade(&app)));
             app.work.spawn(sessions::follow(Arc::downgrade(&app.services.replication), changes));

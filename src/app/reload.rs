@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use super::pages;
 use super::program::App;
-use crate::account::Account;
+use crate::account::{Account, SourceId};
 use crate::base::UserId;
 use crate::config::{Config, Problems};
 use crate::gateway::Snapshot;
 use crate::notify::{Notifier, Texts};
 use crate::policy::Policy;
+use crate::service::sessions::{SourceTimes, TimesOfSources};
+use crate::service::sources::Sources;
+use crate::store::{Store, StoreError};
 use crate::view::Languages;
 
 impl App {
@@ -26,11 +29,14 @@ impl App {
         // They count from the next start on, which must not fail on them.
         Notifier::check(config.mail.as_ref(), config.sms.as_ref())?;
         let router = pages::mount(&self.services, &languages, &config);
+        let sources = Sources::build(&config, &self.services.clock)?;
+        let times = times_of_sources(&self.services.store, &config).await?;
         let accounts = self.signed_in().await?;
         let fixed = self.started.fixed_until_restart(&config);
         self.services.live.reconfigure(config.session.clone(), config.mfa.clone());
         self.services.tokens.table().reconfigure(config.mfa.clone());
-        self.services.reconfigure(config);
+        self.services.reconfigure(config, sources);
+        self.services.live.set_sources(times);
         self.services.notices.notifier.reword(texts);
         self.languages.store(languages);
         self.router.store(Arc::new(router));
@@ -61,6 +67,17 @@ impl App {
             self.services.tokens.follow(user, account.as_ref());
         }
     }
+}
+
+/// What sessions of directories' people are held to.
+pub(super) async fn times_of_sources(store: &Store, config: &Config) -> Result<TimesOfSources, StoreError> {
+    let mut times = TimesOfSources::new();
+    for directory in &config.directories {
+        let id = SourceId::new(&directory.name);
+        let answered = store.answered(&id).await?;
+        times.insert(id, SourceTimes::new(directory.refresh, directory.max_stale, answered));
+    }
+    Ok(times)
 }
 
 /// The texts of messages and pages, an operator's over the built-in ones.

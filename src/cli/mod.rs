@@ -55,10 +55,17 @@ enum Command {
         /// Where to listen (default: localhost:8080)
         #[arg(long, value_name = "ADDR")]
         listen: Option<String>,
+        /// With a small directory (LDAP) beside the local accounts
+        #[arg(long)]
+        directory: bool,
     },
     /// Validate the configuration and run its policy tests: every problem at once
     #[command(after_help = "Example:\n  vestibule --config vestibule.toml check")]
-    Check,
+    Check {
+        /// Ask the directories too
+        #[arg(long)]
+        online: bool,
+    },
     /// Print the JSON schema of the configuration file, for editors
     #[command(after_help = "Example:\n  vestibule schema > vestibule.schema.json")]
     Schema,
@@ -68,6 +75,9 @@ enum Command {
     /// Which route and rule decide, what they require and why; nothing is sent
     #[command(after_help = "Example:\n  vestibule explain --user alice --from 10.1.2.3 http://wiki.internal.example/admin/users")]
     Explain(commands::explain::Args),
+    /// See whether a directory can be used, step by step
+    #[command(subcommand, after_help = "Example:\n  vestibule directory test corp --user alice")]
+    Directory(commands::directory::Command),
     /// Manage accounts and their second factors
     #[command(subcommand, after_help = "Example:\n  vestibule user add alice --email alice@internal.example --group staff")]
     User(commands::user::Command),
@@ -125,11 +135,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let context = Context { source: ConfigSource::new(cli.config, cli.data_dir)?, json: cli.json };
     match cli.command {
         Command::Serve => serve::run(context.source)?,
-        Command::Demo { listen } => demo::run(listen, context.json, context.source.data_dir)?,
-        Command::Check => return commands::check::run(&context),
+        Command::Demo { listen, directory } => demo::run(listen, directory, context.json, context.source.data_dir)?,
+        Command::Check { online } => return commands::check::run(&context, online),
         Command::Schema => terminal::output::line(&format!("{:#}", crate::config::schema()))?,
         Command::Reload => commands::check::reload(&context)?,
         Command::Explain(args) => commands::explain::run(&context, args)?,
+        Command::Directory(command) => return commands::directory::run(&context, command),
         Command::User(command) => commands::user::run(&context, command)?,
         Command::Session(command) => commands::session::run(&context, command)?,
         Command::Token(command) => commands::token::run(&context, command)?,

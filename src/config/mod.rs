@@ -4,6 +4,7 @@
 //! (what the program uses). Every problem is reported at once, each with its place and a remedy; nothing is changed by reading.
 
 mod check;
+pub mod directory;
 mod document;
 #[cfg(test)]
 mod examples_tests;
@@ -93,6 +94,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         telemetry: check::services::telemetry(root.section("telemetry"), default.telemetry),
         admin: check::login::admin(root.section("admin"), default.admin),
         tokens: check::application::tokens(root.section("tokens"), default.tokens),
+        directories: check::directories::directories(&root),
         routes: check::routes::routes(&root, &portal.prefix),
         expect: check::expect::expectations(&root),
         server,

@@ -34,6 +34,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     pub admin: Admin,
     pub tokens: Tokens,
+    /// In the order in which they are asked.
+    pub directories: Vec<super::directory::Directory>,
     pub routes: Vec<Route>,
     pub expect: Vec<Expectation>,
 }

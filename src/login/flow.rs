@@ -22,6 +22,8 @@ pub enum Purpose {
     Enrol { session: Option<SessionId> },
     /// A session's user has another address or number, once the code that was sent there is entered.
     Contact { session: SessionId, method: Method, to: String },
+    /// The password was right and must be changed at the person's source before anything else.
+    ChangePassword,
     /// Nothing is under way: the sign-in page has something to say. It opens nothing.
     News(News),
 }
@@ -70,6 +72,9 @@ pub struct Flow {
     /// The code that was sent last, for whatever step is due.
     pub sent: Option<SentCode>,
     pub enrolling: Option<Enrolling>,
+    /// The password must be changed once the second factor is shown.
+    #[serde(default)]
+    pub must_change_password: bool,
 }
 
 impl Flow {
@@ -89,6 +94,7 @@ impl Flow {
             by_password: !vouched,
             sent: None,
             enrolling: None,
+            must_change_password: false,
         }
     }
 

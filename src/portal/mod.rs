@@ -25,6 +25,7 @@ pub use web::state::Portal;
 pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
     let pages = Router::new()
         .route("/login", get(sign_in::login::show).post(sign_in::login::submit))
+        .route("/login/password", get(sign_in::expired_password::show).post(sign_in::expired_password::submit))
         .route("/login/passkey", post(sign_in::login::passkey))
         .route("/mfa", get(sign_in::mfa::choose).post(sign_in::mfa::chosen))
         .route("/mfa/{method}", get(sign_in::mfa::show).post(sign_in::mfa::submit))

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::service::admin::directory::Directory;
 use crate::service::admin::overview::Activity;
-use crate::service::admin::{Accounts, AdminSessions, Observed, Overview, SetupLinks, UserList};
+use crate::service::admin::{Accounts, AdminSessions, Observed, Overview, Rebind, SetupLinks, UserList};
 use crate::service::audit::{AuditFile, AuditLog, AuditReader, AuditRetention, AuditVerifier};
 use crate::service::backup::{Backup, RollingSnapshot};
 use crate::service::context::Context;
@@ -26,6 +26,8 @@ use crate::service::profile::{ContactChanges, Profile};
 use crate::service::saved_post::SavedPosts;
 use crate::service::services::Services;
 use crate::service::sessions::{LiveSessions, LiveTokens, Replication, Sessions, TokenMemory};
+use crate::service::sign_in::directory_password::DirectoryPasswords;
+use crate::service::sign_in::expired_password::PasswordsAtSource;
 use crate::service::sign_in::failures::FailureLimits;
 use crate::service::sign_in::finish::Finish;
 use crate::service::sign_in::flows::Flows;
@@ -34,6 +36,7 @@ use crate::service::sign_in::passkey::Passkeys;
 use crate::service::sign_in::password::PasswordSignIn;
 use crate::service::sign_in::second_factor::SecondFactor;
 use crate::service::sign_in::security_key::SecurityKeys;
+use crate::service::sources::{EntryTurns, SourceRecords, SourceRefresh, Sources, SourcesInForce};
 use crate::service::tokens::{TokenFailures, Tokens};
 use crate::store::Store;
 
@@ -50,11 +53,13 @@ impl Services {
         let hasher = Hasher::new(config.limits.max_hashes)?;
         let tokens = Arc::new(LiveTokens::new(config.mfa.clone()));
         let dummy_phc = password::dummy_phc(&config.password)?;
+        let sources = Arc::new(SourcesInForce::new(Sources::build(&config, &clock)?));
         let context = Arc::new(Context::new(clock.clone(), config));
         let audit = Arc::new(AuditLog::new(store.clone(), context.clone()));
         let notices = Arc::new(Notices::new(notifier, context.clone(), &clock));
         let tokens = Arc::new(TokenMemory { store: store.clone(), context: context.clone(), live: live.clone(), tokens });
-        let shared = Shared { store, context, live, tokens, audit, notices, hasher };
+        let records = Arc::new(SourceRecords { store: store.clone(), context: context.clone(), audit: audit.clone() });
+        let shared = Shared { store, context, live, tokens, audit, notices, hasher, sources, records, turns: Arc::default() };
         Ok(shared.assemble(clock, dummy_phc))
     }
 }
@@ -68,6 +73,9 @@ struct Shared {
     audit: Arc<AuditLog>,
     notices: Arc<Notices>,
     hasher: Hasher,
+    sources: Arc<SourcesInForce>,
+    records: Arc<SourceRecords>,
+    turns: Arc<EntryTurns>,
 }
 
 /// The parts of a sign-in that the other use cases build on.
@@ -78,6 +86,8 @@ struct SignIn {
     finish: Arc<Finish>,
     passwords: Arc<Passwords>,
     password: Arc<PasswordSignIn>,
+    at_source: Arc<PasswordsAtSource>,
+    refresh: Arc<SourceRefresh>,
     one_time_codes: Arc<OneTimeCodes>,
     security_keys: Arc<SecurityKeys>,
 }
@@ -90,7 +100,7 @@ impl Shared {
         let links = Arc::new(self.links(&sign_in));
         let api_tokens = self.api_tokens(&profile);
         let token_failures = Arc::new(self.token_failures(&clock, &sign_in));
-        let Self { store, context, live, tokens, audit, notices, hasher } = &self;
+        let Self { store, context, live, tokens, audit, notices, hasher, sources, .. } = &self;
         let directory: Arc<Directory> = Arc::default();
         let users = Arc::new(UserList { store: store.clone(), directory: directory.clone() });
         let audit_file = Arc::new(AuditFile::new(store.clone(), context.clone()));
@@ -146,6 +156,7 @@ impl Shared {
             snapshots: RollingSnapshot { store: store.clone(), context: context.clone() },
             import: Import { store: store.clone(), context: context.clone(), links: links.clone(), audit: audit.clone() },
             keys: Keys { store: store.clone(), live: live.clone(), context: context.clone(), audit: audit.clone() },
+            rebind: Rebind { store: store.clone(), sources: sources.clone(), audit: audit.clone() },
             saved_posts: SavedPosts { store: store.clone(), context: context.clone() },
             context: context.clone(),
             store: store.clone(),
@@ -156,6 +167,9 @@ impl Shared {
             sessions: sign_in.sessions,
             flows: sign_in.flows,
             password: sign_in.password,
+            at_source: sign_in.at_source,
+            sources: sources.clone(),
+            source_refresh: sign_in.refresh,
             security_keys: sign_in.security_keys,
             one_time_codes: sign_in.one_time_codes,
             passwords: sign_in.passwords,
@@ -182,6 +196,9 @@ impl Shared {
             audit: audit.clone(),
             notices: notices.clone(),
         });
+        let refresh = Arc::new(self.source_refresh());
+        let directories = Arc::new(self.directory_passwords(&refresh));
+        let at_source = Arc::new(self.passwords_at_source(&failures, &flows, &finish));
         let passwords = Passwords { store: store.clone(), context: context.clone(), hasher: hasher.clone(), audit: audit.clone() };
         let password = Arc::new(PasswordSignIn {
             store: store.clone(),
@@ -192,6 +209,8 @@ impl Shared {
             finish: finish.clone(),
             audit: audit.clone(),
             concurrency: ConcurrencyLimit::new(),
+            directories,
+            at_source: at_source.clone(),
             dummy_phc,
             floor: TimeFloor::default(),
         });
@@ -204,7 +223,56 @@ impl Shared {
             audit: audit.clone(),
         });
         let security_keys = Arc::new(SecurityKeys { store: store.clone(), context: context.clone(), failures: failures.clone() });
-        SignIn { sessions, flows, failures, finish, passwords: Arc::new(passwords), password, one_time_codes, security_keys }
+        SignIn {
+            sessions,
+            flows,
+            failures,
+            finish,
+            passwords: Arc::new(passwords),
+            password,
+            at_source,
+            refresh,
+            one_time_codes,
+            security_keys,
+        }
+    }
+
+    fn source_refresh(&self) -> SourceRefresh {
+        SourceRefresh {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            live: self.live.clone(),
+            sources: self.sources.clone(),
+            records: self.records.clone(),
+        }
+    }
+
+    fn directory_passwords(&self, refresh: &Arc<SourceRefresh>) -> DirectoryPasswords {
+        DirectoryPasswords {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            live: self.live.clone(),
+            sources: self.sources.clone(),
+            records: self.records.clone(),
+            refresh: refresh.clone(),
+            turns: self.turns.clone(),
+            audit: self.audit.clone(),
+        }
+    }
+
+    fn passwords_at_source(&self, failures: &Arc<FailureLimits>, flows: &Arc<Flows>, finish: &Arc<Finish>) -> PasswordsAtSource {
+        PasswordsAtSource {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            sources: self.sources.clone(),
+            records: self.records.clone(),
+            turns: self.turns.clone(),
+            failures: failures.clone(),
+            flows: flows.clone(),
+            finish: finish.clone(),
+            audit: self.audit.clone(),
+            notices: self.notices.clone(),
+        }
     }
 
     fn api_tokens(&self, profile: &Arc<Profile>) -> Tokens {
@@ -236,6 +304,7 @@ impl Shared {
             one_time_codes: sign_in.one_time_codes.clone(),
             security_keys: sign_in.security_keys.clone(),
             finish: sign_in.finish.clone(),
+            at_source: sign_in.at_source.clone(),
             audit: self.audit.clone(),
             notices: self.notices.clone(),
         }
@@ -248,6 +317,7 @@ impl Shared {
             failures: sign_in.failures.clone(),
             audit: self.audit.clone(),
             finish: sign_in.finish.clone(),
+            refresh: sign_in.refresh.clone(),
         }
     }
 
@@ -284,6 +354,7 @@ impl Shared {
             sessions: sign_in.sessions.clone(),
             password: sign_in.password.clone(),
             passwords: sign_in.passwords.clone(),
+            at_source: sign_in.at_source.clone(),
             enrolment: enrolment.clone(),
             finish: sign_in.finish.clone(),
             audit: self.audit.clone(),

@@ -40,6 +40,10 @@ impl Links {
 
     /// The same for many, in their order, as one step of the store and one of the audit log.
     pub async fn make_many(&self, accounts: &[&Account], kind: LinkKind, actor: Actor<'_>) -> Result<Vec<Secret>, Refused> {
+        // A link sets a password; theirs is kept elsewhere.
+        if accounts.iter().any(|account| account.source.is_some()) {
+            return Err(Refused::Managed);
+        }
         let lifetime = match kind {
             LinkKind::Setup => SETUP_LIFETIME,
             LinkKind::Reset => RESET_LIFETIME,
@@ -106,7 +110,8 @@ impl Links {
 
     async fn send_reset(&self, login: &str, client: &Client) -> Result<(), Refused> {
         let Some(account) = self.store.account_by_login(login).await?.filter(|account| !account.service) else { return Ok(()) };
-        if account.disabled || account.email.is_empty() || self.notices.link_allowed(&account, client).is_err() {
+        if account.disabled || account.source.is_some() || account.email.is_empty() || self.notices.link_allowed(&account, client).is_err()
+        {
             return Ok(());
         }
         let config = self.context.config();

@@ -9,6 +9,7 @@
 //! profile
 //! enrolment  links
 //! sign_in
+//! sources
 //! new_password  notices  saved_post  backup
 //! audit
 //! sessions  password_hashing  accounts
@@ -37,6 +38,7 @@ pub mod saved_post;
 mod services;
 pub mod sessions;
 mod sign_in;
+pub mod sources;
 pub mod tokens;
 
 pub use client::{Client, DeviceId, browser_name};
@@ -48,7 +50,7 @@ pub use profile::{ContactChange, Removal};
 pub use refused::{ContactProblem, EnrolProblem, Refused, SecondProblem};
 pub use services::Services;
 pub use sessions::{LiveSession, LiveSessions};
-pub use sign_in::{Entry, Given, Pending, Signed};
+pub use sign_in::{Entry, Given, Pending, Shown, Signed};
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,9 @@ pub struct Passwords {
 impl Passwords {
     /// A new password's hash, if the password will do.
     pub async fn hash(&self, account: &Account, chosen: &Secret) -> Result<String, Refused> {
+        if account.source.is_some() {
+            return Err(Refused::Managed);
+        }
         let config = self.context.config();
         let context = [account.name.as_str(), account.email.as_str(), account.display_name.as_str(), config.mfa.totp.issuer.as_str()];
         blocklist::acceptable(chosen, config.password.min_length, &context).map_err(Refused::Weak)?;

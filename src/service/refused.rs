@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::account::Closed;
 use crate::base::random::NoEntropy;
 use crate::factor::{Method, blocklist};
 use crate::limit::Throttled;
@@ -18,6 +19,18 @@ pub enum Refused {
     Throttled(Duration),
     #[error("too many sign-ins at once")]
     Busy,
+    /// The directory or provider cannot be asked; nothing was counted.
+    #[error("the source of the account cannot be asked now")]
+    SourceAway,
+    /// The password was right, and the source lets this person in no more.
+    #[error("{0}")]
+    Closed(#[from] Closed),
+    /// What the source owns is not changed here.
+    #[error("this is managed at the source of the account")]
+    Managed,
+    /// The source does not take this password.
+    #[error("the new password was refused")]
+    NewPassword(Option<String>),
     /// The sign-in under way is over: expired, finished, or the account changed.
     #[error("the sign-in is no longer under way")]
     Gone,

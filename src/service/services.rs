@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{Clock, Time};
 use crate::config::Config;
 use crate::service::admin::directory::Directory;
-use crate::service::admin::{Accounts, AdminSessions, Observed, Overview, SetupLinks, UserList};
+use crate::service::admin::{Accounts, AdminSessions, Observed, Overview, Rebind, SetupLinks, UserList};
 use crate::service::audit::{AuditFile, AuditLog, AuditReader, AuditRetention, AuditVerifier};
 use crate::service::backup::{Backup, RollingSnapshot};
 use crate::service::context::Context;
@@ -19,12 +19,14 @@ use crate::service::password_hashing::{Hasher, Load};
 use crate::service::profile::{ContactChanges, Profile};
 use crate::service::saved_post::SavedPosts;
 use crate::service::sessions::{LiveSessions, Replication, Sessions, TokenMemory};
+use crate::service::sign_in::expired_password::PasswordsAtSource;
 use crate::service::sign_in::flows::Flows;
 use crate::service::sign_in::one_time_code::OneTimeCodes;
 use crate::service::sign_in::passkey::Passkeys;
 use crate::service::sign_in::password::PasswordSignIn;
 use crate::service::sign_in::second_factor::SecondFactor;
 use crate::service::sign_in::security_key::SecurityKeys;
+use crate::service::sources::{SourceRefresh, Sources, SourcesInForce};
 use crate::service::tokens::{TokenFailures, Tokens};
 use crate::store::Store;
 
@@ -45,6 +47,9 @@ pub struct Services {
     pub replication: Arc<Replication>,
     pub flows: Arc<Flows>,
     pub password: Arc<PasswordSignIn>,
+    pub at_source: Arc<PasswordsAtSource>,
+    pub sources: Arc<SourcesInForce>,
+    pub source_refresh: Arc<SourceRefresh>,
     pub second_factor: SecondFactor,
     pub security_keys: Arc<SecurityKeys>,
     pub passkeys: Passkeys,
@@ -55,6 +60,7 @@ pub struct Services {
     pub profile: Arc<Profile>,
     pub contact: ContactChanges,
     pub accounts: Arc<Accounts>,
+    pub rebind: Rebind,
     pub admin_sessions: AdminSessions,
     pub setup_links: SetupLinks,
     pub users: Arc<UserList>,
@@ -78,8 +84,9 @@ impl Services {
         self.context.config()
     }
 
-    /// Another configuration from now on.
-    pub fn reconfigure(&self, config: Arc<Config>) {
+    /// Another configuration from now on, and the sources made from it.
+    pub fn reconfigure(&self, config: Arc<Config>, sources: Sources) {
+        self.sources.replace(sources);
         self.context.reconfigure(config);
     }
 

@@ -4,6 +4,8 @@
 //!
 //! A source never answers "wrong" because it could not be asked: that is an [`Unavailable`], which counts against nobody.
 
+pub mod directory;
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -20,8 +22,9 @@ pub struct Person {
     pub name: String,
     pub display_name: String,
     pub email: Option<String>,
-    /// Only if the configuration trusts the source's numbers for codes.
     pub phone: Option<String>,
+    /// Whether the number is the source's to say; if not, one that was set here stays.
+    pub owns_phone: bool,
     /// Names of this gateway (after `group_map`), sorted, each once.
     pub groups: Vec<String>,
     /// `None`: may sign in.
@@ -124,9 +127,12 @@ pub trait PasswordSource: Source {
     /// Whether the password is right. An empty one is wrong without a question to anybody.
     async fn verify(&self, found: &Found, password: &Secret) -> Result<Verdict, Unavailable>;
 
+    /// Takes the time that a look at a wrong password takes, for a login that names nobody.
+    async fn pretend(&self);
+
     /// Whether people may change their passwords here.
     fn changes_passwords(&self) -> bool;
 
     /// Changes the password on the strength of the current one.
-    async fn change_password(&self, found: &Found, current: &Secret, new: &Secret) -> Result<PasswordChange, Unavailable>;
+    async fn change_password(&self, person: &str, current: &Secret, new: &Secret) -> Result<PasswordChange, Unavailable>;
 }

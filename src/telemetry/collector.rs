@@ -16,6 +16,19 @@ pub struct Scrape {
     pub channels: Vec<Channel>,
     /// Route, upstream, and whether it is used rather than left out for a while.
     pub upstreams: Vec<(String, String, bool)>,
+    pub directories: Vec<DirectoryHealth>,
+}
+
+/// A directory of users.
+#[derive(Clone, Debug, Default)]
+pub struct DirectoryHealth {
+    pub name: String,
+    /// Each server's address, and whether it answered last.
+    pub servers: Vec<(String, bool)>,
+    /// Questions since the start, those that got no answer, and milliseconds for all of them.
+    pub asked: u64,
+    pub failed: u64,
+    pub millis: u64,
 }
 
 /// A channel for messages: `mail` or `sms`.
@@ -40,6 +53,9 @@ pub(super) struct Gauges {
     failing: IntGaugeVec,
     messages: IntCounterVec,
     upstreams: IntGaugeVec,
+    directories: IntGaugeVec,
+    questions: IntCounterVec,
+    asking: IntCounterVec,
     /// The upstreams that are shown; two scrapes at once take turns here.
     shown: Mutex<BTreeSet<(String, String)>>,
 }
@@ -51,6 +67,9 @@ impl Gauges {
         let failing = "Whether the last try to send a message failed (1).";
         let messages = "Messages by channel and whether they were sent or given up (failed).";
         let up = "Whether an upstream is used (1) or left out after a failure to connect (0).";
+        let directory = "Whether a directory server answered last (1) or failed (0).";
+        let questions = "Questions to a directory, answered or failed.";
+        let asking = "Milliseconds spent on questions to a directory.";
         Ok(Self {
             sessions: gauge(at, "vestibule_sessions", "Live sessions.")?,
             hashes: gauges(at, "vestibule_password_hashes", hashes, &["state"])?,
@@ -59,6 +78,9 @@ impl Gauges {
             failing: gauges(at, "vestibule_messages_failing", failing, &["channel"])?,
             messages: counters(at, "vestibule_messages_total", messages, &["channel", "outcome"])?,
             upstreams: gauges(at, "vestibule_upstream_up", up, &["route", "upstream"])?,
+            directories: gauges(at, "vestibule_directory_up", directory, &["directory", "server"])?,
+            questions: counters(at, "vestibule_directory_questions_total", questions, &["directory", "outcome"])?,
+            asking: counters(at, "vestibule_directory_milliseconds_total", asking, &["directory"])?,
             shown: Mutex::default(),
         })
     }
@@ -84,6 +106,21 @@ impl Gauges {
             self.upstreams.with_label_values(&[route, upstream]).set(i64::from(*up));
         }
         *shown = now;
+        drop(shown);
+        self.show_directories(&scrape.directories);
+    }
+
+    fn show_directories(&self, directories: &[DirectoryHealth]) {
+        self.directories.reset();
+        for directory in directories {
+            for (server, up) in &directory.servers {
+                self.directories.with_label_values(&[&directory.name, server]).set(i64::from(*up));
+            }
+            let answered = directory.asked.saturating_sub(directory.failed);
+            raise(&self.questions.with_label_values(&[&directory.name, "answered"]), answered);
+            raise(&self.questions.with_label_values(&[&directory.name, "failed"]), directory.failed);
+            raise(&self.asking.with_label_values(&[&directory.name]), directory.millis);
+        }
     }
 }
 
@@ -105,7 +142,14 @@ mod tests {
         let metrics = crate::telemetry::Metrics::new().unwrap();
         let mail = |sent| vec![Channel { name: "mail", pending: 1, sent, failed: 0, failing: false }];
         let upstreams = vec![("app".to_owned(), "a:1".to_owned(), false)];
-        metrics.show(&Scrape { upstreams, hashes: (3, 2, 7), channels: mail(5), sessions: 4 });
+        let directories = vec![DirectoryHealth {
+            name: "corp".to_owned(),
+            servers: vec![("ldaps://dc1".to_owned(), true)],
+            asked: 3,
+            failed: 1,
+            millis: 5,
+        }];
+        metrics.show(&Scrape { upstreams, hashes: (3, 2, 7), channels: mail(5), sessions: 4, directories });
         let text = metrics.text();
         for line in [
             "vestibule_upstream_up{route=\"app\",upstream=\"a:1\"} 0",
@@ -113,6 +157,8 @@ mod tests {
             "vestibule_password_hashes_refused_total 7",
             "vestibule_messages_total{channel=\"mail\",outcome=\"sent\"} 5",
             "vestibule_sessions 4",
+            "vestibule_directory_up{directory=\"corp\",server=\"ldaps://dc1\"} 1",
+            "vestibule_directory_questions_total{directory=\"corp\",outcome=\"answered\"} 2",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }

@@ -13,6 +13,7 @@ mod browser;
 mod certificates;
 mod contact;
 mod csrf;
+mod directories;
 mod documents;
 mod earlier_release;
 mod edges;

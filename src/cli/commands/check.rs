@@ -18,12 +18,15 @@ use crate::notify::Notifier;
 use crate::policy::{Person, Policy, run_expectations};
 
 /// Prints every problem and warning, the policy tests' too; changes nothing.
-pub fn run(context: &Context) -> anyhow::Result<ExitCode> {
+pub fn run(context: &Context, online: bool) -> anyhow::Result<ExitCode> {
     let (problems, config) = match context.source.load() {
         Ok(Loaded { config, mut warnings }) => {
             warnings.extend(policy_tests(context, &config));
             warnings.extend(wording(&config).err().into_iter().flat_map(|found| found.0));
             warnings.extend(senders(context, &config));
+            if online {
+                warnings.extend(directories(context, &config)?);
+            }
             (warnings, Some(config))
         }
         Err(problems) => (problems.0, None),
@@ -44,6 +47,20 @@ pub fn run(context: &Context) -> anyhow::Result<ExitCode> {
         output::line(&format!("{file} is good: {} routes, {} policy tests hold", config.routes.len(), config.expect.len()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is wrong with the directories themselves.
+fn directories(context: &Context, config: &Config) -> anyhow::Result<Vec<Problem>> {
+    let problem = |(name, what): (String, String)| Problem {
+        file: context.source.file.display().to_string(),
+        line: None,
+        variable: None,
+        key: "directories".to_owned(),
+        severity: Severity::Error,
+        what: format!("{name}: {what}"),
+        remedy: format!("run: vestibule directory test {name} --user LOGIN"),
+    };
+    Ok(super::directory::faults(config)?.into_iter().map(problem).collect())
 }
 
 /// What would stop mail or SMS from starting beyond the form of its values: a body's template that cannot be written, for one.

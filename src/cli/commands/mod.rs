@@ -2,6 +2,7 @@
 
 pub(super) mod audit;
 pub(super) mod check;
+pub(super) mod directory;
 pub(super) mod explain;
 pub(super) mod extras;
 pub(super) mod key;

@@ -40,6 +40,9 @@ pub enum Command {
     /// Forget its failures, so that it can be signed in to at once
     #[command(after_help = "Example:\n  vestibule user unlock alice")]
     Unlock(Named),
+    /// Accept the entry that has this name at the account's directory now; whatever the former person had set up is removed
+    #[command(after_help = "Example:\n  vestibule user rebind alice")]
+    Rebind(Named),
     /// Set its password: asked for on the terminal, or from standard input or a file; ends its sessions
     #[command(after_help = "Example:\n  vestibule user passwd alice --password-stdin < new-password")]
     Passwd(Passwd),
@@ -136,9 +139,10 @@ enum FormatArg {
     Htpasswd,
 }
 
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 8] = [
     ("name", "NAME"),
     ("email", "EMAIL"),
+    ("source", "SOURCE"),
     ("groups", "GROUPS"),
     ("mfa_policy", "POLICY"),
     ("methods", "METHODS"),
@@ -159,6 +163,7 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Delete(Named { name }) => done(context, Do::UserDelete { name }, "deleted"),
         Command::Disable(Named { name }) => done(context, disable(name, true), "disabled"),
         Command::Enable(Named { name }) => done(context, disable(name, false), "enabled"),
+        Command::Rebind(Named { name }) => done(context, Do::UserRebind { name }, "rebound; its second factors are removed"),
         Command::Unlock(Named { name }) => done(context, Do::UserUnlock { name }, "unlocked"),
         Command::Passwd(Passwd { name, password }) => {
             let password = password.given_or_asked()?;

@@ -26,6 +26,7 @@ pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<
         Command::UserList => account::list(services).await,
         Command::UserShow { name } => account::show(services, &name).await,
         Command::UserDelete { name } => account::delete(services, &name).await,
+        Command::UserRebind { name } => account::rebind(services, &name).await,
         Command::UserUnlock { name } => account::unlock(services, &name).await,
         Command::UserPasswd { name, password } => account::passwd(services, &name, &password).await,
         Command::UserSet { name, change } => account::set(services, &name, &change).await,

@@ -45,6 +45,9 @@ pub enum Command {
     UserDelete {
         name: String,
     },
+    UserRebind {
+        name: String,
+    },
     UserUnlock {
         name: String,
     },

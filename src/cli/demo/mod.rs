@@ -1,6 +1,7 @@
 //! `vestibule demo`: a complete gateway before a small "legacy" app, with people at different stages and an outbox in place of
 //! mail and SMS. Needs nothing, leaves nothing behind unless a data folder is named, and listens on this machine alone.
 
+mod directory;
 mod legacy;
 mod people;
 mod words;
@@ -25,7 +26,7 @@ const DEFAULT_PORT: u16 = 8080;
 ///
 /// # Errors
 /// An address that is not this machine's own or is taken; a data folder that cannot be used.
-pub fn run(listen: Option<String>, json: bool, data_dir: Option<PathBuf>) -> anyhow::Result<()> {
+pub fn run(listen: Option<String>, with_directory: bool, json: bool, data_dir: Option<PathBuf>) -> anyhow::Result<()> {
     telemetry::start_log("warn,access=off,audit=off");
     let temporary = Folder::new(data_dir)?;
     let addresses = addresses(listen.as_deref())?;
@@ -33,9 +34,14 @@ pub fn run(listen: Option<String>, json: bool, data_dir: Option<PathBuf>) -> any
     let (outbox, people, clock) = (Arc::new(Outbox::default()), Arc::new(OnceLock::new()), Clock::system());
     let upstream =
         runtime.block_on(legacy::start(legacy::Legacy { outbox: outbox.clone(), people: people.clone(), clock: clock.clone() }))?;
-    let config = Arc::new(configuration(upstream, &addresses, temporary.path())?);
+    let directory = if with_directory { Some(runtime.block_on(directory::start())?) } else { None };
+    let more = directory.as_ref().map(directory::section).unwrap_or_default();
+    let config = Arc::new(configuration(upstream, &more, &addresses, temporary.path())?);
     let app = runtime.block_on(App::open(config.clone(), clock, Post::Outbox(outbox)))?;
-    let seeded = runtime.block_on(people::seed(&app))?;
+    let mut seeded = runtime.block_on(people::seed(&app))?;
+    if with_directory {
+        seeded.extend(directory::people());
+    }
     let people = people.get_or_init(|| seeded);
     let listeners: Vec<Listener> = addresses.iter().map(|address| Listener { address: *address, certificates: None }).collect();
     let running = serve::start(&app, &config, &listeners)?;
@@ -77,8 +83,8 @@ fn addresses(listen: Option<&str>) -> anyhow::Result<Vec<SocketAddr>> {
 }
 
 /// The demo's configuration goes through the same reader as everybody's. It knows where it is listened on: mails lead nowhere else.
-fn configuration(upstream: SocketAddr, listen: &[SocketAddr], data_dir: &std::path::Path) -> anyhow::Result<Config> {
-    let text = include_str!("demo.toml").replace("UPSTREAM", &upstream.to_string());
+fn configuration(upstream: SocketAddr, more: &str, listen: &[SocketAddr], data_dir: &std::path::Path) -> anyhow::Result<Config> {
+    let text = include_str!("demo.toml").replace("UPSTREAM", &upstream.to_string()) + more;
     let overrides = [("VESTIBULE_SERVER__DATA_DIR".to_owned(), data_dir.display().to_string())];
     let loaded = config::parse(&text, std::path::Path::new("demo.toml"), overrides).map_err(|problems| anyhow::anyhow!("{problems}"))?;
     let mut config = loaded.config;

@@ -2,6 +2,7 @@
 
 pub(super) mod advice;
 pub(super) mod application;
+pub(super) mod directories;
 pub(super) mod expect;
 pub(super) mod login;
 pub(super) mod routes;

@@ -71,24 +71,28 @@ fn doubt(certificate: &X509Certificate<'_>, now: Time) -> Option<(String, &'stat
 pub(in crate::config) fn certificate(section: &Section) -> Option<Certificate> {
     let cert = section.required("cert", "name the file with the certificate chain in PEM", value::path);
     let key = section.required("key", "name the file with the private key in PEM", value::path);
-    let certificate = Certificate { cert: cert?, key: key? };
+    belongs(section, "cert", "key", Certificate { cert: cert?, key: key? })
+}
+
+/// The same if both can be read and belong together; the keys are what they stand under.
+pub(in crate::config) fn belongs(section: &Section, cert_key: &str, key_key: &str, certificate: Certificate) -> Option<Certificate> {
     let chain = bytes(&certificate.cert).and_then(|pem| certificates(&pem, &certificate.cert));
-    let chain = chain.map_err(|fault| section.error("cert", fault)).ok();
-    let private = private_key(section, &certificate.key).map_err(|fault| section.error("key", fault)).ok();
+    let chain = chain.map_err(|fault| section.error(cert_key, fault)).ok();
+    let private = private_key(section, key_key, &certificate.key).map_err(|fault| section.error(key_key, fault)).ok();
     let provider = rustls::crypto::ring::default_provider();
     if let Err(error) = CertifiedKey::from_der(chain?, private?, &provider) {
         let remedy = "give the key that the certificate was made for";
-        section.error("key", Fault::new(format!("certificate and key do not belong together: {error}"), remedy));
+        section.error(key_key, Fault::new(format!("certificate and key do not belong together: {error}"), remedy));
         return None;
     }
     Some(certificate)
 }
 
-fn private_key(section: &Section, path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
+fn private_key(section: &Section, key: &str, path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
     let pem = bytes(path)?;
     let shown = path.display();
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0) {
-        section.warn("key", format!("{shown} can be read by everybody on this machine"), format!("run: chmod 600 {shown}"));
+        section.warn(key, format!("{shown} can be read by everybody on this machine"), format!("run: chmod 600 {shown}"));
     }
     PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| Fault::new(format!("{shown} holds no private key"), "give PEM with BEGIN PRIVATE KEY, not encrypted"))

@@ -27,6 +27,7 @@ impl Default for Config {
             telemetry: Telemetry { otlp: None, headers: Vec::new(), sample_ratio: 1.0 },
             admin: Admin { groups: vec!["admins".into()], max_age: minutes(15) },
             tokens: Tokens { max_lifetime: minutes(366 * 24 * 60) },
+            directories: Vec::new(),
             routes: Vec::new(),
             expect: Vec::new(),
         }

@@ -60,6 +60,10 @@ fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView
         recovery: (!account.recovery.is_empty()).then(|| (account.recovery_left(), account.recovery.len().max(recovery::COUNT))),
         allowed: account.allowed.as_ref().map(|allowed| allowed.iter().copied().collect()),
         server_methods: config.mfa.methods,
+        source: account
+            .source
+            .as_ref()
+            .map(|membership| (membership.person.source.to_string(), membership.closed.map(|closed| closed.to_string()))),
         can_mail: !account.email.is_empty() && services.notices.can_send(Method::Email),
     }
 }

@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use crate::account::{Account, MfaPolicy};
 use crate::base::SessionId;
 use crate::factor::{Method, recovery};
+use crate::portal::sign_in::expired_password::refusal;
 use crate::portal::sign_in::links::weak_note;
 use crate::portal::sign_in::login::signed_in;
 use crate::portal::sign_in::mfa::destination;
@@ -145,7 +146,10 @@ async fn change_password(req: PageRequest) -> Response {
             Ok(signed) => return signed_in(req, &signed).await,
             Err(Refused::WrongPassword) => Note::Error(req.words.note.password_wrong.clone()),
             Err(Refused::Weak(weak)) => weak_note(req, weak),
-            Err(other) => return Err(other),
+            Err(other) => match refusal(req, &other) {
+                Some(note) => note,
+                None => return Err(other),
+            },
         };
         let name = session.identity().person.name.clone();
         Ok(Reply::wrong(account::change_password(&req.page(), &name, req.context.config.password.min_length, Some(&note))))

@@ -80,6 +80,7 @@ async fn submitted(req: &PageRequest) -> Result<Reply, Refused> {
     match req.services.password.sign_in(name, password, again, &req.client).await {
         Ok(Entry::SignedIn(signed)) => signed_in(req, &signed).await,
         Ok(Entry::Second(flow)) => second(req, flow.id).await,
+        Ok(Entry::ChangePassword(flow)) => Ok(Reply::to(req, "login/password").cookie(req.flow_cookie(flow.id))),
         Ok(Entry::Enrol(flow)) => Ok(Reply::to(req, "enrol").cookie(req.flow_cookie(flow.id))),
         Err(Refused::WrongPassword) => refuse(),
         Err(other) => Err(other),

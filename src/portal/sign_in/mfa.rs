@@ -9,7 +9,7 @@ use crate::factor::otp::{SentCode, mask_email, mask_phone};
 use crate::factor::{Method, MethodSet};
 use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
-use crate::service::{Given, Pending, Refused, SecondProblem};
+use crate::service::{Given, Pending, Refused, SecondProblem, Shown};
 use crate::view::message::Problem;
 use crate::view::mfa::{self, Choice, Second, Sent};
 use crate::view::{Note, fill};
@@ -236,7 +236,8 @@ async fn prove(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     let typed = req.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
     let given = Given { method, typed: &typed, challenge: req.form.get("challenge") };
     match req.services.second_factor.verify(door.pending.clone(), given, req.form.has("trust_device"), &req.client).await {
-        Ok(signed) => signed_in(req, &signed).await,
+        Ok(Shown::SignedIn(signed)) => signed_in(req, &signed).await,
+        Ok(Shown::MustChangePassword(flow)) => Ok(Reply::to(req, "login/password").cookie(req.flow_cookie(flow.id))),
         Err(Refused::Second(problem)) => {
             // What the wrong attempt left behind is what the page must show.
             let door = Door::find(req).await?;

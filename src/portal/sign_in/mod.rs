@@ -1,5 +1,6 @@
 //! The pages that somebody meets who is not signed in yet, and the way out.
 
+pub(super) mod expired_password;
 pub(super) mod links;
 pub(super) mod login;
 pub(super) mod logout;

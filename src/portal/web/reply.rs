@@ -82,6 +82,11 @@ fn refused(req: &PageRequest, refused: Refused) -> Reply {
         Refused::Busy => Reply::problem(req, Problem::Unavailable).status(StatusCode::SERVICE_UNAVAILABLE, Some(Duration::from_secs(2))),
         Refused::EndPending => Reply::problem(req, Problem::EndPending),
         Refused::CannotSend => Reply::problem(req, Problem::Unavailable),
+        Refused::SourceAway => {
+            Reply::problem(req, Problem::SourceAway).status(StatusCode::SERVICE_UNAVAILABLE, Some(Duration::from_secs(60)))
+        }
+        Refused::Closed(closed) => Reply::problem(req, Problem::Closed(closed)),
+        Refused::Managed => Reply::problem(req, Problem::Managed),
         Refused::Store(e) => {
             tracing::error!(error = %e, request = req.context.request_id, "the store failed; refused");
             Reply::problem(req, Problem::Unavailable)
@@ -91,6 +96,7 @@ fn refused(req: &PageRequest, refused: Refused) -> Reply {
         | Refused::NotOffered(_)
         | Refused::Contact(_)
         | Refused::Weak(_)
+        | Refused::NewPassword(_)
         | Refused::Enrol(EnrolProblem::TakenFactor | EnrolProblem::AlreadyThere) => {
             Reply::problem(req, Problem::Malformed).status(StatusCode::UNPROCESSABLE_ENTITY, None)
         }

@@ -32,6 +32,8 @@ pub enum AccountError {
     CannotEnrol(Method, Unfit),
     #[error("recovery codes come with the first method; set one up first")]
     NoMethods,
+    #[error("the source “{0}” keeps this; change it there")]
+    Managed(String),
     #[error("{0}")]
     Weak(Weak),
     /// As [`Refused::EndPending`].

@@ -40,33 +40,45 @@ impl NewAccount {
         let mut groups = self.groups.clone();
         groups.dedup();
         Ok(Account {
-            id: UserId::random().map_err(|_| AccountError::Refused("the operating system gave no random bytes".into()))?,
-            name: self.name.clone(),
             email: self.email.clone(),
             phone,
-            display_name,
             groups,
-            disabled: false,
             service: self.service,
             password: self.password_hash.clone(),
-            mfa_policy: UserMfaPolicy::Inherit,
-            allowed: None,
-            totp: None,
-            webauthn: Vec::new(),
-            email_otp: None,
-            sms_otp: None,
-            recovery: Vec::new(),
-            last_method: None,
-            failures: Failures::default(),
-            vouch_failures: 0,
-            browsers: Vec::new(),
-            epoch: 0,
-            revision: 0,
-            created: now,
-            password_changed: None,
-            grace_started: None,
-            source: None,
-            linked: Vec::new(),
+            ..blank(&self.name, &display_name, now)?
         })
     }
+}
+
+/// An account of this name with nothing in it; the fields are the caller's to check.
+pub(in crate::service) fn blank(name: &str, display_name: &str, now: Time) -> Result<Account, AccountError> {
+    Ok(Account {
+        id: UserId::random().map_err(|_| AccountError::Refused("the operating system gave no random bytes".into()))?,
+        name: name.to_owned(),
+        email: String::new(),
+        phone: None,
+        display_name: display_name.to_owned(),
+        groups: Vec::new(),
+        disabled: false,
+        service: false,
+        password: None,
+        mfa_policy: UserMfaPolicy::Inherit,
+        allowed: None,
+        totp: None,
+        webauthn: Vec::new(),
+        email_otp: None,
+        sms_otp: None,
+        recovery: Vec::new(),
+        last_method: None,
+        failures: Failures::default(),
+        vouch_failures: 0,
+        browsers: Vec::new(),
+        epoch: 0,
+        revision: 0,
+        created: now,
+        password_changed: None,
+        grace_started: None,
+        source: None,
+        linked: Vec::new(),
+    })
 }

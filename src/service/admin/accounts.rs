@@ -67,6 +67,7 @@ impl Accounts {
     /// A set-up link for an account that exists, shown to who asks; its owner is told. It sets the password and touches no factor.
     pub async fn setup_link(&self, name: &str, actor: Actor<'_>) -> Result<Secret, AccountError> {
         let account = self.person_named(name).await?;
+        local_only(&account)?;
         let link = self.links.make(&account, LinkKind::Setup, actor).await?;
         self.notices.notice_link(&account, SETUP_LIFETIME, actor);
         Ok(link)
@@ -75,6 +76,9 @@ impl Accounts {
     /// Changes what an administrator keeps of a person. A removed group takes effect on the next request.
     pub async fn change(&self, name: &str, change: &AccountChange, actor: Actor<'_>) -> Result<Account, AccountError> {
         let account = self.named(name).await?;
+        if change.is_of_the_person() {
+            local_only(&account)?;
+        }
         if let Some(email) = &change.email {
             good_email(email)?;
         }
@@ -127,6 +131,7 @@ impl Accounts {
     /// Sets a password from the command line. Ends every session.
     pub async fn set_password(&self, name: &str, password: &Secret, actor: Actor<'_>) -> Result<(), AccountError> {
         let account = self.person_named(name).await?;
+        local_only(&account)?;
         let phc = self.passwords.hash(&account, password).await?;
         let account = self.passwords.set(account.version(), phc, actor).await?;
         self.notices.notice_password(&account, actor);
@@ -141,7 +146,21 @@ impl Accounts {
     }
 }
 
+/// # Errors
+/// If a source keeps what is to be changed.
+fn local_only(account: &Account) -> Result<(), AccountError> {
+    match &account.source {
+        Some(membership) => Err(AccountError::Managed(membership.person.source.to_string())),
+        None => Ok(()),
+    }
+}
+
 impl AccountChange {
+    /// What a source says of its people, and nobody else.
+    const fn is_of_the_person(&self) -> bool {
+        self.email.is_some() || self.display_name.is_some() || self.groups.is_some()
+    }
+
     /// Which fields, for the audit log; never their values.
     fn summary(&self) -> String {
         let fields = [

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod directory;
 pub mod overview;
+pub mod rebind;
 pub mod second_factors;
 pub mod sessions;
 pub mod setup_links;
@@ -11,6 +12,7 @@ pub mod view;
 
 pub use accounts::{AccountChange, Accounts};
 pub use overview::{Observed, Overview};
+pub use rebind::Rebind;
 pub use second_factors::MfaChange;
 pub use sessions::{AdminSessions, SessionPage};
 pub use setup_links::SetupLinks;

@@ -24,6 +24,11 @@ pub struct AccountView {
     pub recovery_codes_left: usize,
     pub has_password: bool,
     pub created: String,
+    /// `local`, or the name of the directory or provider.
+    pub source: String,
+    /// Why the source lets the person in no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_closed: Option<String>,
 }
 
 impl Accounts {
@@ -45,6 +50,8 @@ impl Accounts {
             recovery_codes_left: account.recovery_left(),
             has_password: account.password.is_some(),
             created: account.created.rfc3339(),
+            source: account.source_name().to_owned(),
+            source_closed: account.source.as_ref().and_then(|membership| membership.closed).map(|closed| closed.to_string()),
         }
     }
 }

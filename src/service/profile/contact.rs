@@ -76,6 +76,9 @@ impl ContactChanges {
             return Err(Refused::NotOffered(method));
         }
         let account = self.profile.own_account(session).await?;
+        if account.source.is_some() && method == Method::Email {
+            return Err(Refused::Managed);
+        }
         if session.has_second() { Ok(account) } else { Err(Refused::Contact(ContactProblem::NoSecond)) }
     }
 

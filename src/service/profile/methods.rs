@@ -15,6 +15,7 @@ use crate::service::new_password::Passwords;
 use crate::service::notices::Notices;
 use crate::service::refused::{EnrolProblem, Refused};
 use crate::service::sessions::{LiveSession, LiveSessions, Sessions};
+use crate::service::sign_in::expired_password::PasswordsAtSource;
 use crate::service::sign_in::finish::Finish;
 use crate::service::sign_in::password::PasswordSignIn;
 use crate::service::sign_in::{Follows, Signed};
@@ -37,6 +38,7 @@ pub struct Profile {
     pub(in crate::service) sessions: Arc<Sessions>,
     pub(in crate::service) password: Arc<PasswordSignIn>,
     pub(in crate::service) passwords: Arc<Passwords>,
+    pub(in crate::service) at_source: Arc<PasswordsAtSource>,
     pub(in crate::service) enrolment: Arc<Enrolment>,
     pub(in crate::service) finish: Arc<Finish>,
     pub(in crate::service) audit: Arc<AuditLog>,
@@ -63,8 +65,11 @@ impl Profile {
         client: &Client,
     ) -> Result<Signed, Refused> {
         let account = self.own_account(session).await?;
+        if account.source.is_some() {
+            return self.at_source.change_own(session, &account, &current, &chosen, client).await;
+        }
         // The version whose password was verified is the one that is changed, and the one that the session may change.
-        let verified = self.password.check(&account.name, current, client).await?;
+        let verified = self.password.check(&account.name, current, client).await?.account;
         if verified.version() != account.version() {
             return Err(Refused::Gone);
         }

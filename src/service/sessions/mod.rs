@@ -7,7 +7,7 @@ mod restore;
 pub mod tokens;
 mod write_through;
 
-pub use live::{CachedSession, Found, LiveSession, LiveSessions, PARTS, UserState, person};
+pub use live::{CachedSession, Due, Found, LiveSession, LiveSessions, PARTS, SourceTimes, TimesOfSources, UserState, person};
 pub use replication::{Replication, follow, listening};
 pub use restore::restore;
 pub use tokens::{LiveToken, LiveTokens, TokenMemory, TokenVisitor};

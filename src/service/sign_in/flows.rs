@@ -26,9 +26,15 @@ impl Flows {
         vouched: bool,
         client: &Client,
     ) -> Result<Flow, Refused> {
+        let flow = self.make(account, purpose, vouched, client)?;
+        self.store.create_flow(&flow).await?;
+        Ok(flow)
+    }
+
+    /// A sign-in under way, not yet in the store.
+    pub(in crate::service) fn make(&self, account: &Account, purpose: Purpose, vouched: bool, client: &Client) -> Result<Flow, Refused> {
         let mut flow = Flow::new(FlowId::random()?, account, purpose, vouched, self.context.now());
         flow.known_browser = client.device.is_some_and(|device| knows(account, device));
-        self.store.create_flow(&flow).await?;
         Ok(flow)
     }
 
@@ -48,7 +54,12 @@ impl Flows {
         })?;
         match flow.purpose {
             Purpose::News(news) if self.context.now() < flow.expires => Some(news),
-            Purpose::News(_) | Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } | Purpose::Contact { .. } => None,
+            Purpose::News(_)
+            | Purpose::Second
+            | Purpose::StepUp { .. }
+            | Purpose::Enrol { .. }
+            | Purpose::Contact { .. }
+            | Purpose::ChangePassword => None,
         }
     }
 

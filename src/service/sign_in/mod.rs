@@ -1,5 +1,7 @@
 //! The sign-in: password, second factor, passkey, and the one place where a finished sign-in becomes a session.
 
+pub mod directory_password;
+pub mod expired_password;
 pub mod failures;
 pub mod finish;
 pub mod flows;
@@ -14,4 +16,4 @@ pub(in crate::service) use finish::Follows;
 pub use finish::Signed;
 pub(in crate::service) use one_time_code::{judge_sent, next_code};
 pub use password::Entry;
-pub use pending::{Given, Pending};
+pub use pending::{Given, Pending, Shown};

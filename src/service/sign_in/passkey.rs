@@ -22,6 +22,7 @@ use crate::service::context::Context;
 use crate::service::known_browsers::{budget, knows};
 use crate::service::refused::Refused;
 use crate::service::relying_party::relying_party;
+use crate::service::sources::SourceRefresh;
 use crate::store::{Edit, Store};
 
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
@@ -40,6 +41,7 @@ pub struct Passkeys {
     pub(in crate::service) failures: Arc<FailureLimits>,
     pub(in crate::service) audit: Arc<AuditLog>,
     pub(in crate::service) finish: Arc<Finish>,
+    pub(in crate::service) refresh: Arc<SourceRefresh>,
 }
 
 impl Passkeys {
@@ -106,6 +108,7 @@ impl Passkeys {
             }
         });
         let Some(Ok(Some(account))) = outcome.await? else { return Err(Refused::WrongPassword) };
+        let account = self.refresh.ask(account).await?;
         self.finish
             .sign_in(Verified::new(account), Proof::Second { method: Method::Webauthn, at: now }, client, Follows::Nothing, false)
             .await

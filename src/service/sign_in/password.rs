@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use super::directory_password::{Asked, DirectoryPasswords};
+use super::expired_password::PasswordsAtSource;
 use super::failures::FailureLimits;
 use super::finish::{Finish, Follows, Signed};
 use super::flows::Flows;
-use crate::account::{Account, MfaPolicy, Verified};
+use crate::account::{Account, Closed, MfaPolicy, Verified};
 use crate::base::{Secret, Time};
 use crate::factor::password::{self, Verdict, Workspace};
 use crate::limit;
@@ -28,6 +30,15 @@ pub enum Entry {
     Second(Flow),
     /// One must be set up first.
     Enrol(Flow),
+    /// The password must be changed at its source first.
+    ChangePassword(Flow),
+}
+
+/// A right password.
+pub(in crate::service) struct Right {
+    pub account: Verified,
+    /// It must be changed at its source before anything else.
+    pub must_change: bool,
 }
 
 /// Sign-in with name and password.
@@ -40,6 +51,8 @@ pub struct PasswordSignIn {
     pub(in crate::service) finish: Arc<Finish>,
     pub(in crate::service) audit: Arc<AuditLog>,
     pub(in crate::service) concurrency: ConcurrencyLimit,
+    pub(in crate::service) directories: Arc<DirectoryPasswords>,
+    pub(in crate::service) at_source: Arc<PasswordsAtSource>,
     /// Hashed for names that nobody has, so that they take as long.
     pub(in crate::service) dummy_phc: String,
     /// Under the time that a wrong password takes.
@@ -53,7 +66,7 @@ impl PasswordSignIn {
     /// # Errors
     /// [`Refused::WrongPassword`] alike for unknown, wrong, locked and disabled, after the same work (OWASP ASVS 6.3.8).
     pub async fn sign_in(&self, login: &str, typed: Secret, in_full: bool, client: &Client) -> Result<Entry, Refused> {
-        let account = self.check(login, typed, client).await?;
+        let Right { account, must_change } = self.check(login, typed, client).await?;
         let (config, now) = (self.context.config(), self.context.now());
         let (policy, methods) = (account.mfa_policy.resolve(config.mfa.policy), account.usable(config.mfa.methods));
         // Methods that were set up and are no longer allowed do not make a user of passwords alone.
@@ -62,7 +75,11 @@ impl PasswordSignIn {
         } else {
             policy
         };
-        match after_password(policy, methods, !in_full && self.trusts(&account, client, now)) {
+        let next = after_password(policy, methods, !in_full && self.trusts(&account, client, now));
+        if must_change {
+            return self.change_first(&account, &next, client).await;
+        }
+        match next {
             AfterPassword::Finished => {
                 self.finish.sign_in(account, Proof::Password, client, Follows::Nothing, false).await.map(Entry::SignedIn)
             }
@@ -77,8 +94,21 @@ impl PasswordSignIn {
         }
     }
 
+    /// A password that must be changed leads to the page that changes it, after the second factor of whoever has one.
+    async fn change_first(&self, account: &Account, next: &AfterPassword, client: &Client) -> Result<Entry, Refused> {
+        if !self.at_source.may_change(account) {
+            return Err(Refused::Closed(Closed::PasswordExpired));
+        }
+        match next {
+            AfterPassword::Second(_) => self.at_source.begin(account, Purpose::Second, client).await.map(Entry::Second),
+            AfterPassword::Finished | AfterPassword::Trusted | AfterPassword::Enrol => {
+                self.at_source.begin(account, Purpose::ChangePassword, client).await.map(Entry::ChangePassword)
+            }
+        }
+    }
+
     /// The account whose password this is. Counts a wrong one, per address and per name, and for the account.
-    pub(in crate::service) async fn check(&self, login: &str, typed: Secret, client: &Client) -> Result<Verified, Refused> {
+    pub(in crate::service) async fn check(&self, login: &str, typed: Secret, client: &Client) -> Result<Right, Refused> {
         let account = self.store.account_by_login(login).await?;
         let (key, person) = self.budgets(login, account.as_ref(), client);
         self.failures.refuse_crowded(account.as_ref(), client).await?;
@@ -88,6 +118,11 @@ impl PasswordSignIn {
         let turn = self.concurrency.pass(client.address.group()).await?;
         // Others of this address may have failed while this one waited.
         self.failures.refuse_crowded(account.as_ref(), client).await?;
+        if account.as_ref().is_none_or(|account| account.source.is_some()) && !exhausted && self.directories.is_any() {
+            drop(turn);
+            let counted = [self.failures.at_address(client), key, person];
+            return self.check_elsewhere(login, &typed, account.as_ref(), &counted, client).await;
+        }
 
         let config = self.context.config();
         let phc = account.as_ref().and_then(|account| account.password.clone());
@@ -119,7 +154,29 @@ impl PasswordSignIn {
             self.rehash(account.as_ref().unwrap_or(&verified), typed).await;
         }
         self.audit.record(Event::PasswordRight, Some(&verified.name), Actor::User(client), "").await?;
-        Ok(verified)
+        Ok(Right { account: verified, must_change: false })
+    }
+
+    /// The same for a login that is no local account's: a directory knows.
+    async fn check_elsewhere(
+        &self,
+        login: &str,
+        typed: &Secret,
+        known: Option<&Account>,
+        counted: &[Counted],
+        client: &Client,
+    ) -> Result<Right, Refused> {
+        match self.directories.ask(login, typed, known, client).await? {
+            Asked::Right(account, must_change) => {
+                self.audit.record(Event::PasswordRight, Some(&account.name), Actor::User(client), account.source_name()).await?;
+                Ok(Right { account: Verified::new(*account), must_change })
+            }
+            Asked::Wrong(name) => {
+                self.store.count_failure(counted, self.context.now()).await?;
+                self.audit.record(Event::PasswordWrong, name.as_deref(), Actor::User(client), "").await?;
+                Err(Refused::WrongPassword)
+            }
+        }
     }
 
     /// Where failures count: of what was typed, and of the person behind it. A browser that is known has a budget of its own.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::finish::Signed;
 use crate::account::Account;
 use crate::base::Secret;
 use crate::factor::{Method, MethodSet};
@@ -25,6 +26,14 @@ pub struct Given<'a> {
     pub typed: &'a Secret,
     /// The sealed challenge that a key answers; empty for codes.
     pub challenge: &'a str,
+}
+
+/// What a right second factor leads to.
+#[derive(Debug)]
+pub enum Shown {
+    SignedIn(Signed),
+    /// The password must be changed at its source before anything else.
+    MustChangePassword(Flow),
 }
 
 impl Pending {

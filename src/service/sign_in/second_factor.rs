@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::expired_password::PasswordsAtSource;
 use super::failures::FailureLimits;
-use super::finish::{Finish, Follows, Signed};
+use super::finish::{Finish, Follows};
 use super::one_time_code::OneTimeCodes;
-use super::pending::{Given, Pending};
+use super::pending::{Given, Pending, Shown};
 use super::security_key::SecurityKeys;
 use crate::account::Account;
 use crate::base::{Secret, Time};
@@ -29,6 +30,7 @@ pub struct SecondFactor {
     pub(in crate::service) one_time_codes: Arc<OneTimeCodes>,
     pub(in crate::service) security_keys: Arc<SecurityKeys>,
     pub(in crate::service) finish: Arc<Finish>,
+    pub(in crate::service) at_source: Arc<PasswordsAtSource>,
     pub(in crate::service) audit: Arc<AuditLog>,
     pub(in crate::service) notices: Arc<Notices>,
 }
@@ -49,7 +51,12 @@ impl SecondFactor {
                 Purpose::StepUp { session: of } if good && session.as_ref().is_some_and(|live| live.id() == *of) => {
                     return Ok(Pending { account, flow: Some(flow), session });
                 }
-                Purpose::Second | Purpose::StepUp { .. } | Purpose::Enrol { .. } | Purpose::Contact { .. } | Purpose::News(_) => {}
+                Purpose::Second
+                | Purpose::StepUp { .. }
+                | Purpose::Enrol { .. }
+                | Purpose::Contact { .. }
+                | Purpose::ChangePassword
+                | Purpose::News(_) => {}
             }
         }
         let session = session.ok_or(Refused::Gone)?;
@@ -59,7 +66,7 @@ impl SecondFactor {
 
     /// One proof. Right: the sign-in is finished, or the session has stepped up. Wrong: counted for the account, whatever the method,
     /// the flow or the browser window.
-    pub async fn verify(&self, pending: Pending, proof: Given<'_>, trust: bool, client: &Client) -> Result<Signed, Refused> {
+    pub async fn verify(&self, pending: Pending, proof: Given<'_>, trust: bool, client: &Client) -> Result<Shown, Refused> {
         let Given { method, typed, challenge } = proof;
         self.failures.refuse_crowded(Some(&pending.account), client).await?;
         let now = self.context.now();
@@ -91,11 +98,15 @@ impl SecondFactor {
                 .await?;
             self.notices.notice_recovery_used(&account, client);
         }
+        if pending.flow.as_ref().is_some_and(|flow| flow.must_change_password) {
+            return self.at_source.begin(&account, Purpose::ChangePassword, client).await.map(Shown::MustChangePassword);
+        }
         let old = pending.session.as_ref().map(|session| session.record());
         let trust = trust && method != Method::Recovery;
         self.finish
             .sign_in(account, Proof::Second { method, at: now }, client, old.as_ref().map_or(Follows::Nothing, Follows::Live), trust)
             .await
+            .map(Shown::SignedIn)
     }
 
     /// # Errors

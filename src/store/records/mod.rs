@@ -7,4 +7,5 @@ pub(super) mod flows;
 pub(super) mod links;
 pub(super) mod saved_post;
 pub(super) mod sessions;
+pub(super) mod sources;
 pub(super) mod tokens;

@@ -55,6 +55,8 @@ pub struct UserView {
     pub server_methods: MethodSet,
     /// A set-up link can be mailed.
     pub can_mail: bool,
+    /// The directory or provider that keeps the person, and why it lets them in no more; `None`: a local account.
+    pub source: Option<(String, Option<String>)>,
 }
 
 pub(super) fn path(name: &str) -> String {
@@ -107,6 +109,10 @@ fn summary(page: &Page, view: &UserView) -> Markup {
                 div { dt { (words.created) } dd { (time::day(view.created)) } }
                 div { dt { (words.last_sign_in) } dd { @match view.last_sign_in { Some(at) => (time::moment(at)), None => (page.words.common.never) } } }
                 (fact(&words.active_sessions, &view.sessions.to_string()))
+                @if let Some((source, closed)) = &view.source {
+                    (fact(&words.source, source))
+                    @if let Some(why) = closed { (fact(&words.source_closed, why)) }
+                }
             }
         },
     )
@@ -126,7 +132,26 @@ pub(super) fn person(page: &Page, view: &UserView) -> Markup {
     }
 }
 
+/// What the source keeps is shown and not changed; the number for codes may be set here.
+fn kept_elsewhere(page: &Page, view: &UserView, source: &str) -> Markup {
+    let (words, account) = (&page.words.admin, &page.words.account);
+    let phone = Field { name: "phone", label: &account.phone, kind: "tel", value: &view.phone, optional: true, ..Field::default() };
+    let facts = html! {
+        p.hint { (fill(&words.source_lead, &[("source", source)])) }
+        dl.facts {
+            (fact(&words.display_name, &view.display_name))
+            (fact(&account.email, &view.email))
+            (fact(&account.groups, &view.groups.join(", ")))
+        }
+        (form(page, &path(&view.name), html! { (action("profile")) (field(page, &phone)) button.second { (page.words.common.save) } }))
+    };
+    panel("s-profile", &account.profile, facts)
+}
+
 fn profile(page: &Page, view: &UserView) -> Markup {
+    if let Some((source, _)) = &view.source {
+        return kept_elsewhere(page, view, source);
+    }
     panel(
         "s-profile",
         &page.words.account.profile,
@@ -250,8 +275,8 @@ fn access(page: &Page, view: &UserView) -> Markup {
             div.adds {
                 @if matches!(view.state, State::Locked(_)) { (act(page, view, "unlock", "second", &words.unlock)) }
                 @if view.sessions > 0 { (act(page, view, "end_sessions", "second", &words.end_sessions)) }
-                (act(page, view, "setup_link", "second", &words.setup_link))
-                @if view.can_mail { (act(page, view, "mail_link", "second", &words.mail_link)) }
+                @if view.source.is_none() { (act(page, view, "setup_link", "second", &words.setup_link)) }
+                @if view.can_mail && view.source.is_none() { (act(page, view, "mail_link", "second", &words.mail_link)) }
                 @if view.state == State::Disabled { (act(page, view, "enable", "second", &words.enable)) }
                 @else { (act(page, view, "disable", "second danger", &words.disable)) }
                 a.button.second.danger href=(page.action(&format!("{}/delete", path(&view.name)))) { (words.delete) }

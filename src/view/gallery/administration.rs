@@ -60,6 +60,7 @@ fn user() -> UserView {
         allowed: None,
         server_methods: Method::ENROLLABLE.into_iter().collect(),
         can_mail: true,
+        source: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::account::Closed;
 use maud::{Markup, html};
 
 use crate::view::parts::layout::{Card, Page, button_form, card, hidden};
@@ -52,20 +53,26 @@ pub enum Problem {
     /// A session that is over, and not in the store yet.
     EndPending,
     Timeout,
+    /// The directory or provider that knows the user cannot be asked.
+    SourceAway,
+    /// The password was right, and the source lets the user in no more.
+    Closed(Closed),
+    /// What the source keeps is not changed here.
+    Managed,
 }
 
 impl Problem {
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed => 400,
-            Self::Denied | Self::WrongGroup | Self::MfaOff | Self::Csrf | Self::CsrfScheme => 403,
+            Self::Denied | Self::WrongGroup | Self::MfaOff | Self::Csrf | Self::CsrfScheme | Self::Closed(_) | Self::Managed => 403,
             Self::NotFound => 404,
             Self::TooLarge => 413,
             Self::Misdirected => 421,
             Self::Throttled(_) => 429,
             Self::Internal => 500,
             Self::BadGateway => 502,
-            Self::Unavailable | Self::EndPending => 503,
+            Self::Unavailable | Self::EndPending | Self::SourceAway => 503,
             Self::Timeout => 504,
         }
     }
@@ -87,6 +94,9 @@ impl Problem {
             Self::Unavailable => (&w.unavailable_heading, &w.unavailable_text),
             Self::EndPending => (&w.end_pending_heading, &w.end_pending_text),
             Self::Timeout => (&w.timeout_heading, &w.timeout_text),
+            Self::SourceAway => (&w.source_away_heading, &w.source_away_text),
+            Self::Closed(closed) => (&w.closed_heading, reason(closed, page)),
+            Self::Managed => (&w.managed_heading, &w.managed_text),
         }
     }
 
@@ -100,12 +110,26 @@ impl Problem {
         match self {
             Self::WrongGroup | Self::MfaOff => vec![to(&w.home, "/".into()), to(&w.other_account, page.link("logout"))],
             Self::Malformed | Self::Denied | Self::NotFound | Self::TooLarge => vec![to(&w.home, "/".into())],
-            Self::Csrf | Self::CsrfScheme => vec![to(&w.retry, page.link("login"))],
+            Self::Csrf | Self::CsrfScheme | Self::SourceAway => vec![to(&w.retry, page.link("login"))],
+            Self::Closed(_) => vec![to(&w.other_account, page.link("login"))],
+            Self::Managed => vec![to(&w.home, "/".into())],
             Self::EndPending => Vec::new(),
             Self::Misdirected | Self::Throttled(_) | Self::Internal | Self::BadGateway | Self::Unavailable | Self::Timeout => {
                 vec![to(&w.retry, again)]
             }
         }
+    }
+}
+
+/// Why a source lets nobody in by a right password.
+fn reason(closed: Closed, page: &Page) -> &str {
+    let w = &page.words.problem;
+    match closed {
+        Closed::Deleted | Closed::Disabled | Closed::SourceRemoved => &w.closed_disabled,
+        Closed::Expired => &w.closed_expired,
+        Closed::Hours => &w.closed_hours,
+        Closed::NotAllowed => &w.closed_group,
+        Closed::PasswordExpired => &w.closed_password,
     }
 }
 

@@ -66,6 +66,30 @@ fn by_link(page: &Page, view: &LinkView, path: &str, heading: &str, lead: &str) 
     card(page, &head, form(page, path, fields))
 }
 
+/// `login/password`: the fields `current` and `password`, before a sign-in goes on.
+pub fn expired(page: &Page, user: &str, said: Option<&Note>) -> Markup {
+    let words = &page.words.password;
+    let head = Card::new(&words.expired_heading, &words.expired_lead, said);
+    let current = Field {
+        name: "current",
+        label: &words.current,
+        kind: "password",
+        autocomplete: "current-password",
+        autofocus: true,
+        invalid: Note::is_error(said),
+        ..Field::default()
+    };
+    // How long it must be is the directory's to say.
+    let new = Field { name: "password", label: &words.new, kind: "password", autocomplete: "new-password", ..Field::default() };
+    let fields = html! {
+        (for_managers(user))
+        (field(page, &current))
+        (field(page, &new))
+        button.go { (words.expired_button) }
+    };
+    card(page, &head, html! { (form(page, "login/password", fields)) (link_row(&page.link("login"), &words.to_login)) })
+}
+
 /// `reset`: posts `username`, a name or an e-mail address.
 pub fn reset_request(page: &Page, username: &str, said: Option<&Note>) -> Markup {
     let words = &page.words.password;

@@ -89,6 +89,7 @@ words! {
     password: Password {
         setup_heading, setup_lead, setup_button, new, current, hint, change_heading, change_lead, reset_heading, reset_lead, reset_button,
         reset_sent_heading, reset_sent_lead, reset_sent_hint, reset_set_heading, reset_set_lead, to_login,
+        expired_heading, expired_lead, expired_button,
     }
     logout: Logout {
         heading, lead, button, stay, done_heading, done_lead, again,
@@ -98,12 +99,15 @@ words! {
         sent, throttled, recovery_wrong, webauthn_wrong, webauthn_known, totp_taken, password_wrong, password_short, password_common,
         password_long, password_same, link_gone, name_missing, flow_gone, method_removed, renamed, password_set, password_changed,
         sessions_ended, browsers_revoked, saved, enrolled, recovery_used, required_method,
+        password_refused, password_refused_why,
     }
     problem: Problem {
         malformed_heading, malformed_text, denied_heading, denied_text, group_heading, group_text, groups_heading, groups_text, mfa_off_heading, mfa_off_text,
         csrf_heading, csrf_text, scheme_hint, not_found_heading, not_found_text, too_large_heading, too_large_text, misdirected_heading,
         misdirected_text, throttled_heading, throttled_text, internal_heading, internal_text, bad_gateway_heading, bad_gateway_text,
         unavailable_heading, unavailable_text, end_pending_heading, end_pending_text, timeout_heading, timeout_text, not_sent_heading, not_sent_text, retry, home, other_account,
+        source_away_heading, source_away_text, closed_heading, closed_disabled, closed_expired, closed_hours, closed_group, closed_password,
+        managed_heading, managed_text,
     }
     resume: Resume {
         heading, lead, to, fields, more, file, empty, send, discard,
@@ -118,10 +122,10 @@ words! {
         password_only, time, event, outcome, detail, since, until, any, ok, failed, chain_whole, chain_broken, sign_ins, failures,
         active_sessions, enrolled_users, locked_users, over_time, in_use, progress, progress_lead, route, of, as_table, period, recent,
         older, newer, bounded, verify, missing, observed, observed_lead, reason, count,
-        not_yourself, mail_link, create_mail, link_mailed, confirm_wrong, codes_lead, name_reserved, form_unread,
+        not_yourself, mail_link, create_mail, link_mailed, confirm_wrong, codes_lead, name_reserved, form_unread, source, source_lead, source_closed,
     }
     fault: Fault {
         unknown, service, login_taken, factor_taken, bad_name, bad_email, bad_phone, bad_group, bad_display_name, uri_malformed,
-        uri_short, uri_range, already_enrolled, no_phone, not_for_others, no_methods,
+        uri_short, uri_range, already_enrolled, no_phone, not_for_others, no_methods, managed,
     }
 }

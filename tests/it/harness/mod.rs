@@ -8,6 +8,7 @@ pub mod counting;
 pub mod html;
 pub mod jar;
 pub mod person;
+pub mod servers;
 pub mod steady;
 mod stream;
 pub mod upstream;

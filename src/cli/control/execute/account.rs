@@ -57,6 +57,11 @@ pub(super) async fn delete(services: &Services, name: &str) -> Result<Value, Str
     Ok(json!({ "name": account.name, "deleted": true }))
 }
 
+pub(super) async fn rebind(services: &Services, name: &str) -> Result<Value, String> {
+    let account = services.rebind.rebind(name, ACTOR).await.map_err(said)?;
+    shown(services, &account.name, &[]).await
+}
+
 pub(super) async fn unlock(services: &Services, name: &str) -> Result<Value, String> {
     services.accounts.unlock(name, ACTOR).await.map_err(said)?;
     shown(services, name, &[]).await

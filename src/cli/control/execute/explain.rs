@@ -47,6 +47,10 @@ fn answer(policy: &Policy, config: &Config, account: Option<&Account>, question:
     let mut value = to_json(&explanation)?;
     if let Some(object) = value.as_object_mut() {
         object.insert("signed_in_with".to_owned(), who.map_or(Value::Null, |who| shown(who.proof).into()));
+        if let Some(account) = account {
+            object.insert("source".to_owned(), account.source_name().into());
+            object.insert("groups".to_owned(), account.groups.clone().into());
+        }
     }
     Ok(value)
 }

@@ -82,7 +82,7 @@ async fn the_newest_record_stays_and_zero_keeps_everything() {
     assert_eq!(house.services().audit_retention.trim().await.unwrap(), 2);
     let mut config = (*house.services().config()).clone();
     config.audit.retention = Duration::ZERO;
-    house.services().reconfigure(Arc::new(config));
+    house.services().reconfigure(Arc::new(config), crate::service::sources::Sources::default());
     house.clock.advance(HOUR * 1000);
     assert_eq!(house.services().audit_retention.trim().await.unwrap(), 0);
     assert_eq!(house.faults().await, Vec::<String>::new());

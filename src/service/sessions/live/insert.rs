@@ -21,7 +21,7 @@ impl LiveSessions {
         if let Some(known) = self.users.get(&account.id) {
             return known.value().clone();
         }
-        Arc::new(UserState::new(account, &self.settings.load().1, &self.stale))
+        Arc::new(UserState::new(account, &self.settings.load().1, &self.stale, self.hold(account)))
     }
 
     /// As [`LiveSessions::insert`], for many sessions of one user.

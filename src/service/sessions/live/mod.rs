@@ -6,11 +6,13 @@ mod end;
 mod insert;
 pub mod registry;
 pub mod session;
+pub mod sources;
 pub mod table;
 pub mod user_state;
 
 pub use cached_session::CachedSession;
 pub use registry::{Found, LiveSessions};
 pub use session::LiveSession;
+pub use sources::{Due, SourceTimes, TimesOfSources};
 pub use table::PARTS;
 pub use user_state::{UserState, person};

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::super::recently_ended::RecentlyEnded;
 use super::session::LiveSession;
+use super::sources::TimesOfSources;
 use super::table::Table;
 use super::user_state::UserState;
 use crate::base::{SessionId, Time, UserId};
@@ -51,6 +52,9 @@ pub struct LiveSessions {
     pub(super) ended: mpsc::UnboundedSender<SessionId>,
     /// Other gateways may have changed what is in memory here. Nobody is let in from it, and nothing ends by its age.
     pub(super) stale: Arc<AtomicBool>,
+    pub(super) sources: ArcSwap<TimesOfSources>,
+    /// There is or was a session of somebody of a source.
+    pub(super) has_people: AtomicBool,
 }
 
 impl LiveSessions {
@@ -68,6 +72,8 @@ impl LiveSessions {
             revocations: watch::Sender::new(0),
             ended,
             stale: Arc::default(),
+            sources: ArcSwap::default(),
+            has_people: AtomicBool::default(),
         };
         (live, to_delete)
     }
@@ -82,7 +88,7 @@ impl LiveSessions {
         let Some(id) = signed_under(keys, token) else { return Found::Forged };
         match self.in_use(id, now) {
             Some(session) => Found::Live(session),
-            None if self.is_stale() => Found::Unknown,
+            None if self.is_stale() || self.waits_for_source(id, now) => Found::Unknown,
             None => Found::Ended,
         }
     }
@@ -112,11 +118,16 @@ impl LiveSessions {
             self.end(session.id(), reason);
             return false;
         }
-        if session.is_ended() {
+        if session.is_ended() || !session.state.is_relied_on(now) {
             return false;
         }
         session.touch(now);
         true
+    }
+
+    /// The session is there, and its user's source was not heard of for too long.
+    fn waits_for_source(&self, id: SessionId, now: Time) -> bool {
+        self.sessions.get(id).is_some_and(|session| !session.state.is_relied_on(now) || session.state.waits())
     }
 
     /// The keys in force.

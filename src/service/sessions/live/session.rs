@@ -55,7 +55,7 @@ impl LiveSession {
 
     /// Over, or not to be relied on for now ([`crate::service::sessions::replication`]).
     pub fn is_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire) || self.state.stale.load(Ordering::Acquire)
+        self.ended.load(Ordering::Acquire) || self.state.waits()
     }
 
     /// Which limit it has passed, if any.

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use super::sources::Hold;
 use crate::account::Account;
-use crate::base::SessionId;
+use crate::base::{SessionId, Time};
 use crate::config;
 use crate::factor::Method;
 use crate::policy::{Person, Proof};
@@ -39,11 +40,13 @@ pub struct UserState {
     trusts_browsers: AtomicBool,
     /// The registry's own.
     pub(super) stale: Arc<AtomicBool>,
+    /// Of somebody of a directory or provider.
+    pub(super) hold: Option<Hold>,
 }
 
 impl UserState {
     /// Of a user with no session yet; `stale` is the registry's.
-    pub(super) fn new(account: &Account, mfa: &config::Mfa, stale: &Arc<AtomicBool>) -> Self {
+    pub(super) fn new(account: &Account, mfa: &config::Mfa, stale: &Arc<AtomicBool>, hold: Option<Hold>) -> Self {
         Self {
             person: ArcSwap::from_pointee(person(account, mfa)),
             epoch: AtomicU32::new(account.epoch),
@@ -51,7 +54,18 @@ impl UserState {
             revision: Mutex::new(account.revision),
             trusts_browsers: AtomicBool::new(!mfa.trusted_device.is_zero()),
             stale: stale.clone(),
+            hold,
         }
+    }
+
+    /// Whether the source of the user was heard of lately enough; local users have none.
+    pub(super) fn is_relied_on(&self, now: Time) -> bool {
+        self.hold.as_ref().is_none_or(|hold| hold.is_relied_on(now))
+    }
+
+    /// Whether what is in memory cannot be relied on for now.
+    pub(super) fn waits(&self) -> bool {
+        self.stale.load(Ordering::Acquire) || self.hold.as_ref().is_some_and(Hold::waits)
     }
 
     /// The account's epoch, as far as it is known here.

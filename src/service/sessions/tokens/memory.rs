@@ -62,7 +62,7 @@ impl TokenMemory {
                 None => accounts.entry(token.user).or_insert(self.store.account(token.user).await?).clone(),
             };
             let id = token.id;
-            match account.filter(|account| !account.disabled && account.epoch == token.epoch) {
+            match account.filter(|account| !account.is_closed() && account.epoch == token.epoch) {
                 Some(account) => self.tokens.insert(token, &account),
                 None => void.push(id),
             }

@@ -36,7 +36,7 @@ pub(super) enum Change {
 
 impl Owner {
     pub(super) fn new(account: &Account, mfa: &config::Mfa) -> Self {
-        let state = State { revision: account.revision, epoch: account.epoch, active: !account.disabled };
+        let state = State { revision: account.revision, epoch: account.epoch, active: !account.is_closed() };
         Self { person: ArcSwap::from_pointee(person(account, mfa)), state: Mutex::new(state), tokens: Mutex::default() }
     }
 
@@ -75,7 +75,7 @@ impl Owner {
         if account.revision < state.revision {
             return Change::Nothing;
         }
-        *state = State { revision: account.revision, epoch: account.epoch, active: !account.disabled };
+        *state = State { revision: account.revision, epoch: account.epoch, active: !account.is_closed() };
         let now = Arc::new(person(account, mfa));
         let before = self.person.swap(Arc::clone(&now));
         if before.groups == now.groups { Change::Nothing } else { Change::Rights }
