@@ -125,7 +125,10 @@ fn the_schema_finds_what_is_wrong() {
 #[test]
 fn descriptions_come_from_the_sample() {
     let schema = schema();
-    assert_eq!(schema["properties"]["session"]["properties"]["lifetime"]["description"], "a session ends then, in use or not (1s to 400d)");
+    assert_eq!(
+        schema["properties"]["session"]["properties"]["lifetime"]["description"],
+        "a session ends after this time, whether in use or not (1s to 400d)"
+    );
     assert_eq!(
         schema["properties"]["routes"]["items"]["properties"]["rules"]["items"]["properties"]["paths"]["description"],
         "whole paths, from the root"
