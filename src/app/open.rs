@@ -68,7 +68,13 @@ impl App {
         services.audit.listen(Box::new(move |event, detail| counted.metrics.event(event.name(), event.attempt(detail))));
         services.watch_accounts();
         services.tokens.restore().await.context("the API tokens in the store cannot be read")?;
-        work.spawn(services.users.clone().preload());
+        let (users, password) = (services.users.clone(), services.password.clone());
+        work.spawn(async move {
+            users.clone().preload().await;
+            if let Some(cost) = users.costliest_bcrypt() {
+                password.learn_bcrypt(cost).await;
+            }
+        });
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let router = ArcSwap::from_pointee(pages::mount(&services, &languages, &config));
         let snapshot = ArcSwap::from_pointee(Snapshot::new(config.clone(), policy)?);

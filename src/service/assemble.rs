@@ -1,4 +1,4 @@
-//! Puts the use cases together: which of them holds what.
+//! Builds the use cases and hands each of them what it may touch.
 
 use std::sync::Arc;
 

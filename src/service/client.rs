@@ -1,4 +1,4 @@
-//! Who is asking, as the use cases see it.
+//! Who is asking: the client of a request, as the use cases see it.
 
 use crate::base::random::{self, NoEntropy};
 use crate::base::{ClientAddr, UserId};

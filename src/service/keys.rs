@@ -1,7 +1,7 @@
-//! Rotation of the master keys, while the gateway runs: the new key signs from now on, the old ones are honoured as long as anything
-//! may rest on them, and secrets at rest are sealed anew.
+//! Rotates the master keys while the gateway runs. The new key signs from now on; old keys are accepted as long as anything may depend on
+//! them; sealed secrets are sealed again under the new key.
 //!
-//! The order matters: the key file is on the disk before anything is signed with what is in it.
+//! The order matters: the key file is on disk before anything is signed with a key in it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ pub struct Rotation {
     pub dropped: Vec<u8>,
 }
 
-/// What a sealing anew did.
+/// What a sealing again did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Resealed {
     pub sealed: usize,
@@ -114,7 +114,7 @@ impl Keys {
     /// [`Services::reseal`].
     ///
     /// # Errors
-    /// Where ids are used up, or the key file is another one than the running program's; then nothing has changed.
+    /// If ids are used up, or the key file is another one than the running program's; then nothing has changed.
     pub async fn rotate(&self, actor: Actor<'_>) -> Result<Rotation, KeyError> {
         let _alone = ROTATING.lock().await;
         let mut keys = self.key_file().await?;

@@ -1,5 +1,5 @@
-//! The browsers that finished a sign-in of a user before. Each has a failure budget of its own, so that a stranger's failures lock
-//! nobody out of it; a limited number of them is kept.
+//! The browsers in which a user finished a sign-in before. Each has its own failure budget, so a stranger's failures cannot lock the owner
+//! out of it. Only so many are kept.
 
 use crate::account::{Account, Failures, KnownBrowser};
 use crate::base::Time;
@@ -16,7 +16,7 @@ pub(in crate::service) fn knows(account: &Account, device: DeviceId) -> bool {
     }
 }
 
-/// The failures that count for this browser: its own budget where it is known, the account's otherwise.
+/// The failures that count for this browser: its own budget if it is known, the account's otherwise.
 pub(in crate::service) fn budget(account: &mut Account, device: Option<DeviceId>) -> &mut Failures {
     let known = device.filter(|device| device.user == account.id).map(DeviceId::name);
     match account.browsers.iter().position(|browser| Some(&browser.id) == known.as_ref()) {
@@ -28,7 +28,7 @@ pub(in crate::service) fn budget(account: &mut Account, device: Option<DeviceId>
     }
 }
 
-/// This browser is known from now on, and trusted where that was asked for.
+/// This browser is known from now on, and trusted if that was asked for.
 pub(in crate::service) fn remember(account: &mut Account, device: DeviceId, client: &Client, trusted_until: Option<Time>, now: Time) {
     let id = device.name();
     match account.browsers.iter_mut().find(|browser| browser.id == id) {

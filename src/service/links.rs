@@ -1,4 +1,4 @@
-//! Set-up and reset links: one use each, by a POST. Neither removes or skips a second factor.
+//! Set-up and reset links: each works once, by a POST. Neither removes or skips a second factor.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -33,7 +33,7 @@ impl Passwords {
         hashed.map_err(|e| Refused::Store(crate::store::StoreError::Backend(e.to_string())))
     }
 
-    /// Writes a password, if the account is still the version that it was hashed for. Every session, flow and trusted browser from before is void.
+    /// Writes a password, if the account is still the version that it was hashed for. Every session, flow and trusted browser from before is invalid.
     pub(in crate::service) async fn set(&self, version: Version, phc: String, actor: Actor<'_>) -> Result<Verified, Refused> {
         let now = self.context.now();
         let written = self

@@ -1,4 +1,4 @@
-//! What users are told, and over which channel. The only file that knows the notifier.
+//! What users are told, and over which channel. No other use case knows the notifier.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,7 +130,7 @@ impl Notices {
         self.notice(account, Content::RecoveryRenewed {}, actor);
     }
 
-    /// `name`: what its owner calls it; empty where it has none.
+    /// `name`: what its owner calls it; empty if it has none.
     pub(in crate::service) fn notice_factor(&self, account: &Account, method: Method, name: &str, added: bool, client: &Client) {
         let name = name.to_owned();
         let content = if added { Content::FactorAdded { method, name } } else { Content::FactorRemoved { method, name } };

@@ -1,5 +1,5 @@
-//! The interrupted form: a POST of an app's page that met a lost session, kept sealed for the length of a sign-in, shown to its owner,
-//! and sent once, or thrown away.
+//! The interrupted form: a POST that met a lost session. It is saved, sealed, for the length of a sign-in, shown to its owner, and sent once
+//! or discarded.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct Form {
     pub content_type: String,
     #[serde(skip)]
     pub body: Bytes,
-    /// The name that it was kept under, where it was before.
+    /// The name that it was kept under, if it was before.
     #[serde(skip)]
     pub kept_as: Option<SavedPostId>,
 }
@@ -33,7 +33,7 @@ pub struct Form {
 pub struct Replay(pub Form);
 
 impl Form {
-    /// The host that it goes to; `None` where that cannot be read, which is then nobody's.
+    /// The host that it goes to; `None` if that cannot be read, which is then nobody's.
     pub fn host(&self) -> Option<Host> {
         Host::parse(self.authority.as_bytes()).ok()
     }

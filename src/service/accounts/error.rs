@@ -1,4 +1,5 @@
-//! Why an account cannot be as asked for. Every message says what to do next; the command line prints it, the admin pages put their own words to it.
+//! Why an account cannot be as asked for. Every message says what to do next: the command line prints it, and the admin pages
+//! say it in their own words.
 
 use crate::factor::blocklist::Weak;
 use crate::factor::{Method, totp};

@@ -1,4 +1,5 @@
-//! What the fields of an account may hold: one line, without the comma that joins groups in a header, no longer than a page can show.
+//! What the fields of an account may hold: one line each, no longer than a page can show, and without the comma that separates
+//! groups in a header.
 
 use super::error::AccountError;
 

@@ -21,7 +21,7 @@ pub struct NewAccount {
     /// A machine's: no password, no set-up link, no pages.
     #[serde(default)]
     pub service: bool,
-    /// A PHC string, where the password is already there in that form.
+    /// A PHC string, if the password is already there in that form.
     #[serde(default)]
     pub password_hash: Option<String>,
 }

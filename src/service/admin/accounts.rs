@@ -92,7 +92,7 @@ impl Accounts {
             change.phone.as_deref().map(|phone| if phone.is_empty() { Ok(None) } else { good_phone(phone).map(Some) }).transpose()?;
         let edit = |account: &mut Account| {
             let before = account.clone();
-            // A new address or number receives codes and links in the old one's place: what rests on the old one is void.
+            // A new address or number receives codes and links in the old one's place: what rests on the old one is invalid.
             let moved = change.email.as_ref().is_some_and(|email| *email != account.email)
                 || phone.as_ref().is_some_and(|phone| *phone != account.phone);
             change.email.clone_into_some(&mut account.email);
@@ -175,7 +175,7 @@ impl AccountChange {
     }
 }
 
-/// Puts a value in the place of another where there is one.
+/// Puts a value in the place of another if there is one.
 trait CloneIntoSome<T> {
     fn clone_into_some(&self, place: &mut T);
 }

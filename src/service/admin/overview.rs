@@ -1,8 +1,7 @@
-//! The state of the house in numbers: what happened in the last day, which second factors are in use, how far each route is on its
-//! way to two steps, and whom the routes that only observe would have stopped.
+//! The figures of the overview: sign-ins and failures of the last day, the second factors in use, how many users of each route are
+//! ready for two factors, and whom the routes that only observe would have stopped.
 //!
-//! All of it is bounded: the log is looked through backwards so far and no further and at most once a minute, the observed are so
-//! many entries and no more.
+//! The work is bounded: the audit log is read back at most once a minute and only so far, and only so many observations are kept.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -146,7 +145,7 @@ impl Overview {
     /// Counts the users, and who of them is ready for which route.
     ///
     /// # Errors
-    /// The store's, where the directory has still to be read.
+    /// The store's, if the directory has still to be read.
     pub async fn census(&self, routes: &[Arc<Route>]) -> Result<Census, Refused> {
         let (directory, mfa, now) = (self.users.directory().await?, self.context.config().mfa.clone(), self.context.now());
         let mut census = Census::default();

@@ -1,5 +1,5 @@
-//! Second factors of somebody else's account: what an administrator sets, completes or removes. A change of any factor makes a new epoch, so that
-//! what was signed in before it is void; where one part of an order cannot be done, nothing of it is.
+//! What an administrator changes of somebody's second factors. A change of any factor makes a new epoch, so that every session from
+//! before is invalid. An order is carried out completely or not at all.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Sessions across users: found, and ended.
+//! Everybody's sessions, as administrators find and end them.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -34,7 +34,7 @@ pub struct AdminSessions {
 }
 
 impl AdminSessions {
-    /// Sessions of those whom a search finds; of everybody where it is empty.
+    /// Sessions of those whom a search finds; of everybody if it is empty.
     ///
     /// # Errors
     /// The store's.
@@ -61,7 +61,7 @@ impl AdminSessions {
         Ok(SessionPage { rows, page, total })
     }
 
-    /// Ends anybody's session; nothing happens where it is over already.
+    /// Ends anybody's session; nothing happens if it is over already.
     ///
     /// # Errors
     /// The store's.

@@ -1,4 +1,4 @@
-//! Set-up links by mail, unseen by the administrator.
+//! Set-up links that are mailed to their owner, so that the administrator never sees them.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl SetupLinks {
     /// Mails a set-up link that was made for this account.
     ///
     /// # Errors
-    /// [`Refused::CannotSend`], or [`Refused::Throttled`] where too much was sent lately.
+    /// [`Refused::CannotSend`], or [`Refused::Throttled`] if too much was sent lately.
     pub fn mail(&self, account: &Account, token: &Secret, client: &Client) -> Result<(), Refused> {
         self.may_mail(account, client)?;
         self.notices.deliver_link(account, LinkKind::Setup, self.url(token, client), SETUP_LIFETIME, client)

@@ -1,4 +1,4 @@
-//! The directory at hand: read once, then kept current by the store's observer.
+//! Everybody, for lists and searches: read once, then kept current by the store's observer.
 
 use std::sync::Arc;
 
@@ -19,6 +19,11 @@ impl UserList {
             Ok(directory) => tracing::debug!(accounts = directory.len(), "directory read"),
             Err(e) => tracing::warn!(error = %e, "the directory could not be read; the first use tries again"),
         }
+    }
+
+    /// The highest cost of an imported bcrypt hash, as far as accounts were read.
+    pub fn costliest_bcrypt(&self) -> Option<u32> {
+        self.directory.costliest_bcrypt()
     }
 
     /// Reads everybody again, after news of other gateways' changes may have been missed.

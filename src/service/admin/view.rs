@@ -1,4 +1,4 @@
-//! An account as the listings show it: no hash, no secret, no code.
+//! An account as listings show it: without hash, secret or code.
 
 use serde::{Deserialize, Serialize};
 

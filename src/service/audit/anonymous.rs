@@ -1,5 +1,5 @@
-//! Failures that are nobody's: wrong names and keys of strangers. Up to a rate each has a record of its own; beyond it they are counted, and
-//! one record says how many. So a stranger cannot fill the log, which is kept for a year and more, with noise.
+//! Failures without an account: wrong names and keys from strangers. Up to a rate each gets a record of its own; beyond it they are
+//! counted, and one record says how many there were. So a stranger cannot fill the log, which is kept for more than a year.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;

@@ -119,7 +119,7 @@ impl Event {
         }
     }
 
-    /// The factor that was tried and whether it was right, where this is an authentication; from the record's own detail. Names are
+    /// The factor that was tried and whether it was right, if this is an authentication; from the record's own detail. Names are
     /// few, so that they can be a metric's labels.
     pub fn attempt(self, detail: &str) -> Option<(&'static str, bool)> {
         let method = |name: &str| name.parse::<Method>().map(Method::name).ok();

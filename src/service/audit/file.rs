@@ -1,5 +1,5 @@
-//! Carries the audit log into `audit.file`. The store itself is the queue: whatever is committed is read from there, in order, so
-//! that memory stays bounded, no request waits, and a file that could not be written for a while is completed later.
+//! Copies the audit log into `audit.file`. The store itself is the queue: records are read from it in order, so memory stays bounded, no
+//! request waits, and a file that could not be written for a while is completed later.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ struct Open {
     at: u64,
 }
 
-/// One writer for each process. After an error it begins anew with what stands in the file.
+/// One writer for each process. After an error it begins again with what stands in the file.
 #[derive(Default)]
 pub struct AuditFileWriter {
     open: Option<Open>,
@@ -167,7 +167,7 @@ impl AuditFile {
         Ok(Open { target, sink, at })
     }
 
-    /// The furthest mark that is this log's. A file without one gets the whole log; standard output what comes from now on. Where no
+    /// The furthest mark that is this log's. A file without one gets the whole log; standard output what comes from now on. If no
     /// mark is this log's, an older store was put back or another taken: twice is better than never.
     async fn goes_on_after(&self, target: &Target, mut marks: Vec<Mark>) -> Result<u64, StoreError> {
         let (start, anchor) = match self.store.audit_start().await? {

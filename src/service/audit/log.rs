@@ -37,7 +37,7 @@ impl AuditLog {
         let _ = self.listener.set(listener);
     }
 
-    /// Appends a record. What must not happen unrecorded is refused where this fails.
+    /// Appends a record. What must not happen unrecorded is refused if this fails.
     pub async fn record(&self, event: Event, user: Option<&str>, actor: Actor<'_>, detail: impl Into<String>) -> Result<(), Refused> {
         let detail = detail.into();
         if let (None, true, Actor::User(client)) = (user, event.is_failure(), actor)

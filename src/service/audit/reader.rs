@@ -1,7 +1,7 @@
-//! Reading the audit log: pages by sequence number that cost the same at a million records, and the proof that it is whole.
+//! Reads the audit log, a page at a time. A page costs the same with a million records as with ten.
 //!
-//! Somebody's records are found by name ([`crate::store::audit::names`]). Any other filter looks through a bounded number of records for a
-//! page and says where it stopped. Days are found by halving, since records are in the order of time.
+//! The records of a user are found by name ([`crate::store::audit::names`]). Any other filter looks through a bounded number of records for
+//! each page and says if it stopped. Records are in the order of time, so a day is found by halving.
 
 use std::sync::Arc;
 
@@ -158,7 +158,7 @@ impl AuditReader {
         Ok(walk)
     }
 
-    /// The number of the first record at `time` or later; one past the last where there is none.
+    /// The number of the first record at `time` or later; one past the last if there is none.
     pub(crate) async fn first_at(&self, time: Time) -> Result<u64, StoreError> {
         let start = match self.store.audit_start().await? {
             AuditStart::At(seq, _) => seq.saturating_add(1),

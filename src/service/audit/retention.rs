@@ -1,5 +1,5 @@
-//! Removes records of the audit log that were kept long enough: the oldest first, a few at a time, off every request. Guarantees
-//! that nothing goes that a broken chain could be seen by, and that the removal itself is on record.
+//! Removes records of the audit log that were kept long enough: the oldest first, a few at a time, in the background. Guarantees that
+//! nothing is removed that would show a broken chain, and that each removal is on record.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Proves the audit log whole: a changed, missing or reordered record shows, and so does a cut end. It begins at the first record, or
-//! at the signed anchor that a trimming left behind.
+//! Verifies that the audit log is complete: a changed, missing or reordered record shows, and so does a cut end. Verification starts at the
+//! first record, or at the signed anchor that a removal left behind.
 //!
-//! What it cannot show: a log and its head that were both removed or written anew by somebody who can write the store. Ship the log
-//! elsewhere too, or note the head's hash (`audit verify` prints it) where they cannot write.
+//! It cannot show that somebody who can write the store replaced both the log and its head. Ship the log elsewhere too, or note the
+//! head's hash (`audit verify` prints it) in a place that they cannot write.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::store::{AuditHead, AuditRecord, AuditStart, GENESIS, Store, StoreErro
 
 /// How many faults are named; more of them say nothing new.
 const MOST: usize = 50;
-/// How often a walk begins anew where records were removed behind it.
+/// How often a walk begins again if records were removed behind it.
 const WALKS: usize = 3;
 
 /// What became of the walk.
@@ -94,7 +94,7 @@ impl AuditVerifier {
         }
         let head_after = self.store.audit_head().await;
         walk.ends_at(head_before, head_after);
-        // Where a record was changed, its entries may still tell the truth.
+        // If a record was changed, its entries may still tell the truth.
         if is_indexed && walk.report.faults.is_empty() {
             self.prove_entries(&mut walk).await?;
         }

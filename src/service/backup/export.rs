@@ -1,8 +1,8 @@
 //! The store as a file: back up, restore, move between stores.
 //!
-//! One JSON object a line. First a header `{"format":"vestibule-store","version":1,"created":TIME,"records":N}`, then `{"k":…,"v":…}` for each
-//! pair (base64), in the order of the keys, all from one moment; last `{"sha256":HEX}` of every byte before that line. Secrets in it stay
-//! sealed under the keys of `keys.json`, which is not in it: without that file no authenticator app works after a restore.
+//! One JSON object per line: first a header `{"format":"vestibule-store","version":1,"created":TIME,"records":N}`, then `{"k":…,"v":…}` for
+//! each pair (base64) in the order of the keys, all from one moment, and last `{"sha256":HEX}` of every byte before that line. Secrets stay
+//! sealed under the keys of `keys.json`, which is not included: without that file no authenticator app works after a restore.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ use crate::store::{Store, StoreError, audit};
 const FORMAT: &str = "vestibule-store";
 const VERSION: u32 = 1;
 
-/// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in anew. The
-/// entries of the audit log are made anew from its records.
+/// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in again. The
+/// entries of the audit log are made again from its records.
 pub(in crate::service) const PASSING: [&[u8]; 7] =
     [b"session/", b"flow/", b"flow-of/", b"link/", b"nothing", b"failed/", audit::names::ENTRIES];
 

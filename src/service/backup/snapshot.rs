@@ -1,5 +1,5 @@
-//! The rolling snapshot of the embedded store: an export of everything that lasts, written only when something has changed; and the
-//! check at a start that the store is not older than what was once saved from it.
+//! The rolling snapshot of the embedded store: an export of everything that lasts, written only if something has changed. At the start it
+//! also shows whether the store is older than its newest snapshot.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub struct RollingSnapshot {
 }
 
 impl RollingSnapshot {
-    /// Writes a snapshot where the store does not hold the same as `last`. The file, where one was written, and what is held now.
+    /// Writes a snapshot if the store does not hold the same as `last`. The file, if one was written, and what is held now.
     ///
     /// # Errors
     /// The store's, or the folder's.
@@ -78,7 +78,7 @@ impl RollingSnapshot {
         Ok(tokio::task::spawn_blocking(write).await.map_err(|_| SnapshotError::Stopped)??)
     }
 
-    /// Makes sure that the store goes on from the newest snapshot. Only where that one seems to be ahead is all of it read: it may be large, and
+    /// Makes sure that the store goes on from the newest snapshot. Only if that one seems to be ahead is all of it read: it may be large, and
     /// the start waits for this.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl RollingSnapshot {
         }
     }
 
-    /// What the newest snapshot holds, where there is one that can be read.
+    /// What the newest snapshot holds, if there is one that can be read.
     pub async fn newest(snapshots: &Snapshots) -> Option<Content> {
         let newest = snapshots.newest()?;
         let path = newest.clone();

@@ -1,4 +1,5 @@
-//! Setting up a second factor. A stolen password is not enough for the first one: somebody must have vouched (`mfa.first_enrolment`).
+//! The beginning of an enrolment: who may set up which second factor, and its secret, challenge or code. A stolen password is not enough
+//! for the first factor: somebody must have vouched (`mfa.first_enrolment`).
 
 use std::sync::Arc;
 

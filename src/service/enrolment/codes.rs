@@ -1,5 +1,5 @@
-//! The codes of an enrolment: the one to the registered address, which vouches for a first enrolment and for nothing else, and the one
-//! that proves an address or a number. A wrong one counts where every other does.
+//! The codes of an enrolment: one to the registered address, which vouches for a first enrolment and nothing else, and one that proves an
+//! address or number. A wrong code is counted with all other failures.
 
 use super::choose::{EnrolPage, Enrolment};
 use crate::base::Secret;
@@ -90,7 +90,7 @@ impl Enrolment {
         });
         let Err(problem) = judged.await?.ok_or(Refused::Gone)? else { return Ok(()) };
         if matches!(problem, SecondProblem::Wrong { .. }) {
-            // Guesses at the code that vouches are bounded over all sign-ins. Where somebody has vouched already, nothing is guessed for.
+            // Guesses at the code that vouches are bounded over all sign-ins. If somebody has vouched already, nothing is guessed for.
             let vouches = self.needs_vouching(page);
             self.failures.count_failure(page.account.id, vouches, client).await?;
             self.audit.record(Event::SecondWrong, Some(&page.account.name), Actor::User(client), format!("{method}, enrolment")).await?;

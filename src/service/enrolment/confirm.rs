@@ -1,5 +1,5 @@
-//! The end of an enrolment: the proof that the new method works, the method in the account with recovery codes where it is the first,
-//! and those codes until they are saved. What was not proved is nowhere in the account.
+//! The end of an enrolment: the proof that the new method works, then the method in the account, with recovery codes if it is the first.
+//! What was not proved is never in the account.
 
 use super::choose::{Confirmed, EnrolPage, Enrolment, tidy};
 use crate::account::{Account, OtpEnrolment, RecoveryCode, TotpEnrolment, Version, WebauthnEnrolment};
@@ -77,7 +77,7 @@ impl Enrolment {
         }))
     }
 
-    /// Puts the factor into the account, with recovery codes where it is the first; the flow goes on under the new epoch.
+    /// Puts the factor into the account, with recovery codes if it is the first; the flow goes on under the new epoch.
     async fn store_factor(&self, page: &EnrolPage, flow: &Flow, method: Method, add: Added, client: &Client) -> Result<Confirmed, Refused> {
         let fresh = recovery::generate()?;
         let (first, account) = self.put_factor(page, flow, &add, &fresh).await?;
@@ -159,7 +159,7 @@ enum Added {
 }
 
 impl Added {
-    /// `false` where there is one already.
+    /// `false` if there is one already.
     fn put(&self, account: &mut Account) -> bool {
         let slot_free = match self {
             Self::Totp(_) => account.totp.is_none(),

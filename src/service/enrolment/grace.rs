@@ -1,4 +1,4 @@
-//! How long a required enrolment may be put off (`mfa.grace`): from the first sign-in that it stopped, and for that sign-in only.
+//! How long a required enrolment may be put off (`mfa.grace`). The time runs from the first sign-in that the requirement stopped.
 
 use super::choose::{EnrolPage, Enrolment};
 use crate::account::Verified;

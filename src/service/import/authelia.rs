@@ -1,4 +1,4 @@
-//! Authelia's file of users: `users: { NAME: { displayname, password, email, groups, disabled } }`.
+//! Reads Authelia's file of users: `users: { NAME: { displayname, password, email, groups, disabled } }`.
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 

@@ -1,4 +1,4 @@
-//! A table: RFC 4180, the columns named by its first line, in any order.
+//! Reads a table (RFC 4180). Its first line names the columns, in any order.
 
 use super::entry::{Entry, Fault};
 use crate::service::accounts::NewAccount;

@@ -53,6 +53,6 @@ impl fmt::Display for Fault {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Imported {
     pub name: String,
-    /// The token of a set-up link, where links were asked for and there is no password yet.
+    /// The token of a set-up link, if links were asked for and there is no password yet.
     pub setup: Option<Secret>,
 }

@@ -1,4 +1,4 @@
-//! `htpasswd -B`: `NAME:HASH` a line. There is no address in it, so a domain completes the name, unless the name is an address itself.
+//! Reads the output of `htpasswd -B`: `NAME:HASH` on each line. It has no addresses, so a domain completes each name that is not an address.
 
 use super::entry::{Entry, Fault};
 use crate::service::accounts::NewAccount;

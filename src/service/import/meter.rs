@@ -1,4 +1,4 @@
-//! How far an import is: counted by the one who does it, read from beside by those who wait for it. Holds nobody up.
+//! How far an import has come: counted by the import, read by those who wait for it. Neither ever waits for the other.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};

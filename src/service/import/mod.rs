@@ -1,6 +1,6 @@
-//! Many accounts at once, from a table or from what was there before: all or nothing, and every fault with its line.
+//! Adds many accounts at once, from a table or from another program: all or nothing, and every fault with its line.
 //!
-//! Password hashes are taken as they are (Argon2id, bcrypt) and made anew at the first sign-in; nobody has to choose another password.
+//! Password hashes are taken as they are (Argon2id, bcrypt) and renewed at the first sign-in, so nobody has to choose another password.
 
 mod authelia;
 mod csv;

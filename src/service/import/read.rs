@@ -4,7 +4,7 @@ use super::entry::{Entry, Fault, Format};
 use super::{authelia, csv, htpasswd};
 use crate::factor::password;
 
-/// Reads a file. `domain` completes names to addresses where the format has none.
+/// Reads a file. `domain` completes names to addresses if the format has none.
 ///
 /// # Errors
 /// Every fault of the file's form, in the order of its lines.

@@ -1,5 +1,5 @@
-//! Lets few sign-ins of one address at the password hashes at the same time, so that one address cannot fill the queue for all. How many may
-//! wait is bounded too, for each address and in all: the rest are told to come back, and their bodies take no memory.
+//! Lets only a few sign-ins of one address hash at the same time, so that one address cannot fill the queue for all. The number of those
+//! that wait is bounded too, for each address and in all: the rest are told to come back, and their requests take no memory.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering};

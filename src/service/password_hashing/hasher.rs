@@ -1,5 +1,5 @@
-//! Password hashes on threads of their own, few and at low priority: a storm of sign-ins queues here and leaves the traffic alone.
-//! (OWASP ASVS 15.2.2.)
+//! Computes password hashes on a few threads of their own, at low priority: a storm of sign-ins waits here and leaves traffic alone
+//! (OWASP ASVS 15.2.2).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,10 +19,10 @@ pub struct Busy;
 pub struct Hasher(Arc<Asking>);
 
 impl Hasher {
-    /// Computes `most` hashes at once; twice as many only where the machine is so busy that the first get no time.
+    /// Computes `most` hashes at once; twice as many only if the machine is so busy that the first get no time.
     ///
     /// # Errors
-    /// Where the system starts no thread.
+    /// If the system starts no thread.
     pub fn new(most: usize) -> std::io::Result<Self> {
         Self::of(Queue::new(most))
     }
@@ -33,11 +33,11 @@ impl Hasher {
         Ok(Self(Arc::new(asking)))
     }
 
-    /// Runs `job` when its turn comes, with the memory of the thread that runs it; where that thread gets no time, another one runs it again,
+    /// Runs `job` when its turn comes, with the memory of the thread that runs it; if that thread gets no time, another one runs it again,
     /// and the first answer counts.
     ///
     /// # Errors
-    /// [`Busy`] where too many wait already, or the job died.
+    /// [`Busy`] if too many wait already, or the job died.
     pub async fn run<T: Send + 'static>(&self, job: impl Fn(&mut Workspace) -> T + Send + Sync + 'static) -> Result<T, Busy> {
         self.queues(job)?.await.map_err(|_| Busy)
     }
@@ -61,7 +61,7 @@ impl Hasher {
     }
 }
 
-/// The asking side: where it goes, the threads end after what still waits.
+/// The asking side: if it goes, the threads end after what still waits.
 struct Asking(Arc<Queue>);
 
 impl Drop for Asking {

@@ -1,12 +1,12 @@
 //! Which thread takes which password hash, and when. A hash that comes alone goes to a steady thread, whose share of the processor nobody takes;
-//! where a crowd waits, the spare threads take it, which have what time is left over. Where the machine leaves them none, the steady threads lend a
+//! if a crowd waits, the spare threads take it, which have what time is left over. If the machine leaves them none, the steady threads lend a
 //! hand, first with what they hold: so a busy machine makes nobody wait for longer than [`PATIENCE`] more.
 //!
 //! ```text
 //!             more than `most` wait                       nothing waits for LINGER
 //!   alone ───────────────────────────▶ crowd ───────────────────────────────────────▶ alone
 //!   the steady threads take            the spare threads take; the steady ones,
-//!                                      where they finish none within PATIENCE
+//!                                      if they finish none within PATIENCE
 //! ```
 
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ pub type Job = Arc<dyn Fn(&mut Workspace) + Send + Sync>;
 
 /// How many hashes may wait; at 15 ms each on two threads the last waits for half a second.
 pub const WAITING: usize = 64;
-/// So long may the spare threads finish nothing: many hashes' time, where they have any.
+/// So long may the spare threads finish nothing: many hashes' time, if they have any.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// So long after the last of a crowd the next one counts to it.
 const LINGER: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ struct State {
 pub struct Taken {
     pub job: Job,
     number: u64,
-    /// By a steady thread, where the spare ones finish nothing.
+    /// By a steady thread, if the spare ones finish nothing.
     is_help: bool,
 }
 
@@ -182,7 +182,7 @@ impl Queue {
         state.closed || (state.crowd == crowd && state.running < self.most)
     }
 
-    /// A steady thread's next job, waited for; `None` where none will come any more. Calls `rests` first where it has to wait.
+    /// A steady thread's next job, waited for; `None` if none will come any more. Calls `rests` first if it has to wait.
     pub fn next_steady(&self, rests: impl FnOnce()) -> Option<Taken> {
         let nothing = |state: &State| state.is_empty() && !state.closed;
         let ready = |state: &State| state.closed || (!state.jobs.is_empty() && self.may(state, false));

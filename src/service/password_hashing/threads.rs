@@ -1,5 +1,5 @@
-//! The threads that hash. None of them keeps traffic waiting: a steady one has a tenth of the weight of those that carry it, the spare ones take only
-//! what time nobody else wants.
+//! The threads that hash. None of them delays traffic: a steady thread has a tenth of the weight of those that carry it, and a spare thread
+//! gets only time that nobody else wants.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::factor::password::Workspace;
 /// Starts as many steady and as many spare threads as hashes may be computed at once; they end when the queue is closed.
 ///
 /// # Errors
-/// Where the system starts no thread.
+/// If the system starts no thread.
 pub fn start(queue: &Arc<Queue>) -> std::io::Result<()> {
     let thread = |name: String, work: fn(&Queue)| {
         let queue = Arc::clone(queue);
@@ -29,8 +29,8 @@ fn steady(queue: &Queue) {
     work(queue, |rests| queue.next_steady(rests));
 }
 
-/// On Linux `SCHED_IDLE`: whatever else wakes has the processor at once, where one that is merely nicer has the rest of its slice, some
-/// milliseconds, first. Where the system does not let it, as the steady ones.
+/// On Linux `SCHED_IDLE`: whatever else wakes has the processor at once, if one that is merely nicer has the rest of its slice, some
+/// milliseconds, first. If the system does not let it, as the steady ones.
 fn spare(queue: &Queue) {
     if !waits_for_all() {
         let _ = rustix::process::nice(10);

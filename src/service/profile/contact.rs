@@ -1,7 +1,7 @@
-//! A user's own address or number: changed after a full sign-in with a second factor, and only once a code that was sent to the new one
-//! was entered. Until then the old one stays, and with it what rests on it.
+//! A user changes their own address or number: after a full sign-in with a second factor, and only once the code that was sent to the new one
+//! was entered. Until then the old one stays.
 //!
-//! A password alone is not enough, however fresh: the address is what vouches for a first enrolment and what a reset link goes to.
+//! A fresh password alone is not enough: the address vouches for a first enrolment, and reset links go to it.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl ContactChanges {
     /// The account behind a session that may change its address.
     ///
     /// # Errors
-    /// Where it is not offered, the sign-in is not fresh, or no second factor was shown in it.
+    /// If it is not offered, the sign-in is not fresh, or no second factor was shown in it.
     pub async fn may_change(&self, session: &LiveSession, method: Method) -> Result<Account, Refused> {
         if !self.offers(method) {
             return Err(Refused::NotOffered(method));
@@ -85,7 +85,7 @@ impl ContactChanges {
     /// Sends a code to a new address or number. Nothing else changes.
     ///
     /// # Errors
-    /// As [`Self::may_change_contact`]; where it is malformed or the old one, or too much was sent.
+    /// As [`Self::may_change_contact`]; if it is malformed or the old one, or too much was sent.
     pub async fn begin(&self, session: &LiveSession, method: Method, typed: &str, client: &Client) -> Result<Flow, Refused> {
         let account = self.may_change(session, method).await?;
         let bad = |_| Refused::Contact(ContactProblem::Bad);
@@ -105,7 +105,7 @@ impl ContactChanges {
     /// Who waits for the code to a new address.
     ///
     /// # Errors
-    /// [`Refused::Gone`] where nobody does, or not in this session.
+    /// [`Refused::Gone`] if nobody does, or not in this session.
     pub async fn pending(&self, flow: Option<FlowId>, session: &Arc<LiveSession>) -> Result<ContactChange, Refused> {
         let flow = self.store.flow(flow.ok_or(Refused::Gone)?).await?.ok_or(Refused::Gone)?;
         let account = self.sessions.account_of(session).await?;

@@ -1,4 +1,5 @@
-//! My account: what users change themselves, each time only after a full and recent sign-in.
+//! What users change of their own account: password, methods, recovery codes, sessions and browsers, each only after a full and recent
+//! sign-in.
 
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ impl Profile {
     /// The account behind a session that may change it.
     ///
     /// # Errors
-    /// [`EnrolProblem::NotFresh`] where the user must sign in again first.
+    /// [`EnrolProblem::NotFresh`] if the user must sign in again first.
     pub async fn own_account(&self, session: &LiveSession) -> Result<Account, Refused> {
         let account = self.sessions.account_of(session).await?;
         if self.enrolment.is_fresh(session, &account) { Ok(account) } else { Err(Refused::Enrol(EnrolProblem::NotFresh)) }
@@ -152,7 +153,7 @@ impl Profile {
         }
     }
 
-    /// Ten fresh recovery codes; the old ones are void.
+    /// Ten fresh recovery codes; the old ones are invalid.
     pub async fn renew_codes(&self, session: &LiveSession, client: &Client) -> Result<Vec<Secret>, Refused> {
         let account = self.own_account(session).await?;
         if account.enrolled().is_empty() {

@@ -1,5 +1,5 @@
-//! Whose the sessions were that ended last: a form that meets one is saved for its owner, and none of them comes back into memory. Bounded:
-//! the end of an older one has long been in the store.
+//! Which sessions ended recently, and whose they were: a form that meets one is saved for its owner, and none of them comes back into memory.
+//! Bounded; the end of an older one has long been in the store.
 
 use std::collections::{HashMap, VecDeque};
 

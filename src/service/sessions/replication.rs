@@ -1,12 +1,12 @@
 //! Several gateways over one store: the memory of each follows what the others change.
 //!
-//! An account or session that another gateway wrote or deleted is read again on notice, within milliseconds. After a loss of
-//! the line everything is read again. Where no proof has come for 5 seconds that all notices were followed, the memory is stale
-//! and nobody is let in from it: whoever shows a session is answered 503, open connections are cut, no session is ended or deleted. As
-//! soon as everything is read again, the sessions are as good as before.
+//! An account or session that another gateway wrote or deleted is read again on notice, within milliseconds; after a loss of the connection,
+//! or after an import, everything is read again. If no proof arrives for 5 seconds that all notices were followed, the memory is stale and
+//! nobody is let in from it: a request with a session is answered 503 and open connections are cut, but no session is ended or deleted. Once
+//! everything was read again, the sessions are as good as before.
 //!
-//! When a session was last used is told every 20 seconds: one that is used at another gateway may end by `session.idle_timeout`
-//! that much early, never late.
+//! The last use of a session is published every 20 seconds. A session that is used at another gateway may therefore end by
+//! `session.idle_timeout` up to that much early, never late.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
@@ -31,7 +31,7 @@ const TRUST: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 512;
 
 /// Waits until the changes that others make from now on are heard: for [`follow`] to look at again after the sessions were read, since what
-/// changed in between was read in part as it had been. Where the line does not stand in time, [`follow`] has everything read again once it does.
+/// changed in between was read in part as it had been. If the line does not stand in time, [`follow`] has everything read again once it does.
 pub async fn listening(changes: &mut mpsc::Receiver<Change>) {
     let line = async { while changes.recv().await.is_some_and(|news| news != Change::Listening) {} };
     if tokio::time::timeout(TRUST, line).await.is_err() {
@@ -132,7 +132,7 @@ impl Replication {
         Ok(())
     }
 
-    /// The account first: its notice may still be on the way, and against an older one the session would be void.
+    /// The account first: its notice may still be on the way, and against an older one the session would be invalid.
     fn take_in(&self, record: SessionRecord, account: &Account) {
         self.live.account_changed(account.id, Some(account));
         self.live.insert(record, account);

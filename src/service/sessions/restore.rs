@@ -1,4 +1,4 @@
-//! The stored sessions into memory: at the start, and again after news of other gateways may have been missed.
+//! Reads the stored sessions into memory: at the start, and again if news of other gateways may have been missed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) fn stands(account: &Account, record: &SessionRecord) -> bool {
 }
 
 /// Takes the stored sessions in, and ends those in memory that are gone from the store. One whose account is gone, disabled or
-/// changed since is void and is deleted; nothing else is written. Few are read in one go, many by the first byte of their ids, as many at a time as there are
+/// changed since is invalid and is deleted; nothing else is written. Few are read in one go, many by the first byte of their ids, as many at a time as there are
 /// cores and one more.
 ///
 /// # Errors
@@ -45,7 +45,7 @@ pub async fn restore(store: &Arc<Store>, live: &Arc<LiveSessions>) -> Result<(),
 /// How many sessions, or accounts, are read at a time.
 const PAGE: usize = 5000;
 
-/// So many accounts are read each by itself; where there are more, all are.
+/// So many accounts are read each by itself; if there are more, all are.
 const FEW: usize = 200;
 
 /// Does `work` for every part, a few at a time.
@@ -69,7 +69,7 @@ where
     }
 }
 
-/// The sessions whose ids begin with this byte. Returns those that are void.
+/// The sessions whose ids begin with this byte. Returns those that are invalid.
 async fn part(store: Arc<Store>, live: Arc<LiveSessions>, states: Arc<UserStates>, first: u8) -> Result<Vec<SessionId>, StoreError> {
     let (mut gone, mut void, mut after) = (live.ids_beginning(first), Vec::new(), None);
     loop {
@@ -91,7 +91,7 @@ fn end_all(live: &LiveSessions, gone: HashSet<SessionId>) {
     }
 }
 
-/// Takes in what was read, and takes it out of `gone`. Returns the sessions that are void.
+/// Takes in what was read, and takes it out of `gone`. Returns the sessions that are invalid.
 pub(in crate::service) async fn take_in(
     store: &Store,
     live: &LiveSessions,

@@ -1,8 +1,7 @@
-//! Failures by address and by name, over every way in: password, codes, recovery codes, keys, passkeys, links. Each way asks here
-//! before a try and counts here after a wrong one; an account's own failures stand in its document.
+//! Counts failures by address and by name, for every way in: passwords, codes, recovery codes, keys, passkeys, links. Each way asks here before
+//! an attempt and counts a wrong one here. An account's own failures are in its document.
 //!
-//! A browser that the user signed in with before has a budget of its own (in the account, and by its id), and others at its
-//! address cannot use up what its owner needs to get in.
+//! A browser that the user signed in with before has its own budget, so others at its address cannot use up what its owner needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,13 +39,13 @@ impl FailureLimits {
     }
 
     /// # Errors
-    /// [`Refused::Throttled`] where too many failed lately.
+    /// [`Refused::Throttled`] if too many failed lately.
     pub(in crate::service) async fn refuse_over_rate(&self, counted: &[Counted]) -> Result<(), Refused> {
         Ok(self.store.may_fail(counted, self.context.now()).await??)
     }
 
     /// # Errors
-    /// [`Refused::Throttled`] where too many failed at the client's address, and this is no browser that `account` knows.
+    /// [`Refused::Throttled`] if too many failed at the client's address, and this is no browser that `account` knows.
     pub(in crate::service) async fn refuse_crowded(&self, account: Option<&Account>, client: &Client) -> Result<(), Refused> {
         if account.is_some_and(|account| client.device.is_some_and(|device| knows(account, device))) {
             return Ok(());

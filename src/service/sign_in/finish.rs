@@ -1,5 +1,5 @@
-//! The end of every sign-in, and the only place where a proof becomes a session: under a new id, known to the store before it is
-//! admitted, and not admitted where the account changed meanwhile.
+//! The end of every sign-in, and the only place where a proof becomes a session. The session has a new id, is in the store before it is
+//! admitted, and is refused if the account changed meanwhile.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ impl Finish {
         Ok(Signed { session, cookies, name: account.name })
     }
 
-    /// The account after the sign-in: the browser is known, and where somebody `signs_in`, failures are forgotten.
+    /// The account after the sign-in: the browser is known, and if somebody `signs_in`, failures are forgotten.
     async fn conclude(&self, before: &Account, device: DeviceId, client: &Client, signs_in: bool, trust: bool) -> Result<Account, Refused> {
         let (now, trusted_device) = (self.context.now(), self.context.config().mfa.trusted_device);
         let trusted_until = (trust && !trusted_device.is_zero()).then(|| now.plus(trusted_device));

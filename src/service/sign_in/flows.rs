@@ -1,4 +1,4 @@
-//! Sign-ins under way: begun here, and what the sign-in page has to say to one browser.
+//! Sign-ins under way: how they begin, and what the sign-in page has to say to one browser.
 
 use std::sync::Arc;
 

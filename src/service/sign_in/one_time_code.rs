@@ -1,5 +1,5 @@
-//! Codes that are sent: made, sent and judged within the flow that asked for them, so that a code is good in no other.
-//! A new code is the end of the one before, and none is made where its message could not go.
+//! Codes by e-mail and SMS: made, sent and checked within the sign-in that asked for them, so a code works in no other. A new code
+//! invalidates the one before, and none is made if its message cannot be sent.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl OneTimeCodes {
     /// Returns the flow, which may be new, and whether the code is on its way.
     ///
     /// # Errors
-    /// Where it is too early or too often, or nothing can be sent.
+    /// If it is too early or too often, or nothing can be sent.
     pub async fn send(&self, pending: &Pending, method: Method, again: bool, client: &Client) -> Result<Flow, Refused> {
         let flow = self.flow_of(pending, client).await?;
         let (config, now) = (self.context.config(), self.context.now());
@@ -74,7 +74,7 @@ impl OneTimeCodes {
         }
     }
 
-    /// The flow of a pending step, begun now where a session has none yet.
+    /// The flow of a pending step, begun now if a session has none yet.
     pub(in crate::service) async fn flow_of(&self, pending: &Pending, client: &Client) -> Result<Flow, Refused> {
         match (&pending.flow, &pending.session) {
             (Some(flow), _) => Ok(flow.clone()),
@@ -127,7 +127,7 @@ pub(in crate::service) fn judge_sent(
     }
 }
 
-/// Puts the next code into the flow; the one before is void.
+/// Puts the next code into the flow; the one before is invalid.
 pub(in crate::service) fn next_code(flow: &mut Flow, method: Method, rules: &Otp, now: Time) -> Result<Secret, NoResend> {
     let id = flow.id;
     let sends = match &mut flow.sent {

@@ -1,7 +1,7 @@
-//! Signing in with a passkey alone: possession and user verification in one ceremony, which counts as two factors.
+//! Signs in with a passkey alone: possession and user verification in one ceremony, which counts as two factors.
 //!
-//! The challenge of a login page that nobody has signed in on yet is not kept in memory, where strangers could fill it: it travels
-//! sealed, with its expiry, and is used up in the store by the first answer.
+//! The challenge is not kept in memory, where strangers could fill it. It travels sealed in the page, with its expiry, and the first answer
+//! uses it up in the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub struct Passkeys {
 }
 
 impl Passkeys {
-    /// The options for the login page, and the sealed challenge that comes back with the answer. `None` where no passkey can be used.
+    /// The options for the login page, and the sealed challenge that comes back with the answer. `None` if no passkey can be used.
     pub fn challenge(&self, client: &Client) -> Option<(serde_json::Value, String)> {
         if !self.context.config().mfa.methods.contains(Method::Webauthn) {
             return None;

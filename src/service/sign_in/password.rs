@@ -1,5 +1,4 @@
-//! The first door: name and password, and what a right one leads to. Unknown, wrong, locked and disabled are refused alike, after the
-//! same work.
+//! Sign-in with name and password, and what follows a right one. Unknown, wrong, locked and disabled are refused alike, after the same work.
 
 use std::sync::Arc;
 
@@ -146,7 +145,7 @@ impl PasswordSignIn {
         let Some(verified) = judged else {
             self.store.count_failure(&[self.failures.at_address(client), key, person], self.context.now()).await?;
             tokio::time::sleep(self.floor.rest(effort)).await;
-            // The name as typed may be a password typed into the wrong field: it is kept only where it is an account's.
+            // The name as typed may be a password typed into the wrong field: it is kept only if it is an account's.
             self.audit.record(Event::PasswordWrong, account.as_ref().map(|account| account.name.as_str()), Actor::User(client), "").await?;
             return Err(Refused::WrongPassword);
         };
@@ -176,6 +175,18 @@ impl PasswordSignIn {
                 self.audit.record(Event::PasswordWrong, name.as_deref(), Actor::User(client), "").await?;
                 Err(Refused::WrongPassword)
             }
+        }
+    }
+
+    /// Measures a comparison with an imported hash of this cost, so that not even the first answer about such an account takes longer than
+    /// the others.
+    pub async fn learn_bcrypt(&self, cost: u32) {
+        let (nobodys, parameters) = (format!("$2b${cost:02}${}", ".".repeat(53)), self.context.config().password);
+        let compare =
+            move |memory: &mut Workspace| Effort::of(|| password::verify(&nobodys, &Secret::new("nobody's"), &parameters, memory)).1;
+        match self.hasher.run(compare).await {
+            Ok(effort) => self.floor.learn(effort),
+            Err(e) => tracing::debug!(error = %e, "the cost of imported hashes is measured at the first comparison"),
         }
     }
 

@@ -9,11 +9,11 @@ use crate::factor::{Method, MethodSet};
 use crate::login::Flow;
 use crate::service::sessions::LiveSession;
 
-/// Somebody at the second door.
+/// Somebody at the second factor.
 #[derive(Clone)]
 pub struct Pending {
     pub account: Account,
-    /// The flow, where there is one already. A step up gets one when it is first needed.
+    /// The flow, if there is one already. A step up gets one when it is first needed.
     pub flow: Option<Flow>,
     /// The session that steps up.
     pub session: Option<Arc<LiveSession>>,
@@ -37,7 +37,7 @@ pub enum Shown {
 }
 
 impl Pending {
-    /// What this user can be asked for where the route accepts `route` (`None`: anything). All of theirs where the route accepts none
+    /// What this user can be asked for if the route accepts `route` (`None`: anything). All of theirs if the route accepts none
     /// of them: the sign-in must have an end, and the route then asks for another method.
     pub fn methods(&self, server: MethodSet, route: Option<MethodSet>) -> MethodSet {
         let own = self.account.usable(server);
@@ -47,7 +47,7 @@ impl Pending {
         }
     }
 
-    /// Whether a recovery code may be used: only where the route names no factors.
+    /// Whether a recovery code may be used: only if the route names no factors.
     pub fn may_recover(&self, route: Option<MethodSet>) -> bool {
         route.is_none() && self.account.recovery_left() > 0
     }

@@ -1,4 +1,4 @@
-//! The second door: one proof of one method, for a sign-in under way or for a session that steps up.
+//! The second factor: one proof of one method, for a sign-in under way or a session that steps up.
 
 use std::sync::Arc;
 
@@ -36,10 +36,10 @@ pub struct SecondFactor {
 }
 
 impl SecondFactor {
-    /// Who is at the second door: a flow that waits for it, or a session that may step up.
+    /// Who is at the second factor: a flow that waits for it, or a session that may step up.
     ///
     /// # Errors
-    /// [`Refused::Gone`] where neither is there or good any more.
+    /// [`Refused::Gone`] if neither is there or good any more.
     pub async fn pending(&self, flow: Option<crate::base::FlowId>, session: Option<Arc<LiveSession>>) -> Result<Pending, Refused> {
         if let Some(id) = flow
             && let Some(flow) = self.store.flow(id).await?

@@ -1,6 +1,6 @@
-//! A security key at the second door. Its page is shown by a GET, which another site can cause, and so it changes nothing: the
-//! challenge is not kept but travels sealed in the page's form, bound to the sign-in or session that it was made for, with its
-//! expiry, and is used up in the store by the first answer, right or wrong.
+//! A security key as the second factor. Another site can cause a GET of its page, so the page changes nothing: the challenge is not stored but
+//! travels sealed in the form, bound to the sign-in or session that it was made for, with its expiry. The first answer, right or wrong, uses
+//! it up in the store.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ struct Challenge {
     expires: Time,
 }
 
-/// What a challenge is bound to: the session, where one steps up, whatever flow it has meanwhile.
+/// What a challenge is bound to: the session, if one steps up, whatever flow it has meanwhile.
 fn bound_to(pending: &Pending) -> Result<[u8; 16], Refused> {
     match (&pending.session, &pending.flow) {
         (Some(session), _) => Ok(*session.id().as_bytes()),
@@ -50,7 +50,7 @@ impl SecurityKeys {
     /// The options for the security-key page, and the sealed challenge that comes back with the answer. Nothing is written.
     ///
     /// # Errors
-    /// [`Refused::NotOffered`] where no key of this user's can be used here.
+    /// [`Refused::NotOffered`] if no key of this user's can be used here.
     pub fn challenge(&self, pending: &Pending, client: &Client) -> Result<(serde_json::Value, String), Refused> {
         let (options, state) = relying_party(&self.context, client)?
             .start_second_factor(pending.account.id, &pending.account.webauthn)
@@ -63,7 +63,7 @@ impl SecurityKeys {
     /// One answer to one challenge.
     ///
     /// # Errors
-    /// [`SecondProblem::Key`] for an answer that is not right, or to a challenge that we never made; [`SecondProblem::Spent`] where the
+    /// [`SecondProblem::Key`] for an answer that is not right, or to a challenge that we never made; [`SecondProblem::Spent`] if the
     /// challenge is another sign-in's, too old, or was answered before.
     pub(in crate::service) async fn verify(
         &self,

@@ -64,13 +64,16 @@ policy = "bypass"
   policy = "two_factor"
 "#;
 
+/// What is done to the data folder before the gateway starts.
+type Before = Box<dyn FnOnce(&std::path::Path) + Send>;
+
 /// What a story's world is made with.
 pub struct Builder {
     mfa: String,
     extra: String,
     password: String,
     host: &'static str,
-    before: Option<Box<dyn FnOnce(&std::path::Path) + Send>>,
+    before: Option<Before>,
 }
 
 impl Default for Builder {

@@ -1,11 +1,11 @@
-//! Who there is: a compact row of every account in memory, in the order of names, so that any page of the list and any search costs
-//! milliseconds at 100,000 users. The store scans by id only.
+//! Every account's row, in the order of names. Guarantees that any page of the list and any search takes milliseconds with 100,000
+//! users; the store itself can scan by id only.
 //!
-//! Filled once, in the background of the start or at the first use, and kept current by the store's observer. A row is about 200
-//! bytes: one text, its folded form, and a few words. Groups are shared by all who are in the same ones.
-//! Where gateways share a store, each follows the others' writes.
+//! The rows are read once, in the background at the start or at the first use, and kept current by the store's observer. A row takes
+//! about 200 bytes. Users in the same groups share one list of them. Gateways that share a store follow each other's writes.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::OnceCell;
@@ -15,6 +15,7 @@ use super::row::{Kind, Row};
 use super::rows::Rows;
 use crate::account::Account;
 use crate::base::{Time, UserId};
+use crate::factor::password;
 use crate::store::{Store, StoreError, fold};
 
 /// How many accounts are read at a time.
@@ -27,6 +28,8 @@ const LONGEST_QUERY: usize = 256;
 pub struct Directory {
     rows: RwLock<Rows>,
     loaded: OnceCell<()>,
+    /// The highest cost of an imported bcrypt hash that was seen; 0: none.
+    bcrypt_cost: AtomicU32,
 }
 
 /// A page of a list.
@@ -48,7 +51,7 @@ impl Directory {
         self.rows.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until every account is here; reads them where nobody has yet.
+    /// Waits until every account is here; reads them if nobody has yet.
     ///
     /// # Errors
     /// The store's; the next caller tries again.
@@ -99,10 +102,11 @@ impl Directory {
         read
     }
 
-    /// Takes in what was read, except where something newer was written meanwhile.
+    /// Takes in what was read, except if something newer was written meanwhile.
     fn take_in(&self, batch: &[Account]) {
         let mut rows = self.write();
         for account in batch {
+            self.note_hash(account);
             if !rows.written.as_ref().is_some_and(|written| written.contains(&account.id)) {
                 rows.put(account);
             }
@@ -116,9 +120,23 @@ impl Directory {
             written.insert(id);
         }
         match account {
-            Some(account) => rows.put(account),
+            Some(account) => {
+                self.note_hash(account);
+                rows.put(account);
+            }
             None => rows.remove(id),
         }
+    }
+
+    fn note_hash(&self, account: &Account) {
+        if let Some(cost) = account.password.as_deref().and_then(password::bcrypt_cost) {
+            self.bcrypt_cost.fetch_max(cost, Ordering::Relaxed);
+        }
+    }
+
+    /// The highest cost of an imported bcrypt hash that any account has or had.
+    pub fn costliest_bcrypt(&self) -> Option<u32> {
+        Some(self.bcrypt_cost.load(Ordering::Relaxed)).filter(|cost| *cost > 0)
     }
 
     pub fn len(&self) -> usize {

@@ -1,4 +1,4 @@
-//! A page of a list, moved to where there is one; of a list in no order, no more is sorted than is shown.
+//! One page of a list. A page past the end becomes the last one, and of an unsorted list no more is sorted than the page shows.
 
 /// The page nearest to `page` that a list of so many has: from one.
 pub fn page_within(page: usize, total: usize, size: usize) -> usize {

@@ -1,4 +1,4 @@
-//! One account as the list has it, as small as it can be.
+//! One account as the list shows it, as small as it can be.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ pub struct Kind {
 }
 
 impl Kind {
-    /// The methods that count under this configuration; none where the policy in force is `off`.
+    /// The methods that count under this configuration; none if the policy in force is `off`.
     pub fn usable(&self, mfa: &config::Mfa) -> MethodSet {
         if self.policy.resolve(mfa.policy) == MfaPolicy::Off {
             return MethodSet::EMPTY;

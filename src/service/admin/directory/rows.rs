@@ -1,5 +1,5 @@
-//! The rows in order, and what is counted of them. Each write of an account costs one search and one move; a search looks at the text of those rows
-//! only in which it may occur.
+//! All rows in order, and the counts of the overview. A write of an account costs one search and one move; a search reads the text of
+//! only those rows in which its words may occur.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -122,7 +122,7 @@ impl Rows {
     }
 }
 
-/// A bit for each three bytes that stand together. Where a bit of a word's is missing, the word does not occur.
+/// A bit for each three bytes that stand together. If a bit of a word's is missing, the word does not occur.
 pub(super) fn mask(text: &str) -> u128 {
     let bit = |three: &[u8]| {
         three.iter().fold(0u32, |hash, byte| hash.wrapping_mul(0x0100_0193) ^ u32::from(*byte)).wrapping_mul(0x9e37_79b1) >> 25

@@ -1,4 +1,5 @@
-//! What [`crate::service::sessions::replication`] does to the memory: the sessions of the store at the start, other gateways' news, and whether there is any.
+//! What [`crate::service::sessions::replication`] needs of the table: many sessions at once, news of other gateways, and whether the table can
+//! be relied on.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -50,7 +51,7 @@ impl LiveSessions {
         }
     }
 
-    /// The store has this time of a session's last use; `false` where it is not here.
+    /// The store has this time of a session's last use; `false` if it is not here.
     pub fn seen(&self, id: SessionId, at: Time) -> bool {
         self.get(id).is_some_and(|session| {
             session.seen(at);

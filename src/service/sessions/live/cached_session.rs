@@ -1,5 +1,5 @@
-//! A session as one shard knows it by its cookie. Guarantees what a look-up guarantees: the same cookie's value under the same keys, and a session
-//! that is in use at that moment. What is checked again costs neither a signature nor a place in memory that other cores write to.
+//! A session as one shard remembers it for a cookie. Guarantees the same as a look-up: the same cookie value under the same keys, and a
+//! session that is in use at this moment. A repeated check costs no signature, and writes to no memory that other cores write to.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

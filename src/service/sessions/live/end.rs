@@ -1,5 +1,5 @@
-//! How sessions end: one at a time, with their account, or by their age. An ended one is out of memory before anybody who watches is woken, and
-//! exactly one caller is told that it ended it.
+//! How sessions end: one at a time, with their account, or by their age. A session is out of memory before anybody who watches is woken, exactly
+//! one caller learns that it ended it, and nothing brings it back.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! How a session comes into memory: what it shares with others (its user's state, its browser's name) is there once, and one that is there
-//! already is not made anew.
+//! How a session comes into memory. What sessions share (the user's state, the browser's name) exists once; a session that is already there stays
+//! as it is; one that has ended does not come back.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ impl LiveSessions {
         self.insert_under(record, self.state(account))
     }
 
-    /// A user's state: the one that their sessions share, or where they have none one for [`LiveSessions::insert_under`].
+    /// A user's state: the one that their sessions share, or if they have none one for [`LiveSessions::insert_under`].
     pub fn state(&self, account: &Account) -> Arc<UserState> {
         if let Some(known) = self.users.get(&account.id) {
             return known.value().clone();

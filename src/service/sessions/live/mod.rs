@@ -1,4 +1,4 @@
-//! Sessions in memory, written through to the store. A request is judged from here alone: no disk, no lock across an await.
+//! The live sessions in memory: the table, and everything that is done with it.
 
 mod bulk;
 pub mod cached_session;

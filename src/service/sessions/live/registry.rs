@@ -1,7 +1,7 @@
-//! Sessions in memory, written through to the store. A request is judged from here alone: no disk, no lock across an await.
+//! The table of live sessions, written through to the store. A request is decided from here alone: no disk access, no lock across an await.
 //!
-//! Every write of an account is seen here before its writer goes on ([`crate::store::Store::observe`]), so that a disabled user or a
-//! changed password ends sessions at once; who watches a connection is woken over [`LiveSessions::revocations`].
+//! Every write of an account is seen here before its writer goes on ([`crate::store::Store::observe`]), so a disabled user or a changed
+//! password ends sessions at once. Whoever watches a connection is woken over [`LiveSessions::revocations`].
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
@@ -98,7 +98,7 @@ impl LiveSessions {
         signed_under(&self.keys.load(), token)
     }
 
-    /// Whose session a well-signed token names or named. `None` for any other token, and where the session ended too long ago.
+    /// Whose session a well-signed token names or named. `None` for any other token, and if the session ended too long ago.
     pub fn owner(&self, token: &str) -> Option<UserId> {
         let id = self.signed(token)?;
         let live = self.sessions.get(id).map(|session| session.user());
@@ -109,7 +109,7 @@ impl LiveSessions {
         self.sessions.get(id).filter(|session| self.is_in_use(session, now))
     }
 
-    /// Whether a session may be relied on; ends it where its time is over, and notes its use where it is not.
+    /// Whether a session may be relied on; ends it where its time is over, and notes its use if it is not.
     pub(super) fn is_in_use(&self, session: &LiveSession, now: Time) -> bool {
         if self.is_stale() {
             return false;
@@ -165,7 +165,7 @@ impl LiveSessions {
         self.sessions.len()
     }
 
-    /// Other limits or policies from now on; persons are made anew from `accounts`.
+    /// Other limits or policies from now on; persons are made again from `accounts`.
     pub fn reconfigure(&self, session: config::Session, mfa: config::Mfa) {
         self.settings.store(Arc::new((session, mfa)));
     }

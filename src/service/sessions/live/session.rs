@@ -1,4 +1,4 @@
-//! One session in use. What every request asks of it is a load of an atomic; what it writes is written once a second at the most.
+//! One session in use. A request only loads an atomic; the time of its last use is written at most once a second.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -72,7 +72,7 @@ impl LiveSession {
         let _ = self.successor.set(by.clone());
     }
 
-    /// The last of those that replaced it; itself where none did.
+    /// The last of those that replaced it; itself if none did.
     pub fn latest(&self) -> &Self {
         let mut session = self;
         while let Some(next) = session.successor.get() {
@@ -112,7 +112,7 @@ impl LiveSession {
         Time::from_millis(self.last_seen.load(Ordering::Relaxed))
     }
 
-    /// Its record, where the store does not have its last use. It is the caller's to write.
+    /// Its record, if the store does not have its last use. It is the caller's to write.
     pub(super) fn unwritten(&self) -> Option<SessionRecord> {
         let seen = self.last_seen.load(Ordering::Relaxed);
         (self.written.swap(seen, Ordering::Relaxed) != seen).then(|| self.record())

@@ -1,5 +1,5 @@
-//! The sessions by id, in many small parts with a lock each: whoever goes through all of them holds one part's for a moment, and nobody
-//! waits longer than that.
+//! The sessions by id, in many small parts with a lock each. Whoever goes through all of them holds one part at a time, so nobody waits for
+//! longer than a part takes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! What is known of a user who has sessions, once for all of them: who they are by now, and under which epoch. Two writes of the account that are
-//! told in the wrong order leave the later one.
+//! What is known of a user with sessions, once for all of them: the person, the epoch, and which proofs count. If two writes of the account
+//! arrive in the wrong order, the later one stays.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,7 +73,7 @@ impl UserState {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// What a proof counts for by now: a method that was withdrawn since, or a browser where none is trusted any more, is no second factor.
+    /// What a proof counts for by now. A method that was withdrawn since is no second factor; nor is a browser, once none is trusted.
     pub(super) fn counts(&self, proof: Proof) -> Proof {
         let methods = self.person.load().methods;
         match proof {

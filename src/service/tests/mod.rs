@@ -274,3 +274,15 @@ async fn anonymous_failures_beyond_a_rate_are_one_record() {
     assert_eq!(last.event, "failures.counted");
     assert!(last.detail.starts_with("30 × password.wrong") && last.detail.contains("30 networks"), "{}", last.detail);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_imported_hashes_cost_is_known_before_the_first_comparison() {
+    let rig = Rig::new().await;
+    let imported = format!("$2b$06${}", ".".repeat(53));
+    rig.alice(2, |account| account.password = Some(imported)).await;
+    assert_eq!(rig.services().users.costliest_bcrypt(), Some(6));
+    let rest = || rig.services().password.floor.rest(password_hashing::Effort::default());
+    let before = rest();
+    rig.services().password.learn_bcrypt(6).await;
+    assert!(rest() > before);
+}
