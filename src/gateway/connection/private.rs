@@ -7,6 +7,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use pingora::protocols::SocketDigest;
+
 /// The upstream connections of one client's connection.
 #[derive(Debug)]
 pub struct PrivateConnections {
@@ -41,12 +43,24 @@ impl Drop for PrivateConnections {
     }
 }
 
+/// What tells a client's connection from all others while it lives, the same for each of its requests.
+pub fn client_id(digest: &Arc<SocketDigest>) -> usize {
+    Arc::as_ptr(digest).addr()
+}
+
 /// The client connections of a shard that have private upstream connections, by the address of their socket digest, which all requests
 /// of a connection share.
 #[derive(Debug, Default)]
 pub struct PrivateRegistry {
     count: AtomicUsize,
-    owners: Mutex<HashMap<usize, Arc<PrivateConnections>>>,
+    owners: Mutex<HashMap<usize, Owner>>,
+}
+
+/// The digest is kept weakly: while an entry is there, no other digest can be at its address.
+#[derive(Debug)]
+struct Owner {
+    client: Weak<SocketDigest>,
+    connections: Arc<PrivateConnections>,
 }
 
 impl PrivateRegistry {
@@ -55,15 +69,18 @@ impl PrivateRegistry {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;
         }
-        locked(&self.owners).get(&client()?).cloned()
+        locked(&self.owners).get(&client()?).map(|owner| Arc::clone(&owner.connections))
     }
 
     /// From now on this client's connection has upstream connections of its own.
-    pub fn enter(&self, client: usize) -> Arc<PrivateConnections> {
+    pub fn enter(&self, client: &Arc<SocketDigest>) -> Arc<PrivateConnections> {
         let mut owners = locked(&self.owners);
-        let owner = Arc::clone(owners.entry(client).or_insert_with(PrivateConnections::new));
+        // A request may outlive its connection, and enter it after it left.
+        owners.retain(|_, owner| owner.client.strong_count() > 0);
+        let new = || Owner { client: Arc::downgrade(client), connections: PrivateConnections::new() };
+        let connections = Arc::clone(&owners.entry(client_id(client)).or_insert_with(new).connections);
         self.count.store(owners.len(), Ordering::Relaxed);
-        owner
+        connections
     }
 
     /// The client's connection is closed.
@@ -121,15 +138,21 @@ mod tests {
     fn a_private_connection_is_closed_with_its_owner() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let registry = PrivateRegistry::default();
-        assert!(registry.find(|| Some(1)).is_none());
-        let socket = PrivateSocket::new(&registry.enter(1));
+        let digest = || Arc::new(SocketDigest::from_raw_fd(std::os::fd::AsRawFd::as_raw_fd(&listener)));
+        let (one, two) = (digest(), digest());
+        let found = || registry.find(|| Some(client_id(&one)));
+        assert!(found().is_none());
+        let socket = PrivateSocket::new(&registry.enter(&one));
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut upstream, _) = listener.accept().unwrap();
         assert!(socket.opened(client.try_clone().unwrap()));
-        assert_eq!(registry.find(|| Some(1)).unwrap().id, registry.enter(1).id);
-        assert_ne!(registry.enter(2).id, registry.enter(1).id);
-        registry.leave(1);
+        assert_eq!(found().unwrap().id, registry.enter(&one).id);
+        assert_ne!(registry.enter(&two).id, registry.enter(&one).id);
+        registry.leave(client_id(&one));
         assert_eq!(upstream.read(&mut [0]).unwrap(), 0, "closed although a handle of it is kept");
-        assert!(registry.find(|| Some(1)).is_none() && !socket.opened(client));
+        assert!(found().is_none() && !socket.opened(client));
+        drop(two);
+        registry.enter(&one);
+        assert_eq!(locked(&registry.owners).len(), 1, "who is gone is forgotten");
     }
 }

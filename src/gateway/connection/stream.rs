@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 
 use crate::gateway::connection::client::Connection;
 use crate::gateway::connection::limits::Permit;
-use crate::gateway::connection::private::PrivateRegistry;
+use crate::gateway::connection::private::{PrivateRegistry, client_id};
 
 const WRITE_BUFFER: usize = 2048;
 
@@ -37,11 +37,6 @@ impl ClientStream {
         let _ = digest.peer_addr.set(Some(peer.into()));
         Self { stream: BufWriter::with_capacity(WRITE_BUFFER, stream), digest: Arc::new(digest), connection, private, _permit: permit }
     }
-}
-
-/// What tells a client's connection from all others while it lives, the same for each of its requests.
-pub fn client_id(digest: &Arc<SocketDigest>) -> usize {
-    Arc::as_ptr(digest).addr()
 }
 
 impl Drop for ClientStream {

@@ -4,15 +4,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use pingora::protocols::Digest;
+use pingora::protocols::{Digest, SocketDigest};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::{HttpPeer, Peer};
 use pingora::{Error, ErrorType, Result};
 
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::policy;
-use crate::gateway::connection::private::{PrivateConnections, PrivateRegistry};
-use crate::gateway::connection::stream::client_id;
+use crate::gateway::connection::private::{PrivateConnections, PrivateRegistry, client_id};
 use crate::gateway::reply::write;
 use crate::gateway::request::connection_auth;
 use crate::gateway::upstream::pool::Pool;
@@ -77,7 +76,7 @@ impl Selection {
         if connection_auth::is_presented(&session.req_header().headers) {
             return connection_of(session).map(|client| self.private.enter(client));
         }
-        self.private.find(|| connection_of(session))
+        self.private.find(|| connection_of(session).map(client_id))
     }
 
     /// The upstream asks for authentication of the connection: the client's next requests go over connections of its own.
@@ -87,8 +86,8 @@ impl Selection {
 }
 
 /// What tells the client's connection from all others.
-fn connection_of(session: &Session) -> Option<usize> {
-    session.digest()?.socket_digest.as_ref().map(client_id)
+fn connection_of(session: &Session) -> Option<&Arc<SocketDigest>> {
+    session.digest()?.socket_digest.as_ref()
 }
 
 /// Tells the users of one client's connection apart: a proxy in front may bring many.
