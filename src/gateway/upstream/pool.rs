@@ -24,9 +24,9 @@ const POOL_IDLE: Duration = Duration::from_secs(60);
 pub const NEXT_ADDRESS: Duration = Duration::from_secs(1);
 
 /// An upstream that is silently gone, or a firewall that forgot the connection, is noticed within half a minute; data that nobody
-/// acknowledges, within 20 seconds (RFC 5482).
+/// acknowledges, within 30 seconds (RFC 5482).
 const PROBES: TcpKeepalive =
-    TcpKeepalive { idle: Duration::from_secs(15), interval: Duration::from_secs(5), count: 3, user_timeout: Duration::from_secs(20) };
+    TcpKeepalive { idle: Duration::from_secs(15), interval: Duration::from_secs(5), count: 3, user_timeout: Duration::from_secs(30) };
 
 /// A route's CA file cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
