@@ -20,8 +20,8 @@ use crate::policy::{HostHeader, ProxyOptions, Route, Upstream};
 /// How long an unused connection to an upstream on another machine is kept, unless `proxy.idle_timeout` says otherwise.
 const POOL_IDLE: Duration = Duration::from_secs(60);
 
-/// How long one address of several may take to accept a connection before the next one is tried.
-pub const NEXT_ADDRESS: Duration = Duration::from_secs(1);
+/// How long one address of several may take to accept a connection before the next one is tried (RFC 8305 section 5).
+pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// An upstream that is silently gone, or a firewall that forgot the connection, is noticed within half a minute; data that nobody
 /// acknowledges, within 30 seconds (RFC 5482).
