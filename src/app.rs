@@ -13,14 +13,4 @@ pub use program::{App, Post};
 pub use reload::wording;
 
 #[cfg(test)]
-mod earlier_release_tests;
-#[cfg(test)]
-mod health_tests;
-#[cfg(test)]
-mod keep_support;
-#[cfg(test)]
-mod keep_tests;
-#[cfg(test)]
-mod outage_tests;
-#[cfg(test)]
 mod tests;

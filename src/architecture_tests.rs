@@ -1,7 +1,13 @@
 //! The house keeps its order: an import points down or to the same room, each outside crate stays in its rooms, and every file says
 //! what it guarantees. `docs/architecture.md` draws what is asserted here.
 
+mod checker_tests;
+mod imports;
+mod rooms;
+
 use std::path::Path;
+
+use imports::Imports;
 
 /// The rooms from the top floor to the bottom. A room may use the floors below it, and the rooms of its own floor where the
 /// exception is named in [`NEIGHBOURS`]. `lib.rs` and `main.rs` are the roof.
@@ -56,11 +62,11 @@ impl Source {
     fn is_test(&self) -> bool {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         self.path.contains("/tests/")
+            || self.path.contains("/testing/")
+            || self.path.starts_with("architecture_tests")
             || name.ends_with("tests.rs")
             || name.ends_with("_support.rs")
-            || name == "conformance.rs"
-            || name == "naive.rs"
-            || name == "sample.rs"
+            || self.path.contains("/conformance")
     }
 
     /// The lines of code outside tests: a file's own test module stands at its end.
@@ -88,6 +94,11 @@ fn sources() -> Vec<Source> {
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut found);
     assert!(found.len() > 100);
     found
+}
+
+/// What the files outside tests use of each other.
+fn imports(all: &[Source]) -> Imports {
+    Imports::read(all.iter().filter(|source| !source.is_test()).map(|source| (source.path.as_str(), source.text.as_str())))
 }
 
 fn floor(room: &str) -> Option<usize> {
@@ -126,6 +137,24 @@ fn no_import_points_up() {
         }
     }
     assert!(upward.is_empty(), "\n{}", upward.join("\n"));
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let circles: Vec<_> = imports(&sources()).circles().iter().map(|way| way.join(" -> ")).collect();
+    assert!(circles.is_empty(), "\n{}", circles.join("\n"));
+}
+
+#[test]
+fn sub_rooms_use_only_those_below_them() {
+    let upward = rooms::upward(&imports(&sources()), rooms::SUB_ROOMS);
+    assert!(upward.is_empty(), "the order stands in src/architecture_tests/rooms.rs\n{}", upward.join("\n"));
+}
+
+#[test]
+fn no_room_has_more_than_a_dozen_files_side_by_side() {
+    let all = sources();
+    assert_eq!(rooms::crowded(all.iter().map(|source| source.path.as_str())), Vec::<String>::new());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::*;
+use crate::app::{App, Post};
 use crate::base::{Clock, Time};
 use crate::config::{Config, StoreUrl};
 use crate::gateway::{GatewayHost, Lookup};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::keep_support::*;
+use super::town::*;
 use crate::account::{Account, OtpEnrolment};
 use crate::base::{SessionId, Time};
 use crate::store::Edit;

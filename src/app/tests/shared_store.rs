@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::*;
+use crate::app::*;
 use crate::base::{Clock, Time};
 use crate::config::{Config, StoreUrl};
 use crate::gateway::{GatewayHost, Lookup};

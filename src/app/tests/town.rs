@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::*;
 use crate::account::Account;
+use crate::app::*;
 use crate::base::{Clock, SessionId, Time, UserId};
 use crate::factor::Method;
 use crate::gateway::{GatewayHost, Listener, Running, Settings, start};

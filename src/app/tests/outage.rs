@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::keep_support::{FROM_OUR_PAGE, Town, URLENCODED, town_over};
+use super::town::{FROM_OUR_PAGE, Town, URLENCODED, town_over};
 use crate::store::postgres::server::Own;
 use crate::telemetry::server::Health;
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::*;
+use crate::app::*;
 use crate::base::{Clock, Time};
 use crate::config::Config;
 use crate::session::KeyRing;

@@ -1,0 +1,8 @@
+//! The assembled program: its health, its interrupted forms, an outage of its store, and two of it over one database.
+
+mod earlier_release;
+mod health;
+mod outage;
+mod saved_post;
+mod shared_store;
+mod town;

@@ -1,0 +1,59 @@
+//! The rooms inside each room, from the top down. A sub-room may use those after it in the list, never one before it.
+
+use std::collections::BTreeMap;
+
+use super::imports::Imports;
+
+/// How many files may stand side by side.
+const DOZEN: usize = 12;
+
+/// Each room and its sub-rooms, the highest first. A sub-room is a folder, or a file with a folder of its own.
+pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
+    ("cli", &["commands", "demo", "serve", "control", "terminal"]),
+    ("config", &["check", "schema", "readers", "document", "typed"]),
+    ("factor", &["password", "webauthn"]),
+    ("gateway", &["listener", "pipeline", "saved_post", "proxy", "reply", "authorize", "connection", "request", "upstream"]),
+    ("notify", &["texts"]),
+    ("policy", &["decide", "table", "testing"]),
+    ("portal", &["admin", "profile", "saved_post", "sign_in", "web"]),
+    ("service", &["profile", "admin", "enrolment", "backup", "import", "sign_in", "accounts", "audit", "password_hashing", "sessions"]),
+    ("session", &["keys"]),
+    ("store", &["records", "audit", "backend", "files"]),
+    ("view", &["gallery", "admin", "account", "pages", "parts", "wording"]),
+];
+
+/// Arrows between sub-rooms of one room that do not point down.
+pub(super) fn upward(imports: &Imports, order: &[(&str, &[&str])]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (from, used) in imports.edges() {
+        for to in used {
+            if let (Some((room, high)), Some((other, low))) = (sub_room(from), sub_room(to))
+                && room == other
+                && high != low
+            {
+                let rooms = order.iter().find(|(name, _)| *name == room).map_or(&[][..], |(_, rooms)| rooms);
+                let place = |name: &str| rooms.iter().position(|room| *room == name);
+                if !matches!((place(high), place(low)), (Some(high), Some(low)) if high < low) {
+                    found.push(format!("{from} uses {to}"));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// `config` and `check` for `config/check/routes.rs`; `None` for what stands in a room itself.
+fn sub_room(path: &str) -> Option<(&str, &str)> {
+    let mut steps = path.split('/');
+    let (room, sub) = (steps.next()?, steps.next()?);
+    steps.next().map(|_| (room, sub))
+}
+
+/// Folders with more than a dozen files side by side.
+pub(super) fn crowded<'p>(paths: impl IntoIterator<Item = &'p str>) -> Vec<String> {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for path in paths {
+        *counts.entry(path.rsplit_once('/').map_or("", |(folder, _)| folder)).or_default() += 1;
+    }
+    counts.into_iter().filter(|(_, count)| *count > DOZEN).map(|(folder, count)| format!("src/{folder} has {count} files")).collect()
+}
