@@ -15,7 +15,7 @@ use super::program::App;
 use crate::base::{ClientAddr, Time, TokenId, UserId};
 use crate::factor::Method;
 use crate::gateway::{
-    AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, PortalAnswer, PortalContext, SavingPost, Snapshot, TokenLookup, UserSession,
+    AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, PortalAnswer, PortalContext, SavingPost, Shape, Snapshot, TokenLookup, UserSession,
 };
 use crate::identity::assertion::{Claims, Signed, Unsigned};
 use crate::limit::Throttled;
@@ -175,10 +175,12 @@ impl GatewayHost for App {
             csrf: String::new(),
             rd: String::new(),
             help: None,
+            inline: page.shape == Shape::Inline,
         };
         match page.login_url {
             None if page.reason == "identity_too_large" => message::many_groups(&base, page.user.unwrap_or_default(), page.request_id),
-            Some(url) => message::not_sent(&base, url, page.request_id),
+            Some(url) if page.shape == Shape::Framed => message::framed(&base, url),
+            Some(url) => message::not_sent(&base, url, page.shape == Shape::FromAnotherSite, page.request_id),
             None => message::problem(&base, problem(page.status.as_u16(), page.reason), Some(page.request_id)),
         }
         .into_string()

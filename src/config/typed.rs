@@ -77,6 +77,8 @@ pub struct Portal {
     pub templates: Option<PathBuf>,
     /// Whether users change their own address and number, after a second factor and a code to the new one.
     pub change_contact: bool,
+    /// Whether our own pages say over HTTPS that browsers never use plain HTTP with the host again (RFC 6797).
+    pub hsts: bool,
 }
 
 #[derive(Clone, Debug)]

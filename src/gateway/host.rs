@@ -135,6 +135,20 @@ pub struct ErrorPage<'a> {
     pub login_url: Option<&'a str>,
     /// Who asks, where that is known.
     pub user: Option<&'a str>,
+    pub shape: Shape,
+}
+
+/// What is special about where a page is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Shape {
+    #[default]
+    Usual,
+    /// On a host that no route names: the page can load nothing and carries its style with it.
+    Inline,
+    /// In a frame, where nobody can sign in: a page of the same host may frame it, and its link opens in the top window.
+    Framed,
+    /// The answer to a form that another site sent.
+    FromAnotherSite,
 }
 
 /// How a request ended.

@@ -31,7 +31,7 @@ mod tests;
 
 pub use connection::certificates::{BadCertificate, Certificates, Fresh};
 pub use host::{
-    AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, Outcome, PortalAnswer, PortalContext, SavingPost, Snapshot, TokenLookup,
+    AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, Outcome, PortalAnswer, PortalContext, SavingPost, Shape, Snapshot, TokenLookup,
     UserSession,
 };
 pub use listener::sockets::CannotListen;

@@ -6,6 +6,9 @@
 use crate::base::Host;
 use crate::path::Path;
 
+/// As long as a target may be, in bytes: what the gateway would forward is never lost over a sign-in.
+const LONGEST: usize = 16 * 1024;
+
 /// What a return address is judged by.
 pub struct Judge<'a> {
     /// The Host header of this request, port included.
@@ -38,7 +41,7 @@ impl ReturnTo {
     }
 
     fn parse(rd: &str, judge: &Judge) -> Option<Self> {
-        if rd.len() > 4096 || !rd.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
+        if rd.len() > LONGEST || !rd.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
             return None;
         }
         if rd.starts_with('/') {
@@ -132,6 +135,13 @@ mod tests {
         assert_eq!(read("https://pay.internal.example/x?y"), "https://pay.internal.example/x?y");
         assert_eq!(read("https://wiki.internal.example/x?y"), "/x?y");
         assert_eq!(read("https://PAY.internal.example"), "https://pay.internal.example/");
+    }
+
+    #[test]
+    fn a_long_target_comes_back_too() {
+        let long = format!("/search?q={}", "a".repeat(12_000));
+        assert_eq!(read(&long), long);
+        assert_eq!(read(&format!("/{}", "a/".repeat(9_000))), "/", "no path that the gateway would not forward");
     }
 
     #[test]

@@ -28,6 +28,36 @@ pub struct Form {
     pub kept_as: Option<SavedPostId>,
 }
 
+/// What a browser sends to confirm a saved form: a POST to the form's own URL, so that it carries the cookies of that path and the answer
+/// stands there. Its body is one field and always as long, so that the gateway reads no other body to find it.
+pub struct Confirmation {
+    pub id: SavedPostId,
+    /// The form token of the page that showed the form.
+    pub csrf: String,
+}
+
+impl Confirmation {
+    pub const FIELD: &'static str = "vestibule-saved-post";
+    /// 26 characters of an id, a dot, 43 characters of a form token.
+    const VALUE: usize = 26 + 1 + 43;
+    /// The length of `FIELD=VALUE`, in bytes. As `text/plain` (HTML, "plain text form data") a line end follows.
+    pub const LENGTH: usize = Self::FIELD.len() + 1 + Self::VALUE;
+
+    /// The value of the field.
+    pub fn value(id: SavedPostId, csrf: &str) -> String {
+        format!("{id}.{csrf}")
+    }
+
+    /// Reads a body; `None` for every other one.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let line = std::str::from_utf8(body).ok()?;
+        let value = line.strip_suffix("\r\n").unwrap_or(line).strip_prefix(Self::FIELD)?.strip_prefix('=')?;
+        let (id, csrf) = value.split_once('.').filter(|_| value.len() == Self::VALUE)?;
+        let is_token = csrf.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        is_token.then_some(Self { id: id.parse().ok()?, csrf: csrf.to_owned() })
+    }
+}
+
 /// Marks an answer of the portal's: instead of it, the gateway sends this form to its URL, through the whole decision.
 #[derive(Clone)]
 pub struct Replay(pub Form);
@@ -102,7 +132,19 @@ mod tests {
         }
 
         #[test]
+        fn a_confirmation_is_recognized_by_its_length_and_read_back(id in any::<[u8; 16]>(), csrf in "[A-Za-z0-9_-]{43}") {
+            let id = SavedPostId::from_bytes(id);
+            let body = format!("{}={}\r\n", Confirmation::FIELD, Confirmation::value(id, &csrf));
+            prop_assert_eq!(body.len(), Confirmation::LENGTH + 2);
+            let read = Confirmation::read(body.as_bytes()).unwrap();
+            prop_assert_eq!((read.id, read.csrf.as_str()), (id, csrf.as_str()));
+            let other = body.replace("saved", "other");
+            prop_assert!(Confirmation::read(other.as_bytes()).is_none());
+        }
+
+        #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = Confirmation::read(&bytes);
             let _ = Form::from_bytes(SavedPostId::from_bytes([1; 16]), &bytes);
         }
     }

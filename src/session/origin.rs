@@ -48,6 +48,11 @@ pub fn is_own(headers: &HeaderMap, authority: &str, secure: bool) -> bool {
     site && headers.contains_key(ORIGIN) && sender(headers, authority, secure) == Sender::Own
 }
 
+/// Whether another site sent a form, by the Origin or by what the browser says of it.
+pub fn is_foreign(headers: &HeaderMap, authority: &str, secure: bool) -> bool {
+    sender(headers, authority, secure) == Sender::Foreign
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

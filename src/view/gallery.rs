@@ -38,6 +38,7 @@ pub fn page(words: &'static Words) -> Page {
         csrf: "c5r7-sample".into(),
         rd: "/runs/2026?month=11&view=all".into(),
         help: Some("https://help.internal.example/".into()),
+        inline: false,
     }
 }
 
@@ -150,6 +151,8 @@ fn messages(p: &Page) -> Vec<(&'static str, Markup)> {
         id: "k1".into(),
         method: "POST".into(),
         url: "https://payroll.internal.example/runs/2026/11/notes".into(),
+        field: "vestibule-saved-post",
+        token: "k1.c5r7-sample".into(),
         fields: vec![
             text("subject", "November run"),
             text("note", &"Please check the overtime of the night shift. ".repeat(8)),
@@ -165,7 +168,8 @@ fn problems(p: &Page) -> Vec<(&'static str, Markup)> {
     let of = |problem| message::problem(p, problem, Some("01K9-7Q2M"));
     vec![
         ("problem-400", of(Problem::Malformed)),
-        ("problem-401", message::not_sent(p, &p.link("login"), "01K9-7Q2M")),
+        ("problem-401", message::not_sent(p, &p.link("login"), true, "01K9-7Q2M")),
+        ("framed", message::framed(p, &p.link("login"))),
         ("problem-403-denied", of(Problem::Denied)),
         ("problem-403-group", of(Problem::WrongGroup)),
         ("problem-403-off", of(Problem::MfaOff)),

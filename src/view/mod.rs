@@ -22,7 +22,7 @@ pub use pages::mfa;
 pub use pages::password;
 pub use pages::recovery;
 pub use pages::tokens;
-pub use parts::assets::{Asset, asset, assets};
+pub use parts::assets::{Asset, asset, assets, style_hash};
 pub use parts::layout::{Note, Page, Steps};
 pub use wording::languages::Languages;
 pub use wording::words::fill;

@@ -21,12 +21,19 @@ async fn a_form_outlives_its_session_and_arrives_once_byte_for_byte() {
     }
     assert!(!shown.contains("hunter2") && town.arrived().is_empty());
 
-    let (cookie, body) = town.form(&alice, &page, "send").await;
-    let headers = format!("{FROM_OUR_PAGE}{URLENCODED}");
-    let confirmed = (0..20).map(|_| town.post("/.vestibule/resume", &cookie, &headers, body.as_bytes()));
+    // It goes to its own URL, so that the cookies of that path come with it and the answer stands there.
+    let form = town.form(&alice, &page, "send").await;
+    assert_eq!(form.path, "/notes//save%20as;v=1?x=%2f&y");
+    let confirmed = (0..20).map(|_| town.posts(&form));
     let answers = futures_util::future::join_all(confirmed).await;
     let sent: Vec<_> = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 201")).collect();
-    assert_eq!((sent.len(), answers.iter().filter(|a| a.starts_with("HTTP/1.1 404")).count()), (1, 19));
+    let again: Vec<_> = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 303")).collect();
+    assert_eq!((sent.len(), again.len()), (1, 19));
+    assert!(
+        again.iter().all(|answer| answer.to_lowercase().contains("location: /notes//save%20as;v=1\r\n")),
+        "a reload shows the page: {}",
+        again[0]
+    );
     assert!(sent[0].contains("saved") && sent[0].contains("app=1") && !sent[0].contains("evil"), "{}", sent[0]);
 
     let arrived = town.arrived();
@@ -113,25 +120,31 @@ async fn it_is_its_owners_alone_and_only_for_a_while() {
     let other_page = town.loses(&old, "/save", URLENCODED, b"a=2").await;
     let (alice, mallory) = (town.signs_in("alice").await, town.signs_in("mallory").await);
     assert!(town.get(&page, &mallory.cookie()).await.starts_with("HTTP/1.1 404"));
-    let (cookie, body) = town.form(&alice, &page, "send").await;
-    let headers = format!("{FROM_OUR_PAGE}{URLENCODED}");
-    let as_mallory = cookie.replace(&alice.token, &mallory.token);
-    assert!(town.post("/.vestibule/resume", &as_mallory, &headers, body.as_bytes()).await.starts_with("HTTP/1.1 404"));
-    let signed_out = cookie.replace(&alice.cookie(), "z=1");
-    resume_page(&town.post("/.vestibule/resume", &signed_out, &headers, body.as_bytes()).await, "login");
-    let without_token = body.replace("csrf=", "no=");
-    assert!(town.post("/.vestibule/resume", &cookie, &headers, without_token.as_bytes()).await.starts_with("HTTP/1.1 403"));
+    let form = town.form(&alice, &page, "send").await;
+    let (cookie, body) = (form.cookie.clone(), form.body.clone());
+    let as_mallory = PageForm { cookie: cookie.replace(&alice.token, &mallory.token), body: body.clone(), path: form.path.clone(), ..form };
+    assert!(town.posts(&as_mallory).await.starts_with("HTTP/1.1 303"));
+    let signed_out = PageForm { cookie: cookie.replace(&alice.cookie(), "z=1"), ..as_mallory };
+    assert_eq!(resume_page(&town.posts(&signed_out).await, "login"), page);
+    let token = body.trim_end().rsplit_once('.').unwrap().1;
+    let forged = PageForm { cookie: cookie.clone(), body: body.replace(token, &"A".repeat(43)), ..signed_out };
+    assert!(town.posts(&forged).await.starts_with("HTTP/1.1 403"));
+    let foreign = format!("{}{}", FROM_OUR_PAGE.replace("same-origin", "cross-site"), forged.kind);
+    assert!(town.post("/save", &cookie, &foreign, body.as_bytes()).await.starts_with("HTTP/1.1 403"));
+    let elsewhere = PageForm { path: "/other".into(), body: body.clone(), ..forged };
+    assert!(town.posts(&elsewhere).await.starts_with("HTTP/1.1 404"), "only at its own address");
+    let form = town.form(&alice, &page, "send").await;
     assert!(town.get("/.vestibule/resume?id=nonsense", &alice.cookie()).await.starts_with("HTTP/1.1 404"));
     // On another host of the same gateway it is not to be found.
     let elsewhere = format!("GET {page} HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\nCookie: {}\r\n\r\n", alice.cookie());
     assert!(town.ask(elsewhere.as_bytes()).await.starts_with("HTTP/1.1 404"));
     assert!(town.arrived().is_empty());
-    assert!(town.post("/.vestibule/resume", &cookie, &headers, body.as_bytes()).await.starts_with("HTTP/1.1 201"));
+    assert!(town.posts(&form).await.starts_with("HTTP/1.1 201"));
 
     town.clock.advance(crate::login::Flow::LIFETIME);
     assert!(town.get(&other_page, &alice.cookie()).await.starts_with("HTTP/1.1 404"));
-    let late = body.replace(page.split("id=").nth(1).unwrap(), other_page.split("id=").nth(1).unwrap());
-    assert!(town.post("/.vestibule/resume", &cookie, &headers, late.as_bytes()).await.starts_with("HTTP/1.1 404"));
+    let late = form.body.replace(page.split("id=").nth(1).unwrap(), other_page.split("id=").nth(1).unwrap());
+    assert!(town.posts(&PageForm { body: late, ..form }).await.starts_with("HTTP/1.1 303"));
     assert_eq!(town.arrived().len(), 1);
 }
 
@@ -208,4 +221,45 @@ async fn what_cannot_be_sent_stays_and_an_answer_cut_short_is_seen_to_be() {
     let answer = town.confirms(&alice, &page, "send").await;
     assert!(answer.starts_with("HTTP/1.1 201") && answer.contains("saved") && !answer.ends_with("0\r\n\r\n"), "{answer}");
     assert_eq!(town.arrived().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sign_in_page_says_that_the_form_is_saved() {
+    let town = town().await;
+    let old = town.was_signed_in("alice").await;
+    let page = town.loses(&old, "/save", URLENCODED, b"a=1").await;
+    let encoded = page.replace('?', "%3F").replace('=', "%3D");
+    assert!(town.get(&format!("/.vestibule/login?rd={encoded}"), "").await.contains("We have kept your form"));
+    assert!(!town.get("/.vestibule/login?rd=/save", "").await.contains("We have kept your form"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_applications_form_that_looks_like_a_confirmation_arrives_as_it_came() {
+    let town = town().await;
+    let alice = town.signs_in("alice").await;
+    let body = vec![b'x'; crate::service::saved_post::Confirmation::LENGTH + 2];
+    let answer = town.post("/notes", &alice.cookie(), &format!("{FROM_OUR_PAGE}Content-Type: text/plain\r\nX-Own: 1\r\n"), &body).await;
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    let arrived = town.arrived();
+    assert!(arrived.len() == 1 && arrived[0].1 == body);
+    for line in ["Content-Type: text/plain", "Origin: http://a.example", "X-Own: 1", "Remote-User: alice"] {
+        assert!(arrived[0].0.contains(&format!("\r\n{line}\r\n")), "{line} in {}", arrived[0].0);
+    }
+    // Without a session it is no confirmation either, and goes nowhere.
+    let stranger = town.post("/notes", "", &format!("{FROM_OUR_PAGE}Content-Type: text/plain\r\n"), &body).await;
+    assert!(stranger.starts_with("HTTP/1.1 401") && town.arrived().len() == 1, "{stranger}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_confirmation_at_the_old_address_leads_to_the_page_again() {
+    let town = town().await;
+    let old = town.was_signed_in("alice").await;
+    let page = town.loses(&old, "/save", URLENCODED, b"a=1").await;
+    let alice = town.signs_in("alice").await;
+    let mut form = town.form(&alice, &page, "discard").await;
+    form.body = form.body.replace("discard", "send");
+    let answer = town.posts(&form).await;
+    assert!(answer.starts_with("HTTP/1.1 303") && answer.contains(&page), "{answer}");
+    assert!(town.arrived().is_empty());
+    assert!(town.confirms(&alice, &page, "send").await.starts_with("HTTP/1.1 201"));
 }

@@ -122,6 +122,14 @@ pub async fn town_over(store: &str) -> Town {
     Town { app, running, clock, arrived, _folder: folder }
 }
 
+/// A form as a browser would send it.
+pub struct PageForm {
+    pub path: String,
+    pub cookie: String,
+    pub kind: &'static str,
+    pub body: String,
+}
+
 /// A signed-in browser.
 pub struct Browser {
     pub id: SessionId,
@@ -190,17 +198,29 @@ impl Town {
 
     /// What a POST of the confirmation comes to; the page is read first.
     pub async fn confirms(&self, browser: &Browser, page: &str, action: &str) -> String {
-        let (cookie, body) = self.form(browser, page, action).await;
-        self.post("/.vestibule/resume", &cookie, &format!("{FROM_OUR_PAGE}{URLENCODED}"), body.as_bytes()).await
+        let form = self.form(browser, page, action).await;
+        self.posts(&form).await
     }
 
-    pub async fn form(&self, browser: &Browser, page: &str, action: &str) -> (String, String) {
+    pub async fn posts(&self, form: &PageForm) -> String {
+        self.post(&form.path, &form.cookie, &format!("{FROM_OUR_PAGE}{}", form.kind), form.body.as_bytes()).await
+    }
+
+    /// The form behind one of the two buttons of the page.
+    pub async fn form(&self, browser: &Browser, page: &str, action: &str) -> PageForm {
         let shown = self.get(page, &browser.cookie()).await;
         assert!(shown.starts_with("HTTP/1.1 200"), "{shown}");
         let csrf_cookie = between(&shown, "vestibule_csrf=", ";");
+        let cookie = format!("{}; vestibule_csrf={csrf_cookie}; theirs=1", browser.cookie());
+        if action == "send" {
+            let url = between(&shown, "<form method=\"post\" action=\"", "\" enctype=\"text/plain\">").replace("&amp;", "&");
+            let path = url.strip_prefix("http://a.example").unwrap().to_owned();
+            let token = between(&shown, "name=\"vestibule-saved-post\" value=\"", "\"");
+            return PageForm { path, cookie, kind: "Content-Type: text/plain\r\n", body: format!("vestibule-saved-post={token}\r\n") };
+        }
         let csrf = between(&shown, "name=\"csrf\" value=\"", "\"");
         let id = page.split("id=").nth(1).unwrap();
-        (format!("{}; vestibule_csrf={csrf_cookie}; theirs=1", browser.cookie()), format!("csrf={csrf}&id={id}&action={action}"))
+        PageForm { path: "/.vestibule/resume".into(), cookie, kind: URLENCODED, body: format!("csrf={csrf}&id={id}&action={action}") }
     }
 
     pub fn arrived(&self) -> Vec<(String, Vec<u8>)> {

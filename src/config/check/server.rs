@@ -73,6 +73,7 @@ pub(in crate::config) fn portal(s: Section, default: Portal) -> Portal {
         title: s.or("title", default.title, value::label),
         templates: s.maybe("templates", templates),
         change_contact: s.or("change_contact", default.change_contact, value::flag),
+        hsts: s.or("hsts", default.hsts, value::flag),
     };
     s.finish();
     portal

@@ -22,16 +22,22 @@ impl Config {
         })
     }
 
-    /// Whether a mail may lead to this `scheme://host[:port]`, which a client has named: a route names the host (or it is this machine
-    /// itself), and the port is one that is listened on, here or by a trusted proxy.
+    /// Whether a mail may lead to this `scheme://host[:port]`, which a client has named: a route names the host, and the port is one that
+    /// is listened on, here or by a trusted proxy. This machine itself (`localhost`, an address that is listened on) counts only while no
+    /// route names a host, and plain HTTP only if no listener has TLS: a link in a mail may be followed from anywhere.
     pub fn may_link_to(&self, origin: &str) -> bool {
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
         let Ok(host) = Host::parse(authority.as_bytes()) else { return false };
-        let named = self.routes.iter().flat_map(|route| &route.hosts).any(|pattern| pattern.matches(&host));
+        if scheme != "https" && !self.server.tls.is_empty() {
+            return false;
+        }
+        let mut patterns = self.routes.iter().flat_map(|route| &route.hosts).peekable();
+        let none_is_named = patterns.peek().is_none();
+        let named = patterns.any(|pattern| pattern.matches(&host));
         let mut own = self.server.listen.iter().chain(self.server.tls.iter().map(|tls| &tls.listen));
         let itself =
             host.as_str() == "localhost" || own.any(|address| Host::parse(address.to_string().as_bytes()).is_ok_and(|own| own == host));
-        if !named && !itself {
+        if !named && !(itself && none_is_named) {
             return false;
         }
         let default = if scheme == "https" { 443 } else { 80 };
@@ -40,5 +46,41 @@ impl Config {
         let own = self.server.listen.iter().chain(self.server.tls.iter().map(|tls| &tls.listen)).map(SocketAddr::port);
         let fronted = !self.server.trusted_proxies.is_empty();
         port.is_some_and(|port| (fronted && port == default) || own.into_iter().any(|listened| listened == port || listened == 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TlsListener;
+
+    fn config(hosts: &str, tls: bool) -> Config {
+        let text = format!(
+            "[server]\nlisten = [\"127.0.0.1:8080\"]\n[[routes]]\nname = \"a\"\n{hosts}upstreams = [\"http://127.0.0.1:1\"]\npolicy = \"bypass\"\n"
+        );
+        let mut config = crate::config::parse(&text, std::path::Path::new("test.toml"), []).map_err(|p| p.to_string()).unwrap().config;
+        if tls {
+            config.server.tls = vec![TlsListener { listen: "0.0.0.0:8443".parse().unwrap(), certificates: Vec::new() }];
+        }
+        config
+    }
+
+    #[test]
+    fn a_mail_leads_to_a_named_host_and_never_to_this_machine_beside_one() {
+        let named = config("hosts = [\"wiki.example\"]\n", false);
+        assert!(named.may_link_to("http://wiki.example:8080"));
+        for origin in
+            ["http://localhost:8080", "http://127.0.0.1:8080", "http://evil.example:8080", "http://wiki.example:9", "http://wiki.example"]
+        {
+            assert!(!named.may_link_to(origin), "{origin}");
+        }
+        let everywhere = config("", false);
+        assert!(everywhere.may_link_to("http://localhost:8080") && !everywhere.may_link_to("http://evil.example:8080"));
+    }
+
+    #[test]
+    fn beside_tls_a_mail_leads_to_https_only() {
+        let config = config("hosts = [\"wiki.example\"]\n", true);
+        assert!(config.may_link_to("https://wiki.example:8443") && !config.may_link_to("http://wiki.example:8080"));
     }
 }

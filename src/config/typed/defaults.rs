@@ -51,7 +51,7 @@ impl Default for Server {
 
 impl Default for Portal {
     fn default() -> Self {
-        Self { prefix: "/.vestibule".into(), title: "Sign in".into(), templates: None, change_contact: true }
+        Self { prefix: "/.vestibule".into(), title: "Sign in".into(), templates: None, change_contact: true, hsts: true }
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Lease {
     pub target: Arc<[u8]>,
     /// The other method that the application may take it for.
     pub disguise: Option<Method>,
+    /// The target that it writes to, beside its own.
+    pub destination: Option<Arc<[u8]>>,
     pub at: Time,
     /// What the decision was based on.
     pub seen: CheckedAgainst,
@@ -85,6 +87,12 @@ impl Lease {
         }
         let Ok(path) = policy::path(&self.target) else { return false };
         let verdict = policy::check_both(self.disguise.as_ref(), &snapshot, &self.info, &path, who.as_ref(), self.at);
+        let verdict = match (verdict, &self.destination) {
+            (Verdict::Admit(first), Some(target)) => {
+                policy::check_destination(first, target, self.disguise.as_ref(), &snapshot, &self.info, who.as_ref(), self.at)
+            }
+            (verdict, _) => verdict,
+        };
         matches!(verdict, Verdict::Admit(_))
     }
 }

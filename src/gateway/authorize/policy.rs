@@ -71,6 +71,37 @@ pub fn check_both(
     }
 }
 
+/// Decides the target that a request writes to, once the request itself is admitted: it must be admitted as well, in every reading.
+/// `first` is the admission of the request, which forwards it.
+pub fn check_destination(
+    first: Admission,
+    target: &[u8],
+    disguise: Option<&Method>,
+    snapshot: &Snapshot,
+    info: &RequestInfo,
+    who: Option<&Identity>,
+    now: Time,
+) -> Verdict {
+    let path = match path(target) {
+        Ok(path) => path,
+        Err(reason) => return Verdict::Refuse(reason),
+    };
+    if !matches!(portal(snapshot, info, &path), Portal::No) {
+        return Verdict::NoRoute;
+    }
+    match check_both(disguise, snapshot, info, &path, who, now) {
+        // The request goes where it was going; the identity is sent if either target requires it and one route has both.
+        Verdict::Admit(second) if second.person().is_some() && is_one_route(snapshot, &first, &second) => Verdict::Admit(second),
+        Verdict::Admit(_) => Verdict::Admit(first),
+        verdict => verdict,
+    }
+}
+
+fn is_one_route(snapshot: &Snapshot, first: &Admission, second: &Admission) -> bool {
+    let place = |admission| snapshot.policy.admitted(admission).map(|(at, _)| at);
+    place(first) == place(second)
+}
+
 fn check_as(method: &Method, snapshot: &Snapshot, info: &RequestInfo, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
     let ask = Ask { host: &info.host, method, path, client: info.client, form: info.form };
     match crate::policy::decide(&snapshot.policy, &ask, who, now) {

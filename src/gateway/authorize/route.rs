@@ -17,8 +17,7 @@ use crate::gateway::connection::https::HttpsHosts;
 use crate::gateway::host::{Lookup, Outcome, UserSession};
 use crate::gateway::request::cookies::Presented;
 use crate::gateway::request::parse::{self, Origin, RequestInfo};
-use crate::gateway::request::prefix;
-use crate::gateway::request::websocket;
+use crate::gateway::request::{destination, prefix, websocket};
 use crate::policy::Identity;
 use crate::token::Way;
 
@@ -224,7 +223,16 @@ fn decide_for(
         Ok(disguise) => disguise,
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
     };
-    let verdict = policy::check_both(disguise.as_ref(), &context.snapshot, info, path, identity.as_ref(), context.at);
+    let destination = match destination::target(session.req_header(), disguise.as_ref(), &info.host) {
+        Ok(destination) => destination,
+        Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
+    };
+    let verdict = match (policy::check_both(disguise.as_ref(), &context.snapshot, info, path, identity.as_ref(), context.at), destination) {
+        (Verdict::Admit(first), Some(target)) => {
+            policy::check_destination(first, target, disguise.as_ref(), &context.snapshot, info, identity.as_ref(), context.at)
+        }
+        (verdict, _) => verdict,
+    };
     if let Verdict::Challenge { route, .. } = &verdict
         && is_away(route, identity.as_ref())
     {
@@ -244,6 +252,7 @@ fn decide_for(
                 info: Arc::clone(info),
                 target: Arc::clone(&context.log.target),
                 disguise,
+                destination: destination.map(Arc::from),
                 at: context.at,
                 use_clock: UseClock::new(context.started(), context.snapshot.config.session.idle_timeout),
             });

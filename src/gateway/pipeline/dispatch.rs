@@ -7,19 +7,19 @@ use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::route::Action;
 use crate::gateway::proxy::tunnel;
 use crate::gateway::reply::{portal, write};
-use crate::gateway::saved_post::{capture, replay};
+use crate::gateway::saved_post::{capture, confirmation};
 
-/// Does what was decided. `false`: pingora forwards the request.
+/// Does what was decided. An admitted request comes here if it may be the confirmation of a saved form.
 ///
 /// # Errors
 /// If the client is gone, or the upstream breaks off in the middle of its answer.
-pub async fn act(session: &mut Session, context: &mut Context, action: Action) -> Result<bool> {
+pub async fn act(session: &mut Session, context: &mut Context, action: Action) -> Result<()> {
     match action {
-        Action::Forward => return Ok(false),
+        Action::Forward => confirmation::handle(session, context).await?,
         Action::Tunnel => tunnel::carry(session, context).await?,
         Action::Portal { token } => {
             if let Some(form) = portal::answer(session, context, token.clone()).await? {
-                replay::send(session, context, token.as_deref(), form).await?;
+                confirmation::show_again(session, context, token.as_deref(), form).await?;
             }
         }
         Action::Challenge { reason, route, token } => {
@@ -34,5 +34,5 @@ pub async fn act(session: &mut Session, context: &mut Context, action: Action) -
         Action::ToHttps { location } => write::to_https(session, context, &location).await?,
         Action::Stop { status, outcome, reason } => write::refuse(session, context, status, outcome, reason).await?,
     }
-    Ok(true)
+    Ok(())
 }

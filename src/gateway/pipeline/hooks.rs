@@ -29,6 +29,7 @@ use crate::gateway::proxy::fields::Outgoing;
 use crate::gateway::proxy::{headers, response_headers};
 use crate::gateway::reply::write;
 use crate::gateway::request::connection_auth;
+use crate::gateway::saved_post::recognition;
 
 /// Idle connections are ended by `connection::deadlines`, without a timer of pingora's for each request.
 const NO_TIMER: u64 = 0;
@@ -112,12 +113,12 @@ impl ProxyHttp for ProxyHooks {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         let action = route::authorize(session, context, &self.https);
         context.begin_trace(session.req_header());
-        if matches!(action, Action::Forward) {
+        if matches!(action, Action::Forward) && !recognition::may_be(session.req_header(), &context.snapshot.config.portal.prefix) {
             context.set_outcome(Outcome::Forwarded, "");
             return Ok(false);
         }
         // Boxed: this future takes kilobytes, which a forwarded request would have to move about.
-        Box::pin(dispatch::act(session, context, action)).await
+        Box::pin(dispatch::act(session, context, action)).await.map(|()| true)
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {

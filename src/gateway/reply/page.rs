@@ -10,7 +10,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use crate::gateway::authorize::policy::Reason;
 use crate::gateway::authorize::route::SESSION_UNKNOWN;
-use crate::gateway::host::{ErrorPage, GatewayHost};
+use crate::gateway::host::{ErrorPage, GatewayHost, Shape};
+use crate::gateway::request::parse;
 
 /// What RFC 3986 allows in a query beside letters and digits, as far as every reader agrees on it.
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
@@ -36,6 +37,9 @@ pub struct ReplyContext<'a> {
     pub language: Option<&'a str>,
     /// Who asks, where that is known.
     pub user: Option<&'a str>,
+    pub shape: Shape,
+    /// The page on this host that holds the frame.
+    pub framed_by: Option<&'a str>,
 }
 
 /// A challenge's name in problem documents, its page below the prefix, and what to tell the user.
@@ -58,14 +62,13 @@ pub const fn word(reason: Reason) -> &'static str {
 /// `schemes` are for clients that come with an API token.
 pub fn challenge(reason: Reason, prefix: &str, target: &[u8], schemes: &[String], about: &ReplyContext<'_>) -> Reply {
     let (word, page, detail) = terms(reason);
-    let url = format!("{prefix}/{page}?rd={}", percent_encode(target, IN_QUERY));
-    if about.navigation {
-        let mut answer = Reply::new(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Bytes::new());
-        answer.add(header::LOCATION, &url);
-        return answer;
+    let is_framed = about.shape == Shape::Framed && about.navigation;
+    let url = way_back(prefix, page, about.framed_by.filter(|_| is_framed).map_or(target, str::as_bytes));
+    if about.navigation && !is_framed {
+        return see_other(&url);
     }
     let title = "Sign-in required";
-    let mut answer = if about.page {
+    let mut answer = if about.page || is_framed {
         shown(StatusCode::UNAUTHORIZED, word, title, detail, Some(&url), about)
     } else {
         problem(StatusCode::UNAUTHORIZED, word, title, detail, Some(&url))
@@ -124,6 +127,22 @@ pub fn token(reason: &str, wait: Option<Duration>, schemes: &[String], about: &R
     answer
 }
 
+/// 303 to a place on this host.
+pub fn see_other(location: &str) -> Reply {
+    let mut answer = Reply::new(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Bytes::new());
+    answer.add(header::LOCATION, location);
+    answer
+}
+
+/// The page's address with the way back in its query. Encoded, a target may grow past what the gateway reads: then the user comes back to
+/// its path alone, or to the start.
+fn way_back(prefix: &str, page: &str, target: &[u8]) -> String {
+    let path = target.split(|b| *b == b'?').next().unwrap_or_default();
+    let links = [target, path, b"/"].map(|target| format!("{prefix}/{page}?rd={}", percent_encode(target, IN_QUERY)));
+    let [.., last] = &links;
+    links.iter().find(|link| link.len() <= parse::MAX_TARGET).unwrap_or(last).clone()
+}
+
 /// The `Retry-After` of that, in seconds.
 const COME_BACK: &str = "5";
 
@@ -145,10 +164,15 @@ pub fn error(status: StatusCode, reason: &str, about: &ReplyContext<'_>) -> Repl
 }
 
 fn shown(status: StatusCode, reason: &str, title: &str, detail: &str, login_url: Option<&str>, about: &ReplyContext<'_>) -> Reply {
-    let (request_id, language, user) = (about.request_id, about.language, about.user);
-    let page = ErrorPage { status, reason, title, detail, request_id, language, login_url, user };
+    let (request_id, language, user, shape) = (about.request_id, about.language, about.user, about.shape);
+    let page = ErrorPage { status, reason, title, detail, request_id, language, login_url, user, shape };
     let mut answer = Reply::new(status, "text/html; charset=utf-8", Bytes::from(about.host.error_page(&page)));
-    answer.add(header::CONTENT_SECURITY_POLICY, PAGE_CSP);
+    let policy = match about.shape {
+        Shape::Inline => PAGE_CSP.replace("style-src 'self'", &format!("style-src '{}'", crate::view::style_hash())),
+        Shape::Framed => PAGE_CSP.replace("frame-ancestors 'none'", "frame-ancestors 'self'"),
+        Shape::Usual | Shape::FromAnotherSite => PAGE_CSP.to_owned(),
+    };
+    answer.add(header::CONTENT_SECURITY_POLICY, &policy);
     answer
 }
 
@@ -209,6 +233,15 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_way_back_that_grows_too_long_keeps_its_path() {
+        let long = |query: &str| way_back("/.vestibule", "login", format!("/list?{query}").as_bytes());
+        assert!(long(&"a".repeat(14_000)).len() > 14_000, "nothing is lost that fits");
+        assert_eq!(long(&"&".repeat(14_000)), "/.vestibule/login?rd=/list");
+        let path = format!("/{}", "%20".repeat(2_700));
+        assert_eq!(way_back("/.vestibule", "login", path.as_bytes()).len(), "/.vestibule/login?rd=/".len() + 2_700 * 5);
+    }
 
     #[test]
     fn the_way_back_is_exactly_what_was_asked_for() {

@@ -12,9 +12,10 @@ use pingora::{Error, ErrorType, Result};
 
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::policy::{Reason, Route};
-use crate::gateway::host::Outcome;
+use crate::gateway::host::{Outcome, Shape};
 use crate::gateway::reply::page::{self, Reply, ReplyContext};
 use crate::gateway::request::navigation;
+use crate::session::origin;
 use crate::token::Way;
 
 /// How much of an unwanted body is read after the answer, and for how long, before the connection is closed.
@@ -36,7 +37,7 @@ pub async fn write(session: &mut Session, context: &mut Context, answer: Reply) 
     for (name, value) in answer.headers {
         header.append_header(name, value)?;
     }
-    if secure && !header.headers.contains_key(header::STRICT_TRANSPORT_SECURITY) {
+    if secure && context.snapshot.config.portal.hsts && !header.headers.contains_key(header::STRICT_TRANSPORT_SECURITY) {
         header.insert_header(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000")?;
     }
     header.insert_header(header::CONTENT_LENGTH, answer.body.len().to_string())?;
@@ -157,10 +158,26 @@ pub async fn refuse(
 }
 
 /// What an answer needs to know about the request.
-pub fn about<'a>(session: &Session, context: &'a Context, language: Option<&'a str>) -> ReplyContext<'a> {
-    let page = navigation::shows_a_page(&session.req_header().headers);
-    let user = context.log.user.as_ref().map(|person| person.name.as_str());
-    ReplyContext { host: context.host().as_ref(), navigation: context.navigation, page, request_id: &context.request_id, language, user }
+pub fn about<'a>(session: &'a Session, context: &'a Context, language: Option<&'a str>) -> ReplyContext<'a> {
+    let headers = &session.req_header().headers;
+    let known = context.info.as_ref().filter(|info| context.snapshot.policy.knows_host(&info.host));
+    let shape = match known {
+        None => Shape::Inline,
+        Some(_) if navigation::is_framed(headers) => Shape::Framed,
+        Some(info) if origin::is_foreign(headers, &info.authority, info.secure) => Shape::FromAnotherSite,
+        Some(_) => Shape::Usual,
+    };
+    let framed_by = known.and_then(|info| navigation::framing_page(headers, &info.authority, info.secure));
+    ReplyContext {
+        host: context.host().as_ref(),
+        navigation: context.navigation,
+        page: navigation::shows_a_page(headers),
+        request_id: &context.request_id,
+        language,
+        user: context.log.user.as_ref().map(|person| person.name.as_str()),
+        shape,
+        framed_by,
+    }
 }
 
 fn language(session: &Session) -> Option<String> {

@@ -58,6 +58,11 @@ pub fn is_override(name: &HeaderName) -> bool {
     name.as_str().starts_with('x') && OVERRIDES.iter().any(|owned| same(name.as_str(), owned))
 }
 
+/// Whether a query's parameter of this lower-case name makes some frameworks take a POST for another method.
+pub fn is_method_parameter(name: &str) -> bool {
+    same(name, "_method") || same(name, "_httpmethod") || OVERRIDES.iter().any(|owned| same(name, owned))
+}
+
 /// Whether a name may be read as an owned one.
 pub fn same(name: &str, owned: &str) -> bool {
     let dashed = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' };

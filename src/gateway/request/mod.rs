@@ -3,6 +3,7 @@
 pub mod body;
 pub mod connection_auth;
 pub mod cookies;
+pub mod destination;
 pub mod framing;
 pub mod header_names;
 pub mod hop_by_hop;

@@ -18,6 +18,19 @@ pub fn loads_a_page(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().any(html) && !headers.contains_key("x-requested-with") && !headers.contains_key(header::UPGRADE)
 }
 
+/// Whether the page is for a frame, by what the browser says (Fetch Metadata, section 2.1).
+pub fn is_framed(headers: &HeaderMap) -> bool {
+    let frame = |value: &HeaderValue| matches!(value.as_bytes(), b"frame" | b"iframe");
+    headers.get_all("sec-fetch-dest").iter().any(frame)
+}
+
+/// The page that holds the frame, if it is one of the same host: its path and query, as the Referer has them.
+pub fn framing_page<'h>(headers: &'h HeaderMap, authority: &str, secure: bool) -> Option<&'h str> {
+    let origin = format!("{}://{authority}", if secure { "https" } else { "http" });
+    let referer = headers.get(header::REFERER)?.to_str().ok()?;
+    referer.strip_prefix(&origin).filter(|target| target.starts_with('/') && !target.starts_with("//"))
+}
+
 /// Whether the answer to something other than a navigation is a page all the same: a form that a browser sent says that it shows one,
 /// and accepts `text/html` (RFC 9110 section 12.5.1).
 pub fn shows_a_page(headers: &HeaderMap) -> bool {
@@ -30,6 +43,18 @@ mod tests {
     use http::HeaderName;
 
     use super::*;
+
+    #[test]
+    fn a_frame_comes_back_to_the_page_that_holds_it() {
+        let framed = headers(&[("sec-fetch-dest", "iframe"), ("referer", "https://a.example/board?x=1")]);
+        assert!(is_framed(&framed) && !is_framed(&headers(&[("sec-fetch-dest", "document")])) && !is_framed(&headers(&[])));
+        assert_eq!(framing_page(&framed, "a.example", true), Some("/board?x=1"));
+        for foreign in
+            ["https://evil.example/", "http://a.example/", "https://a.example.evil.example/", "https://a.example//evil.example", ""]
+        {
+            assert_eq!(framing_page(&headers(&[("referer", foreign)]), "a.example", true), None, "{foreign}");
+        }
+    }
 
     #[test]
     fn navigations_are_told_from_the_rest() {

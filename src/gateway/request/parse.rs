@@ -16,7 +16,7 @@ const MAX_HEADERS: usize = 200;
 /// Names and values together, in bytes; pingora itself stops at 1 MiB.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// The request target, in bytes.
-const MAX_TARGET: usize = 16 * 1024;
+pub const MAX_TARGET: usize = 16 * 1024;
 
 /// A request as the gateway understands it.
 #[derive(Clone)]
@@ -100,8 +100,9 @@ fn bounded(header: &RequestHeader) -> Result<(), Refusal> {
     if header.headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES { Err(too_large) } else { Ok(()) }
 }
 
-/// The method that a POST asks the application to use instead; the request is decided under both. With any other method such a header is
-/// not forwarded. A form that says so in its body (`_method`) is beyond a gateway.
+/// The method that a POST asks the application to use instead, by a header or in its query (`_method=DELETE`, as Express, Spring and PHP
+/// frameworks read it); the request is decided under both. With any other method such a header is not forwarded. A form that says so in
+/// its body is beyond a gateway.
 ///
 /// # Errors
 /// If there are several, or one that is not a method: which of them counts would be the application's choice.
@@ -109,9 +110,10 @@ pub fn disguise(header: &RequestHeader) -> Result<Option<Method>, Refusal> {
     if header.method != Method::POST {
         return Ok(None);
     }
+    let lines = header.headers.iter().filter(|(name, _)| header_names::is_override(name));
+    let words = lines.map(|(_, value)| value.as_bytes().trim_ascii().to_ascii_uppercase()).chain(methods_in_query(header.raw_path()));
     let mut found: Option<Method> = None;
-    for (_, value) in header.headers.iter().filter(|(name, _)| header_names::is_override(name)) {
-        let word = value.as_bytes().trim_ascii().to_ascii_uppercase();
+    for word in words {
         let method = Method::from_bytes(&word).map_err(|_| bad("method_override"))?;
         if found.as_ref().is_some_and(|other| *other != method) {
             return Err(bad("method_override"));
@@ -139,6 +141,24 @@ fn may_have_body(header: &RequestHeader) -> bool {
         Some(length) => length.as_bytes().iter().any(|digit| *digit != b'0'),
         None => header.version == Version::HTTP_2 || header.headers.contains_key(header::TRANSFER_ENCODING),
     }
+}
+
+/// The values of a query's parameters that name a method, decoded, in capitals. An empty one names none.
+fn methods_in_query(target: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let query = target.splitn(2, |b| *b == b'?').nth(1).unwrap_or_default();
+    let pairs = query.split(|b| matches!(b, b'&' | b';')).filter_map(|pair| {
+        let (name, value) = pair.split_at_checked(pair.iter().position(|b| *b == b'=')?)?;
+        let name: Vec<u8> = decoded(name);
+        let name = String::from_utf8_lossy(&name).trim().trim_end_matches("[]").to_ascii_lowercase();
+        header_names::is_method_parameter(&name).then(|| decoded(value.get(1..).unwrap_or_default()).trim_ascii().to_ascii_uppercase())
+    });
+    pairs.filter(|word| !word.is_empty()).collect::<Vec<_>>().into_iter()
+}
+
+/// One layer of form encoding.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let spaces: Vec<u8> = text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+    percent_encoding::percent_decode(&spaces).collect()
 }
 
 /// The one Host of a request; over HTTP/2 the `:authority`, which a Host beside it must repeat (RFC 9113 section 8.3.1).
@@ -248,6 +268,28 @@ mod tests {
         }
         for other in ["GET", "a b", "", "PUT,DELETE"] {
             assert!(written("POST", &[("X-HTTP-Method", "DELETE"), ("X-HTTP-Method-Override", other)]).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_method_in_the_query_of_a_post_is_found() {
+        let written = |method, target: &str| disguise(&request(method, target, &[])).map(|m| m.map(|m| m.to_string()));
+        for query in [
+            "_method=DELETE",
+            "a=b&_METHOD=delete",
+            "x;_method=+Delete",
+            "%5fmethod=%44ELETE",
+            "_method[]=DELETE",
+            "X-HTTP-Method-Override=DELETE",
+        ] {
+            assert_eq!(written("POST", &format!("/a?{query}")), Ok(Some("DELETE".into())), "{query}");
+            assert_eq!(written("GET", &format!("/a?{query}")), Ok(None), "frameworks heed it in a POST only");
+        }
+        for query in ["", "method=DELETE", "_method", "_method=", "a=_method=DELETE"] {
+            assert_eq!(written("POST", &format!("/a?{query}")), Ok(None), "{query}");
+        }
+        for query in ["_method=a%20b", "_method=PUT&_method=DELETE"] {
+            assert!(written("POST", &format!("/a?{query}")).is_err(), "{query}");
         }
     }
 

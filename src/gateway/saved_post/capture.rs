@@ -9,12 +9,14 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
+use crate::base::SavedPostId;
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::policy::Route;
 use crate::gateway::request::body::{self, BODY_DEADLINE};
 use crate::gateway::request::parse::RequestInfo;
 use crate::gateway::request::{navigation, target};
-use crate::service::saved_post::Form;
+use crate::gateway::saved_post::recognition;
+use crate::service::saved_post::{Confirmation, Form};
 use crate::session::origin;
 
 /// The largest body of a form that is saved, in bytes.
@@ -31,16 +33,31 @@ const FORM_TYPES: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/f
 /// # Errors
 /// If the client is gone.
 pub async fn interrupted(session: &mut Session, context: &mut Context, route: &Route, token: Option<&str>) -> Result<Option<String>> {
+    if recognition::may_be(session.req_header(), &context.snapshot.config.portal.prefix) {
+        return confirmed_too_late(session, context).await;
+    }
     let Some(form) = read(session, context, route) else { return Ok(None) };
     if token.and_then(|token| context.host().owner(token)).is_none() {
         return Ok(None);
     }
-    let body = match tokio::time::timeout(BODY_DEADLINE, body::read_body(session, MAX_FORM)).await {
-        Ok(body) => body?,
-        Err(_) => None,
-    };
-    let Some(body) = body else { return Ok(None) };
+    let Some(body) = body_of(session, MAX_FORM).await? else { return Ok(None) };
     Ok(save(context, token, Form { body, ..form }).await)
+}
+
+/// The session ended again before the form was confirmed: it is still saved, and its page is where to come back to.
+async fn confirmed_too_late(session: &mut Session, context: &mut Context) -> Result<Option<String>> {
+    let body = body_of(session, Confirmation::LENGTH + 2).await?;
+    let page = body.and_then(|body| Confirmation::read(&body)).map(|confirmation| resume_page(context, confirmation.id));
+    context.navigation = context.navigation || page.is_some();
+    Ok(page)
+}
+
+/// `None` if it is larger or takes too long.
+async fn body_of(session: &mut Session, most: usize) -> Result<Option<bytes::Bytes>> {
+    match tokio::time::timeout(BODY_DEADLINE, body::read_body(session, most)).await {
+        Ok(body) => body,
+        Err(_) => Ok(None),
+    }
 }
 
 /// Saves a form for the owner of the session that the cookie's value names or named.
@@ -49,7 +66,11 @@ pub async fn save(context: &mut Context, token: Option<&str>, form: Form) -> Opt
     let keeping = context.host().save_post(owner, form);
     let id = tokio::time::timeout(KEEP_DEADLINE, keeping).await.ok().flatten()?;
     context.navigation = true;
-    Some(format!("{}/resume?id={id}", context.snapshot.config.portal.prefix))
+    Some(resume_page(context, id))
+}
+
+fn resume_page(context: &Context, id: SavedPostId) -> String {
+    format!("{}/resume?id={id}", context.snapshot.config.portal.prefix)
 }
 
 /// The form as far as the request's header tells, if it may be saved.

@@ -21,7 +21,7 @@ use crate::gateway::saved_post::capture;
 use crate::gateway::upstream::connect::Io;
 use crate::service::saved_post::Form;
 
-/// Sends a form, if its owner may request its URL. If that requires more of them, or the upstream cannot be reached, the form is saved
+/// Sends a form, if its owner may request its URL. The request is the confirmation, which came to that very URL. If that requires more of them, or the upstream cannot be reached, the form is saved
 /// again under the same id.
 ///
 /// # Errors
@@ -32,7 +32,7 @@ pub async fn send(session: &mut Session, context: &mut Context, token: Option<&s
     let same_place = context.info.as_ref().is_some_and(|info| {
         info.method == Method::POST && info.authority.eq_ignore_ascii_case(&form.authority) && info.secure == form.secure
     });
-    if !same_place {
+    if !same_place || form.target.as_bytes() != session.req_header().raw_path() {
         return write::refuse(session, context, StatusCode::NOT_FOUND, Outcome::Refused, "other_host").await;
     }
     match route::authorize_target(form.target.as_bytes(), session, context) {
@@ -60,7 +60,28 @@ async fn forward(session: &mut Session, context: &mut Context, token: Option<&st
             return write::refuse(session, context, status, Outcome::Failed, reason).await;
         }
     };
-    match ask(session, context, io, form).await {
+    let request = request(session.req_header(), context, form);
+    answer(session, context, io, request).await
+}
+
+/// Sends an application's own form that only looked like a confirmation, as it came. It was admitted, and still is: the request's lease
+/// ends it otherwise.
+///
+/// # Errors
+/// As [`send`].
+pub async fn send_own(session: &mut Session, context: &mut Context, body: Bytes) -> Result<()> {
+    let io = match direct::connect(context).await {
+        Ok(io) => io,
+        Err((status, reason)) => return write::refuse(session, context, status, Outcome::Failed, reason).await,
+    };
+    let request = posted(session.req_header(), context, session.req_header().raw_path(), body);
+    answer(session, context, io, request).await
+}
+
+type Outgoing = Result<http::Request<Full<Bytes>>, Failed>;
+
+async fn answer(session: &mut Session, context: &mut Context, io: Io, request: Outgoing) -> Result<()> {
+    match ask(context, io, request).await {
         Ok(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => relay(session, context, response).await,
         Ok(_) => write::refuse(session, context, StatusCode::BAD_GATEWAY, Outcome::Failed, "upstream_answer").await,
         Err((status, reason)) => write::refuse(session, context, status, Outcome::Failed, reason).await,
@@ -68,9 +89,9 @@ async fn forward(session: &mut Session, context: &mut Context, token: Option<&st
 }
 
 /// Sends the form, and waits for the answer's header.
-async fn ask(session: &Session, context: &Context, io: Io, form: Form) -> Result<UpstreamResponse, Failed> {
+async fn ask(context: &Context, io: Io, request: Outgoing) -> Result<UpstreamResponse, Failed> {
     let timeout = read_timeout(context).ok_or(INTERNAL)?;
-    let request = request(session.req_header(), context, form)?;
+    let request = request?;
     let answer = async {
         let builder = hyper::client::conn::http1::Builder::new().title_case_headers(true).handshake(TokioIo::new(io));
         let (mut sender, connection) = builder.await?;
@@ -85,22 +106,28 @@ async fn ask(session: &Session, context: &Context, io: Io, form: Form) -> Result
 }
 
 /// The form as it goes out: the headers of this request, except those that describe the body and where it came from.
-fn request(header: &RequestHeader, context: &Context, form: Form) -> Result<http::Request<Full<Bytes>>, Failed> {
-    let mut outgoing = direct::outgoing(header, context)?;
-    for name in [header::EXPECT, header::CONTENT_ENCODING] {
-        outgoing.remove_header(&name);
-    }
+fn request(header: &RequestHeader, context: &Context, form: Form) -> Outgoing {
     let value = |text: &str| HeaderValue::from_str(text).map_err(|_| INTERNAL);
     let origin = format!("{}://{}", if form.secure { "https" } else { "http" }, form.authority);
     let referer = format!("{origin}{}/resume", context.snapshot.config.portal.prefix);
-    let mut request = http::Request::new(Full::new(form.body.clone()));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = target::exact_uri(form.target.as_bytes()).ok_or((StatusCode::BAD_REQUEST, "target_form"))?;
+    let mut request = posted(header, context, form.target.as_bytes(), form.body)?;
     let headers = request.headers_mut();
-    *headers = outgoing.headers.clone();
+    headers.remove(header::CONTENT_ENCODING);
     headers.insert(header::CONTENT_TYPE, value(&form.content_type)?);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(form.body.len()));
     headers.insert(header::ORIGIN, value(&origin)?);
     headers.insert(header::REFERER, value(&referer)?);
+    Ok(request)
+}
+
+/// A POST of a body that is read already.
+fn posted(header: &RequestHeader, context: &Context, target: &[u8], body: Bytes) -> Outgoing {
+    let mut outgoing = direct::outgoing(header, context)?;
+    outgoing.remove_header(&header::EXPECT);
+    let length = HeaderValue::from(body.len());
+    let mut request = http::Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = target::exact_uri(target).ok_or((StatusCode::BAD_REQUEST, "target_form"))?;
+    *request.headers_mut() = outgoing.headers.clone();
+    request.headers_mut().insert(header::CONTENT_LENGTH, length);
     Ok(request)
 }

@@ -11,7 +11,7 @@ use crate::portal::web::bound_for::{is_here, owner};
 use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
 use crate::service::Refused;
-use crate::service::saved_post::{Form, Replay};
+use crate::service::saved_post::{Confirmation, Form, Replay};
 use crate::view::message::{self, Problem, ResumeView};
 
 /// What a POST comes to.
@@ -32,7 +32,14 @@ async fn page(req: &mut PageRequest) -> Result<Reply, Refused> {
     let Some(user) = owner(req) else { return Ok(sign_in(req, id)) };
     Ok(match req.services.saved_posts.get(user, id).await?.filter(|form| is_here(req, form)) {
         Some(form) => {
-            let view = ResumeView { id: id.to_string(), method: "POST".to_owned(), url: form.url(), fields: preview::fields(&form) };
+            let view = ResumeView {
+                id: id.to_string(),
+                method: "POST".to_owned(),
+                url: form.url(),
+                field: Confirmation::FIELD,
+                token: Confirmation::value(id, &req.page().csrf),
+                fields: preview::fields(&form),
+            };
             Reply::ok(message::resume(&req.page(), &view))
         }
         None => unknown(req),

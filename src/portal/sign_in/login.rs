@@ -26,7 +26,7 @@ async fn page_or_pass(req: &PageRequest) -> Result<Reply, Refused> {
     match &req.session {
         Some(session) if !req.query.has("fresh") => Ok(Reply::go(req.rd.as_str())),
         Some(session) => Ok(Reply::ok(form(req, &session.identity().person.name, None, true))),
-        None => Ok(Reply::ok(form(req, "", news(req).await, false))),
+        None => Ok(Reply::ok(form(req, "", news(req).await.or_else(|| form_is_saved(req)), false))),
     }
 }
 
@@ -37,6 +37,12 @@ async fn news(req: &PageRequest) -> Option<Note> {
         News::Enrolled => words.enrolled.clone(),
         News::PasswordSet => words.password_set.clone(),
     }))
+}
+
+/// Whoever was interrupted hears that nothing is lost before they type a password.
+fn form_is_saved(req: &PageRequest) -> Option<Note> {
+    let page = format!("{}/resume?id=", req.context.config.portal.prefix);
+    req.rd.as_str().starts_with(&page).then(|| Note::Done(req.words.note.form_saved.clone()))
 }
 
 /// To the sign-in page, which says what was done and why one is there.

@@ -168,6 +168,7 @@ impl PageRequest {
             csrf: self.csrf.token(&self.services.live.keys()),
             rd: if rd == "/" { String::new() } else { rd.to_owned() },
             help: None,
+            inline: false,
         }
     }
 

@@ -116,7 +116,7 @@ impl PageRequest {
         {
             headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         }
-        if self.context.secure {
+        if self.context.secure && self.context.config.portal.hsts {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
         }
         if let Some(location) = reply.location.and_then(|location| HeaderValue::from_str(&location).ok()) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::account::Closed;
 use maud::{Markup, html};
 
-use crate::view::parts::layout::{Card, Page, button_form, card, hidden};
+use crate::view::parts::layout::{Card, Page, button_form, card};
 use crate::view::wording::words::fill;
 
 /// `logout` by GET: asks; posts to `logout`.
@@ -159,10 +159,20 @@ pub fn many_groups(page: &Page, user: &str, reference: &str) -> Markup {
 }
 
 /// A form that went no further because nobody was signed in, or not in full; `login` is where one does. Answer it with 401.
-pub fn not_sent(page: &Page, login: &str, reference: &str) -> Markup {
+///
+/// `from_another_site`: what another service sends is mostly an answer to its own sign-in (SAML), which an administrator can let through.
+pub fn not_sent(page: &Page, login: &str, from_another_site: bool, reference: &str) -> Markup {
     let words = &page.words.problem;
+    let hint = if from_another_site { format!(" {}", words.not_sent_hint) } else { String::new() };
     let way = Way { label: page.words.login.heading.clone(), href: login.to_owned() };
-    message(page, 401, &words.not_sent_heading, &words.not_sent_text, &[way], Some(reference))
+    message(page, 401, &words.not_sent_heading, &format!("{}{hint}", words.not_sent_text), &[way], Some(reference))
+}
+
+/// A page in a frame, where nobody can sign in: a link that opens `login` in the top window. Answer it with 401.
+pub fn framed(page: &Page, login: &str) -> Markup {
+    let words = &page.words.problem;
+    let head = Card { heading: &words.framed_heading, lead: None, ..Card::default() };
+    card(page, &head, html! { a.button.go href=(login) target="_top" { (page.words.login.heading) } })
 }
 
 /// A page of a heading, a text (`role="alert"`), and where to go from here.
@@ -190,6 +200,9 @@ pub struct ResumeView {
     pub method: String,
     /// The whole URL that it goes to.
     pub url: String,
+    /// What the form carries to that URL: the name of its one field, and the value.
+    pub field: &'static str,
+    pub token: String,
     /// Names and values in order, as sent; what looks like a password is hidden here.
     pub fields: Vec<(String, Kept)>,
 }
@@ -206,7 +219,7 @@ pub enum Kept {
 const SHOWN_FIELDS: usize = 40;
 const SHOWN_CHARS: usize = 160;
 
-/// `resume`: posts `id` and `action`, `send` or `discard`.
+/// `resume`: posts the token to the URL of the form itself, or `id` and `action=discard` to `resume`.
 pub fn resume(page: &Page, view: &ResumeView) -> Markup {
     let words = &page.words.resume;
     let head = Card { signing_in: true, ..Card::new(&words.heading, &words.lead, None) };
@@ -223,12 +236,11 @@ pub fn resume(page: &Page, view: &ResumeView) -> Markup {
                 }
             }
             @if more > 0 { p.hint { (fill(&words.more, &[("n", &more.to_string())])) } }
-            form method="post" action=(page.action("resume")) {
-                (hidden(page))
-                input type="hidden" name="id" value=(view.id);
-                button.go name="action" value="send" { (words.send) }
-                button.second name="action" value="discard" { (words.discard) }
+            form method="post" action=(view.url) enctype="text/plain" {
+                input type="hidden" name=(view.field) value=(view.token);
+                button.go { (words.send) }
             }
+            (button_form(page, "resume", &[("id", &view.id), ("action", "discard")], "second", &words.discard))
         },
     )
 }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, HEXLOWER};
 use sha2::{Digest, Sha256};
 
 /// A file that pages link to, below `PREFIX/assets/`. Serve it as `public, max-age=31536000, immutable`.
@@ -14,9 +14,18 @@ pub struct Asset {
     pub body: &'static [u8],
 }
 
+/// The stylesheet's text.
+pub(in crate::view) const STYLE: &str = include_str!("../../../templates/style.css");
+
+/// Allows the stylesheet inside a page (CSP Level 3, section 6.7.2.2): `sha256-…`.
+pub fn style_hash() -> &'static str {
+    static HASH: LazyLock<String> = LazyLock::new(|| format!("sha256-{}", BASE64.encode(&Sha256::digest(STYLE.as_bytes()))));
+    &HASH
+}
+
 static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
     [
-        named("style", "css", "text/css; charset=utf-8", include_bytes!("../../../templates/style.css")),
+        named("style", "css", "text/css; charset=utf-8", STYLE.as_bytes()),
         named("script", "js", "text/javascript; charset=utf-8", include_bytes!("../../../templates/script.js")),
         named("icon", "svg", "image/svg+xml", include_bytes!("../../../templates/icon.svg")),
     ]
@@ -62,6 +71,11 @@ mod tests {
         assert!(asset(style()).is_some_and(|a| a.content_type.starts_with("text/css")));
         assert!(asset(script()).is_some() && asset(icon()).is_some());
         assert!(asset("style.css").is_none());
+    }
+
+    #[test]
+    fn the_stylesheet_can_stand_in_a_page() {
+        assert!(!STYLE.contains("</") && !STYLE.contains("url(") && !STYLE.contains("@import"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{assets, icon};
@@ -27,6 +27,8 @@ pub struct Page {
     pub rd: String,
     /// A page or `mailto:` address for those who are stuck.
     pub help: Option<String>,
+    /// The style stands in the page and nothing is loaded: for a host that serves none of our files.
+    pub inline: bool,
 }
 
 impl Page {
@@ -112,9 +114,13 @@ pub(in crate::view) fn document(page: &Page, heading: &str, class: &str, refresh
                 meta name="color-scheme" content="light dark";
                 meta name="robots" content="noindex";
                 title { (heading) @if !page.host.is_empty() { " · " (page.host) } }
-                link rel="stylesheet" href=(page.asset(assets::style()));
-                link rel="icon" type="image/svg+xml" href=(page.asset(assets::icon()));
-                script type="module" src=(page.asset(assets::script())) {}
+                @if page.inline {
+                    style { (PreEscaped(assets::STYLE)) }
+                } @else {
+                    link rel="stylesheet" href=(page.asset(assets::style()));
+                    link rel="icon" type="image/svg+xml" href=(page.asset(assets::icon()));
+                    script type="module" src=(page.asset(assets::script())) {}
+                }
                 @if let Some(refresh) = refresh {
                     noscript { meta http-equiv="refresh" content={ (refresh.seconds) ";url=" (refresh.url) }; }
                 }

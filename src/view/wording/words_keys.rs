@@ -98,14 +98,15 @@ words! {
         login_wrong, code_wrong, code_wrong_left, code_used, code_expired, code_void, code_missing, sends_used_up, send_wait, send_failed,
         sent, throttled, recovery_wrong, webauthn_wrong, webauthn_known, totp_taken, password_wrong, password_short, password_common,
         password_long, password_same, link_gone, name_missing, flow_gone, method_removed, renamed, password_set, password_changed,
-        sessions_ended, browsers_revoked, saved, enrolled, recovery_used, required_method,
+        sessions_ended, browsers_revoked, saved, enrolled, form_saved, recovery_used, required_method,
         password_refused, password_refused_why,
     }
     problem: Problem {
         malformed_heading, malformed_text, denied_heading, denied_text, group_heading, group_text, groups_heading, groups_text, mfa_off_heading, mfa_off_text,
         csrf_heading, csrf_text, scheme_hint, not_found_heading, not_found_text, too_large_heading, too_large_text, misdirected_heading,
         misdirected_text, throttled_heading, throttled_text, internal_heading, internal_text, bad_gateway_heading, bad_gateway_text,
-        unavailable_heading, unavailable_text, end_pending_heading, end_pending_text, timeout_heading, timeout_text, not_sent_heading, not_sent_text, retry, home, other_account,
+        unavailable_heading, unavailable_text, end_pending_heading, end_pending_text, timeout_heading, timeout_text, not_sent_heading,
+        not_sent_text, not_sent_hint, framed_heading, retry, home, other_account,
         source_away_heading, source_away_text, closed_heading, closed_disabled, closed_expired, closed_hours, closed_group, closed_password,
         managed_heading, managed_text,
     }
