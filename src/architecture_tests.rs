@@ -2,6 +2,7 @@
 //! what it guarantees. `docs/architecture.md` draws what is asserted here.
 
 mod checker_tests;
+mod documents_tests;
 mod imports;
 mod rooms;
 

@@ -16,7 +16,10 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
     ("notify", &["texts"]),
     ("policy", &["decide", "table", "testing"]),
     ("portal", &["admin", "profile", "saved_post", "sign_in", "web"]),
-    ("service", &["admin", "import", "profile", "enrolment", "sign_in", "backup", "accounts", "audit", "sessions", "password_hashing"]),
+    (
+        "service",
+        &["admin", "import", "profile", "enrolment", "sign_in", "sources", "backup", "accounts", "audit", "sessions", "password_hashing"],
+    ),
     ("session", &["keys"]),
     ("store", &["records", "audit", "backend", "files"]),
     ("view", &["gallery", "admin", "account", "pages", "parts", "wording"]),

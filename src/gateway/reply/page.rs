@@ -129,9 +129,7 @@ pub fn token(reason: &str, wait: Option<Duration>, schemes: &[String], about: &R
 
 /// 303 to a place on this host.
 pub fn see_other(location: &str) -> Reply {
-    let mut answer = Reply::new(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Bytes::new());
-    answer.add(header::LOCATION, location);
-    answer
+    redirect(StatusCode::SEE_OTHER, location.as_bytes())
 }
 
 /// The page's address with the way back in its query. Encoded, a target may grow past what the gateway reads: then the user comes back to

@@ -21,8 +21,8 @@ use crate::gateway::saved_post::capture;
 use crate::gateway::upstream::connect::Io;
 use crate::service::saved_post::Form;
 
-/// Sends a form, if its owner may request its URL. The request is the confirmation, which came to that very URL. If that requires more of them, or the upstream cannot be reached, the form is saved
-/// again under the same id.
+/// Sends a form, if its owner may request its URL. The request is the confirmation, which came to that very URL. If the URL requires more of
+/// its owner, or the upstream cannot be reached, the form is saved again under the same id.
 ///
 /// # Errors
 /// If the client is gone, or the upstream breaks off in the middle of its answer.
