@@ -44,6 +44,10 @@ mod tests {
 
     use super::*;
 
+    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        list.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+    }
+
     #[test]
     fn a_frame_comes_back_to_the_page_that_holds_it() {
         let framed = headers(&[("sec-fetch-dest", "iframe"), ("referer", "https://a.example/board?x=1")]);
@@ -80,9 +84,6 @@ mod tests {
 
     #[test]
     fn a_form_that_a_browser_sent_is_answered_with_a_page() {
-        let headers = |list: &[(&'static str, &'static str)]| -> HeaderMap {
-            list.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
-        };
         assert!(shows_a_page(&headers(&[("sec-fetch-mode", "navigate"), ("accept", "text/html,*/*;q=0.8")])));
         assert!(shows_a_page(&headers(&[("accept", "text/html")])), "a browser of old");
         assert!(!shows_a_page(&headers(&[("sec-fetch-mode", "navigate"), ("accept", "*/*")])));
