@@ -148,7 +148,14 @@ fn code_of(text: &str) -> String {
         }
         rest = &rest[skipped.max(c.len_utf8())..];
     }
-    code
+    without_scopes(&code)
+}
+
+/// A visibility is no import: `pub(in crate::a)` becomes `pub`.
+fn without_scopes(code: &str) -> String {
+    let mut parts = code.split("pub(in ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |code, part| code + "pub" + part.split_once(')').map_or(part, |(_, rest)| rest))
 }
 
 /// How long a quoted text is, both quotes included.

@@ -12,7 +12,7 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["commands", "demo", "serve", "control", "terminal"]),
     ("config", &["check", "schema", "directory", "readers", "document", "typed"]),
     ("factor", &["password", "webauthn"]),
-    ("gateway", &["listener", "pipeline", "saved_post", "proxy", "reply", "authorize", "connection", "request", "upstream"]),
+    ("gateway", &["listener", "pipeline", "saved_post", "proxy", "reply", "authorize", "upstream", "connection", "request"]),
     ("notify", &["texts"]),
     ("policy", &["decide", "table", "query", "grant", "testing"]),
     ("portal", &["admin", "profile", "saved_post", "sign_in", "web"]),

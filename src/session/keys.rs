@@ -20,6 +20,7 @@ pub use self::purpose::Purpose;
 use self::derived::{Derived, MAC_LENGTH};
 use crate::base::random::{self, NoEntropy};
 use crate::base::secret;
+use crate::identity::assertion::{Assertions, Unsigned};
 
 /// A sealed value that does not open: another key, another owner, or changed bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +56,14 @@ impl KeyRing {
         }
         let newest = derived.pop().ok_or(BadKeys)?;
         Ok(Self { newest, older: derived, assertions })
+    }
+
+    /// What signs assertions of who asks.
+    ///
+    /// # Errors
+    /// Where no key can be derived.
+    pub fn assertions(&self) -> Result<&Assertions, Unsigned> {
+        self.assertions.get().ok_or(Unsigned)
     }
 
     fn find(&self, id: u8) -> Option<&Derived> {

@@ -2,30 +2,28 @@
 
 mod administration;
 mod own;
+mod samples;
 
 use std::time::Duration;
 
 use maud::Markup;
 
+use self::samples::{HOSTILE, MASKED, ago, sent};
 use super::pages::enrol;
 use super::pages::enrol::{Offer, Reason, Setup, TotpView};
 use super::pages::login::{LoginView, login};
 use super::pages::message;
 use super::pages::message::{Kept, Problem, ResumeView};
 use super::pages::mfa;
-use super::pages::mfa::{Choice, Second, Sent};
+use super::pages::mfa::{Choice, Second};
 use super::pages::password;
 use super::pages::password::LinkView;
 use super::pages::recovery;
 use super::parts::layout::{Note, Page, Steps};
 use super::wording::words_keys::Words;
-use crate::base::Time;
 use crate::factor::Method;
 
-/// A name that must never reach the markup as it is.
-const HOSTILE: &str = "Alice <script>alert(1)</script> \"&'";
 const OPTIONS: &str = r#"{"publicKey":{"challenge":"AAAAAAAAAAAAAAAAAAAAAA","timeout":300000,"rpId":"internal.example","userVerification":"preferred","allowCredentials":[{"type":"public-key","id":"AQIDBA"}]}}"#;
-const MASKED: &str = "a•••@internal.example";
 const PHONE: &str = "+49 ••• ••42";
 
 /// The request that all samples answer.
@@ -40,10 +38,6 @@ pub fn page(words: &'static Words) -> Page {
         help: Some("https://help.internal.example/".into()),
         inline: false,
     }
-}
-
-fn ago(minutes: i64) -> Time {
-    Time::from_secs(1_795_000_000 - minutes * 60)
 }
 
 /// Every page: a name for its file, and its markup.
@@ -71,10 +65,6 @@ fn sign_in(p: &Page) -> Vec<(&'static str, Markup)> {
 fn second() -> Second {
     let trust = Some(Duration::from_secs(30 * 86_400));
     Second { user: "alice".into(), others: true, recovery: true, trust, ..Second::default() }
-}
-
-fn sent(expires: u64, resend: u64) -> Option<Sent> {
-    Some(Sent { expires_in: Duration::from_secs(expires), resend_in: Some(Duration::from_secs(resend)) })
 }
 
 fn second_step(p: &Page) -> Vec<(&'static str, Markup)> {

@@ -38,6 +38,11 @@ fn every_form_that_posts_stays_here_and_carries_the_token_and_the_way_back() {
     each(|name, html| {
         for form in html.split("<form").skip(1) {
             let form = form.split("</form>").next().unwrap();
+            // A saved form is confirmed at its own URL, by a token that is good once.
+            if form.contains("name=\"vestibule-saved-post\"") {
+                assert!(name.starts_with("resume") && form.contains("method=\"post\""), "{name}: {form}");
+                continue;
+            }
             assert!(form.contains("action=\"/.vestibule/"), "{name}: {form}");
             let get = form.starts_with(" class=\"search");
             assert_eq!(form.contains("method=\"post\""), !get, "{name}: {form}");

@@ -2,6 +2,7 @@
 //! error, and what is legal and unwise a warning.
 
 mod people;
+mod presence;
 mod servers;
 
 use std::collections::HashMap;
@@ -67,11 +68,6 @@ fn name(s: &Section, names: &mut HashMap<String, String>) -> Option<String> {
         return None;
     }
     Some(name)
-}
-
-/// Whether there is a configuration, and not only the question which keys there are.
-pub(super) fn is_real(s: &Section) -> bool {
-    s.collector.outline.is_none()
 }
 
 /// What a user's `source` is called.

@@ -60,7 +60,7 @@ pub fn is_override(name: &HeaderName) -> bool {
 
 /// Whether a query's parameter of this lower-case name makes some frameworks take a POST for another method.
 pub fn is_method_parameter(name: &str) -> bool {
-    same(name, "_method") || same(name, "_httpmethod") || OVERRIDES.iter().any(|owned| same(name, owned))
+    same(name, "-method") || same(name, "-httpmethod") || OVERRIDES.iter().any(|owned| same(name, owned))
 }
 
 /// Whether a name may be read as an owned one.

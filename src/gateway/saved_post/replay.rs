@@ -33,6 +33,8 @@ pub async fn send(session: &mut Session, context: &mut Context, token: Option<&s
         info.method == Method::POST && info.authority.eq_ignore_ascii_case(&form.authority) && info.secure == form.secure
     });
     if !same_place || form.target.as_bytes() != session.req_header().raw_path() {
+        // Its owner finds it again on the same page.
+        capture::save(context, token, form).await;
         return write::refuse(session, context, StatusCode::NOT_FOUND, Outcome::Refused, "other_host").await;
     }
     match route::authorize_target(form.target.as_bytes(), session, context) {

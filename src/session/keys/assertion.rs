@@ -11,10 +11,10 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{BadKeys, KeyRing, MasterKey};
+use super::master::{BadKeys, MasterKey};
 use crate::base::Time;
 use crate::base::random::NoEntropy;
-use crate::identity::assertion::{Assertions, Keys, SEED, Unsigned};
+use crate::identity::assertion::{Assertions, Keys, SEED};
 
 type Seed = Zeroizing<[u8; SEED]>;
 
@@ -73,25 +73,16 @@ impl Lazy {
         Ok(Self { signs: newest.own_assertion()?, published, made: OnceLock::new() })
     }
 
-    fn get(&self) -> Option<&Assertions> {
+    pub(super) fn get(&self) -> Option<&Assertions> {
         let make = || Keys::new(&self.signs, &self.published).map(Assertions::new).ok();
         self.made.get_or_init(make).as_ref()
-    }
-}
-
-impl KeyRing {
-    /// What signs assertions of who asks.
-    ///
-    /// # Errors
-    /// Where no key can be derived.
-    pub fn assertions(&self) -> Result<&Assertions, Unsigned> {
-        self.assertions.get().ok_or(Unsigned)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::keys::KeyRing;
 
     fn jwks(keys: &[MasterKey]) -> String {
         KeyRing::new(keys).unwrap().assertions().unwrap().keys().jwks().to_owned()

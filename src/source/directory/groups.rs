@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ldap3_proto::proto::{LdapFilter, LdapMatchingRuleAssertion, LdapSearchScope};
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Directory;
 use super::entry::{Entry, sid};
 use super::filter::{Values, fill};
+use super::resolved::Identifiers;
 use crate::config::directory::{Dn, GroupKey, Groups, Kind};
 use crate::source::Cause;
 
@@ -20,13 +20,6 @@ const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 
 /// Groups of one person that are looked at.
 const MAX_GROUPS: i32 = 2000;
-
-/// The security identifiers of the groups in `group_map`, by the name that they have here.
-type Identifiers = Arc<HashMap<String, Vec<String>>>;
-
-/// What was found last, and when.
-#[derive(Default)]
-pub(super) struct Resolved(Mutex<Option<(Instant, Identifiers)>>);
 
 impl Directory {
     /// The mapped names of a person's groups, sorted.

@@ -5,8 +5,6 @@
 //! bounded; what is no verdict is [`Unavailable`] and counts against nobody.
 
 mod answers;
-mod ber;
-mod connection;
 pub mod embedded;
 mod entry;
 mod examine;
@@ -15,9 +13,10 @@ mod groups;
 mod password;
 mod people;
 mod pool;
+mod resolved;
 mod servers;
 mod state;
-mod tls;
+mod wire;
 
 pub use examine::Step;
 
@@ -28,8 +27,8 @@ use std::time::Duration;
 use ldap3_proto::proto::{LdapDerefAliases, LdapFilter, LdapSearchRequest, LdapSearchScope};
 use tokio::time::Instant;
 
-use self::groups::Resolved;
 use self::pool::{Pool, SharedPool};
+use self::resolved::Resolved;
 use self::servers::Servers;
 use super::{Cause, SourceId, Unavailable};
 use crate::base::Clock;
@@ -78,7 +77,7 @@ impl Directory {
     /// Which file is wrong.
     pub fn new(config: config::Directory, clock: Clock) -> Result<Self, String> {
         let needs_tls = config.servers.iter().any(|server| server.protection != Protection::None);
-        let tls = if needs_tls { Some(tls::client(&config.tls)?) } else { None };
+        let tls = if needs_tls { Some(wire::tls::client(&config.tls)?) } else { None };
         let servers = Servers::new(&config.name, &config.servers, tls, config.connect_timeout);
         let pool = Pool::new(servers, config.account.clone(), config.pool, config.timeout);
         Ok(Self {

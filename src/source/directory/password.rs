@@ -2,9 +2,10 @@
 
 use ldap3_proto::proto::LdapResultCode;
 
-use super::connection::Reply;
+use super::Directory;
+use super::state::Reply;
 use super::state::{BindVerdict, PolicyError, bind_verdict};
-use super::{Directory, ber};
+use super::wire::ber;
 use crate::base::Secret;
 use crate::source::{Cause, PasswordChange};
 

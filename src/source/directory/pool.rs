@@ -9,11 +9,12 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::ber;
-use super::connection::{Connection, Reply};
 use super::entry::Entry;
 use super::servers::Servers;
+use super::state::Reply;
 use super::state::explain_refusal;
+use super::wire::ber;
+use super::wire::connection::Connection;
 use crate::base::Secret;
 use crate::config::directory::{BindPassword, ServiceAccount};
 use crate::source::Cause;

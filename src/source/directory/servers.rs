@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::wire::connection::Connection;
 use crate::config::directory::Server;
 use crate::source::Cause;
 

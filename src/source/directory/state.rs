@@ -4,7 +4,6 @@
 use ldap3_lber::structure::{PL, StructureTag};
 use ldap3_proto::proto::LdapResultCode;
 
-use super::connection::Reply;
 use super::entry::Entry;
 use crate::base::Time;
 use crate::source::{Cause, Closed};
@@ -74,6 +73,15 @@ pub(super) enum BindVerdict {
     Wrong,
     /// Locked, which says nothing of the password.
     Locked,
+}
+
+/// What a server says of an operation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Reply {
+    pub code: LdapResultCode,
+    pub message: String,
+    /// What the password policy's control says: the error, and whether the password must be changed.
+    pub policy: Option<PolicyError>,
 }
 
 /// # Errors

@@ -2,7 +2,7 @@
 
 use maud::Markup;
 
-use super::{HOSTILE, ago};
+use super::samples::{HOSTILE, ago};
 use crate::account::{MfaPolicy, UserMfaPolicy};
 use crate::factor::Method;
 use crate::view::admin::{

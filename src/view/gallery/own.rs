@@ -2,7 +2,7 @@
 
 use maud::Markup;
 
-use super::{HOSTILE, MASKED, ago, sent};
+use super::samples::{HOSTILE, MASKED, ago, sent};
 use crate::factor::Method;
 use crate::view::account::{self, AccountView, BrowserRow, Enrolled, SessionRow};
 use crate::view::pages::tokens::{TokenRow, TokensView, Typed};

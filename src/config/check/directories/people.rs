@@ -1,6 +1,6 @@
 //! `[[directories]]`: who a login is, which attributes say what, and which groups exist here.
 
-use super::is_real;
+use super::presence::is_real;
 use crate::config::directory::{Attributes, Dn, DnTemplate, FilterTemplate, GroupKey, Groups, Kind, People, Piece, Preset};
 use crate::config::document::outline::Shape;
 use crate::config::document::problem::Fault;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::is_real;
+use super::presence::is_real;
 use crate::base::Secret;
 use crate::config::directory::{BindPassword, Protection, Server, ServiceAccount, TlsFiles};
 use crate::config::document::outline::Shape;

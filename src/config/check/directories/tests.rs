@@ -83,6 +83,6 @@ fn a_custom_directory_says_everything_itself() {
 fn a_group_by_its_cn_is_a_warning() {
     let text = format!("{ROUTE}{CORP}[directories.group_map]\nPayroll = \"payroll\"\n\"CN=Staff,DC=corp,DC=example\" = \"staff\"\n");
     let loaded = read_with(&text, &[]).unwrap();
-    let warned: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).collect();
+    let warned: Vec<_> = loaded.warnings.iter().map(|warning| warning.key.as_str()).filter(|key| key.starts_with("directories")).collect();
     assert_eq!(warned, ["directories[0].group_map.Payroll"]);
 }

@@ -3,6 +3,7 @@
 mod bulk;
 pub mod cached_session;
 mod end;
+mod hold;
 mod insert;
 pub mod registry;
 pub mod session;
@@ -11,8 +12,9 @@ pub mod table;
 pub mod user_state;
 
 pub use cached_session::CachedSession;
+pub use hold::{SourceTimes, TimesOfSources};
 pub use registry::{Found, LiveSessions};
 pub use session::LiveSession;
-pub use sources::{Due, SourceTimes, TimesOfSources};
+pub use sources::Due;
 pub use table::PARTS;
 pub use user_state::{UserState, person};

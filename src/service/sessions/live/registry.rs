@@ -13,8 +13,8 @@ use foldhash::fast::RandomState;
 use tokio::sync::{mpsc, watch};
 
 use super::super::recently_ended::RecentlyEnded;
+use super::hold::TimesOfSources;
 use super::session::LiveSession;
-use super::sources::TimesOfSources;
 use super::table::Table;
 use super::user_state::UserState;
 use crate::base::{SessionId, Time, UserId};

@@ -1,11 +1,11 @@
 //! People of directories and providers who have sessions: until when what is known of them may be relied on, and who is to be looked up again. Nothing
 //! here asks a source.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use super::hold::{Hold, TimesOfSources};
 use super::registry::LiveSessions;
 use crate::account::{Account, PersonId, SourceId};
 use crate::base::{Time, UserId};
@@ -13,52 +13,12 @@ use crate::base::{Time, UserId};
 /// How often it is worth writing down that a source answered.
 const WRITTEN_EVERY: Duration = Duration::from_secs(10);
 
-/// What the configuration says of a source, and when it answered last.
-#[derive(Debug)]
-pub struct SourceTimes {
-    pub refresh: Duration,
-    pub max_stale: Duration,
-    answered: AtomicI64,
-    written: AtomicI64,
-}
-
-impl SourceTimes {
-    /// `answered`: as it was written down before the start.
-    pub fn new(refresh: Duration, max_stale: Duration, answered: Option<Time>) -> Self {
-        let answered = answered.unwrap_or_default().millis();
-        Self { refresh, max_stale, answered: AtomicI64::new(answered), written: AtomicI64::new(answered) }
-    }
-}
-
-/// The sources in force.
-pub type TimesOfSources = HashMap<SourceId, SourceTimes>;
-
 /// Somebody who is to be looked up.
 #[derive(Clone, Debug)]
 pub struct Due {
     pub user: UserId,
     pub person: PersonId,
     pub since: Time,
-}
-
-/// What a user of a source is held to.
-pub struct Hold {
-    person: PersonId,
-    /// Milliseconds.
-    relied_until: AtomicI64,
-    due: AtomicI64,
-    /// The sessions wait: their source was not heard of for too long.
-    waits: AtomicBool,
-}
-
-impl Hold {
-    pub(super) fn is_relied_on(&self, now: Time) -> bool {
-        now.millis() < self.relied_until.load(Ordering::Acquire)
-    }
-
-    pub(super) fn waits(&self) -> bool {
-        self.waits.load(Ordering::Acquire)
-    }
 }
 
 impl LiveSessions {
@@ -167,10 +127,13 @@ impl LiveSessions {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::config::Config;
     use crate::policy::Proof;
     use crate::service::sessions::Found;
+    use crate::service::sessions::live::hold::SourceTimes;
     use crate::session::keys::MasterKey;
     use crate::session::{KeyRing, SessionRecord};
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::sources::Hold;
+use super::hold::Hold;
 use crate::account::Account;
 use crate::base::{SessionId, Time};
 use crate::config;

@@ -243,6 +243,8 @@ async fn an_import_at_one_gateway_signs_everybody_out_at_the_others() {
 async fn users_are_listed_at_every_gateway() {
     let rig = Rig::new().await;
     let (a, b) = (rig.gateway(true).await, rig.gateway(true).await);
+    // Whatever happens before B hears A is read when it does.
+    b.replication.reread().wait_for(|times| *times > 0).await.unwrap();
     let listed = b.users.directory().await.unwrap();
     assert!(listed.is_empty());
     let account = alice(&a).await;

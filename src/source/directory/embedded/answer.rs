@@ -6,8 +6,8 @@ use ldap3_proto::proto::{
     LdapPasswordModifyRequest, LdapResult, LdapResultCode, LdapSearchRequest, LdapSearchResultEntry,
 };
 
+use super::state::{State, locked};
 use super::tree::Record;
-use super::{State, locked};
 use crate::source::directory::state::PASSWORD_POLICY;
 
 /// The shortest password that it takes.

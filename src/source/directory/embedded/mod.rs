@@ -4,11 +4,11 @@
 //! Like some servers it calls a bind with an empty password a success, so that a test notices if one ever arrives.
 
 mod answer;
+mod state;
 mod tree;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::BytesMut;
 use ldap3_lber::Parser;
@@ -17,45 +17,10 @@ use ldap3_proto::proto::{LdapMsg, LdapOp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+pub use self::state::{Seen, Trouble};
 pub use self::tree::{Record, Tree};
 
-/// How the server misbehaves.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Trouble {
-    #[default]
-    None,
-    /// Every answer takes this long.
-    Slow(Duration),
-    /// Takes connections and requests, and answers nothing.
-    Silent,
-    /// Closes the connection at the first request that is no bind.
-    Closes,
-    /// Answers every request with these bytes.
-    Sends(Vec<u8>),
-    /// Sends the same entry without end.
-    Floods,
-    /// Answers a request that nobody made.
-    WrongId,
-    /// Says that it is busy.
-    Busy,
-}
-
-/// What was asked, for tests.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    pub connections: usize,
-    /// The names of those who bound, in order.
-    pub binds: Vec<String>,
-    pub empty_passwords: usize,
-    pub searches: Vec<String>,
-}
-
-#[derive(Default)]
-struct State {
-    tree: Mutex<Tree>,
-    trouble: Mutex<Trouble>,
-    seen: Mutex<Seen>,
-}
+use self::state::{State, locked};
 
 /// A running server; it stops when dropped.
 pub struct Embedded {
@@ -104,10 +69,6 @@ impl Embedded {
     pub fn seen(&self) -> Seen {
         std::mem::take(&mut *locked(&self.state.seen))
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>) {

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 /// Bytes that are wiped when dropped.
-pub(super) type Bytes = Zeroizing<Vec<u8>>;
+pub(in crate::source::directory) type Bytes = Zeroizing<Vec<u8>>;
 
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
@@ -37,19 +37,19 @@ fn message(id: i32, operation: &[u8], controls: &[u8]) -> Bytes {
 
 /// What asks the server to say why (draft-behera-ldap-password-policy section 6.1). Not critical: who does not know it ignores it.
 fn password_policy_control() -> Bytes {
-    let oid = element(OCTETS, &[super::state::PASSWORD_POLICY.as_bytes()]);
+    let oid = element(OCTETS, &[crate::source::directory::state::PASSWORD_POLICY.as_bytes()]);
     element(0xa0, &[&element(SEQUENCE, &[&oid])])
 }
 
 /// A simple bind (RFC 4511 section 4.2).
-pub(super) fn bind(id: i32, dn: &str, password: &str) -> Bytes {
+pub(in crate::source::directory) fn bind(id: i32, dn: &str, password: &str) -> Bytes {
     let parts = [element(INTEGER, &[&[3]]), element(OCTETS, &[dn.as_bytes()]), element(0x80, &[password.as_bytes()])];
     let operation = element(0x60, &[&parts[0], &parts[1], &parts[2]]);
     message(id, &operation, &password_policy_control())
 }
 
 /// The password-modify operation (RFC 3062) by its owner.
-pub(super) fn password_modify(id: i32, dn: &str, current: &str, new: &str) -> Bytes {
+pub(in crate::source::directory) fn password_modify(id: i32, dn: &str, current: &str, new: &str) -> Bytes {
     let parts = [element(0x80, &[dn.as_bytes()]), element(0x81, &[current.as_bytes()]), element(0x82, &[new.as_bytes()])];
     let value = element(SEQUENCE, &[&parts[0], &parts[1], &parts[2]]);
     let name = element(0x80, &[ldap3_proto::proto::OID_PASSWORD_MODIFY.as_bytes()]);
@@ -58,7 +58,7 @@ pub(super) fn password_modify(id: i32, dn: &str, current: &str, new: &str) -> By
 }
 
 /// Active Directory's change by its owner: the current password deleted and the new one added, in one request.
-pub(super) fn unicode_password(id: i32, dn: &str, current: &str, new: &str) -> Bytes {
+pub(in crate::source::directory) fn unicode_password(id: i32, dn: &str, current: &str, new: &str) -> Bytes {
     let change = |operation: u8, password: &str| {
         let value = element(SET, &[&element(OCTETS, &[&quoted(password)])]);
         let attribute = element(SEQUENCE, &[&element(OCTETS, &[b"unicodePwd"]), &value]);

@@ -15,7 +15,7 @@ use crate::config::directory::TlsFiles;
 ///
 /// # Errors
 /// Which file is wrong, and why.
-pub(super) fn client(files: &TlsFiles) -> Result<Arc<ClientConfig>, String> {
+pub(in crate::source::directory) fn client(files: &TlsFiles) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(|e| e.to_string())?;
     let builder = builder.with_root_certificates(roots(files.ca.as_deref())?);
@@ -52,7 +52,7 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 /// A handshake's failure, with what to do.
-pub(super) fn explain(e: &io::Error) -> String {
+pub(in crate::source::directory) fn explain(e: &io::Error) -> String {
     let inner = e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let hint = match inner {
         Some(rustls::Error::InvalidCertificate(fault)) => hint(fault),

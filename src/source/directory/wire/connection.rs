@@ -17,12 +17,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::ber;
-use super::entry::Entry;
-use super::state::password_policy;
 use super::tls;
 use crate::base::Secret;
 use crate::config::directory::{Protection, Server};
 use crate::source::Cause;
+use crate::source::directory::entry::Entry;
+use crate::source::directory::state::{PolicyError, Reply, password_policy};
 
 /// The longest message that is read: an entry with thousands of groups fits.
 const MAX_MESSAGE: usize = 1024 * 1024;
@@ -41,21 +41,12 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A connection.
-pub(super) struct Connection {
+pub(in crate::source::directory) struct Connection {
     stream: Box<dyn Stream>,
     read: BytesMut,
     last_id: i32,
     /// An operation was begun and its answer not yet read to the end.
     is_busy: bool,
-}
-
-/// What a server says of an operation.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Reply {
-    pub code: LdapResultCode,
-    pub message: String,
-    /// What the password policy's control says: the error, and whether the password must be changed.
-    pub policy: Option<super::state::PolicyError>,
 }
 
 impl Connection {
@@ -158,7 +149,7 @@ impl Connection {
         self.last_id
     }
 
-    fn end(&mut self, result: LdapResult, policy: Option<super::state::PolicyError>) -> Result<Reply, Cause> {
+    fn end(&mut self, result: LdapResult, policy: Option<PolicyError>) -> Result<Reply, Cause> {
         self.is_busy = false;
         let message = result.message.trim_end_matches('\0').chars().take(400).filter(|c| !c.is_control()).collect();
         Ok(Reply { code: result.code, message, policy })
@@ -180,7 +171,7 @@ impl Connection {
     }
 
     /// The next message, which must be the answer to this request.
-    async fn receive(&mut self, id: i32) -> Result<(LdapMsg, Option<super::state::PolicyError>), Cause> {
+    async fn receive(&mut self, id: i32) -> Result<(LdapMsg, Option<PolicyError>), Cause> {
         let tag = self.next().await?;
         let policy = password_policy(&tag);
         let message = LdapMsg::try_from(tag).map_err(|e| Cause::Protocol(e.to_string()))?;
