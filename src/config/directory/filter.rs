@@ -121,6 +121,9 @@ struct Reader<'a> {
     rest: &'a str,
 }
 
+/// Makes a node of an attribute and a value.
+type Comparison = fn(String, Vec<Piece>) -> Node;
+
 impl<'a> Reader<'a> {
     fn expect(&mut self, wanted: char) -> Result<(), FilterError> {
         self.rest = self.rest.trim_start();
@@ -166,7 +169,7 @@ impl<'a> Reader<'a> {
         if let Some(left) = left.strip_suffix(':') {
             return extensible(left, value);
         }
-        let kinds: [(char, fn(String, Vec<Piece>) -> Node); 3] = [('>', Node::AtLeast), ('<', Node::AtMost), ('~', Node::Approximately)];
+        let kinds: [(char, Comparison); 3] = [('>', Node::AtLeast), ('<', Node::AtMost), ('~', Node::Approximately)];
         for (sign, make) in kinds {
             if let Some(left) = left.strip_suffix(sign) {
                 return Ok(make(attribute(left)?, pieces(value)?));

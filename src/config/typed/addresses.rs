@@ -37,7 +37,7 @@ impl Config {
         let mut own = self.server.listen.iter().chain(self.server.tls.iter().map(|tls| &tls.listen));
         let itself =
             host.as_str() == "localhost" || own.any(|address| Host::parse(address.to_string().as_bytes()).is_ok_and(|own| own == host));
-        if !named && !(itself && none_is_named) {
+        if !(named || itself && none_is_named) {
             return false;
         }
         let default = if scheme == "https" { 443 } else { 80 };

@@ -39,7 +39,10 @@ pub(super) struct Asked<'a> {
 
 /// What was found out for one request: by route and rule, whether its conditions may hold.
 #[derive(Default)]
-pub(super) struct Found(RefCell<SmallVec<[((usize, usize), bool); 4]>>);
+pub(super) struct Found(RefCell<SmallVec<[Answer; 4]>>);
+
+/// A rule's place, by route and rule, and whether its conditions may hold.
+type Answer = ((usize, usize), bool);
 
 impl Found {
     /// Whether a rule that stands at this prefix is to be judged. `first` is the first rule that matches without a query.
@@ -66,7 +69,7 @@ impl Found {
 fn is_in_form(route: &Route, at: usize, first: Option<usize>, ask: &Asked<'_>) -> bool {
     let has_form = ask.form && matches!(*ask.method, Method::POST | Method::PUT | Method::PATCH);
     let decided = first.filter(|first| *first < at).and_then(|first| route.rules.get(first));
-    has_form && !decided.is_some_and(|rule| !rule.methods.is_empty())
+    has_form && decided.is_none_or(|rule| rule.methods.is_empty())
 }
 
 #[cfg(test)]

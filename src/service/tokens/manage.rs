@@ -1,6 +1,7 @@
 //! Tokens made, listed and revoked, by their owners and by administrators.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,9 +166,9 @@ impl Tokens {
         let mut names: HashMap<UserId, String> = owner.map(|account| (account.id, account.name.clone())).into_iter().collect();
         let mut views = Vec::with_capacity(tokens.len());
         for token in tokens {
-            if !names.contains_key(&token.user) {
+            if let Entry::Vacant(unknown) = names.entry(token.user) {
                 let name = self.store.account(token.user).await?.map(|account| account.name);
-                names.insert(token.user, name.unwrap_or_default());
+                unknown.insert(name.unwrap_or_default());
             }
             views.push(view(&token, names.get(&token.user).map_or("", String::as_str)));
         }
