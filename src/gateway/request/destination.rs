@@ -27,14 +27,14 @@ pub fn target<'h>(header: &'h RequestHeader, disguise: Option<&Method>, host: &H
     }
     let malformed = refused(StatusCode::BAD_REQUEST, "destination");
     let text = line.to_str().ok().filter(|_| lines.next().is_none()).map(str::trim).ok_or(malformed)?;
-    let target = match authority_and_target(text) {
+    // Without an authority before it, `//` begins one (RFC 3986 section 4.2).
+    let (target, is_path) = match authority_and_target(text) {
         Some((authority, _)) if Host::parse(authority.as_bytes()).ok().as_ref() != Some(host) => {
             return Err(refused(StatusCode::FORBIDDEN, "foreign_destination"));
         }
-        Some((_, target)) => target,
-        None => text,
+        Some((_, target)) => (target, target.starts_with('/')),
+        None => (text, text.starts_with('/') && !text.starts_with("//")),
     };
-    let is_path = target.starts_with('/') && !target.starts_with("//");
     if is_path { Ok(Some(target.as_bytes())) } else { Err(malformed) }
 }
 

@@ -11,7 +11,7 @@ use super::hasher::Busy;
 /// How many of one address may hash or wait for a hash at once.
 const PER_ADDRESS: usize = 4;
 /// How many more of one address may wait for that.
-pub const WAITING_PER_ADDRESS: usize = 32;
+pub const WAITING_PER_ADDRESS: usize = 48;
 /// How many may wait in all.
 pub const WAITING: usize = 256;
 const GATES: usize = 1024;
