@@ -111,7 +111,7 @@ impl Keys {
     }
 
     /// Makes a new key, puts it in force, and drops those that nothing needs. Secrets at rest stay under the old key until
-    /// [`Services::reseal`].
+    /// `reseal`.
     ///
     /// # Errors
     /// If ids are used up, or the key file is another one than the running program's; then nothing has changed.

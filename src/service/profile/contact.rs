@@ -85,7 +85,7 @@ impl ContactChanges {
     /// Sends a code to a new address or number. Nothing else changes.
     ///
     /// # Errors
-    /// As [`Self::may_change_contact`]; if it is malformed or the old one, or too much was sent.
+    /// As `may_change_contact`; if it is malformed or the old one, or too much was sent.
     pub async fn begin(&self, session: &LiveSession, method: Method, typed: &str, client: &Client) -> Result<Flow, Refused> {
         let account = self.may_change(session, method).await?;
         let bad = |_| Refused::Contact(ContactProblem::Bad);
