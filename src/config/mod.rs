@@ -81,7 +81,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
     let server = check::server::server(root.section("server"), default.server);
     let portal = check::server::portal(root.section("portal"), default.portal);
     let (store, snapshot_every) = check::services::store(root.section("store"), &server.data_dir, default.snapshot_every);
-    let config = Config {
+    let mut config = Config {
         session: check::login::session(root.section("session"), default.session),
         password: check::login::password(root.section("password"), default.password),
         mfa: check::login::mfa(root.section("mfa"), default.mfa),
@@ -97,9 +97,11 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         directories: check::directories::directories(&root),
         routes: check::routes::routes(&root, &portal.prefix),
         expect: check::expect::expectations(&root),
+        providers: check::providers::providers(&root),
         server,
         portal,
     };
+    check::providers::offer(&root, &mut config);
     check::advice::give(&root, &config);
     root.finish();
     config

@@ -11,14 +11,16 @@ use crate::config::document::tree;
 /// Every key that the reader asks for when something stands in every table, `[0]` written `[]`.
 fn read_keys() -> BTreeSet<String> {
     let all = format!(
-        "[[server.tls]]\ncertificates = [{{}}]\n[sms]\nheaders = {{ x = \"y\" }}\n[telemetry]\nheaders = {{ x = \"y\" }}\n{ROUTE}identity = {{}}\nassertion = {{}}\nrequest_headers = {{ x = \"y\" }}\nresponse_headers = {{ x = \"y\" }}\n[[routes.rules]]\nquery = {{ x = [\"y\"] }}\n[[expect]]\n"
+        "[[server.tls]]\ncertificates = [{{}}]\n[sms]\nheaders = {{ x = \"y\" }}\n[telemetry]\nheaders = {{ x = \"y\" }}\n{ROUTE}identity = {{}}\nassertion = {{}}\nrequest_headers = {{ x = \"y\" }}\nresponse_headers = {{ x = \"y\" }}\n[[routes.rules]]\nquery = {{ x = [\"y\"] }}\n[[expect]]\n[[providers]]\n[providers.group_map]\nx = \"y\"\n"
     );
     let collector = ProblemCollector::new(Path::new("x"));
     build(&collector, &tree::read(&all).unwrap());
     collector
         .known()
         .into_iter()
-        .map(|key| key.replace("[0]", "[]").replace("headers.x", "headers.*").replace("query.x", "query.*"))
+        .map(|key| {
+            key.replace("[0]", "[]").replace("headers.x", "headers.*").replace("query.x", "query.*").replace("group_map.x", "group_map.*")
+        })
         .collect()
 }
 
@@ -125,7 +127,10 @@ fn the_schema_finds_what_is_wrong() {
 #[test]
 fn descriptions_come_from_the_sample() {
     let schema = schema();
-    assert_eq!(schema["properties"]["session"]["properties"]["lifetime"]["description"], "a session ends then, in use or not (1s to 400d)");
+    assert_eq!(
+        schema["properties"]["session"]["properties"]["lifetime"]["description"],
+        "a session ends after this time, whether in use or not (1s to 400d)"
+    );
     assert_eq!(
         schema["properties"]["routes"]["items"]["properties"]["rules"]["items"]["properties"]["paths"]["description"],
         "whole paths, from the root"

@@ -128,7 +128,8 @@ fn enrolled(req: &PageRequest, account: &Account) -> Vec<Enrolled> {
     let keys = account.webauthn.iter().map(|key| row(Method::Webauthn, &key.id, &key.name, key.added, key.last_used));
     let email = account.email_otp.iter().map(|otp| row(Method::Email, "", "", otp.added, otp.last_used));
     let sms = account.sms_otp.iter().map(|otp| row(Method::Sms, "", "", otp.added, otp.last_used));
-    totp.chain(keys).chain(email).chain(sms).collect()
+    let external = account.external.iter().map(|otp| row(Method::External, "", "", otp.added, otp.last_used));
+    totp.chain(keys).chain(email).chain(sms).chain(external).collect()
 }
 
 async fn password_page(req: PageRequest) -> Response {

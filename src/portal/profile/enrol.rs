@@ -8,12 +8,16 @@ use crate::login::{Enrolling, News};
 use crate::policy::Level;
 use crate::portal::sign_in::login::{signed_in, with_news};
 use crate::portal::sign_in::mfa::{clocks, destination, no_such_page, note, sent_again, unsent};
+use crate::portal::sign_in::provider::failed;
 use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
+use crate::service::provider::Linked;
 use crate::service::{Confirmed, EnrolPage, EnrolProblem, Refused};
 use crate::session::CookieKind;
 use crate::view::enrol::{self, Offer, Reason, Setup, TotpView};
 use crate::view::message;
+use crate::view::mfa::Second;
+use crate::view::provider::{self, ProviderButton};
 use crate::view::recovery;
 use crate::view::{Note, Steps};
 
@@ -45,6 +49,9 @@ async fn choice(req: &PageRequest) -> Result<Reply, Refused> {
         && let Some(until) = req.services.enrolment.grace(&page)
     {
         return Ok(Reply::ok(enrol::grace(&req.page(), until)));
+    }
+    if req.services.provider.confirms_elsewhere(&page).await? {
+        return Ok(Reply::to(req, "mfa"));
     }
     if req.services.enrolment.needs_vouching(&page) {
         return Ok(Reply::to(req, "enrol/verify"));
@@ -192,8 +199,37 @@ fn set_up_page(req: &PageRequest, page: &EnrolPage, method: Method, problem: Opt
             let sent = clocks(flow.sent.as_ref(), method, req);
             enrol::sent_code(&base, &setup, method, &destination(&page.account, method), req.context.config.mfa.otp.digits, sent)
         }
+        (Method::External, Some(Enrolling::External)) => external_page(req, setup),
         _ => return Ok(None),
     }))
+}
+
+fn external_page(req: &PageRequest, setup: Setup) -> maud::Markup {
+    let button = |(name, title): (String, String)| ProviderButton { name, title };
+    let buttons: Vec<ProviderButton> = req.services.provider.linkable_factors().into_iter().map(button).collect();
+    let second = Second { note: setup.note, ..Second::default() };
+    provider::external(&req.page(), &second, "enrol/external", &buttons)
+}
+
+/// To the provider, whose person the account is to be linked to.
+async fn to_provider(req: &PageRequest, page: &EnrolPage) -> Result<Reply, Refused> {
+    let chosen = Some(req.form.get("provider").to_owned()).filter(|name| !name.is_empty());
+    let name = chosen.or_else(|| req.services.provider.linkable_factors().into_iter().next().map(|(name, _)| name));
+    let name = name.ok_or(Refused::NotOffered(Method::External))?;
+    match req.services.provider.begin_enrolment(page, &name, req.rd.as_str(), &req.client).await {
+        Ok(begun) => Ok(Reply::go(begun.location).cookie(req.flow_cookie(begun.flow))),
+        Err(Refused::Provider(problem)) => Ok(failed(req, &name, None, problem)),
+        Err(other) => Err(other),
+    }
+}
+
+/// Linked: what follows a method that was confirmed.
+pub async fn set_up(req: &PageRequest, linked: Linked) -> Result<Reply, Refused> {
+    let reply = match linked.confirmed {
+        Confirmed::ShowCodes => Reply::to(req, "enrol/recovery"),
+        Confirmed::Done => with_news(req, &linked.account, News::Enrolled).await?,
+    };
+    Ok(reply.cookie(req.cookies.expire(CookieKind::Session)))
 }
 
 pub async fn confirm(Path(name): Path<String>, req: PageRequest) -> Response {
@@ -204,6 +240,9 @@ pub async fn confirm(Path(name): Path<String>, req: PageRequest) -> Response {
 async fn confirmed(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     let Ok(method) = name.parse::<Method>() else { return Ok(no_such_page(req)) };
     let page = find(req).await?;
+    if method == Method::External {
+        return to_provider(req, &page).await;
+    }
     let typed = req.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
     let problem = match req.services.enrolment.confirm(&page, method, &typed, req.form.get("name"), &req.client).await {
         Ok(Confirmed::ShowCodes) => return Ok(Reply::to(req, "enrol/recovery").cookie(req.cookies.expire(CookieKind::Session))),

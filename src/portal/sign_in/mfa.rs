@@ -5,13 +5,16 @@ use axum::response::Response;
 use std::time::Duration;
 
 use super::login::signed_in;
+use super::provider::failed;
 use crate::factor::otp::{SentCode, mask_email, mask_phone};
 use crate::factor::{Method, MethodSet};
 use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
 use crate::service::{Given, Pending, Refused, SecondProblem, Shown};
+use crate::source::provider::linked::ExternalFactor;
 use crate::view::message::Problem;
 use crate::view::mfa::{self, Choice, Second, Sent};
+use crate::view::provider::{self, ProviderButton};
 use crate::view::{Note, fill};
 
 /// The user at the second door, and what may be asked for there.
@@ -66,7 +69,7 @@ pub fn destination(account: &crate::account::Account, method: Method) -> String 
     match method {
         Method::Email => mask_email(&account.email),
         Method::Sms => account.phone.as_deref().map(mask_phone).unwrap_or_default(),
-        Method::Totp | Method::Webauthn | Method::Recovery => String::new(),
+        Method::Totp | Method::Webauthn | Method::External | Method::Recovery => String::new(),
     }
 }
 
@@ -144,6 +147,7 @@ fn choice_page(req: &PageRequest, door: &Door, problem: Option<Note>) -> maud::M
         detail: match method {
             Method::Webauthn => account.webauthn.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", "),
             Method::Totp => account.totp.as_ref().map(|totp| totp.name.clone()).unwrap_or_default(),
+            Method::External => titles(&door.pending),
             other => destination(account, other),
         },
         last_used: account.last_method == Some(method),
@@ -195,8 +199,20 @@ async fn method_page(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     }
     match method {
         Method::Webauthn => key_page(req, &door, None),
+        Method::External => Ok(Reply::ok(external_page(req, &door))),
         _ => Ok(Reply::ok(code_page(req, &door, method, None))),
     }
+}
+
+/// What the providers call themselves that can confirm.
+fn titles(pending: &Pending) -> String {
+    pending.external.iter().map(|factor| factor.title.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn external_page(req: &PageRequest, door: &Door) -> maud::Markup {
+    let button = |factor: &ExternalFactor| ProviderButton { name: factor.name.clone(), title: factor.title.clone() };
+    let buttons: Vec<ProviderButton> = door.pending.external.iter().map(button).collect();
+    provider::external(&req.page(), &door.second(req, None), "mfa/external", &buttons)
 }
 
 fn code_page(req: &PageRequest, door: &Door, method: Method, problem: Option<Note>) -> maud::Markup {
@@ -210,7 +226,9 @@ fn code_page(req: &PageRequest, door: &Door, method: Method, problem: Option<Not
             let sent = clocks(sent, method, req);
             mfa::sent_code(&page, &second, method, &destination(account, method), req.context.config.mfa.otp.digits, sent)
         }
-        Method::Totp | Method::Webauthn => mfa::totp(&page, &second, account.totp.as_ref().map_or(6, |totp| totp.digits)),
+        Method::Totp | Method::Webauthn | Method::External => {
+            mfa::totp(&page, &second, account.totp.as_ref().map_or(6, |totp| totp.digits))
+        }
     }
 }
 
@@ -233,6 +251,9 @@ async fn prove(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     if !offered(&door, method) {
         return Err(Refused::NotOffered(method));
     }
+    if method == Method::External {
+        return to_provider(req, &door).await;
+    }
     let typed = req.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
     let given = Given { method, typed: &typed, challenge: req.form.get("challenge") };
     match req.services.second_factor.verify(door.pending.clone(), given, req.form.has("trust_device"), &req.client).await {
@@ -247,6 +268,16 @@ async fn prove(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
                 _ => Ok(Reply::wrong(code_page(req, &door, method, note))),
             }
         }
+        Err(other) => Err(other),
+    }
+}
+
+/// To the provider that confirms; the one that the form names, if there are several.
+async fn to_provider(req: &PageRequest, door: &Door) -> Result<Reply, Refused> {
+    let named = Some(req.form.get("provider")).filter(|name| !name.is_empty());
+    match req.services.provider.begin_second_factor(&door.pending, named, req.rd.as_str(), &req.client).await {
+        Ok(begun) => Ok(Reply::go(begun.location).cookie(req.flow_cookie(begun.flow))),
+        Err(Refused::Provider(problem)) => Ok(failed(req, named.unwrap_or_default(), None, problem)),
         Err(other) => Err(other),
     }
 }

@@ -5,3 +5,4 @@ pub(super) mod links;
 pub(super) mod login;
 pub(super) mod logout;
 pub(super) mod mfa;
+pub(super) mod provider;

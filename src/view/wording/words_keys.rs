@@ -55,7 +55,7 @@ words! {
         second, seconds, minute, minutes, hour, hours, day, days,
     }
     method: Method {
-        totp, webauthn, email, sms, recovery, totp_about, webauthn_about, email_about, sms_about, totp_detail, recommended, last_used,
+        totp, webauthn, email, sms, recovery, external, external_about, totp_about, webauthn_about, email_about, sms_about, totp_detail, recommended, last_used,
     }
     login: Login {
         heading, lead, confirm_heading, confirm_lead, username, password, passkey, forgot, or,
@@ -111,6 +111,10 @@ words! {
     }
     resume: Resume {
         heading, lead, to, fields, more, file, empty, send, discard,
+    }
+    provider: Provider {
+        with, error_heading, away, stale, denied, interaction, refused, clock, not_linked, name, closed, groups, no_second, somebody_else,
+        taken, again, other, factor_heading, factor_lead, link_heading, link_lead,
     }
     admin: Admin {
         heading, nav, overview, users, sessions, audit, to_account, search, find_user, find, clear, new_user, page, previous, next,

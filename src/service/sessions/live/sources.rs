@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::registry::LiveSessions;
 use crate::account::{Account, PersonId, SourceId};
 use crate::base::{Time, UserId};
+use crate::source::provider::linked::is_providers;
 
 /// How often it is worth writing down that a source answered.
 const WRITTEN_EVERY: Duration = Duration::from_secs(10);
@@ -85,6 +86,10 @@ impl LiveSessions {
     /// What an account with a source is held to; it is looked up at once, and relied on since the source's last answer.
     pub(super) fn hold(&self, account: &Account) -> Option<Hold> {
         let person = account.source.as_ref()?.person.clone();
+        // A provider cannot be asked for a person: each session that came from it is looked at again by its own token.
+        if is_providers(&person) {
+            return None;
+        }
         self.has_people.store(true, Ordering::Release);
         let sources = self.sources.load();
         let relied_until = sources
