@@ -11,14 +11,15 @@ const FLOORS: [&[&str]; 9] = [
     &["gateway", "portal"],
     &["service", "view", "telemetry"],
     &["store", "notify", "source"],
-    &["login", "limit", "session"],
+    &["login", "limit", "session", "forward_auth"],
     &["config"],
     &["policy"],
-    &["account", "factor", "path", "base"],
+    &["account", "factor", "path", "geo", "base"],
 ];
 
 /// Arrows within a floor, from and to.
-const NEIGHBOURS: [(&str, &str); 4] = [("account", "factor"), ("account", "base"), ("factor", "account"), ("factor", "base")];
+const NEIGHBOURS: [(&str, &str); 5] =
+    [("geo", "base"), ("account", "factor"), ("account", "base"), ("factor", "account"), ("factor", "base")];
 
 /// Arrows that point up, each with the reason that it may.
 const UPWARD: [(&str, &str, &str); 2] = [

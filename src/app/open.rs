@@ -73,6 +73,7 @@ impl App {
             Arc::new(Self { services, telemetry, unwritable, snapshot, router, languages: ArcSwap::new(languages), started: config, work });
         app.work.spawn(background::delete_ended(app.services.clone(), ended));
         app.work.spawn(background::sweep(Arc::downgrade(&app)));
+        app.work.spawn(background::refresh_geo(Arc::downgrade(&app)));
         if let Some(changes) = changes {
             app.work.spawn(sessions::follow(Arc::downgrade(&app.services.replication), changes));
         }

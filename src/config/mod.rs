@@ -79,9 +79,12 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
     let server = check::server::server(root.section("server"), default.server);
     let portal = check::server::portal(root.section("portal"), default.portal);
     let (store, snapshot_every) = check::services::store(root.section("store"), &server.data_dir, default.snapshot_every);
+    let (password, breached) = check::login::password(root.section("password"), default.password);
+    let geo = check::geo::geo(root.section("geo"));
     let config = Config {
         session: check::login::session(root.section("session"), default.session),
-        password: check::login::password(root.section("password"), default.password),
+        password,
+        breached,
         mfa: check::login::mfa(root.section("mfa"), default.mfa),
         mail: check::services::mail(root.section("mail")),
         sms: check::services::sms(root.section("sms")),
@@ -91,7 +94,9 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         audit: check::services::audit(root.section("audit"), default.audit),
         telemetry: check::services::telemetry(root.section("telemetry"), default.telemetry),
         admin: check::login::admin(root.section("admin"), default.admin),
-        routes: check::routes::routes(&root, &portal.prefix),
+        forward_auth: check::server::forward_auth(root.section("forward_auth"), &server.trusted_proxies),
+        routes: check::routes::routes(&root, &portal.prefix, geo.as_ref()),
+        geo,
         expect: check::expect::expectations(&root),
         server,
         portal,

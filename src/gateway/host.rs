@@ -100,6 +100,8 @@ pub struct ErrorPage<'a> {
 pub enum Outcome {
     Forwarded,
     Tunnel,
+    /// Another proxy asked, and may forward the request.
+    Authorized,
     Portal,
     Challenged,
     Forbidden,
@@ -115,6 +117,7 @@ impl Outcome {
         match self {
             Self::Forwarded => "forwarded",
             Self::Tunnel => "tunnel",
+            Self::Authorized => "authorized",
             Self::Portal => "portal",
             Self::Challenged => "challenged",
             Self::Forbidden => "forbidden",

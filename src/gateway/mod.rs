@@ -33,6 +33,8 @@ pub use connection::certificates::{BadCertificate, Certificates, Fresh};
 pub use host::{AccessRecord, ErrorPage, GatewayHost, Lookup, Outcome, PortalAnswer, PortalContext, SavingPost, Snapshot, UserSession};
 pub use listener::sockets::CannotListen;
 pub use listener::start::{CannotStart, Listener, Running, Settings, start, start_with};
+pub use proxy::fields::IDENTITY;
 pub use proxy::headers::clean;
 pub use request::cookies::OwnCookies;
+pub use request::header_names::IDENTITY_NAMES;
 pub use upstream::pool::{BadUpstream, Upstreams};

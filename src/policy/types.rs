@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use crate::base::ClientAddr;
 use crate::factor::MethodSet;
+use crate::geo::Whereabouts;
 
 /// What a route or rule demands, from nothing to everything.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -71,6 +72,8 @@ pub struct Rule {
     pub methods: Vec<http::Method>,
     /// Client networks; empty: every address.
     pub networks: Vec<IpNet>,
+    /// Countries and network operators; absent: every client.
+    pub whereabouts: Option<Whereabouts>,
     pub requirement: Requirement,
 }
 
@@ -82,7 +85,7 @@ impl Rule {
     }
 
     pub(super) fn takes_client(&self, client: ClientAddr) -> bool {
-        self.networks.is_empty() || client.is_in(&self.networks)
+        (self.networks.is_empty() || client.is_in(&self.networks)) && self.whereabouts.as_ref().is_none_or(|there| there.has(client))
     }
 }
 

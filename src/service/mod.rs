@@ -11,7 +11,7 @@
 //! new_password  notices  saved_post  backup
 //! audit
 //! sessions  password_hashing  accounts
-//! known_browsers  relying_party  context  client  refused
+//! breached  known_browsers  relying_party  context  client  refused
 //! ```
 
 pub mod accounts;
@@ -19,6 +19,7 @@ pub mod admin;
 mod assemble;
 pub mod audit;
 pub mod backup;
+mod breached;
 pub mod client;
 pub mod context;
 pub mod enrolment;

@@ -6,6 +6,7 @@ use crate::account::{Account, Failures};
 use crate::base::Secret;
 use crate::factor::{blocklist, password};
 use crate::service::audit::{Actor, AuditLog, Event};
+use crate::service::breached;
 use crate::service::context::Context;
 use crate::service::password_hashing::Hasher;
 use crate::service::refused::Refused;
@@ -25,6 +26,9 @@ impl Passwords {
         let config = self.context.config();
         let context = [account.name.as_str(), account.email.as_str(), account.display_name.as_str(), config.mfa.totp.issuer.as_str()];
         blocklist::acceptable(chosen, config.password.min_length, &context).map_err(Refused::Weak)?;
+        if breached::is_listed(&config.breached, chosen).await {
+            return Err(Refused::Weak(blocklist::Weak::Breached));
+        }
         let (chosen, parameters) = (chosen.clone(), config.password);
         let hashed = self.hasher.run(move |memory| password::hash(&chosen, &parameters, memory)).await?;
         hashed.map_err(|e| Refused::Store(crate::store::StoreError::Backend(e.to_string())))

@@ -4,6 +4,7 @@ pub(super) mod audit;
 pub(super) mod check;
 pub(super) mod explain;
 pub(super) mod extras;
+pub(super) mod forward_auth;
 pub(super) mod key;
 pub(super) mod session;
 pub(super) mod store;

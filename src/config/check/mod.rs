@@ -2,6 +2,7 @@
 
 pub(super) mod advice;
 pub(super) mod expect;
+pub(super) mod geo;
 pub(super) mod login;
 pub(super) mod routes;
 pub(super) mod server;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::geo::whereabouts;
 use super::terms::Terms;
 use crate::base::{Clock, Host};
 use crate::config::document::outline::Shape;
@@ -13,6 +14,7 @@ use crate::config::readers::pem;
 use crate::config::readers::upstream;
 use crate::config::readers::value;
 use crate::config::readers::value::{DAY, SECOND};
+use crate::geo::Geo;
 use crate::policy::{HostHeader, HostPattern, Level, ProxyOptions, Route, Rule};
 
 /// What earlier routes have taken, with their places.
@@ -22,12 +24,12 @@ struct Taken {
     targets: HashMap<(Option<HostPattern>, String), String>,
 }
 
-pub(in crate::config) fn routes(root: &Section, portal: &str) -> Vec<Route> {
+pub(in crate::config) fn routes(root: &Section, portal: &str, geo: Option<&Arc<Geo>>) -> Vec<Route> {
     let mut taken = Taken::default();
-    root.sections("routes").into_iter().filter_map(|s| route(s, portal, &mut taken)).collect()
+    root.sections("routes").into_iter().filter_map(|s| route(s, portal, geo, &mut taken)).collect()
 }
 
-fn route(s: Section, portal: &str, taken: &mut Taken) -> Option<Route> {
+fn route(s: Section, portal: &str, geo: Option<&Arc<Geo>>, taken: &mut Taken) -> Option<Route> {
     let name = s.required("name", "give the route a name, for messages and `explain`", name);
     let hosts = s.some("hosts", host_pattern).unwrap_or_default();
     let path = s.or("path", String::new(), prefix);
@@ -37,7 +39,7 @@ fn route(s: Section, portal: &str, taken: &mut Taken) -> Option<Route> {
     }
     let terms = Terms::read(&s, None);
     let (rules, rule_terms): (Vec<_>, Vec<_>) =
-        s.sections("rules").into_iter().map(|rule_section| rule(rule_section, &path, &terms)).unzip();
+        s.sections("rules").into_iter().map(|rule_section| rule(rule_section, &path, geo, &terms)).unzip();
     terms.check(&s, &rule_terms);
     warn_of_unreachable(&s, &rules);
     let upstreams = s.list("upstreams", upstream::upstream).unwrap_or_default();
@@ -95,7 +97,7 @@ fn name(entry: &Entry) -> Result<String, Fault> {
     Ok(text)
 }
 
-fn rule(s: Section, route_path: &str, route: &Terms) -> (Rule, Terms) {
+fn rule(s: Section, route_path: &str, geo: Option<&Arc<Geo>>, route: &Terms) -> (Rule, Terms) {
     let paths = s.some("paths", prefix).unwrap_or_default();
     let outside = paths.iter().find(|path| !covers(route_path, path) && !covers(path, route_path));
     if let Some(path) = outside {
@@ -111,6 +113,7 @@ fn rule(s: Section, route_path: &str, route: &Terms) -> (Rule, Terms) {
         paths,
         methods: s.some("methods", method).unwrap_or_default(),
         networks: s.some("networks", value::network).unwrap_or_default(),
+        whereabouts: whereabouts(&s, geo),
         requirement: terms.clone().requirement(),
     };
     s.finish();
@@ -137,7 +140,8 @@ fn warn_of_unreachable(s: &Section, rules: &[Rule]) {
         let hides = |(earlier_section, earlier): &(&Section, &Rule)| {
             let whole = !earlier_section.has("paths");
             let each = !later.paths.is_empty() && later.paths.iter().all(|path| earlier.paths.iter().any(|above| covers(above, path)));
-            !earlier_section.has("methods") && !earlier_section.has("networks") && (whole || each)
+            let narrow = ["methods", "networks", "countries", "asns"].into_iter().any(|key| earlier_section.has(key));
+            !narrow && (whole || each)
         };
         if let Some(earlier) = placed.iter().take(index).position(hides) {
             let what = format!("never reached: rule {} of the route covers it", earlier + 1);

@@ -17,6 +17,7 @@ impl Default for Config {
             portal: Portal::default(),
             session: Session::default(),
             password: Password::default(),
+            breached: Breached::default(),
             mfa: Mfa::default(),
             mail: None,
             sms: None,
@@ -26,6 +27,8 @@ impl Default for Config {
             audit: Audit { retention: minutes(400 * 24 * 60), file: None },
             telemetry: Telemetry { otlp: None, headers: Vec::new(), sample_ratio: 1.0 },
             admin: Admin { groups: vec!["admins".into()], max_age: minutes(15) },
+            geo: None,
+            forward_auth: None,
             routes: Vec::new(),
             expect: Vec::new(),
         }

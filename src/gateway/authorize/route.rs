@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use http::{StatusCode, header};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::base::Host;
+use crate::forward_auth;
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::lease::{CheckedAgainst, Lease, UseClock};
 use crate::gateway::authorize::policy::{self, Path, Portal, Reason, Route, Verdict};
+use crate::gateway::authorize::question;
 use crate::gateway::authorize::revocation::{self, with_cache};
 use crate::gateway::connection::https::HttpsHosts;
 use crate::gateway::host::{Lookup, Outcome, UserSession};
@@ -24,6 +27,8 @@ pub enum Action {
     Forward,
     /// To the upstream, as a WebSocket.
     Tunnel,
+    /// Another proxy may forward it.
+    Admit,
     Portal {
         token: Option<String>,
     },
@@ -44,14 +49,14 @@ pub enum Action {
     },
 }
 
-const fn stop(status: StatusCode, outcome: Outcome, reason: &'static str) -> Action {
+pub const fn stop(status: StatusCode, outcome: Outcome, reason: &'static str) -> Action {
     Action::Stop { status, outcome, reason }
 }
 
 /// Decides, and leaves in the context what later stages require.
 pub fn authorize(session: &Session, context: &mut Context, https: &HttpsHosts) -> Action {
     let action = find(session, context, https);
-    if !matches!(action, Action::Forward) {
+    if !matches!(action, Action::Forward) && context.question.is_none() {
         context.note_navigation(session.req_header());
     }
     action
@@ -59,6 +64,9 @@ pub fn authorize(session: &Session, context: &mut Context, https: &HttpsHosts) -
 
 fn find(session: &Session, context: &mut Context, https: &HttpsHosts) -> Action {
     let header = session.req_header();
+    if let Some(place) = forward_auth::find(header.raw_path(), context.snapshot.policy.prefix()) {
+        return question::authorize(session, context, place);
+    }
     context.log.method = header.method.clone();
     context.log.target = header.raw_path().into();
     let info = match read(session, context) {
@@ -73,11 +81,11 @@ fn find(session: &Session, context: &mut Context, https: &HttpsHosts) -> Action 
         context.info = Some(info);
         return Action::ToHttps { location };
     }
-    let identified = identify(session, context, &info);
+    let identified = identify(session.req_header(), context, &info);
     let action = match policy::portal(&context.snapshot, &info, &path) {
         Portal::Yes => Action::Portal { token: identified.0.map(str::to_owned) },
         Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
-        Portal::No => decide(session, context, &info, &path, identified),
+        Portal::No => decide(session.req_header(), context, &info, &path, identified),
     };
     context.info = Some(info);
     action
@@ -94,8 +102,8 @@ pub fn authorize_target(target: &[u8], session: &Session, context: &mut Context)
         Ok(path) => match policy::portal(&context.snapshot, &info, &path) {
             Portal::Yes | Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
             Portal::No => {
-                let identified = identify(session, context, &info);
-                decide(session, context, &info, &path, identified)
+                let identified = identify(session.req_header(), context, &info);
+                decide(session.req_header(), context, &info, &path, identified)
             }
         },
     };
@@ -119,7 +127,7 @@ fn https_location(info: &RequestInfo, target: &[u8], context: &Context, https: &
 }
 
 /// Most requests name a host that an earlier request named too.
-fn host_of(sent: &str) -> Result<(Host, Arc<str>), parse::Refusal> {
+pub fn host_of(sent: &str) -> Result<(Host, Arc<str>), parse::Refusal> {
     if let Some(known) = with_cache(|cache| cache.host(sent)).flatten() {
         return Ok(known);
     }
@@ -129,10 +137,10 @@ fn host_of(sent: &str) -> Result<(Host, Arc<str>), parse::Refusal> {
 }
 
 /// The value of the one session cookie, and the live session behind it.
-type Identified<'s> = (Option<&'s str>, Option<Arc<dyn UserSession>>);
+pub type Identified<'s> = (Option<&'s str>, Option<Arc<dyn UserSession>>);
 
-fn identify<'s>(session: &'s Session, context: &mut Context, info: &RequestInfo) -> Identified<'s> {
-    let lines = session.req_header().headers.get_all(header::COOKIE);
+pub fn identify<'s>(header: &'s RequestHeader, context: &mut Context, info: &RequestInfo) -> Identified<'s> {
+    let lines = header.headers.get_all(header::COOKIE);
     match context.snapshot.cookies.presented(lines.iter(), info.secure) {
         Presented::None => (None, None),
         Presented::Unusable => {
@@ -167,8 +175,8 @@ fn look_up(token: &str, info: &RequestInfo, context: &Context) -> Lookup {
     found
 }
 
-fn decide(
-    session: &Session,
+pub fn decide(
+    header: &RequestHeader,
     context: &mut Context,
     info: &Arc<RequestInfo>,
     path: &Path<'_>,
@@ -176,7 +184,7 @@ fn decide(
 ) -> Action {
     let identity: Option<Identity> = user_session.as_ref().map(|v| v.identity());
     context.log.user = identity.as_ref().map(|i| Arc::clone(&i.person));
-    let disguise = match parse::disguise(session.req_header()) {
+    let disguise = match parse::disguise(header) {
         Ok(disguise) => disguise,
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
     };
@@ -196,7 +204,7 @@ fn decide(
             revocation::depends_on(Arc::clone(&lease));
             context.lease = Some(lease);
             context.admission = Some(admission);
-            forward(session, info, named)
+            forward(header, info, named)
         }
         Verdict::Challenge { route, .. } if context.session_unknown => {
             context.log.route = Some(Arc::clone(&route.name));
@@ -216,8 +224,7 @@ fn decide(
 }
 
 /// `named`: the upstream is told who it is. A route that anybody may use (`bypass`) has nothing that another site could abuse.
-fn forward(session: &Session, info: &RequestInfo, named: bool) -> Action {
-    let header = session.req_header();
+fn forward(header: &RequestHeader, info: &RequestInfo, named: bool) -> Action {
     if !websocket::is_wanted(header) {
         return Action::Forward;
     }

@@ -66,6 +66,20 @@ fn set_host(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsend
     Ok(())
 }
 
+/// Every header by which an application is told who the user is, empty where there is nothing to say: another proxy puts them over the
+/// client's own.
+pub fn identity(person: Option<&Person>) -> Result<RequestHeader, Unsendable> {
+    let mut header = RequestHeader::build("GET", b"/", None).map_err(|_| Unsendable("the identity"))?;
+    match person {
+        Some(person) => identify(&mut header, person)?,
+        None => IDENTITY.into_iter().try_for_each(|name| set(&mut header, name, b""))?,
+    }
+    Ok(header)
+}
+
+/// What the answer to another proxy's question may carry.
+pub const IDENTITY: [&str; 4] = ["Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups"];
+
 pub fn identify(header: &mut RequestHeader, person: &Person) -> Result<(), Unsendable> {
     if person.groups.iter().chain([&person.name]).any(|word| word.contains(',')) {
         return Err(Unsendable("a name with a comma"));

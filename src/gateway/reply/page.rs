@@ -6,6 +6,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
+use crate::forward_auth::Dialect;
 use crate::gateway::authorize::policy::Reason;
 use crate::gateway::authorize::route::SESSION_UNKNOWN;
 use crate::gateway::host::{ErrorPage, GatewayHost};
@@ -71,6 +72,22 @@ pub fn redirect(status: StatusCode, location: &[u8]) -> Reply {
     let mut reply = Reply::new(status, "text/plain; charset=utf-8", Bytes::new());
     reply.headers.extend(HeaderValue::from_bytes(location).ok().map(|location| (header::LOCATION, location)));
     reply
+}
+
+/// The same for another proxy, which hands it on to the client: with an absolute URL. nginx takes a 401 and makes the redirect itself.
+pub fn challenge_by_proxy(reason: Reason, base: &str, target: &[u8], dialect: Dialect, about: &ReplyContext<'_>) -> Reply {
+    let mut answer = challenge(reason, base, target, about);
+    if dialect == Dialect::Nginx {
+        answer.status = StatusCode::UNAUTHORIZED;
+    }
+    answer
+}
+
+/// Another proxy may forward the request, with these headers.
+pub fn admission(identity: &http::HeaderMap) -> Reply {
+    let mut answer = Reply::new(StatusCode::OK, "text/plain; charset=utf-8", Bytes::new());
+    answer.headers.extend(identity.iter().map(|(name, value)| (name.clone(), value.clone())));
+    answer
 }
 
 /// The `Retry-After` of that, in seconds.

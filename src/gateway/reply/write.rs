@@ -10,6 +10,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
+use crate::forward_auth::Dialect;
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::policy::Reason;
 use crate::gateway::host::Outcome;
@@ -97,6 +98,20 @@ pub async fn challenge(session: &mut Session, context: &mut Context, reason: Rea
 pub async fn to_https(session: &mut Session, context: &mut Context, location: &[u8]) -> Result<()> {
     context.set_outcome(Outcome::Refused, "plain_http");
     write(session, context, page::redirect(StatusCode::PERMANENT_REDIRECT, location)).await
+}
+
+/// As [`challenge`], to another proxy that asked. The user comes back to the target that was asked about.
+pub async fn challenge_by_proxy(session: &mut Session, context: &mut Context, reason: Reason, dialect: Dialect) -> Result<()> {
+    context.set_outcome(Outcome::Challenged, page::word(reason));
+    let info = context.info.clone().ok_or_else(|| internal("no request"))?;
+    let scheme = if info.secure { "https" } else { "http" };
+    let base = format!("{scheme}://{}{}", info.authority, context.snapshot.config.portal.prefix);
+    let target = Arc::clone(&context.log.target);
+    let challenge = {
+        let language = language(session);
+        page::challenge_by_proxy(reason, &base, &target, dialect, &about(session, context, language.as_deref()))
+    };
+    write(session, context, challenge).await
 }
 
 /// Writes an error page or problem document.

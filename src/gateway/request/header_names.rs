@@ -47,6 +47,36 @@ pub fn is_ours(name: &HeaderName, method: &Method) -> bool {
     OWNED.iter().any(|owned| same(name.as_str(), owned)) || (method != Method::POST && is_override(name))
 }
 
+/// Headers by which some application is told who the user is.
+pub const IDENTITY_NAMES: [&str; 21] = [
+    "remote-user",
+    "remote-name",
+    "remote-email",
+    "remote-groups",
+    "x-forwarded-user",
+    "x-forwarded-preferred-username",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-webauth-user",
+    "x-webauth-name",
+    "x-webauth-email",
+    "x-webauth-groups",
+    "x-authentik-username",
+    "x-authentik-name",
+    "x-authentik-email",
+    "x-authentik-groups",
+    "x-remote-user",
+    "sm-user",
+    "iv-user",
+    "iv-groups",
+    "oam-remote-user",
+];
+
+/// Whether some application reads a header of this name as who the user is.
+pub fn names_somebody(name: &HeaderName) -> bool {
+    IDENTITY_NAMES.iter().any(|owned| same(name.as_str(), owned))
+}
+
 /// Whether a header makes some applications take the request for one with another method.
 pub fn is_override(name: &HeaderName) -> bool {
     name.as_str().starts_with('x') && OVERRIDES.iter().any(|owned| same(name.as_str(), owned))

@@ -120,7 +120,7 @@ pub fn disguise(header: &RequestHeader) -> Result<Option<Method>, Refusal> {
 }
 
 /// The one Host of a request; over HTTP/2 the `:authority`, which a Host beside it must repeat (RFC 9113 section 8.3.1).
-fn authority(header: &RequestHeader) -> Result<&str, Refusal> {
+pub fn authority(header: &RequestHeader) -> Result<&str, Refusal> {
     let mut hosts = header.headers.get_all(header::HOST).iter();
     let named = match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Err(bad("host")),

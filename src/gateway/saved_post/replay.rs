@@ -43,7 +43,7 @@ pub async fn send(session: &mut Session, context: &mut Context, token: Option<&s
             write::challenge(session, context, reason, resume.unwrap_or(target).as_bytes()).await
         }
         Action::Stop { status, outcome, reason } => write::refuse(session, context, status, outcome, reason).await,
-        Action::Tunnel | Action::Portal { .. } | Action::ToHttps { .. } => {
+        Action::Tunnel | Action::Admit | Action::Portal { .. } | Action::ToHttps { .. } => {
             write::refuse(session, context, StatusCode::INTERNAL_SERVER_ERROR, Outcome::Failed, "internal").await
         }
     }

@@ -42,6 +42,7 @@ pub fn rule(paths: &[&str], level: Level) -> Rule {
         paths: paths.iter().map(|p| (*p).to_owned()).collect(),
         methods: Vec::new(),
         networks: Vec::new(),
+        whereabouts: None,
         requirement: requirement(level),
     }
 }

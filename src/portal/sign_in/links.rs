@@ -92,7 +92,7 @@ pub fn weak_note(req: &PageRequest, weak: crate::factor::blocklist::Weak) -> Not
     Note::Error(match weak {
         Weak::TooShort { .. } => fill(&words.password_short, &[("min", &least)]),
         Weak::TooLong => words.password_long.clone(),
-        Weak::Common | Weak::Pattern | Weak::Personal => words.password_common.clone(),
+        Weak::Common | Weak::Breached | Weak::Pattern | Weak::Personal => words.password_common.clone(),
     })
 }
 
