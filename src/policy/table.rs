@@ -17,6 +17,7 @@ use foldhash::fast::FixedState;
 use crate::base::{ClientAddr, Host};
 use crate::path::{Path, Reading, fold, lower};
 
+use super::glob::Glob;
 use super::types::{HostPattern, Requirement, Route, Rule};
 use prefixes::Prefixes;
 use query_rules::{Asked, Found};
@@ -73,7 +74,11 @@ impl Policy {
     pub fn new(routes: Vec<Route>, prefix: &str) -> Self {
         let routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
         let written = Tables::new(&routes, prefix_form);
-        let prefixes = || routes.iter().flat_map(|r| std::iter::once(&r.path).chain(r.rules.iter().flat_map(|rule| &rule.paths)));
+        let prefixes = || {
+            routes
+                .iter()
+                .flat_map(|r| std::iter::once(&r.path).chain(r.rules.iter().flat_map(|rule| rule.paths.iter().chain(&rule.patterns))))
+        };
         let lowered = prefixes().any(|p| lowered_form(p) != prefix_form(p)).then(|| Tables::new(&routes, lowered_form));
         let folded = prefixes().any(|p| folded_form(p) != lowered_form(p)).then(|| Tables::new(&routes, folded_form));
         let prefix = prefix.trim_end_matches('/').to_owned();
@@ -171,17 +176,48 @@ struct Tables {
     exact: HashMap<Box<str>, Paths, FixedState>,
     below: HashMap<Box<str>, Paths, FixedState>,
     any: Paths,
-    /// For each route, its rules.
+    /// For each route, its rules without patterns.
     rules: Vec<Prefixes<MatchingRules>>,
     /// And those with conditions on the query.
     query_rules: Vec<Prefixes<Vec<usize>>>,
+    /// For each route, its rules with patterns, in order: these are asked in turn.
+    patterned: Vec<Vec<Patterned>>,
+}
+
+/// A rule with patterns, under one way of writing them.
+#[derive(Debug)]
+struct Patterned {
+    place: usize,
+    /// Empty: every path of the route.
+    paths: Vec<String>,
+    patterns: Vec<Glob>,
+}
+
+impl Patterned {
+    fn new(place: usize, rule: &Rule, form: fn(&str) -> String) -> Self {
+        // A pattern keeps its trailing slash.
+        let pattern =
+            |text: &String| Glob::new(&format!("{}{}", form(text), text.get(text.trim_end_matches('/').len()..).unwrap_or_default()));
+        Self { place, paths: rule.paths.iter().map(|path| form(path)).collect(), patterns: rule.patterns.iter().map(pattern).collect() }
+    }
+
+    fn takes(&self, route: &Route, ask: &Ask<'_>, path: &str) -> bool {
+        #[cfg(test)]
+        super::testing::effort::count();
+        let rule = route.rules.get(self.place);
+        rule.is_some_and(|rule| rule.takes_method(ask.method) && rule.takes_client(ask.client))
+            && (self.paths.is_empty() || self.paths.iter().any(|prefix| below(path, prefix).is_some()))
+            && self.patterns.iter().any(|pattern| pattern.matches(path))
+    }
 }
 
 impl Tables {
     fn new(routes: &[Arc<Route>], form: fn(&str) -> String) -> Self {
         let rules = routes.iter().map(|route| rule_prefixes(&route.rules, form)).collect();
+        let patterned = routes.iter().map(|route| patterned(&route.rules, form)).collect();
         let query_rules = routes.iter().map(|route| query_rules::prefixes(&route.rules, form)).collect();
-        let mut tables = Self { exact: HashMap::default(), below: HashMap::default(), any: Paths::default(), rules, query_rules };
+        let mut tables =
+            Self { exact: HashMap::default(), below: HashMap::default(), any: Paths::default(), rules, patterned, query_rules };
         for (id, route) in routes.iter().enumerate() {
             let path = form(&route.path);
             for host in &route.hosts {
@@ -220,7 +256,9 @@ impl Tables {
 
     /// The first rule that matches, in the order in which they are written.
     fn rule(&self, id: usize, route: &Route, ask: &Ask<'_>, path: &str) -> Option<usize> {
-        self.rules.get(id)?.above(path).filter_map(|here| here.first(&route.rules, ask.method, ask.client)).min()
+        let plain = self.rules.get(id)?.above(path).filter_map(|here| here.first(&route.rules, ask.method, ask.client)).min();
+        let patterned = self.patterned.get(id)?.iter().find(|rule| rule.takes(route, ask, path)).map(|rule| rule.place);
+        plain.into_iter().chain(patterned).min()
     }
 }
 
@@ -232,7 +270,7 @@ fn probe<'t>(hosts: &'t HashMap<Box<str>, Paths, FixedState>, name: &str) -> Opt
 
 fn rule_prefixes(rules: &[Rule], form: fn(&str) -> String) -> Prefixes<MatchingRules> {
     let mut prefixes = Prefixes::<MatchingRules>::default();
-    for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.query.is_empty()) {
+    for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.patterns.is_empty() && rule.query.is_empty()) {
         if rule.paths.is_empty() {
             prefixes.at(String::new()).add(at, rules);
         }
@@ -241,6 +279,11 @@ fn rule_prefixes(rules: &[Rule], form: fn(&str) -> String) -> Prefixes<MatchingR
         }
     }
     prefixes
+}
+
+fn patterned(rules: &[Rule], form: fn(&str) -> String) -> Vec<Patterned> {
+    let with_patterns = rules.iter().enumerate().filter(|(_, rule)| !rule.patterns.is_empty());
+    with_patterns.map(|(place, rule)| Patterned::new(place, rule, form)).collect()
 }
 
 /// A prefix as it is compared: decoded, without trailing slashes.

@@ -47,7 +47,7 @@ pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<
         Command::StoreExport => rest::export(services).await,
         Command::StoreImport { text, replace } => rest::import(services, &text, replace).await,
         Command::Explain(question) => explain::explain(app, question).await,
-        Command::Reload => {
+        Command::Reload | Command::ReloadDryRun => {
             Err("no gateway runs with this data folder, so there is nothing to reload; start one with `vestibule serve`".to_owned())
         }
     }
