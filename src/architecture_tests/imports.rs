@@ -226,7 +226,7 @@ fn expand(tree: &str) -> Vec<(Vec<String>, String)> {
     leaves.map(|(path, name)| ([prefix.clone(), path].concat(), name)).collect()
 }
 
-/// Parts between commas that stand in no inner braces.
+/// Parts between commas that are in no inner braces.
 fn parts(text: &str) -> Vec<String> {
     let (mut parts, mut depth) = (vec![String::new()], 0);
     for c in text.chars() {

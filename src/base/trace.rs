@@ -57,7 +57,7 @@ impl Parent {
 }
 
 impl Trace {
-    /// Goes on from a parent, whose sampling it keeps, or begins anew: then `ratio` of all traces are sampled, which by the trace's id alone, so
+    /// Goes on from a parent, whose sampling it keeps, or begins again: then `ratio` of all traces are sampled, which by the trace's id alone, so
     /// that every gateway that meets it decides alike. `None` where the system gives no random bytes.
     pub fn begin(parent: Option<Parent>, ratio: f64) -> Option<Self> {
         let id = match parent {

@@ -1,4 +1,4 @@
-//! The way to the store: the gateway that runs, or, where none does, the store itself.
+//! The way to the store: the gateway that runs, or, if none does, the store itself.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Access {
         self.run_telling(command, &|_| {})
     }
 
-    /// As [`Self::run`]; `tell` is told each second how far it is, where the command asks for that.
+    /// As [`Self::run`]; `tell` is told each second the progress, where the command asks for that.
     ///
     /// # Errors
     /// As there.
@@ -125,7 +125,7 @@ impl Offline {
     }
 }
 
-/// Tells how far it is, until dropped.
+/// Tells the progress, until dropped.
 async fn each_second(meter: &Meter, tell: &dyn Fn(Progress)) -> std::convert::Infallible {
     let mut beat = tokio::time::interval(Duration::from_secs(1));
     beat.tick().await;

@@ -104,7 +104,7 @@ impl SentCode {
         if now < opens { Err(NoResend::Wait(opens.since(now))) } else { Ok(()) }
     }
 
-    /// Puts a new code, perhaps by the other method, in the place of this one, which is void from here on.
+    /// Puts a new code, perhaps by the other method, instead of this one, which is invalid from here on.
     ///
     /// # Errors
     /// As [`Self::may_resend`]; the old code then stays as it was.

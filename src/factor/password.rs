@@ -141,7 +141,7 @@ pub fn is_readable(stored: &str) -> bool {
         && Params::try_from(&parsed).is_ok_and(bounded)
 }
 
-/// A hash that no password has, to verify against where there is no account, so that the answer takes as long
+/// A hash that no password has, to verify against if there is no account, so that the answer takes as long
 /// (OWASP ASVS 6.3.8): 256 random bits in the place of a hash, so that making it costs neither time nor memory.
 ///
 /// # Errors

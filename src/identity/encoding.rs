@@ -12,7 +12,7 @@ pub enum Encoding {
     /// The bytes of UTF-8.
     #[default]
     Utf8,
-    /// Encoded words where there is anything but ASCII (RFC 2047 sections 2 and 4.1).
+    /// Encoded words if there is anything but ASCII (RFC 2047 sections 2 and 4.1).
     Rfc2047,
     /// Percent-encoded, but for letters, digits and `-._~@` (RFC 3986 section 2.1).
     Percent,

@@ -1,5 +1,5 @@
 //! Who asks, as header values under an application's names. Guarantees that a value says one thing: what cannot be told apart
-//! in a list, or cannot stand in a header, is an error, and the request fails rather than go out with half an identity.
+//! in a list, or cannot be in a header, is an error, and the request fails rather than go out with half an identity.
 
 use bytes::Bytes;
 use http::HeaderValue;

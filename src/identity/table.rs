@@ -7,12 +7,12 @@ use bytes::Bytes;
 
 use super::Encoding;
 
-/// The header that carries group names, and how they stand in it.
+/// The header that carries group names, and how they are in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Groups {
     pub header: Bytes,
     pub separator: char,
-    /// Each name stands in double quotes.
+    /// Each name is in double quotes.
     pub quoted: bool,
 }
 

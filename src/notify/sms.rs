@@ -109,7 +109,7 @@ fn transient(reason: &str) -> Failure {
     Failure { reason: reason.to_owned(), transient: true }
 }
 
-/// The configured headers, and a Content-Type that fits the body where none is given.
+/// The configured headers, and a Content-Type that fits the body if none is given.
 fn headers(config: &Sms) -> Result<HeaderMap, SmsError> {
     let mut headers = HeaderMap::new();
     let looks_like_json = config.body.trim_start().starts_with(['{', '[']) && !config.body.trim_start().starts_with("{{");

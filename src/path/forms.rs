@@ -37,7 +37,7 @@ pub(super) fn decode(text: &str, wanted: impl Fn(u8) -> bool) -> Result<Cow<'_, 
     String::from_utf8(decode_bytes(text, wanted)?).map(Cow::Owned).map_err(|_| Refusal::MalformedUtf8)
 }
 
-/// Decodes what was decoded before. Then `%da` may stand in an honest name (`/100%25dark`): a single byte that cannot begin a
+/// Decodes what was decoded before. Then `%da` may be in an honest name (`/100%25dark`): a single byte that cannot begin a
 /// lax reading of an ASCII character is read as Latin-1 has it. Whatever else is not UTF-8 is refused.
 fn decode_again(text: &str) -> Result<Cow<'_, str>, Refusal> {
     if !text.contains('%') {
@@ -100,7 +100,7 @@ const fn nibble(hex: u8) -> u8 {
     }
 }
 
-/// Whether a byte cannot stand in a path unless it is encoded (RFC 3986 section 3.3), so that its escape is its only spelling.
+/// Whether a byte cannot be in a path unless it is encoded (RFC 3986 section 3.3), so that its escape is its only spelling.
 pub(super) const fn must_be_encoded(byte: u8) -> bool {
     !matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')'
         | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' | b'/' | b'%')

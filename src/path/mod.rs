@@ -121,7 +121,7 @@ fn has_one_reading(path: &[u8]) -> bool {
     before != b'.'
 }
 
-/// What may not stand in a path unencoded, and escapes that are none.
+/// What may not be in a path unencoded, and escapes that are none.
 fn check_bytes(path: &[u8]) -> Result<(), Refusal> {
     for (at, byte) in path.iter().enumerate() {
         match byte {

@@ -29,7 +29,7 @@ pub enum StoreError {
     Unsealable,
 }
 
-/// What to do about a store that does not open: two commands, the newest snapshot named where there is one.
+/// What to do about a store that does not open: two commands, the newest snapshot named if there is one.
 fn way_back(store: &Path, snapshot: Option<&Path>) -> String {
     let file = snapshot.map_or_else(|| "BACKUP".to_owned(), |path| path.display().to_string());
     let store = store.display();

@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// Tells of each write; waits for leave where there is a gate.
+    /// Tells of each write; waits for leave if there is a gate.
     struct Reader {
         told: mpsc::Sender<Vec<u8>>,
         gate: Option<mpsc::Receiver<()>>,

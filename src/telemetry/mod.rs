@@ -34,7 +34,7 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// # Errors
-    /// Where two metrics have the same name, or traces cannot be sent to what the configuration names. `work` is where they are sent from.
+    /// Where two metrics have the same name, or traces cannot be sent to what the configuration names. `work` is if they are sent from.
     pub fn new(config: &config::Telemetry, work: &Handle) -> anyhow::Result<Self> {
         let metrics = Metrics::new()?;
         let tracer = Tracer::start(config, metrics.traces(), work)?;

@@ -55,7 +55,7 @@ impl Finished {
         self.start.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)).to_string()
     }
 
-    /// The request's own span, and below it the upstream's where one was asked.
+    /// The request's own span, and below it the upstream's if one was asked.
     fn spans(&self) -> Vec<Value> {
         let mut spans = vec![self.server()];
         spans.extend(self.client());

@@ -1,4 +1,4 @@
-//! Certificates that are replaced under a running gateway, over TLS: a good one is taken up, a broken one refuses the reload whole.
+//! Certificates that are replaced under a running gateway, over TLS: a good one is loaded, a broken one refuses the reload whole.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! A gateway over a store that fails when it is told to, at the seam where a backend's errors come from.
+//! A gateway over a store that fails when it is asked to, at the seam where a backend's errors come from.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -197,7 +197,7 @@ async fn a_connection_is_kept_for_the_next_request() {
         wire.send(format!("GET {target} HTTP/1.1\r\n{}\r\n", alice.lines(target)).as_bytes()).await;
         wire.answer("GET").await.unwrap().is(200);
     }
-    // Who one is, is asked for each request anew.
+    // Who one is, is asked for each request again.
     let nobody = world.at_a_browser("alice");
     wire.send(format!("GET /four HTTP/1.1\r\n{}\r\n", nobody.lines("/four")).as_bytes()).await;
     wire.answer("GET").await.unwrap().is(401);

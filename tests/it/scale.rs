@@ -51,7 +51,7 @@ async fn house_of(users: usize) -> World {
     world
 }
 
-/// The records stand in the chain's place and are no chain: nothing here proves it.
+/// The records are in the chain's place and are no chain: nothing here proves it.
 async fn log(world: &World, users: usize) {
     let (kv, now) = (world.app().services.store.kv(), world.clock.now());
     let first = world.app().services.store.audit_head().await.unwrap().map_or(0, |head| head.seq);

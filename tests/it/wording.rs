@@ -1,4 +1,4 @@
-//! An operator's own words: in mails and on pages, taken up by a reload, and checked before they are anybody's.
+//! An operator's own words: in mails and on pages, loaded by a reload, and checked before they are anybody's.
 
 use vestibule::factor::Method;
 

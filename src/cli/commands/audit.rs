@@ -37,7 +37,7 @@ pub struct Args {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Walk the whole log: changed, missing and reordered records show; exit status 1 where there are any
+    /// Walk the whole log: changed, missing and reordered records show; exit status 1 if there are any
     #[command(after_help = "Example:\n  vestibule audit verify")]
     Verify,
 }

@@ -36,7 +36,7 @@ pub struct Args {
     /// Remove a method, or all of them; ends the user's sessions
     #[arg(long, value_name = "METHOD", num_args = 0..=1, default_missing_value = "all")]
     reset: Vec<ResetArg>,
-    /// Print fresh recovery codes; the old ones are void
+    /// Print fresh recovery codes; the old ones are invalid
     #[arg(long)]
     recovery_codes: bool,
 }

@@ -41,7 +41,7 @@ impl Connection {
         }
     }
 
-    /// Sends a command and waits for the whole answer; a list comes back as an array. `tell` is told how far it is, where the command
+    /// Sends a command and waits for the whole answer; a list comes back as an array. `tell` is told the progress, if the command
     /// asks for that.
     ///
     /// # Errors

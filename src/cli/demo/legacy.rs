@@ -33,7 +33,7 @@ pub struct Legacy {
 /// Starts it on a free port of this machine; ends with the runtime.
 ///
 /// # Errors
-/// Where there is no port.
+/// If there is no port.
 pub async fn start(legacy: Legacy) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -39,7 +39,7 @@ impl State {
     }
 }
 
-/// Tells the service manager, where there is one. One that does not listen is no reason to stop.
+/// Tells the service manager, if there is one. One that does not listen is no reason to stop.
 pub fn notify(state: State) {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
     if let Err(e) = tell(path.as_bytes(), state.text()) {

@@ -76,7 +76,7 @@ fn written(files: &[config::Certificate]) -> Seen {
 
 /// Takes new certificates in when their files change; broken ones leave the old in place, and are logged once for each change.
 pub async fn watch(tls: Arc<Tls>) {
-    // Nothing was seen yet: what changed between the start's reading and the first look is taken up by it.
+    // Nothing was seen yet: what changed between the start's reading and the first look is loaded by it.
     let mut seen: Vec<Option<Seen>> = tls.0.iter().map(|_| None).collect();
     let mut tick = tokio::time::interval(LOOK);
     loop {

@@ -1,4 +1,4 @@
-//! `[[expect]]`: policy tests, read here and run by whoever holds the policy.
+//! `[[expect]]`: policy tests, read here and run by the one who holds the policy.
 
 use std::net::IpAddr;
 

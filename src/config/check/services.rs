@@ -1,4 +1,4 @@
-//! `[mail]`, `[sms]` and `[store]`: what the gateway talks to. Secrets may stand in files; none is repeated in a message.
+//! `[mail]`, `[sms]` and `[store]`: what the gateway talks to. Secrets may be in files; none is repeated in a message.
 
 use std::path::{Component, Path};
 use std::time::Duration;

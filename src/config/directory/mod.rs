@@ -58,7 +58,7 @@ pub enum Protection {
 /// One server of a directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Server {
-    /// As it stands in the configuration, for messages and metrics.
+    /// As it is in the configuration, for messages and metrics.
     pub url: String,
     /// A DNS name or address literal, without brackets.
     pub host: String,

@@ -17,7 +17,7 @@ pub(in crate::config) struct ProblemCollector {
     problems: RefCell<Vec<Problem>>,
     pub(in crate::config) known: RefCell<BTreeSet<String>>,
     strangers: RefCell<BTreeSet<String>>,
-    /// Where there is one, every key is there and none has a value.
+    /// If there is one, every key is there and none has a value.
     pub(in crate::config) outline: Option<Outline>,
 }
 

@@ -83,13 +83,13 @@ impl<'a> Section<'a> {
         self.entries.iter().map(|(name, _)| name.as_str()).chain(any).collect()
     }
 
-    /// The value, or `None` where it is left out or wrong; what is wrong is reported.
+    /// The value, or `None` if it is left out or wrong; what is wrong is reported.
     pub fn maybe<T>(&self, key: &str, read: impl FnOnce(&Entry<'a>) -> Result<T, Fault>) -> Option<T> {
         let entry = self.entry(key)?;
         read(&entry).map_err(|fault| entry.error(fault)).ok()
     }
 
-    /// The value, or the default where it is left out.
+    /// The value, or the default if it is left out.
     pub fn or<T>(&self, key: &str, default: T, read: impl FnOnce(&Entry<'a>) -> Result<T, Fault>) -> T {
         self.maybe(key, read).unwrap_or(default)
     }
@@ -132,7 +132,7 @@ impl<'a> Section<'a> {
         Some(entries.iter().filter_map(|entry| read(entry).map_err(|fault| entry.error(fault)).ok()).collect())
     }
 
-    /// A list that must not be empty where it is given, for keys where an empty list could be read both ways.
+    /// A list that must not be empty if it is given, for keys where an empty list could be read both ways.
     pub fn some<T>(&self, key: &str, read: impl Fn(&Entry<'a>) -> Result<T, Fault>) -> Option<Vec<T>> {
         if self.entries(key).is_some_and(|entries| entries.is_empty()) {
             self.error(key, Fault::new("the list is empty", "name at least one, or leave the key out"));
@@ -141,7 +141,7 @@ impl<'a> Section<'a> {
         self.list(key, read)
     }
 
-    /// A table below this one; empty where it is left out.
+    /// A table below this one; empty if it is left out.
     pub fn section(&self, key: &str) -> Section<'a> {
         match self.entry(key) {
             Some(entry) => self.as_section(&entry, entry.path.clone()),

@@ -36,7 +36,7 @@ fn same_store(a: &StoreUrl, b: &StoreUrl) -> bool {
     }
 }
 
-/// Where letters go, who sends them, as what the gateway introduces itself, and whom it trusts.
+/// Where mails go, who sends them, as what the gateway introduces itself, and whom it trusts.
 type Post<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a [u8]>);
 
 fn mail(mail: Option<&Mail>) -> Option<Post<'_>> {

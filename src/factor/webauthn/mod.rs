@@ -105,7 +105,7 @@ impl RelyingParty {
         if existing.iter().any(|enrolment| enrolment.id == id) {
             return Err(Error::AlreadyRegistered);
         }
-        // What is demanded is said anew at each ceremony; the registration's wish must not stand in the way of a key without a PIN.
+        // What is demanded is said again at each ceremony; the registration's wish must not stand in the way of a key without a PIN.
         key.registration_policy = UserVerificationPolicy::Discouraged_DO_NOT_USE;
         Ok(Registered { id, user_verified: key.user_verified, passkey: to_json(&key)? })
     }

@@ -1,4 +1,4 @@
-//! Authentication of the connection in place of the request: NTLM, and Negotiate (RFC 4559 section 6). Whatever else comes over such a
+//! Authentication of the connection instead of the request: NTLM, and Negotiate (RFC 4559 section 6). Whatever else comes over such a
 //! connection is taken for the same user's.
 
 use http::{HeaderMap, HeaderValue, header};

@@ -37,7 +37,7 @@ pub async fn handle(session: &mut Session, context: &mut Context) -> Result<()> 
 }
 
 /// A page that was made by a confirmation and is loaded again: the form was sent, and is never sent twice. The page is asked for by its
-/// path alone, as what stands in a query may act.
+/// path alone, as what is in a query may act.
 async fn reload(session: &mut Session, context: &mut Context) -> Result<()> {
     let target = session.req_header().raw_path();
     let path = target.split(|b| *b == b'?').next().filter(|path| !path.starts_with(b"//")).unwrap_or(b"/");

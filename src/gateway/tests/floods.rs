@@ -16,7 +16,7 @@ fn resident() -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
 }
 
-/// Whether this is a process of this one test. Where it is not, one is started and has passed: what the tests beside it hold would count as
+/// Whether this is a process of this one test. If it is not, one is started and has passed: what the tests beside it hold would count as
 /// memory that a flood took.
 fn alone(test: &str) -> bool {
     const ALONE: &str = "VESTIBULE_TEST_ALONE";

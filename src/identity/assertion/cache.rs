@@ -11,7 +11,7 @@ use http::HeaderValue;
 use super::{Claims, Keys, Unsigned, body, sign};
 use crate::base::Time;
 
-/// How many statements are kept. Each is about 1 KiB; where there are more people at once, some are signed again.
+/// How many statements are kept. Each is about 1 KiB; if there are more people at once, some are signed again.
 const MOST: usize = 20_000;
 
 /// Signs statements and keeps them for as long as they are handed out.

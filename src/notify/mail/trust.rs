@@ -1,5 +1,5 @@
 //! Whose certificate a mail server may show: one that an authority of the system's store or of `mail.ca` vouches for, or exactly one
-//! that stands in `mail.ca`, since a server that made its own certificate (`openssl req -x509`) is its own authority. The name must
+//! that is in `mail.ca`, since a server that made its own certificate (`openssl req -x509`) is its own authority. The name must
 //! fit in any case.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootC
 /// TLS as a client of the mail server. `ca` is in PEM.
 ///
 /// # Errors
-/// What stands in `ca` is no certificate, or there is no authority at all.
+/// What is in `ca` is no certificate, or there is no authority at all.
 pub(super) fn client(ca: Option<&[u8]>) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(ring::default_provider());
     let own: Vec<CertificateDer<'static>> = ca

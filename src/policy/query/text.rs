@@ -33,7 +33,7 @@ fn hex(digits: &[u8]) -> u32 {
     digits.iter().fold(0, |value, digit| value << 4 | char::from(*digit).to_digit(16).unwrap_or(0))
 }
 
-/// What the bytes say: as UTF-8, and where they are not quite that, read laxly and as Latin-1.
+/// What the bytes say: as UTF-8, and if they are not quite that, read laxly and as Latin-1.
 pub(super) fn texts(bytes: &[u8]) -> Vec<String> {
     match std::str::from_utf8(bytes) {
         Ok(text) => vec![text.to_owned()],

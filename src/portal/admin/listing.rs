@@ -14,7 +14,7 @@ pub(super) fn state(disabled: bool, locked: Option<Locked>, now: Time) -> State 
     }
 }
 
-/// A page's number in a query; the first where it is none.
+/// A page's number in a query; the first if it is none.
 pub(super) fn page_number(text: &str) -> usize {
     text.parse().unwrap_or(1)
 }

@@ -71,7 +71,7 @@ async fn begin(mut req: PageRequest) -> Response {
     .await
 }
 
-/// The change that waits for its code; `None` where there is none for this method: it begins anew on the account page.
+/// The change that waits for its code; `None` if there is none for this method: it begins again on the account page.
 async fn waiting(req: &PageRequest, session: &Arc<LiveSession>, name: &str) -> Result<Option<ContactChange>, Refused> {
     match req.services.contact.pending(req.flow, session).await {
         Ok(change) => Ok(Some(change).filter(|change| Some(change.method) == method(name))),

@@ -86,7 +86,7 @@ fn sign_in(req: &mut PageRequest, id: SavedPostId) -> Reply {
     Reply::to(req, "login")
 }
 
-/// Where the form was going, by GET: its path alone, as what stands in a query may act.
+/// Where the form was going, by GET: its path alone, as what is in a query may act.
 fn page_of(req: &PageRequest, form: &Form) -> ReturnTo {
     let nobody = |_: &crate::base::Host| false;
     let judge = Judge { authority: &req.context.authority, secure: req.context.secure, names: &nobody, domain: None };

@@ -13,7 +13,7 @@ impl Fields {
         Self(pairs.map(|(name, value)| (name.into_owned(), zeroize::Zeroizing::new(value.into_owned()))).collect())
     }
 
-    /// A field's value; empty where it is absent.
+    /// A field's value; empty if it is absent.
     pub fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.as_str())
     }

@@ -15,7 +15,7 @@ const fn is_unseen(letter: char) -> bool {
         | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A name that can stand in a header and a log without any escaping rule to get wrong.
+/// A name that can be in a header and a log without any escaping rule to get wrong.
 pub fn good_name(name: &str) -> Result<(), AccountError> {
     let good =
         one_line(name, 64) && !name.chars().any(|c| c.is_whitespace() || c == '@' || c == '"' || c == '<' || c == '>' || is_unseen(c));

@@ -49,7 +49,7 @@ struct Open {
     at: u64,
 }
 
-/// One writer for each process. After an error it begins again with what stands in the file.
+/// One writer for each process. After an error it begins again with what is in the file.
 #[derive(Default)]
 pub struct AuditFileWriter {
     open: Option<Open>,
@@ -131,7 +131,7 @@ impl AuditFile {
         Self { store, context, written: AtomicU64::new(u64::MAX) }
     }
 
-    /// The last record that stands in the file: none after it may be removed from the log. `u64::MAX` if there is no file.
+    /// The last record that is in the file: none after it may be removed from the log. `u64::MAX` if there is no file.
     pub fn written(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }

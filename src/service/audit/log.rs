@@ -106,7 +106,7 @@ impl AuditLog {
         Ok(())
     }
 
-    /// Tells whoever wants to know of records that are in the log.
+    /// Tells those who want to know of records that are in the log.
     pub(crate) fn announce(&self, records: impl IntoIterator<Item = (Event, AuditRecord)>) {
         self.news.notify_one();
         for (event, record) in records {

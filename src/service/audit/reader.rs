@@ -59,7 +59,7 @@ struct Walk {
 struct Sieve<'a> {
     filter: &'a RecordFilter,
     user: String,
-    /// As it stands in a record.
+    /// As it is in a record.
     event: String,
 }
 
@@ -119,7 +119,7 @@ impl AuditReader {
     /// Looks at records below `seq` (`back`) or above it until `most` were found, the bound is met or nothing is left.
     async fn walk(&self, filter: &RecordFilter, seq: u64, most: usize, back: bool) -> Result<Walk, StoreError> {
         let sieve = Sieve::new(filter);
-        // Records stand in the order of time, so that a moment is a number.
+        // Records are in the order of time, so that a moment is a number.
         let end = match (filter.since, filter.until) {
             (Some(since), _) if back => Some(self.first_at(since).await?),
             (_, Some(until)) if !back => Some(self.first_at(until).await?),

@@ -11,7 +11,7 @@ use crate::service::context::Context;
 use crate::service::links::Links;
 use crate::store::{LinkKind, Store, fold};
 
-/// How many set-up links are made between two looks at how far it is.
+/// How many set-up links are made between two looks at the progress.
 const LINKED_AT_ONCE: usize = 1000;
 
 /// Adds many accounts at once.
@@ -23,7 +23,7 @@ pub struct Import {
 }
 
 impl Import {
-    /// Adds all of them with their records in the audit log, or none. `meter` is told how far it is.
+    /// Adds all of them with their records in the audit log, or none. `meter` is told the progress.
     ///
     /// # Errors
     /// Every fault, in the order of the lines: what no account may be, what another account or line has already.

@@ -28,7 +28,7 @@ struct Gate {
     waiting: AtomicUsize,
 }
 
-/// One who waits, for as long as they do: whoever hangs up no longer counts.
+/// One who waits, for as long as they do: a client that hangs up no longer counts.
 struct Waiting<'a>([&'a AtomicUsize; 2]);
 
 impl<'a> Waiting<'a> {

@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(told.iter().count(), 1);
     }
 
-    /// Has a steady thread at a job until it is told to end it, with what is found then.
+    /// Has a steady thread at a job until it is asked to end it, with what is found then.
     fn holds<T: Send + 'static>(hasher: &Hasher, find: fn() -> T) -> (mpsc::Sender<()>, oneshot::Receiver<T>) {
         let ((hold, held), (start, started)) = (mpsc::channel(), mpsc::channel());
         let held = Mutex::new(held);

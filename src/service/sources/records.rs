@@ -14,7 +14,7 @@ use crate::service::refused::Refused;
 use crate::source::Person;
 use crate::store::{Conflict, Edit, Store, StoreError, fold};
 
-/// What of a person can stand in an account.
+/// What of a person can be in an account.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Fields {
     name: String,

@@ -1,4 +1,4 @@
-//! The sources of the configuration in force. They are made anew with every configuration; one that cannot be made leaves the old ones as they are.
+//! The sources of the configuration in force. They are made again with every configuration; one that cannot be made leaves the old ones as they are.
 
 use std::sync::Arc;
 

@@ -175,7 +175,7 @@ impl Tokens {
         Ok(views)
     }
 
-    /// Ends a token, of `owner` only where one is given; what it carries is cut at once. `false` where there is none.
+    /// Ends a token, of `owner` only if one is given; what it carries is cut at once. `false` if there is none.
     ///
     /// # Errors
     /// The store's: then the token is over here and is deleted as soon as the store can be written.

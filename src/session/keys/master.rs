@@ -9,7 +9,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::base::Time;
 use crate::base::random::{self, NoEntropy};
 
-/// A master key as it stands in the key file.
+/// A master key as it is in the key file.
 #[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub struct MasterKey {
     /// Grows by one with each rotation; a byte in every token.

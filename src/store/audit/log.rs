@@ -51,7 +51,7 @@ impl Store {
         Ok(batch.put("audit-head", encode(&head)?))
     }
 
-    /// Where the chain ends; `None` where nothing was written yet.
+    /// Where the chain ends; `None` if nothing was written yet.
     pub async fn audit_head(&self) -> Result<Option<AuditHead>, StoreError> {
         self.kv.get(b"audit-head").await?.map(|bytes| decode(&bytes)).transpose()
     }

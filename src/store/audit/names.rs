@@ -130,7 +130,7 @@ impl Store {
         Ok(through)
     }
 
-    /// One step; `None` where nothing is left to do.
+    /// One step; `None` if nothing is left to do.
     async fn index_some(&self) -> Result<Option<u64>, StoreError> {
         let _turn = self.audit_turn.lock().await;
         let Some(before) = self.kv.get(b"audit-head").await? else { return Ok(None) };
@@ -163,7 +163,7 @@ impl Store {
         Ok(Some(u64::try_from(count).unwrap_or(u64::MAX)))
     }
 
-    /// The log itself is read from now on, until [`Store::index_audit`] has made every entry anew.
+    /// The log itself is read from now on, until [`Store::index_audit`] has made every entry again.
     ///
     /// # Errors
     /// The store's.

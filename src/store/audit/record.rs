@@ -42,7 +42,7 @@ pub struct AuditRecord {
 pub struct AuditHead {
     pub seq: u64,
     pub hash: String,
-    /// Every record up to this one has its entries by name. An earlier version leaves it out, and they are made anew.
+    /// Every record up to this one has its entries by name. An earlier version leaves it out, and they are made again.
     #[serde(default)]
     pub indexed: u64,
 }

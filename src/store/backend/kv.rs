@@ -28,7 +28,7 @@ pub trait Kv: Send + Sync + 'static {
     /// Up to `limit` pairs whose key starts with `prefix` and is greater than `after`, in order; backwards from below `after` if `reverse`.
     async fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize, reverse: bool) -> Result<Vec<Pair>, StoreError>;
 
-    /// Applies the batch if every expectation holds; `false` and no change where one does not.
+    /// Applies the batch if every expectation holds; `false` and no change if one does not.
     async fn commit(&self, batch: Batch) -> Result<bool, StoreError>;
 
     /// Every pair, in order, as they stood at one moment: no commit happens while they are read.

@@ -61,7 +61,7 @@ const DOWN: &str = "SELECT key, value FROM vestibule_kv WHERE key >= $1 AND ($2 
 type Parameters<'a> = [(&'a (dyn ToSql + Sync), Type)];
 
 impl PostgresKv {
-    /// Connects, and makes the table where there is none.
+    /// Connects, and makes the table if there is none.
     ///
     /// # Errors
     /// Where the server cannot be reached, or lets this user neither use nor make the table.

@@ -1,4 +1,4 @@
-//! The embedded backend. What it promises beyond sled stands in `opened`, how it comes back after a full disk in `keeper`.
+//! The embedded backend. What it promises beyond sled stands in `opened`, how it recovers after a full disk in `keeper`.
 
 mod keeper;
 mod opened;

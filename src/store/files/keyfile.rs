@@ -9,7 +9,7 @@ use crate::base::Time;
 use crate::session::keys::{KeyRing, MasterKey};
 use crate::store::{StoreError, private_folder};
 
-/// The keys in `folder`, made where there are none yet.
+/// The keys in `folder`, made if there are none yet.
 ///
 /// # Errors
 /// A file that others can read, or that holds no usable key: never replaced by a new one, which would sign everybody out and

@@ -9,7 +9,7 @@ const CANARY: &[u8] = b"keys-canary";
 const TRIES: usize = 16;
 
 impl Store {
-    /// Opens what another gateway sealed, and seals it anew under the newest key, so that an older one can be given up.
+    /// Opens what another gateway sealed, and seals it again under the newest key, so that an older one can be given up.
     ///
     /// # Errors
     /// [`StoreError::ForeignKeys`] where it does not open.

@@ -104,7 +104,7 @@ pub struct AuditFilter {
     pub until: String,
 }
 
-/// Where one is in the log, by record numbers.
+/// If one is in the log, by record numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trail {
     /// `?after=`: where the next newer page starts.

@@ -10,7 +10,7 @@ use crate::view::parts::layout::{Page, button_form, card};
 pub enum At {
     /// `enrol/recovery`: after the first factor, before the new sign-in.
     FirstEnrolment,
-    /// `account/recovery`: in place of earlier ones; leads back to the account.
+    /// `account/recovery`: instead of earlier ones; leads back to the account.
     Account,
 }
 

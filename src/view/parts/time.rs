@@ -20,7 +20,7 @@ pub(in crate::view) fn day(time: Time) -> Markup {
     html! { time datetime=(stamp) data-day { (date) } }
 }
 
-/// The date and the time of day, to the minute, of an RFC 3339 stamp; the stamp itself where it is none.
+/// The date and the time of day, to the minute, of an RFC 3339 stamp; the stamp itself if it is none.
 fn split(stamp: &str) -> (&str, &str) {
     match stamp.split_once('T') {
         Some((date, clock)) => (date, clock.get(..5).unwrap_or(clock)),

@@ -93,7 +93,7 @@ async fn wrong_tries_count_at_the_address_whichever_way_in() {
     tries(&mut alice.elsewhere(8), "nosuch", "whatever-it-may-be").await.is(422);
 }
 
-/// Sends what a guess at that way in sends, until the address is told to wait; how many were judged before that.
+/// Sends what a guess at that way in sends, until the address is asked to wait; how many were judged before that.
 async fn judged_before_the_wait(stranger: &mut Person, page: &str, form: &str, typed: &[(&str, &str)]) -> usize {
     for judged in 0..20 {
         stranger.visits(page).await;

@@ -122,9 +122,9 @@ impl Machine {
 pub struct Gateway {
     child: Child,
     pub address: SocketAddr,
-    /// The first TLS listener, where there is one.
+    /// The first TLS listener, if there is one.
     pub tls: Option<SocketAddr>,
-    /// The administration listener, where there is one.
+    /// The administration listener, if there is one.
     pub admin: Option<SocketAddr>,
     log: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! An allocator that counts while it is told to, for tests and measurements of memory. Otherwise it costs one load of a flag that never changes.
+//! An allocator that counts while it is asked to, for tests and measurements of memory. Otherwise it costs one load of a flag that never changes.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};

@@ -124,7 +124,7 @@ impl Wire {
         std::mem::take(&mut self.buffer)
     }
 
-    /// What comes within a moment; where nothing does, that is what was hoped for.
+    /// What comes within a moment; if nothing does, that is what was hoped for.
     pub async fn rest_within_reason(&mut self) -> Vec<u8> {
         let _ = tokio::time::timeout(Duration::from_millis(300), async { while self.more().await {} }).await;
         std::mem::take(&mut self.buffer)

@@ -55,7 +55,7 @@ fn answer(policy: &Policy, config: &Config, account: Option<&Account>, question:
     Ok(value)
 }
 
-/// What a finished sign-in of this user shows: a method that the route accepts, where they have one; else any; else the password.
+/// What a finished sign-in of this user shows: a method that the route accepts, if they have one; else any; else the password.
 fn proof(who: &Identity, wanted: Option<&str>, explanation: &Explanation, now: Time) -> Result<Proof, String> {
     let second = |method| Proof::Second { method, at: now };
     match wanted {

@@ -5,7 +5,7 @@ pub fn page_within(page: usize, total: usize, size: usize) -> usize {
     page.clamp(1, total.div_ceil(size.max(1)).max(1))
 }
 
-/// The part of a list that is page `page` of `size` rows; the page is moved to where there is one.
+/// The part of a list that is page `page` of `size` rows; the page is moved to one that exists.
 pub fn page_of<T: Clone>(all: &[T], page: usize, size: usize) -> (Vec<T>, usize) {
     let page = page_within(page, all.len(), size);
     (all.iter().skip((page - 1).saturating_mul(size)).take(size).cloned().collect(), page)

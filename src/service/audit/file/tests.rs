@@ -1,4 +1,4 @@
-//! Every record stands in the file once and in order, whatever happens to the file or the process.
+//! Every record is in the file once and in order, whatever happens to the file or the process.
 
 use std::path::Path;
 use std::sync::Arc;

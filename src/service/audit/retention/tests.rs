@@ -148,7 +148,7 @@ async fn the_anchor_travels_with_an_export_and_outlives_its_key() {
     let other = House::new(0).await;
     let refused = other.services().backup.import(&text, true, Actor::CommandLine).await;
     assert!(matches!(refused, Err(crate::service::backup::export::ImportError::OtherAnchor)), "{refused:?}");
-    // The first rotation keeps the key; the next may drop it only because the anchor was signed anew.
+    // The first rotation keeps the key; the next may drop it only because the anchor was signed again.
     services.keys.rotate(Actor::CommandLine).await.unwrap();
     house.clock.advance(HOUR * 1000);
     assert!(services.keys.rotate(Actor::CommandLine).await.unwrap().dropped.is_empty(), "the anchor still needs key 1");

@@ -180,7 +180,7 @@ impl LiveSessions {
         self.keys.store(keys);
     }
 
-    /// Wakes whoever watches a connection, to ask whether it may go on.
+    /// Wakes those who watch a connection, to ask whether it may go on.
     pub fn recheck(&self) {
         self.revocations.send_modify(|count| *count = count.wrapping_add(1));
     }

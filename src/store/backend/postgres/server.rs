@@ -14,7 +14,7 @@ use tokio_postgres::NoTls;
 
 use crate::base::Secret;
 
-/// Stops the server when it is told to stay in its folder, or when the test process is gone, however it went: then nobody holds the other end of its input.
+/// Stops the server when it is asked to stay in its folder, or when the test process is gone, however it went: then nobody holds the other end of its input.
 const KEEPER: &str = r#""$1" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=500 -c logging_collector=off </dev/null >"$2/log" 2>&1 &
 read -r word; kill -INT $!; wait $!; [ "$word" = stay ] || rm -rf "$2""#;
 
@@ -83,7 +83,7 @@ fn start() -> Server {
     Server { _keeper: run(&folder, user), folder }
 }
 
-/// The server over a folder, once it takes requests, which it writes beside its process number. It ends with its keeper's standard input, and so with whoever holds that.
+/// The server over a folder, once it takes requests, which it writes beside its process number. It ends with its keeper's standard input, and so with the one who holds that.
 #[expect(clippy::zombie_processes, reason = "the caller holds it; where it did not start the test is over")]
 fn run(folder: &Path, user: Option<(u32, u32)>) -> Child {
     let mut keeper = command(Path::new("/bin/sh"), user, folder);

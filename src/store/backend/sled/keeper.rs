@@ -1,6 +1,6 @@
 //! The embedded database while it works, and the way back where a write failed.
 //!
-//! sled takes no write again once one has failed, as on a full disk, until it is opened anew. So from the first failure on nothing is
+//! sled takes no write again once one has failed, as on a full disk, until it is opened again. So from the first failure on nothing is
 //! written and what is there can be read; a thread of its own waits until there is room, closes the database, opens it again and puts it
 //! in force when the last write that was acknowledged is found and another one succeeds. sled's log is one line of writes, of which a
 //! beginning comes back: with the last one, all are there. One try at a time, with a growing pause between them.
@@ -17,7 +17,7 @@ use super::opened::{HEALTH, Opened};
 use crate::store::StoreError;
 use crate::store::backend::kv::{Batch, Pair};
 
-/// The pause before the first try to open it anew, doubled each time up to the longest.
+/// The pause before the first try to open it again, doubled each time up to the longest.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -28,7 +28,7 @@ const LOOKS: u32 = 100;
 /// What must fit on the disk before a try: sled opens with a snapshot of its page table and a segment of half a megabyte.
 const ROOM: usize = 4 * 1024 * 1024;
 
-/// Lends the database to whoever works with it.
+/// Lends the database to those who work with it.
 pub(crate) struct Keeper {
     folder: PathBuf,
     state: Mutex<State>,
@@ -61,7 +61,7 @@ struct Fault {
 
 impl Fault {
     fn new(said: String) -> Self {
-        // A probe after opening it anew writes as well.
+        // A probe after opening it again writes as well.
         Self { said, touched: BTreeSet::from([HEALTH.to_vec()]), everything: false }
     }
 }
@@ -113,7 +113,7 @@ impl Keeper {
         Ok(done)
     }
 
-    /// Runs a write. Where it fails, or failed before, nothing is written until the database was opened anew.
+    /// Runs a write. Where it fails, or failed before, nothing is written until the database was opened again.
     ///
     /// # Errors
     /// Its own, and the first one's for all that come after it.
@@ -172,7 +172,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Where it is closed, why it does not open is what everybody is told.
+    /// If it is closed, why it does not open is what everybody is told.
     fn puts_off(&self, error: &StoreError) {
         tracing::warn!(%error, "the database cannot be opened anew yet");
         let mut state = self.state();

@@ -79,7 +79,7 @@ impl Person {
         code_in(&self.outbox.last_to("+491701234567").expect("an SMS").text)
     }
 
-    /// From wherever it leads: the password, a code of the app where one is asked for, and on to where it ends.
+    /// From wherever it leads: the password, a code of the app if one is asked for, and on to where it ends.
     pub async fn signs_in_at(&mut self, target: &str) -> Answer {
         self.visits(target).await;
         self.is_at("login");

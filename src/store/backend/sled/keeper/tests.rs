@@ -1,4 +1,4 @@
-//! A database that is closed and opened anew under its users.
+//! A database that is closed and opened again under its users.
 
 use super::*;
 use crate::store::backend::kv::Kv;
