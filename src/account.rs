@@ -172,6 +172,9 @@ pub struct Account {
     pub email_otp: Option<OtpEnrolment>,
     #[serde(default)]
     pub sms_otp: Option<OtpEnrolment>,
+    /// The second factor of a provider that the account is linked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<OtpEnrolment>,
     #[serde(default)]
     pub recovery: Vec<RecoveryCode>,
     #[serde(default)]
@@ -226,6 +229,7 @@ impl Account {
             Method::Webauthn => !self.webauthn.is_empty(),
             Method::Email => self.email_otp.is_some(),
             Method::Sms => self.sms_otp.is_some() && self.phone.is_some(),
+            Method::External => self.external.is_some(),
             Method::Recovery => self.recovery_left() > 0,
         }
     }
@@ -242,6 +246,7 @@ impl Account {
             }
             Method::Email => self.email_otp.take().is_some(),
             Method::Sms => self.sms_otp.take().is_some(),
+            Method::External => self.external.take().is_some(),
             Method::Recovery => !std::mem::take(&mut self.recovery).is_empty(),
         };
         if self.enrolled().is_empty() {
@@ -255,7 +260,7 @@ impl Account {
         match method {
             Method::Totp => self.totp.as_ref().map(|totp| totp.name.as_str()),
             Method::Webauthn => self.webauthn.iter().find(|one| key == Some(one.id.as_str())).map(|one| one.name.as_str()),
-            Method::Email | Method::Sms | Method::Recovery => None,
+            Method::Email | Method::Sms | Method::External | Method::Recovery => None,
         }
         .unwrap_or_default()
     }

@@ -6,6 +6,10 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+// The provider of the integration tests is used by those in here too.
+#[cfg(test)]
+extern crate self as vestibule;
+
 pub mod account;
 pub mod app;
 #[cfg(test)]

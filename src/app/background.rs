@@ -91,6 +91,22 @@ pub(super) async fn sweep(app: Weak<App>) {
     }
 }
 
+/// Asks providers what they are, and looks again at the sessions that came from them.
+pub(super) async fn providers(app: Weak<App>) {
+    loop {
+        let Some(app) = app.upgrade() else { return };
+        let services = app.services.clone();
+        drop(app);
+        services.providers.look(services.now()).await;
+        if let Err(e) = services.provider.refresh_all().await {
+            tracing::error!(error = %e, "sessions could not be looked at again");
+        }
+        let pause = services.providers.pause();
+        drop(services);
+        tokio::time::sleep(pause).await;
+    }
+}
+
 async fn snapshots(app: Weak<App>, folder: Snapshots, every: Duration) {
     let mut last = RollingSnapshot::newest(&folder).await;
     let mut tick = tokio::time::interval(every);

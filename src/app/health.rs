@@ -47,6 +47,7 @@ impl Health for App {
             hashes: (load.waiting, load.running, load.refused),
             channels: channels.collect(),
             directories: directories(&self.services.sources.get()),
+            providers: self.services.providers.reports().into_iter().map(|report| (report.name, report.up)).collect(),
             upstreams: snapshot.upstreams.health().map(|(route, label, up)| (route.to_owned(), label.to_owned(), up)).collect(),
         }
     }

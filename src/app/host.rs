@@ -59,6 +59,8 @@ fn amr(proof: Proof) -> Vec<&'static str> {
     match proof {
         Proof::Password | Proof::TrustedBrowser => vec!["pwd"],
         Proof::Second { method: Method::Webauthn, .. } => vec!["pwd", "hwk", "mfa"],
+        // What the provider asked for it does not say in these words.
+        Proof::Second { method: Method::External, .. } => vec!["mfa"],
         Proof::Second { method: Method::Totp | Method::Email | Method::Sms | Method::Recovery, .. } => vec!["pwd", "otp", "mfa"],
     }
 }

@@ -15,7 +15,7 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
     ("gateway", &["listener", "pipeline", "saved_post", "proxy", "reply", "authorize", "upstream", "connection", "request"]),
     ("notify", &["texts"]),
     ("policy", &["decide", "table", "query", "grant", "testing"]),
-    ("portal", &["admin", "profile", "saved_post", "sign_in", "web"]),
+    ("portal", &["admin", "provider", "profile", "saved_post", "sign_in", "web"]),
     (
         "service",
         &[
@@ -23,6 +23,7 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
             "import",
             "tokens",
             "profile",
+            "provider",
             "enrolment",
             "sign_in",
             "sources",

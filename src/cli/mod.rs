@@ -50,7 +50,7 @@ enum Command {
     #[command(after_help = "Example:\n  vestibule --config /etc/vestibule/vestibule.toml serve")]
     Serve,
     /// A complete gateway with a small application behind it, seeded users and an outbox
-    #[command(after_help = "Example:\n  vestibule demo --listen 127.0.0.1:8080")]
+    #[command(after_help = "Example:\n  vestibule demo --listen 127.0.0.1:8080\n  vestibule demo --provider")]
     Demo {
         /// Where to listen (default: localhost:8080)
         #[arg(long, value_name = "ADDR")]
@@ -58,6 +58,9 @@ enum Command {
         /// With a small directory (LDAP) beside the local accounts
         #[arg(long)]
         directory: bool,
+        /// With a small OpenID Connect provider, to sign in with
+        #[arg(long)]
+        provider: bool,
     },
     /// Validate the configuration and run its policy tests: every problem at once
     #[command(after_help = "Example:\n  vestibule --config vestibule.toml check")]
@@ -87,6 +90,9 @@ enum Command {
     /// API tokens: make, list and revoke them
     #[command(subcommand, after_help = "Example:\n  vestibule token create backup --name nightly --expires 90d")]
     Token(commands::token::Command),
+    /// Try an OpenID Connect provider of the configuration
+    #[command(subcommand, after_help = "Example:\n  vestibule provider test entra")]
+    Provider(commands::provider::Command),
     /// Signing and encryption keys
     #[command(subcommand, after_help = "Example:\n  vestibule key rotate")]
     Key(commands::key::Command),
@@ -135,7 +141,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let context = Context { source: ConfigSource::new(cli.config, cli.data_dir)?, json: cli.json };
     match cli.command {
         Command::Serve => serve::run(context.source)?,
-        Command::Demo { listen, directory } => demo::run(listen, directory, context.json, context.source.data_dir)?,
+        Command::Demo { listen, directory, provider } => demo::run(listen, (directory, provider), context.json, context.source.data_dir)?,
         Command::Check { online } => return commands::check::run(&context, online),
         Command::Schema => terminal::output::line(&format!("{:#}", crate::config::schema()))?,
         Command::Reload => commands::check::reload(&context)?,
@@ -144,6 +150,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::User(command) => commands::user::run(&context, command)?,
         Command::Session(command) => commands::session::run(&context, command)?,
         Command::Token(command) => commands::token::run(&context, command)?,
+        Command::Provider(command) => return commands::provider::run(&context, command),
         Command::Key(command) => commands::key::run(&context, command)?,
         Command::Audit(args) => commands::audit::run(&context, args)?,
         Command::Store(command) => commands::store::run(&context, command)?,

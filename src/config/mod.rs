@@ -81,7 +81,9 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
     let server = check::server::server(root.section("server"), default.server);
     let portal = check::server::portal(root.section("portal"), default.portal);
     let (store, snapshot_every) = check::services::store(root.section("store"), &server.data_dir, default.snapshot_every);
-    let config = Config {
+    let directories = check::directories::directories(&root);
+    let providers = check::providers::providers(&root, &directories);
+    let mut config = Config {
         session: check::login::session(root.section("session"), default.session),
         password: check::login::password(root.section("password"), default.password),
         mfa: check::login::mfa(root.section("mfa"), default.mfa),
@@ -94,12 +96,14 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         telemetry: check::services::telemetry(root.section("telemetry"), default.telemetry),
         admin: check::login::admin(root.section("admin"), default.admin),
         tokens: check::application::tokens(root.section("tokens"), default.tokens),
-        directories: check::directories::directories(&root),
+        directories,
         routes: check::routes::routes(&root, &portal.prefix),
         expect: check::expect::expectations(&root),
+        providers,
         server,
         portal,
     };
+    check::providers::offer(&root, &mut config);
     check::advice::give(&root, &config);
     root.finish();
     config

@@ -2,7 +2,10 @@
 
 pub(super) mod addresses;
 pub(super) mod defaults;
+mod provider;
 pub(super) mod restart_only;
+
+pub use provider::{ClaimNames, Counts, Create, Provider, Uses};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +41,7 @@ pub struct Config {
     pub directories: Vec<super::directory::Directory>,
     pub routes: Vec<Route>,
     pub expect: Vec<Expectation>,
+    pub providers: Vec<Provider>,
 }
 
 #[derive(Clone, Debug)]
@@ -120,6 +124,8 @@ pub struct Mfa {
     pub totp: Totp,
     /// The RP id; `None`: the session's domain, else the host.
     pub rp_id: Option<String>,
+    /// The providers whose sign-in may count as a second factor, by name and issuer.
+    pub vouching: Vec<(String, String)>,
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -27,13 +27,15 @@ pub enum Method {
     Email,
     /// A code by SMS. A restricted authenticator (NIST SP 800-63B-4 section 3.1.3.3).
     Sms,
+    /// The second factor of an OpenID Connect provider, which the person holds there.
+    External,
     /// One of the look-up secrets given out with the first method (NIST SP 800-63B-4 section 3.1.2).
     Recovery,
 }
 
 impl Method {
     /// Every method that a user enrols; recovery codes come with the first of them.
-    pub const ENROLLABLE: [Self; 4] = [Self::Totp, Self::Webauthn, Self::Email, Self::Sms];
+    pub const ENROLLABLE: [Self; 5] = [Self::Totp, Self::Webauthn, Self::Email, Self::Sms, Self::External];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,6 +43,7 @@ impl Method {
             Self::Webauthn => "webauthn",
             Self::Email => "email",
             Self::Sms => "sms",
+            Self::External => "external",
             Self::Recovery => "recovery",
         }
     }
@@ -59,13 +62,13 @@ impl fmt::Display for Method {
 
 /// The text names no method.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("“{0}” is no second factor; there are totp, webauthn, email, sms")]
+#[error("“{0}” is no second factor; there are totp, webauthn, email, sms, external")]
 pub struct UnknownMethod(pub String);
 
 impl FromStr for Method {
     type Err = UnknownMethod;
     fn from_str(text: &str) -> Result<Self, UnknownMethod> {
-        [Self::Totp, Self::Webauthn, Self::Email, Self::Sms, Self::Recovery]
+        [Self::Totp, Self::Webauthn, Self::Email, Self::Sms, Self::External, Self::Recovery]
             .into_iter()
             .find(|m| m.name() == text)
             .ok_or_else(|| UnknownMethod(text.to_owned()))
@@ -89,6 +92,11 @@ impl MethodSet {
     }
 
     #[must_use]
+    pub fn without(self, method: Method) -> Self {
+        Self(self.0 & !(1 << method as u8))
+    }
+
+    #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
@@ -98,7 +106,9 @@ impl MethodSet {
     }
 
     pub fn iter(self) -> impl Iterator<Item = Method> {
-        [Method::Totp, Method::Webauthn, Method::Email, Method::Sms, Method::Recovery].into_iter().filter(move |m| self.contains(*m))
+        [Method::Totp, Method::Webauthn, Method::Email, Method::Sms, Method::External, Method::Recovery]
+            .into_iter()
+            .filter(move |m| self.contains(*m))
     }
 }
 

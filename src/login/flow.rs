@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ProviderSession;
 use crate::account::{Account, MfaPolicy};
 use crate::base::{FlowId, SessionId, Time, UserId};
 use crate::factor::otp::SentCode;
@@ -48,6 +49,8 @@ pub enum Enrolling {
     Webauthn { state: Box<Registration>, options: serde_json::Value },
     /// A code was sent to the registered address or number.
     Sent { method: Method },
+    /// The account is to be linked to a person at a provider, whose second factor it will be.
+    External,
     /// Done; the recovery codes, sealed, can be read until the user says that they are saved.
     Codes { sealed: String },
 }
@@ -75,6 +78,9 @@ pub struct Flow {
     /// The password must be changed once the second factor is shown.
     #[serde(default)]
     pub must_change_password: bool,
+    /// It began at a provider: what the session will keep of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderSession>,
 }
 
 impl Flow {
@@ -95,6 +101,7 @@ impl Flow {
             sent: None,
             enrolling: None,
             must_change_password: false,
+            provider: None,
         }
     }
 

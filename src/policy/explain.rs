@@ -191,7 +191,7 @@ mod tests {
         assert_eq!((told.route.as_deref(), told.rule, told.requires), (Some("app"), Some(3), "two_factor"));
         assert_eq!((told.outcome, told.reason.as_deref()), ("challenge", Some("second_factor")));
         assert_eq!(told.upstream.as_deref(), Some("http://127.0.0.1:3000"));
-        assert_eq!(told.factors.len(), 5);
+        assert_eq!(told.factors.len(), 6);
         let why: Vec<_> = told.considered.iter().filter(|c| c.reading == "/admin/x").map(|c| c.why.as_str()).collect();
         assert_eq!(why, ["GET is not among POST", "192.0.2.1 is not in 10.0.0.0/8", "matches: two_factor"]);
         assert!(told.considered.iter().any(|c| c.reading == "/Admin/x" && c.why == "/Admin/x is not under /admin/"));

@@ -7,6 +7,7 @@ mod admin;
 mod assets;
 mod jwks;
 mod profile;
+mod provider;
 mod saved_post;
 mod sign_in;
 mod web;
@@ -27,6 +28,12 @@ pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
         .route("/login", get(sign_in::login::show).post(sign_in::login::submit))
         .route("/login/password", get(sign_in::expired_password::show).post(sign_in::expired_password::submit))
         .route("/login/passkey", post(sign_in::login::passkey))
+        .route("/login/with/{name}", post(sign_in::provider::begin))
+        .route("/callback/{name}", get(provider::callback::callback))
+        .route("/backchannel/{name}", post(provider::callback::backchannel))
+        .route("/account/link", post(provider::link::link))
+        .route("/account/unlink", post(provider::link::unlink))
+        .route("/setup/with/{name}", post(provider::link::set_up))
         .route("/mfa", get(sign_in::mfa::choose).post(sign_in::mfa::chosen))
         .route("/mfa/{method}", get(sign_in::mfa::show).post(sign_in::mfa::submit))
         .route("/mfa/{method}/resend", post(sign_in::mfa::resend))

@@ -23,6 +23,7 @@ use crate::service::new_password::Passwords;
 use crate::service::notices::Notices;
 use crate::service::password_hashing::{ConcurrencyLimit, Hasher, TimeFloor};
 use crate::service::profile::{ContactChanges, Profile};
+use crate::service::provider::{ProviderSignIn, Providers};
 use crate::service::saved_post::SavedPosts;
 use crate::service::services::Services;
 use crate::service::sessions::{LiveSessions, LiveTokens, Replication, Sessions, TokenMemory};
@@ -101,6 +102,8 @@ impl Shared {
         let api_tokens = self.api_tokens(&profile);
         let token_failures = Arc::new(self.token_failures(&clock, &sign_in));
         let Self { store, context, live, tokens, audit, notices, hasher, sources, .. } = &self;
+        let second_factor = Arc::new(self.second_factor(&sign_in));
+        let providers = Arc::new(Providers::new(&context.config(), &clock));
         let directory: Arc<Directory> = Arc::default();
         let users = Arc::new(UserList { store: store.clone(), directory: directory.clone() });
         let audit_file = Arc::new(AuditFile::new(store.clone(), context.clone()));
@@ -130,7 +133,9 @@ impl Shared {
                 context: context.clone(),
                 reread: watch::Sender::new(0),
             }),
-            second_factor: self.second_factor(&sign_in),
+            provider: Arc::new(self.provider(&sign_in, (&providers, &second_factor), &enrolment, &links)),
+            second_factor,
+            providers,
             passkeys: self.passkeys(&sign_in),
             contact: self.contact(&sign_in, &enrolment, &profile),
             admin_sessions: AdminSessions {
@@ -234,6 +239,31 @@ impl Shared {
             refresh,
             one_time_codes,
             security_keys,
+        }
+    }
+
+    fn provider(
+        &self,
+        sign_in: &SignIn,
+        (providers, second_factor): (&Arc<Providers>, &Arc<SecondFactor>),
+        enrolment: &Arc<Enrolment>,
+        links: &Arc<Links>,
+    ) -> ProviderSignIn {
+        ProviderSignIn {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            providers: providers.clone(),
+            sessions: sign_in.sessions.clone(),
+            failures: sign_in.failures.clone(),
+            one_time_codes: sign_in.one_time_codes.clone(),
+            password: sign_in.password.clone(),
+            second_factor: second_factor.clone(),
+            enrolment: enrolment.clone(),
+            finish: sign_in.finish.clone(),
+            audit: self.audit.clone(),
+            notices: self.notices.clone(),
+            links: links.clone(),
+            source_refresh: sign_in.refresh.clone(),
         }
     }
 

@@ -69,18 +69,10 @@ impl Links {
     /// # Errors
     /// A weak password leaves the link as it is.
     pub async fn use_link(&self, token: &str, kind: LinkKind, chosen: Secret, client: &Client) -> Result<Flow, Refused> {
-        self.failures.refuse_crowded(None, client).await?;
-        let account = match self.account(token, kind).await {
-            Err(Refused::Gone) => {
-                self.failures.count_at_address(client).await?;
-                return Err(Refused::Gone);
-            }
-            other => other?,
-        };
+        let account = self.account_at(token, kind, client).await?;
         let phc = self.passwords.hash(&account, &chosen).await?;
-        let link = self.store.take_link(token, self.context.now()).await?.filter(|link| link.kind == kind).ok_or(Refused::Gone)?;
-        self.audit.record(Event::LinkUsed, Some(&account.name), Actor::User(client), kind.name()).await?;
-        let account = self.passwords.set(Version::new(link.user, link.epoch), phc, Actor::User(client)).await?;
+        let version = self.use_up(token, kind, &account, client).await?;
+        let account = self.passwords.set(version, phc, Actor::User(client)).await?;
         self.notices.notice_password(&account, Actor::User(client));
         let config = self.context.config();
         let policy = account.mfa_policy.resolve(config.mfa.policy);
@@ -93,6 +85,31 @@ impl Links {
         } else {
             self.flows.leave_news(&account, News::PasswordSet, client).await
         }
+    }
+
+    /// As [`Self::account`], for somebody who is about to use the link: guesses count.
+    pub(in crate::service) async fn account_at(&self, token: &str, kind: LinkKind, client: &Client) -> Result<Account, Refused> {
+        self.failures.refuse_crowded(None, client).await?;
+        match self.account(token, kind).await {
+            Err(Refused::Gone) => {
+                self.failures.count_at_address(client).await?;
+                Err(Refused::Gone)
+            }
+            other => other,
+        }
+    }
+
+    /// Uses a link up; of many at once, one succeeds. Says for which version of its account it was made.
+    pub(in crate::service) async fn use_up(
+        &self,
+        token: &str,
+        kind: LinkKind,
+        account: &Account,
+        client: &Client,
+    ) -> Result<Version, Refused> {
+        let link = self.store.take_link(token, self.context.now()).await?.filter(|link| link.kind == kind).ok_or(Refused::Gone)?;
+        self.audit.record(Event::LinkUsed, Some(&account.name), Actor::User(client), kind.name()).await?;
+        Ok(Version::new(link.user, link.epoch))
     }
 
     /// Sends a reset link, if the name or address is somebody's. Says nothing about whether it is; the work is done after the answer.

@@ -6,7 +6,7 @@
 //! ```text
 //! admin  import  keys
 //! tokens
-//! profile
+//! profile  provider
 //! enrolment  links
 //! sign_in
 //! sources
@@ -32,6 +32,7 @@ mod new_password;
 mod notices;
 mod password_hashing;
 mod profile;
+pub mod provider;
 pub mod refused;
 mod relying_party;
 pub mod saved_post;

@@ -38,7 +38,7 @@ impl Notices {
         match method {
             Method::Email => self.notifier.has_mail(),
             Method::Sms => self.notifier.has_sms(),
-            Method::Totp | Method::Webauthn | Method::Recovery => true,
+            Method::Totp | Method::Webauthn | Method::External | Method::Recovery => true,
         }
     }
 

@@ -50,6 +50,8 @@ pub enum Refused {
     #[error("it is over at this gateway, but the store cannot be written: this is retried until it can; do not restart the gateway before")]
     EndPending,
     #[error("{0}")]
+    Provider(ProviderProblem),
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 
@@ -119,4 +121,44 @@ pub enum ContactProblem {
     /// Told only to who can read what is sent there.
     #[error("another account has this address")]
     Taken,
+}
+
+/// Why a provider's help was not to be had, in words for the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderProblem {
+    #[error("there is no such provider")]
+    Unknown,
+    #[error("the provider cannot be reached")]
+    Away,
+    /// Used, too old, another browser's, or never asked.
+    #[error("the answer belongs to no question that is under way here")]
+    Stale,
+    /// The person said no there, or may not use this application.
+    #[error("the provider says: access denied")]
+    Denied,
+    /// The person must do something at the provider first.
+    #[error("the provider wants the person to sign in there")]
+    Interaction,
+    #[error("the provider's answer was not accepted")]
+    Refused,
+    #[error("the provider's clock and this one are apart")]
+    Clock,
+    #[error("nobody here is linked to that person")]
+    NotLinked,
+    #[error("the name is another account's, or cannot be one")]
+    Name,
+    #[error("the account is disabled")]
+    Closed,
+    #[error("the person is in too many groups for the provider to name")]
+    TooManyGroups,
+    /// The second factor there was none of those that count, or was shown before this sign-in began.
+    #[error("the provider did not confirm a fresh second factor")]
+    NoSecondFactor,
+    #[error("that is somebody else than the one who began")]
+    SomebodyElse,
+    #[error("that person of the provider's is linked to another account")]
+    Taken,
+    /// No other way in stands for the provider's word.
+    #[error("the account is a provider's, and its owner signs in there")]
+    SignInThere,
 }

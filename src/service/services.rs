@@ -17,6 +17,7 @@ use crate::service::new_password::Passwords;
 use crate::service::notices::Notices;
 use crate::service::password_hashing::{Hasher, Load};
 use crate::service::profile::{ContactChanges, Profile};
+use crate::service::provider::{ProviderSignIn, Providers};
 use crate::service::saved_post::SavedPosts;
 use crate::service::sessions::{LiveSessions, Replication, Sessions, TokenMemory};
 use crate::service::sign_in::expired_password::PasswordsAtSource;
@@ -50,7 +51,9 @@ pub struct Services {
     pub at_source: Arc<PasswordsAtSource>,
     pub sources: Arc<SourcesInForce>,
     pub source_refresh: Arc<SourceRefresh>,
-    pub second_factor: SecondFactor,
+    pub second_factor: Arc<SecondFactor>,
+    pub providers: Arc<Providers>,
+    pub provider: Arc<ProviderSignIn>,
     pub security_keys: Arc<SecurityKeys>,
     pub passkeys: Passkeys,
     pub one_time_codes: Arc<OneTimeCodes>,
@@ -87,6 +90,7 @@ impl Services {
     /// Another configuration from now on, and the sources made from it.
     pub fn reconfigure(&self, config: Arc<Config>, sources: Sources) {
         self.sources.replace(sources);
+        self.providers.reconfigure(&config);
         self.context.reconfigure(config);
     }
 

@@ -37,6 +37,7 @@ const fn code(method: Method) -> u8 {
         Method::Email => 3,
         Method::Sms => 4,
         Method::Recovery => 5,
+        Method::External => 6,
     }
 }
 
@@ -48,6 +49,7 @@ const fn method(code: u8) -> Result<Option<Method>, Unreadable> {
         3 => Method::Email,
         4 => Method::Sms,
         5 => Method::Recovery,
+        6 => Method::External,
         _ => return Err(Unreadable),
     }))
 }
@@ -125,7 +127,8 @@ mod tests {
     use super::*;
 
     fn some_record() -> impl Strategy<Value = SessionRecord> {
-        let method = prop::sample::select(vec![Method::Totp, Method::Webauthn, Method::Email, Method::Sms, Method::Recovery]);
+        let method =
+            prop::sample::select(vec![Method::Totp, Method::Webauthn, Method::Email, Method::Sms, Method::External, Method::Recovery]);
         let second = prop::option::of((method, any::<i64>().prop_map(Time::from_millis)));
         (any::<[[u8; 16]; 2]>(), any::<u32>(), any::<[i64; 3]>(), second, any::<bool>(), any::<IpAddr>(), "\\PC{0,40}").prop_map(
             |([id, user], epoch, times, second, trusted_browser, address, browser)| {

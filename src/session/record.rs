@@ -50,6 +50,8 @@ pub enum EndReason {
     SignedOut,
     Revoked,
     AccountChanged,
+    /// The provider that it came from ended it, or no longer confirms it.
+    Provider,
     /// By one that shows more: a step up.
     Replaced,
     /// By a newer one: its user had as many as there may be, and this was the one not used for longest.
@@ -64,6 +66,7 @@ impl EndReason {
             Self::SignedOut => "signed_out",
             Self::Revoked => "revoked",
             Self::AccountChanged => "account_changed",
+            Self::Provider => "provider",
             Self::Replaced => "replaced",
             Self::Crowded => "crowded",
         }

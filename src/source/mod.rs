@@ -5,6 +5,7 @@
 //! A source never answers "wrong" because it could not be asked: that is an [`Unavailable`], which counts against nobody.
 
 pub mod directory;
+pub mod provider;
 
 use std::fmt;
 

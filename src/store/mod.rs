@@ -32,6 +32,7 @@ pub use login_name::fold;
 pub use records::accounts::{Conflict, Edit, FIRST_LETTERS};
 pub use records::failures::Counted;
 pub use records::links::{Link, LinkKind};
+pub use records::provider::Whose;
 
 #[cfg(test)]
 mod conformance;

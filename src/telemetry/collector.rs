@@ -17,6 +17,8 @@ pub struct Scrape {
     /// Route, upstream, and whether it is used rather than left out for a while.
     pub upstreams: Vec<(String, String, bool)>,
     pub directories: Vec<DirectoryHealth>,
+    /// Provider, and whether it answered when it was asked last.
+    pub providers: Vec<(String, bool)>,
 }
 
 /// A directory of users.
@@ -56,6 +58,7 @@ pub(super) struct Gauges {
     directories: IntGaugeVec,
     questions: IntCounterVec,
     asking: IntCounterVec,
+    providers: IntGaugeVec,
     /// The upstreams that are shown; two scrapes at once take turns here.
     shown: Mutex<BTreeSet<(String, String)>>,
 }
@@ -81,6 +84,7 @@ impl Gauges {
             directories: gauges(at, "vestibule_directory_up", directory, &["directory", "server"])?,
             questions: counters(at, "vestibule_directory_questions_total", questions, &["directory", "outcome"])?,
             asking: counters(at, "vestibule_directory_milliseconds_total", asking, &["directory"])?,
+            providers: gauges(at, "vestibule_provider_up", "Whether a provider answered when it was asked last (1).", &["provider"])?,
             shown: Mutex::default(),
         })
     }
@@ -104,6 +108,10 @@ impl Gauges {
         }
         for (route, upstream, up) in &scrape.upstreams {
             self.upstreams.with_label_values(&[route, upstream]).set(i64::from(*up));
+        }
+        self.providers.reset();
+        for (provider, up) in &scrape.providers {
+            self.providers.with_label_values(&[provider]).set(i64::from(*up));
         }
         *shown = now;
         drop(shown);
@@ -149,7 +157,14 @@ mod tests {
             failed: 1,
             millis: 5,
         }];
-        metrics.show(&Scrape { upstreams, hashes: (3, 2, 7), channels: mail(5), sessions: 4, directories });
+        metrics.show(&Scrape {
+            upstreams,
+            hashes: (3, 2, 7),
+            channels: mail(5),
+            sessions: 4,
+            directories,
+            providers: vec![("corp".to_owned(), true)],
+        });
         let text = metrics.text();
         for line in [
             "vestibule_upstream_up{route=\"app\",upstream=\"a:1\"} 0",
@@ -159,6 +174,7 @@ mod tests {
             "vestibule_sessions 4",
             "vestibule_directory_up{directory=\"corp\",server=\"ldaps://dc1\"} 1",
             "vestibule_directory_questions_total{directory=\"corp\",outcome=\"answered\"} 2",
+            "vestibule_provider_up{provider=\"corp\"} 1",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }

@@ -1,17 +1,18 @@
 //! My account: who I am, my second factors, recovery codes, password, sessions and trusted browsers.
 //!
 //! Forms, all below `account/`: `methods/rename` (`method`, `id`, `name`), `methods/remove` (`method`, `id`), `recovery`, `password`
-//! (`current`, `password`), `sessions/end` (`id`, or `others=1`), `browsers/revoke` (`id`, or `all=1`). Adding a method posts `method` to
+//! (`current`, `password`), `sessions/end` (`id`, or `others=1`), `browsers/revoke` (`id`, or `all=1`), `link` and `unlink` (`provider`). Adding a method posts `method` to
 //! `enrol`. `account/remove?method=…&id=…` asks first.
 
 use maud::{Markup, html};
 
 mod changes;
+mod links;
 mod methods;
 mod values;
 
 pub use changes::{change_password, confirm_removal};
-pub use values::{AccountView, BrowserRow, Enrolled, SessionRow};
+pub use values::{AccountView, BrowserRow, Enrolled, LinkRow, SessionRow};
 
 use super::parts::layout::{Page, button_form, note};
 use super::parts::time;
@@ -38,6 +39,7 @@ pub fn account(page: &Page, view: &AccountView) -> Markup {
                 (methods::recovery(page, view))
                 (profile(page, view))
                 (password(page, view))
+                @if !view.links.is_empty() { (links::links(page, view)) }
                 (sessions(page, view))
                 @if view.trust_offered || !view.browsers.is_empty() { (browsers(page, view)) }
             }

@@ -18,6 +18,8 @@ use super::pages::mfa;
 use super::pages::mfa::{Choice, Second};
 use super::pages::password;
 use super::pages::password::LinkView;
+use super::pages::provider;
+use super::pages::provider::ProviderButton;
 use super::pages::recovery;
 use super::parts::layout::{Note, Page, Steps};
 use super::wording::words_keys::Words;
@@ -55,6 +57,7 @@ fn sign_in(p: &Page) -> Vec<(&'static str, Markup)> {
         forgot: true,
         passkey: Some((OPTIONS.into(), "sealed".into())),
         steps: Some(Steps { now: 1, of: 2 }),
+        providers: providers(),
         ..LoginView::default()
     };
     let wrong = LoginView { username: "alice".into(), note: Some(Note::Error(n.login_wrong.clone())), ..first.clone() };
@@ -87,6 +90,7 @@ fn second_step(p: &Page) -> Vec<(&'static str, Markup)> {
         ("mfa-email-unsent", mfa::sent_code(p, &second(), Method::Email, MASKED, 6, None)),
         ("mfa-recovery", mfa::recovery(p, &second())),
         ("mfa-webauthn", mfa::webauthn(p, &second(), OPTIONS, "sealed", "YubiKey blue, Laptop")),
+        ("mfa-external", provider::external(p, &second(), "mfa/external", &providers())),
     ]
 }
 
@@ -123,9 +127,20 @@ fn set_up(p: &Page) -> Vec<(&'static str, Markup)> {
     ]
 }
 
+fn providers() -> Vec<ProviderButton> {
+    vec![ProviderButton { name: "corp".into(), title: HOSTILE.into() }, ProviderButton { name: "partner".into(), title: "Partner".into() }]
+}
+
 fn links(p: &Page) -> Vec<(&'static str, Markup)> {
     let short = super::fill(&p.words.note.password_short, &[("min", "12")]);
-    let link = LinkView { token: "t0ken-sample".into(), user: "alice".into(), display_name: HOSTILE.into(), min_length: 12, note: None };
+    let link = LinkView {
+        token: "t0ken-sample".into(),
+        user: "alice".into(),
+        display_name: HOSTILE.into(),
+        min_length: 12,
+        providers: providers(),
+        note: None,
+    };
     let wrong = LinkView { note: Some(Note::Error(short)), ..link.clone() };
     vec![
         ("setup", password::setup(p, &link)),

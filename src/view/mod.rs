@@ -20,6 +20,7 @@ pub use pages::login;
 pub use pages::message;
 pub use pages::mfa;
 pub use pages::password;
+pub use pages::provider;
 pub use pages::recovery;
 pub use pages::tokens;
 pub use parts::assets::{Asset, asset, assets, style_hash};

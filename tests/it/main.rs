@@ -36,6 +36,7 @@ mod one_connection;
 mod operator;
 mod parallel;
 mod paths;
+mod providers;
 mod redirects;
 mod restart;
 mod scale;

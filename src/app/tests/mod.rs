@@ -3,6 +3,7 @@
 mod earlier_release;
 mod health;
 mod outage;
+mod providers;
 mod saved_post;
 mod shared_store;
 mod town;

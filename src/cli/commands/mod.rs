@@ -6,6 +6,7 @@ pub(super) mod directory;
 pub(super) mod explain;
 pub(super) mod extras;
 pub(super) mod key;
+pub(super) mod provider;
 pub(super) mod session;
 pub(super) mod store;
 pub(super) mod token;

@@ -52,6 +52,24 @@ pub enum Command {
     /// Print a fresh one-time set-up link, good for 24 hours: chooses a password, touches no factor
     #[command(after_help = "Example:\n  vestibule user link alice")]
     Link(Named),
+    /// Say who a local account is at a provider, so that the provider signs them in
+    #[command(after_help = "Entra ID's subject is TENANT/OBJECT.\n\nExample:\n  vestibule user link-provider alice corp 248289761001")]
+    LinkProvider {
+        /// Name or e-mail address
+        name: String,
+        /// The provider's `name` in the configuration
+        provider: String,
+        /// The provider's own id of the person
+        subject: String,
+    },
+    /// Take that link away; ends the user's sessions
+    #[command(after_help = "Example:\n  vestibule user unlink-provider alice corp")]
+    UnlinkProvider {
+        /// Name or e-mail address
+        name: String,
+        /// The provider's `name` in the configuration
+        provider: String,
+    },
     /// Create many accounts: all or nothing, with a line number for each fault
     #[command(
         after_help = "csv: the first line names the columns: name,email,phone,display_name,groups (groups separated by `;`).\nauthelia: a users_database.yml, hashes kept.\nhtpasswd: bcrypt hashes (htpasswd -B), kept until the next sign-in; needs --email-domain.\n\nExample:\n  vestibule user import people.csv --format csv\n  vestibule user import .htpasswd --format htpasswd --email-domain internal.example"
@@ -174,6 +192,8 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             let link = context.ask(Do::UserLink { name })?;
             context.say(&link, &link.get("setup_link").map(cell).unwrap_or_default())
         }
+        Command::LinkProvider { name, provider, subject } => done(context, Do::UserLinkProvider { name, provider, subject }, "linked"),
+        Command::UnlinkProvider { name, provider } => done(context, Do::UserUnlinkProvider { name, provider }, "unlinked"),
         Command::Import(args) => import(context, &args),
         Command::Mfa(args) => user_mfa::run(context, &args),
     }

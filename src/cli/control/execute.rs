@@ -31,6 +31,8 @@ pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<
         Command::UserPasswd { name, password } => account::passwd(services, &name, &password).await,
         Command::UserSet { name, change } => account::set(services, &name, &change).await,
         Command::UserLink { name } => account::link(services, &name).await,
+        Command::UserLinkProvider { name, provider, subject } => account::link_provider(services, &name, &provider, &subject).await,
+        Command::UserUnlinkProvider { name, provider } => account::unlink_provider(services, &name, &provider).await,
         Command::UserImport { entries, links, .. } => account::import(services, &entries, links, meter).await,
         Command::UserMfa { name, change, recovery_codes } => account::mfa(services, &name, &change, recovery_codes).await,
         Command::UserGroups { names } => account::groups(services, &names).await,

@@ -62,6 +62,15 @@ pub enum Command {
     UserLink {
         name: String,
     },
+    UserLinkProvider {
+        name: String,
+        provider: String,
+        subject: String,
+    },
+    UserUnlinkProvider {
+        name: String,
+        provider: String,
+    },
     UserImport {
         entries: Vec<Entry>,
         links: bool,

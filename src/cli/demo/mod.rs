@@ -4,6 +4,7 @@
 mod directory;
 mod legacy;
 mod people;
+mod provider;
 mod words;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -26,7 +27,12 @@ const DEFAULT_PORT: u16 = 8080;
 ///
 /// # Errors
 /// An address that is not this machine's own or is taken; a data folder that cannot be used.
-pub fn run(listen: Option<String>, with_directory: bool, json: bool, data_dir: Option<PathBuf>) -> anyhow::Result<()> {
+pub fn run(
+    listen: Option<String>,
+    (with_directory, with_provider): (bool, bool),
+    json: bool,
+    data_dir: Option<PathBuf>,
+) -> anyhow::Result<()> {
     telemetry::start_log("warn,access=off,audit=off");
     let temporary = Folder::new(data_dir)?;
     let addresses = addresses(listen.as_deref())?;
@@ -35,7 +41,9 @@ pub fn run(listen: Option<String>, with_directory: bool, json: bool, data_dir: O
     let upstream =
         runtime.block_on(legacy::start(legacy::Legacy { outbox: outbox.clone(), people: people.clone(), clock: clock.clone() }))?;
     let directory = if with_directory { Some(runtime.block_on(directory::start())?) } else { None };
-    let more = directory.as_ref().map(directory::section).unwrap_or_default();
+    let provider = if with_provider { Some(runtime.block_on(provider::start(clock.clone()))?) } else { None };
+    let more =
+        directory.as_ref().map(directory::section).unwrap_or_default() + &provider.as_ref().map(provider::section).unwrap_or_default();
     let config = Arc::new(configuration(upstream, &more, &addresses, temporary.path())?);
     let app = runtime.block_on(App::open(config.clone(), clock, Post::Outbox(outbox)))?;
     let mut seeded = runtime.block_on(people::seed(&app))?;
@@ -43,11 +51,14 @@ pub fn run(listen: Option<String>, with_directory: bool, json: bool, data_dir: O
         seeded.extend(directory::people());
     }
     let people = people.get_or_init(|| seeded);
+    if with_provider {
+        runtime.block_on(people::link(&app))?;
+    }
     let listeners: Vec<Listener> = addresses.iter().map(|address| Listener { address: *address, certificates: None }).collect();
     let running = serve::start(&app, &config, &listeners)?;
     let port = running.addresses.first().map_or(DEFAULT_PORT, SocketAddr::port);
     let url = words::url(listen.as_deref(), running.addresses.first().copied(), port);
-    words::tell(&url, people, json, app.services.now())?;
+    words::tell(&url, people, with_provider, json, app.services.now())?;
     runtime.block_on(async {
         let reload: control::Reload =
             Arc::new(|| Box::pin(async { Err("the demo's configuration is built in; use `vestibule serve` to reload a file".to_owned()) }));

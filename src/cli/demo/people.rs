@@ -120,6 +120,11 @@ pub async fn seed(app: &Arc<App>) -> anyhow::Result<Vec<Person>> {
     Ok(people)
 }
 
+/// With a provider: Alice is the provider's Alice.
+pub async fn link(app: &Arc<App>) -> anyhow::Result<()> {
+    Ok(app.services.provider.link_by_hand("alice", "company", "alice", Actor::CommandLine).await?)
+}
+
 async fn add(app: &Arc<App>, part: &Part) -> anyhow::Result<Person> {
     let services = &app.services;
     if services.store.account_by_login(part.name).await?.is_some() {

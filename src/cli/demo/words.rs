@@ -19,7 +19,7 @@ pub fn url(listen: Option<&str>, first: Option<SocketAddr>, port: u16) -> String
 ///
 /// # Errors
 /// Where standard output is closed.
-pub fn tell(url: &str, people: &[Person], json: bool, now: Time) -> anyhow::Result<()> {
+pub fn tell(url: &str, people: &[Person], provider: bool, json: bool, now: Time) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
         let users: Vec<_> = people
@@ -28,12 +28,12 @@ pub fn tell(url: &str, people: &[Person], json: bool, now: Time) -> anyhow::Resu
             .collect();
         writeln!(out, "{}", serde_json::json!({ "url": url, "outbox": format!("{url}/outbox"), "users": users }))?;
     } else {
-        write!(out, "{}", text(url, people, now))?;
+        write!(out, "{}", text(url, people, provider, now))?;
     }
     Ok(out.flush()?)
 }
 
-fn text(url: &str, people: &[Person], now: Time) -> String {
+fn text(url: &str, people: &[Person], provider: bool, now: Time) -> String {
     let mut lines = vec![
         String::new(),
         format!("  vestibule demo   {url}"),
@@ -49,6 +49,9 @@ fn text(url: &str, people: &[Person], now: Time) -> String {
         "  Sign in as".to_owned(),
     ];
     lines.extend(people.iter().map(|person| format!("    {:<7} {:<22} {}", person.name, person.password, person.about)));
+    if provider {
+        lines.push("  Or by the button “Continue with Company account”, as alice or as erin, who gets an account then".to_owned());
+    }
     lines.push(String::new());
     lines.extend(people.iter().filter_map(|person| code(person, now)));
     lines.push(format!("  Later codes are on {url}/outbox, or in an app that scans this:"));
@@ -87,7 +90,7 @@ mod tests {
         let person = |name, totp| Person { name, password: "p", about: "a", totp };
         let people = [person("alice", Some(app())), person("bob", None), person("root", Some(app()))];
         let now = Time::from_secs(1_700_000_005);
-        let said = text("http://localhost:1", &people, now);
+        let said = text("http://localhost:1", &people, false, now);
         for person in [&people[0], &people[2]] {
             let (code, left) = person.totp.as_ref().unwrap().code(now).unwrap();
             assert!(said.contains(&format!("{}'s authenticator app shows {code} for {left} seconds more", person.name)), "{said}");

@@ -74,6 +74,7 @@ pub(in crate::config) fn mfa(s: Section, default: Mfa) -> Mfa {
         otp: otp(s.section("otp"), default.otp),
         totp: totp(s.section("totp"), default.totp),
         rp_id,
+        vouching: default.vouching,
     };
     s.finish();
     mfa

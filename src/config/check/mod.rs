@@ -5,6 +5,7 @@ pub(super) mod application;
 pub(super) mod directories;
 pub(super) mod expect;
 pub(super) mod login;
+pub(super) mod providers;
 pub(super) mod routes;
 pub(super) mod server;
 pub(super) mod services;

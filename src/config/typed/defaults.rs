@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::account::MfaPolicy;
-use crate::factor::Method;
+use crate::factor::{Method, MethodSet};
 
 const fn minutes(count: u64) -> Duration {
     Duration::from_secs(count * 60)
@@ -30,6 +30,7 @@ impl Default for Config {
             directories: Vec::new(),
             routes: Vec::new(),
             expect: Vec::new(),
+            providers: Vec::new(),
         }
     }
 }
@@ -71,13 +72,14 @@ impl Default for Mfa {
     fn default() -> Self {
         Self {
             policy: MfaPolicy::Optional,
-            methods: Method::ENROLLABLE.into_iter().collect(),
+            methods: Method::ENROLLABLE.into_iter().collect::<MethodSet>().without(Method::External),
             first_enrolment: FirstEnrolment::Verified,
             trusted_device: Duration::ZERO,
             grace: None,
             otp: Otp::default(),
             totp: Totp::default(),
             rp_id: None,
+            vouching: Vec::new(),
         }
     }
 }

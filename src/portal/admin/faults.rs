@@ -4,7 +4,7 @@
 use crate::factor::blocklist::Weak;
 use crate::factor::totp::BadUri;
 use crate::service::Refused;
-use crate::service::accounts::{AccountError, Unfit};
+use crate::service::accounts::{AccountError, BadLink, Unfit};
 use crate::store::{Conflict, StoreError};
 use crate::view::{Note, Words, fill};
 
@@ -40,6 +40,11 @@ fn text(words: &Words, error: &AccountError) -> String {
         AccountError::CannotEnrol(method, Unfit::NotSent) => fill(&faults.not_for_others, &[("method", words.method(*method))]),
         AccountError::NoMethods => faults.no_methods.clone(),
         AccountError::Managed(source) => fill(&faults.managed, &[("source", source)]),
+        AccountError::Link(BadLink::NoProvider(provider)) => fill(&faults.link_provider, &[("provider", provider)]),
+        AccountError::Link(BadLink::Subject) => faults.link_subject.clone(),
+        AccountError::Link(BadLink::There { provider, .. }) => fill(&faults.link_there, &[("provider", provider)]),
+        AccountError::Link(BadLink::Taken(provider)) => fill(&faults.link_taken, &[("provider", provider)]),
+        AccountError::Link(BadLink::NotThere(provider)) => fill(&faults.link_none, &[("provider", provider)]),
         AccountError::Weak(weak) => weak_text(words, *weak),
         AccountError::EndPending => error.to_string(),
         AccountError::Refused(text) => text.clone(),
@@ -79,6 +84,11 @@ mod tests {
             AccountError::CannotEnrol(Method::Sms, Unfit::NoPhone),
             AccountError::CannotEnrol(Method::Webauthn, Unfit::NotSent),
             AccountError::NoMethods,
+            AccountError::Link(BadLink::NoProvider(given())),
+            AccountError::Link(BadLink::Subject),
+            AccountError::Link(BadLink::There { provider: given(), subject: "s".into() }),
+            AccountError::Link(BadLink::Taken(given())),
+            AccountError::Link(BadLink::NotThere(given())),
             AccountError::Weak(Weak::TooShort { min: 12 }),
         ]
     }

@@ -17,6 +17,13 @@ pub enum Order {
     MailLink,
     Unlock,
     EndSessions,
+    Link {
+        provider: String,
+        subject: String,
+    },
+    Unlink {
+        provider: String,
+    },
     /// With what was typed to confirm it.
     Delete(String),
 }
@@ -88,6 +95,8 @@ impl Order {
             "disable" => Self::Change(disable(true)),
             "enable" => Self::Change(disable(false)),
             "end_sessions" => Self::EndSessions,
+            "link" => Self::Link { provider: form.get("provider").to_owned(), subject: form.get("subject").trim().to_owned() },
+            "unlink" => Self::Unlink { provider: form.get("provider").to_owned() },
             "delete" => Self::Delete(form.get("confirm").trim().to_owned()),
             _ => return None,
         })
@@ -106,7 +115,11 @@ impl Order {
                 let policy = change.policy.unwrap_or(account.mfa_policy).resolve(config.mfa.policy);
                 policy == MfaPolicy::Off || usable_after(account, change, config.mfa.methods).is_empty()
             }
-            Self::RecoveryCodes | Self::SetupLink | Self::MailLink | Self::Unlock | Self::EndSessions => false,
+            Self::Unlink { .. } => {
+                let usable = account.usable(config.mfa.methods);
+                usable.contains(Method::External) && usable.without(Method::External).is_empty()
+            }
+            Self::Link { .. } | Self::RecoveryCodes | Self::SetupLink | Self::MailLink | Self::Unlock | Self::EndSessions => false,
         }
     }
 }

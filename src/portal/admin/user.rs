@@ -15,7 +15,8 @@ use crate::portal::web::reply::Reply;
 use crate::service::Refused;
 use crate::service::accounts::AccountError;
 use crate::service::admin::directory::{Locked, last_sign_in};
-use crate::view::admin::{self, MethodRow, PolicyChoice, UserView};
+use crate::source::provider::linked::{person_at, subject_of};
+use crate::view::admin::{self, LinkedRow, MethodRow, PolicyChoice, UserView};
 use crate::view::message::Problem;
 use crate::view::{Note, fill};
 
@@ -64,8 +65,27 @@ fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView
             .source
             .as_ref()
             .map(|membership| (membership.person.source.to_string(), membership.closed.map(|closed| closed.to_string()))),
+        links: links(admin, account),
+        providers: free_providers(admin, account),
         can_mail: !account.email.is_empty() && services.notices.can_send(Method::Email),
     }
+}
+
+/// Who the user is at providers, also at those that are no longer in the configuration.
+fn links(admin: &AdminRequest, account: &Account) -> Vec<LinkedRow> {
+    let providers = &admin.req.context.config.providers;
+    let title = |name: &str| providers.iter().find(|one| one.name == name).map_or_else(|| name.to_owned(), |one| one.title.clone());
+    let row = |person: &crate::account::PersonId| {
+        let provider = person.source.to_string();
+        LinkedRow { title: title(&provider), provider, subject: subject_of(person).to_owned() }
+    };
+    account.linked.iter().map(row).collect()
+}
+
+/// The providers that a local account may still be linked to, by name and title.
+fn free_providers(admin: &AdminRequest, account: &Account) -> Vec<(String, String)> {
+    let providers = admin.req.context.config.providers.iter().filter(|one| account.source.is_none() && person_at(account, one).is_none());
+    providers.map(|one| (one.name.clone(), one.title.clone())).collect()
 }
 
 /// A row each; security keys share one, since they are removed together here.
@@ -77,7 +97,7 @@ fn methods(account: &Account) -> Vec<MethodRow> {
         let last_used = account.webauthn.iter().filter_map(|key| key.last_used).max();
         row(Method::Webauthn, names.join(", "), first.added, last_used)
     });
-    let sent = [(Method::Email, &account.email_otp), (Method::Sms, &account.sms_otp)];
+    let sent = [(Method::Email, &account.email_otp), (Method::Sms, &account.sms_otp), (Method::External, &account.external)];
     let sent = sent
         .into_iter()
         .filter_map(|(method, otp)| otp.as_ref().map(|otp| row(method, destination(account, method), otp.added, otp.last_used)));
@@ -127,6 +147,14 @@ async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Res
         Order::SetupLink => {
             let url = services.setup_links.url(&services.accounts.setup_link(name, actor).await?, &req.client);
             Reply::ok(admin::setup_link(&req.page(), name, url.expose()))
+        }
+        Order::Link { provider, subject } => {
+            services.provider.link_by_hand(name, &provider, &subject, actor).await?;
+            done(&services.accounts.named(name).await?, &words.note.saved)
+        }
+        Order::Unlink { provider } => {
+            services.provider.unlink_by_hand(name, &provider, actor).await?;
+            done(&services.accounts.named(name).await?, &words.note.saved)
         }
         Order::MailLink => mailed(admin, account).await?,
         Order::Delete(typed) if typed != name => {

@@ -19,7 +19,7 @@ use crate::portal::web::state::Portal;
 use crate::service::{EnrolPage, LiveSession, Refused, Removal};
 use crate::session::CookieKind;
 use crate::view::Note;
-use crate::view::account::{self, AccountView, BrowserRow, Enrolled, SessionRow};
+use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, SessionRow};
 use crate::view::enrol::{Reason, Setup};
 use crate::view::recovery as fresh_codes;
 
@@ -85,6 +85,9 @@ fn account_view(req: &PageRequest, session: &LiveSession, account: Account, note
             current: other.id() == session.id(),
         }
     };
+    let has_password = account.password.is_some();
+    let links = req.services.provider.own_links(&account).into_iter();
+    let links = links.map(|link| LinkRow { name: link.name, title: link.title, linked: link.subject.is_some(), removable: has_password });
     let mut sessions: Vec<SessionRow> = req.services.live.of(account.id).iter().map(row).collect();
     sessions.sort_by_key(|row| (!row.current, std::cmp::Reverse(row.last_seen)));
     let trusted = |browser: &crate::account::KnownBrowser| {
@@ -101,6 +104,7 @@ fn account_view(req: &PageRequest, session: &LiveSession, account: Account, note
         trust_offered: !config.mfa.trusted_device.is_zero(),
         changeable: [Method::Email, Method::Sms].into_iter().filter(|method| req.services.contact.offers(*method)).collect(),
         admin: account.groups.iter().any(|group| config.admin.groups.contains(group)),
+        links: links.collect(),
         tokens: config.routes.iter().any(|route| !route.application.tokens.is_none()),
         user: account.name,
         display_name: account.display_name,
@@ -128,7 +132,8 @@ fn enrolled(req: &PageRequest, account: &Account) -> Vec<Enrolled> {
     let keys = account.webauthn.iter().map(|key| row(Method::Webauthn, &key.id, &key.name, key.added, key.last_used));
     let email = account.email_otp.iter().map(|otp| row(Method::Email, "", "", otp.added, otp.last_used));
     let sms = account.sms_otp.iter().map(|otp| row(Method::Sms, "", "", otp.added, otp.last_used));
-    totp.chain(keys).chain(email).chain(sms).collect()
+    let external = account.external.iter().map(|otp| row(Method::External, "", "", otp.added, otp.last_used));
+    totp.chain(keys).chain(email).chain(sms).chain(external).collect()
 }
 
 async fn password_page(req: PageRequest) -> Response {

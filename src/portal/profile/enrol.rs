@@ -3,6 +3,7 @@
 use axum::extract::Path;
 use axum::response::Response;
 
+use super::external;
 use crate::factor::{Method, qr};
 use crate::login::{Enrolling, News};
 use crate::policy::Level;
@@ -45,6 +46,9 @@ async fn choice(req: &PageRequest) -> Result<Reply, Refused> {
         && let Some(until) = req.services.enrolment.grace(&page)
     {
         return Ok(Reply::ok(enrol::grace(&req.page(), until)));
+    }
+    if req.services.provider.confirms_elsewhere(&page).await? {
+        return Ok(Reply::to(req, "mfa"));
     }
     if req.services.enrolment.needs_vouching(&page) {
         return Ok(Reply::to(req, "enrol/verify"));
@@ -192,6 +196,7 @@ fn set_up_page(req: &PageRequest, page: &EnrolPage, method: Method, problem: Opt
             let sent = clocks(flow.sent.as_ref(), method, req);
             enrol::sent_code(&base, &setup, method, &destination(&page.account, method), req.context.config.mfa.otp.digits, sent)
         }
+        (Method::External, Some(Enrolling::External)) => external::page(req, setup),
         _ => return Ok(None),
     }))
 }
@@ -204,6 +209,9 @@ pub async fn confirm(Path(name): Path<String>, req: PageRequest) -> Response {
 async fn confirmed(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     let Ok(method) = name.parse::<Method>() else { return Ok(no_such_page(req)) };
     let page = find(req).await?;
+    if method == Method::External {
+        return external::to_provider(req, &page).await;
+    }
     let typed = req.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
     let problem = match req.services.enrolment.confirm(&page, method, &typed, req.form.get("name"), &req.client).await {
         Ok(Confirmed::ShowCodes) => return Ok(Reply::to(req, "enrol/recovery").cookie(req.cookies.expire(CookieKind::Session))),

@@ -3,4 +3,5 @@
 pub(super) mod account;
 pub(super) mod contact;
 pub(super) mod enrol;
+pub(super) mod external;
 pub(super) mod tokens;

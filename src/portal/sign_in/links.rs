@@ -10,6 +10,7 @@ use crate::service::Refused;
 use crate::store::LinkKind;
 use crate::view::message::{self, Problem, Way};
 use crate::view::password::{self, LinkView};
+use crate::view::provider::ProviderButton;
 use crate::view::{Note, fill};
 
 pub async fn setup(req: PageRequest) -> Response {
@@ -39,7 +40,7 @@ async fn link_page(req: &PageRequest, kind: LinkKind) -> Result<Reply, Refused> 
 }
 
 /// 410 would tell no more than that: used, expired, or never there.
-fn gone(req: &PageRequest) -> Reply {
+pub fn gone(req: &PageRequest) -> Reply {
     let words = req.words;
     let way = Way { label: words.password.to_login.clone(), href: req.page().link("login") };
     Reply::wrong(message::message(&req.page(), 422, &words.problem.not_found_heading, &words.note.link_gone, &[way], None))
@@ -51,12 +52,19 @@ fn form(req: &PageRequest, kind: LinkKind, token: &str, account: &crate::account
         user: account.name.clone(),
         display_name: account.display_name.clone(),
         min_length: req.context.config.password.min_length,
+        providers: if kind == LinkKind::Setup { ways_in(req, account) } else { Vec::new() },
         note,
     };
     match kind {
         LinkKind::Setup => password::setup(&req.page(), &view),
         LinkKind::Reset => password::reset_set(&req.page(), &view),
     }
+}
+
+/// The providers that can be chosen in place of a password.
+fn ways_in(req: &PageRequest, account: &crate::account::Account) -> Vec<ProviderButton> {
+    let free = req.services.provider.own_links(account).into_iter().filter(|link| link.subject.is_none());
+    free.map(|link| ProviderButton { name: link.name, title: link.title }).collect()
 }
 
 pub async fn set_up(req: PageRequest) -> Response {

@@ -11,6 +11,7 @@ use crate::portal::web::reply::Reply;
 use crate::service::{Entry, Refused, Signed};
 use crate::session::CookieKind;
 use crate::view::login::{self, LoginView};
+use crate::view::provider::ProviderButton;
 use crate::view::{Note, Steps};
 
 /// The name field takes a name or an address; nothing longer is one.
@@ -26,7 +27,20 @@ async fn page_or_pass(req: &PageRequest) -> Result<Reply, Refused> {
     match &req.session {
         Some(session) if !req.query.has("fresh") => Ok(Reply::go(req.rd.as_str())),
         Some(session) => Ok(Reply::ok(form(req, &session.identity().person.name, None, true))),
-        None => Ok(Reply::ok(form(req, "", news(req).await.or_else(|| form_is_saved(req)), false))),
+        None => match news(req).await {
+            None if !req.query.has("local") && !req.query.has("fresh") => only_way_in(req).await,
+            news => Ok(Reply::ok(form(req, "", news.or_else(|| form_is_saved(req)), false))),
+        },
+    }
+}
+
+/// The form; a provider that is the only way in is gone to at once.
+async fn only_way_in(req: &PageRequest) -> Result<Reply, Refused> {
+    match ways_in(req).as_slice() {
+        [only] if req.context.config.directories.is_empty() && !req.services.users.has_passwords().await => {
+            super::provider::begun(req, &only.name).await
+        }
+        _ => Ok(Reply::ok(form(req, "", form_is_saved(req), false))),
     }
 }
 
@@ -63,8 +77,15 @@ fn form(req: &PageRequest, username: &str, note: Option<Note>, again: bool) -> m
         // A page that starts a ceremony by itself takes the keyboard from who types a password.
         autofill: false,
         steps: (!again).then_some(Steps { now: 1, of: 2 }),
+        providers: ways_in(req),
     };
     login::login(&req.page(), &view)
+}
+
+/// The providers that people sign in with.
+fn ways_in(req: &PageRequest) -> Vec<ProviderButton> {
+    let providers = req.context.config.providers.iter().filter(|provider| provider.uses.sign_in);
+    providers.map(|provider| ProviderButton { name: provider.name.clone(), title: provider.title.clone() }).collect()
 }
 
 pub async fn submit(req: PageRequest) -> Response {
@@ -94,7 +115,7 @@ async fn submitted(req: &PageRequest) -> Result<Reply, Refused> {
 }
 
 /// On to the second door. Where a sent code is all that can be asked for, the password's POST sends it.
-async fn second(req: &PageRequest, flow: FlowId) -> Result<Reply, Refused> {
+pub async fn second(req: &PageRequest, flow: FlowId) -> Result<Reply, Refused> {
     let pending = req.services.second_factor.pending(Some(flow), None).await?;
     let methods: Vec<Method> = pending.methods(req.context.config.mfa.methods, req.wanted_factors()).iter().collect();
     let to = match methods.as_slice() {
@@ -136,6 +157,7 @@ async fn passkey_answer(req: &PageRequest) -> Result<Reply, Refused> {
             let note = Some(Note::Error(req.words.note.webauthn_wrong.clone()));
             Ok(Reply::wrong(form(req, "", note, false)))
         }
+        Err(Refused::Provider(problem)) => Ok(super::provider::failed(req, "", None, problem)),
         Err(other) => Err(other),
     }
 }

@@ -23,6 +23,7 @@ pub async fn end(req: PageRequest) -> Response {
 }
 
 async fn end_now(req: &PageRequest) -> Result<Reply, Refused> {
+    let mut elsewhere = None;
     if let Some(session) = &req.session {
         let ended = req.services.sessions.end(session.id(), EndReason::SignedOut).await;
         if matches!(ended, Err(Refused::EndPending)) {
@@ -32,7 +33,12 @@ async fn end_now(req: &PageRequest) -> Result<Reply, Refused> {
         ended?;
         let name = session.identity().person.name.clone();
         req.services.audit.record(Event::SignedOut, Some(&name), Actor::User(&req.client), "").await?;
+        // Here first, whatever becomes of it there.
+        elsewhere = req.services.provider.sign_out(session.id(), &req.client).await;
     }
-    let reply = Reply::ok(message::signed_out(&req.page()));
+    let reply = match elsewhere {
+        Some(location) => Reply::go(location),
+        None => Reply::ok(message::signed_out(&req.page())),
+    };
     Ok(reply.cookie(req.cookies.expire(CookieKind::Session)).cookie(req.cookies.expire(CookieKind::Flow)))
 }

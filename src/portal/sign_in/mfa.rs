@@ -4,6 +4,7 @@ use axum::extract::Path;
 use axum::response::Response;
 use std::time::Duration;
 
+use super::external;
 use super::login::signed_in;
 use crate::factor::otp::{SentCode, mask_email, mask_phone};
 use crate::factor::{Method, MethodSet};
@@ -66,7 +67,7 @@ pub fn destination(account: &crate::account::Account, method: Method) -> String 
     match method {
         Method::Email => mask_email(&account.email),
         Method::Sms => account.phone.as_deref().map(mask_phone).unwrap_or_default(),
-        Method::Totp | Method::Webauthn | Method::Recovery => String::new(),
+        Method::Totp | Method::Webauthn | Method::External | Method::Recovery => String::new(),
     }
 }
 
@@ -144,6 +145,7 @@ fn choice_page(req: &PageRequest, door: &Door, problem: Option<Note>) -> maud::M
         detail: match method {
             Method::Webauthn => account.webauthn.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", "),
             Method::Totp => account.totp.as_ref().map(|totp| totp.name.clone()).unwrap_or_default(),
+            Method::External => external::titles(&door.pending),
             other => destination(account, other),
         },
         last_used: account.last_method == Some(method),
@@ -195,6 +197,7 @@ async fn method_page(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     }
     match method {
         Method::Webauthn => key_page(req, &door, None),
+        Method::External => Ok(Reply::ok(external::page(req, &door.pending, &door.second(req, None)))),
         _ => Ok(Reply::ok(code_page(req, &door, method, None))),
     }
 }
@@ -210,7 +213,9 @@ fn code_page(req: &PageRequest, door: &Door, method: Method, problem: Option<Not
             let sent = clocks(sent, method, req);
             mfa::sent_code(&page, &second, method, &destination(account, method), req.context.config.mfa.otp.digits, sent)
         }
-        Method::Totp | Method::Webauthn => mfa::totp(&page, &second, account.totp.as_ref().map_or(6, |totp| totp.digits)),
+        Method::Totp | Method::Webauthn | Method::External => {
+            mfa::totp(&page, &second, account.totp.as_ref().map_or(6, |totp| totp.digits))
+        }
     }
 }
 
@@ -232,6 +237,9 @@ async fn prove(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     let door = Door::find(req).await?;
     if !offered(&door, method) {
         return Err(Refused::NotOffered(method));
+    }
+    if method == Method::External {
+        return external::to_provider(req, &door.pending).await;
     }
     let typed = req.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
     let given = Given { method, typed: &typed, challenge: req.form.get("challenge") };

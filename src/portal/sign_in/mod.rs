@@ -1,7 +1,9 @@
 //! The pages that somebody meets who is not signed in yet, and the way out.
 
 pub(super) mod expired_password;
+mod external;
 pub(super) mod links;
 pub(super) mod login;
 pub(super) mod logout;
 pub(super) mod mfa;
+pub(super) mod provider;

@@ -6,9 +6,9 @@ use axum::response::Response;
 use maud::Markup;
 
 /// Scripts and styles are files of our own; nothing is loaded from, sent to or framed by anybody else (OWASP ASVS 3.4). Browsers
-/// hold a redirection after a form to `form-action` too: the other host that a sign-in leads to is named there.
-pub(super) fn content_security_policy(leads_to: Option<&str>) -> String {
-    let other = leads_to.map(|origin| format!(" {origin}")).unwrap_or_default();
+/// hold a redirection after a form to `form-action` too: the other host that a sign-in leads to and the providers are named there.
+pub(super) fn content_security_policy(leads_to: &[String]) -> String {
+    let other: String = leads_to.iter().map(|origin| format!(" {origin}")).collect();
     format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'{other}; base-uri 'none'; frame-ancestors 'none'"
     )
@@ -38,7 +38,7 @@ pub(super) fn page_response(status: StatusCode, page: Option<Markup>) -> Respons
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if let Ok(policy) = HeaderValue::from_str(&content_security_policy(None)) {
+    if let Ok(policy) = HeaderValue::from_str(&content_security_policy(&[])) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response

@@ -146,6 +146,10 @@ impl PageRequest {
 
     fn read_rd(&self) -> ReturnTo {
         let sent = if self.form.has("rd") { self.form.get("rd") } else { self.query.get("rd") };
+        self.judged(sent)
+    }
+
+    fn judged(&self, sent: &str) -> ReturnTo {
         let names = |host: &Host| self.context.policy.names_host(host);
         let judge = Judge {
             authority: &self.context.authority,
@@ -154,6 +158,11 @@ impl PageRequest {
             domain: self.context.config.session.domain.as_deref(),
         };
         ReturnTo::read(Some(sent), &judge)
+    }
+
+    /// Where somebody was going who comes back from elsewhere; judged like any other.
+    pub fn goes_on_to(&mut self, rd: &str) {
+        self.rd = self.judged(rd);
     }
 
     /// What every page of this request shares.

@@ -87,6 +87,8 @@ fn refused(req: &PageRequest, refused: Refused) -> Reply {
         }
         Refused::Closed(closed) => Reply::problem(req, Problem::Closed(closed)),
         Refused::Managed => Reply::problem(req, Problem::Managed),
+        // Handlers that lead to a provider say more.
+        Refused::Provider(_) => Reply::problem(req, Problem::Denied),
         Refused::Store(e) => {
             tracing::error!(error = %e, request = req.context.request_id, "the store failed; refused");
             Reply::problem(req, Problem::Unavailable)
@@ -112,8 +114,8 @@ impl PageRequest {
         }
         let mut response = page_response(reply.status, reply.page);
         let headers = response.headers_mut();
-        if let Some(policy) = self.rd.other_origin().and_then(|origin| HeaderValue::from_str(&content_security_policy(Some(&origin))).ok())
-        {
+        let leads_to: Vec<String> = self.rd.other_origin().into_iter().chain(self.services.providers.origins()).collect();
+        if let Ok(policy) = HeaderValue::from_str(&content_security_policy(&leads_to)) {
             headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         }
         if self.context.secure && self.context.config.portal.hsts {

@@ -36,6 +36,8 @@ pub enum AccountError {
     #[error("the source “{0}” keeps this; change it there")]
     Managed(String),
     #[error("{0}")]
+    Link(#[from] BadLink),
+    #[error("{0}")]
     Weak(Weak),
     /// As [`Refused::EndPending`].
     #[error("{}", Refused::EndPending)]
@@ -53,6 +55,21 @@ pub enum Unfit {
     NoPhone,
     #[error("only email and sms can be set up this way")]
     NotSent,
+}
+
+/// Why an account cannot be linked to a person at a provider, or a link not be taken away.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BadLink {
+    #[error("there is no provider “{0}” in the configuration")]
+    NoProvider(String),
+    #[error("a subject has 1 to 255 characters and no control characters")]
+    Subject,
+    #[error("the account is linked to {subject} of {provider} already; unlink it first")]
+    There { provider: String, subject: String },
+    #[error("another account is linked to that person of {0}")]
+    Taken(String),
+    #[error("the account is not linked to {0}")]
+    NotThere(String),
 }
 
 impl From<Refused> for AccountError {

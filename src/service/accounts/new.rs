@@ -68,6 +68,7 @@ pub(in crate::service) fn blank(name: &str, display_name: &str, now: Time) -> Re
         webauthn: Vec::new(),
         email_otp: None,
         sms_otp: None,
+        external: None,
         recovery: Vec::new(),
         last_method: None,
         failures: Failures::default(),

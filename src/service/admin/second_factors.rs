@@ -92,7 +92,7 @@ impl Accounts {
                 return Err(AccountError::CannotEnrol(method, Unfit::NoPhone));
             }
             Method::Sms => account.sms_otp = otp,
-            Method::Totp | Method::Webauthn | Method::Recovery => {
+            Method::Totp | Method::Webauthn | Method::External | Method::Recovery => {
                 return Err(AccountError::CannotEnrol(method, Unfit::NotSent));
             }
         }

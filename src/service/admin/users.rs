@@ -13,6 +13,11 @@ pub struct UserList {
 }
 
 impl UserList {
+    /// Whether anybody signs in with a password of this gateway's; supposed if it cannot be known.
+    pub async fn has_passwords(&self) -> bool {
+        self.directory().await.map_or(true, |directory| directory.has_passwords())
+    }
+
     /// Reads the directory before somebody asks for it.
     pub async fn preload(self: Arc<Self>) {
         match self.directory().await {

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::accounts::Accounts;
-use crate::account::{Account, UserMfaPolicy};
+use crate::account::{Account, PersonId, UserMfaPolicy};
 use crate::base::Time;
 use crate::factor::Method;
 use crate::limit;
+use crate::source::provider::linked::subject_of;
 
 /// An account as the listings show it (contract, section 1).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,12 +24,26 @@ pub struct AccountView {
     pub methods: Vec<Method>,
     pub recovery_codes_left: usize,
     pub has_password: bool,
+    pub linked: Vec<LinkView>,
     pub created: String,
     /// `local`, or the name of the directory or provider.
     pub source: String,
     /// Why the source lets the person in no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_closed: Option<String>,
+}
+
+/// Who the owner is at a provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinkView {
+    pub provider: String,
+    pub subject: String,
+}
+
+impl LinkView {
+    fn of(person: &PersonId) -> Self {
+        Self { provider: person.source.to_string(), subject: subject_of(person).to_owned() }
+    }
 }
 
 impl Accounts {
@@ -49,6 +64,7 @@ impl Accounts {
             methods: account.enrolled().iter().collect(),
             recovery_codes_left: account.recovery_left(),
             has_password: account.password.is_some(),
+            linked: account.linked.iter().map(LinkView::of).collect(),
             created: account.created.rfc3339(),
             source: account.source_name().to_owned(),
             source_closed: account.source.as_ref().and_then(|membership| membership.closed).map(|closed| closed.to_string()),

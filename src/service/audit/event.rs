@@ -41,11 +41,15 @@ pub enum Event {
     AuditTrimmed,
     /// Anonymous failures beyond a rate, counted together.
     FailuresCounted,
+    ProviderLinked,
+    ProviderUnlinked,
+    ProviderRefused,
+    ProviderSignedOut,
 }
 
 impl Event {
     /// Every event, for a choice.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 37] = [
         Self::PasswordRight,
         Self::PasswordWrong,
         Self::SecondWrong,
@@ -79,6 +83,10 @@ impl Event {
         Self::PolicyRefused,
         Self::AuditTrimmed,
         Self::FailuresCounted,
+        Self::ProviderLinked,
+        Self::ProviderUnlinked,
+        Self::ProviderRefused,
+        Self::ProviderSignedOut,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -116,6 +124,10 @@ impl Event {
             Self::PolicyRefused => "policy.refused",
             Self::AuditTrimmed => "audit.trimmed",
             Self::FailuresCounted => "failures.counted",
+            Self::ProviderLinked => "provider.linked",
+            Self::ProviderUnlinked => "provider.unlinked",
+            Self::ProviderRefused => "provider.refused",
+            Self::ProviderSignedOut => "provider.signed_out",
         }
     }
 
@@ -137,7 +149,13 @@ impl Event {
     pub const fn is_failure(self) -> bool {
         matches!(
             self,
-            Self::PasswordWrong | Self::SecondWrong | Self::TokenWrong | Self::Locked | Self::PolicyRefused | Self::FailuresCounted
+            Self::PasswordWrong
+                | Self::SecondWrong
+                | Self::TokenWrong
+                | Self::Locked
+                | Self::PolicyRefused
+                | Self::FailuresCounted
+                | Self::ProviderRefused
         )
     }
 }

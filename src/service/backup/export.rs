@@ -25,8 +25,18 @@ const VERSION: u32 = 1;
 
 /// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in again. The
 /// entries of the audit log are made again from its records.
-pub(in crate::service) const PASSING: [&[u8]; 7] =
-    [b"session/", b"flow/", b"flow-of/", b"link/", b"nothing", b"failed/", audit::names::ENTRIES];
+pub(in crate::service) const PASSING: [&[u8]; 10] = [
+    b"session/",
+    b"flow/",
+    b"flow-of/",
+    b"provider-request/",
+    b"provider-session/",
+    b"provider-ended/",
+    b"link/",
+    b"nothing",
+    b"failed/",
+    audit::names::ENTRIES,
+];
 
 #[derive(Serialize, Deserialize)]
 struct Header {

@@ -155,6 +155,7 @@ impl Enrolment {
             Method::Email | Method::Sms => {
                 return self.send_enrol_code(page, &flow, method, Some(Enrolling::Sent { method }), client).await;
             }
+            Method::External => Enrolling::External,
             Method::Recovery => return Err(Refused::NotOffered(method)),
         };
         let kept = self.store.update_flow(flow.id, |flow| {

@@ -2,7 +2,7 @@
 //! What was not proved is never in the account.
 
 use super::choose::{Confirmed, EnrolPage, Enrolment, tidy};
-use crate::account::{Account, OtpEnrolment, RecoveryCode, TotpEnrolment, Version, WebauthnEnrolment};
+use crate::account::{Account, OtpEnrolment, PersonId, RecoveryCode, TotpEnrolment, Version, WebauthnEnrolment};
 use crate::base::Secret;
 use crate::factor::{Method, recovery, totp};
 use crate::login::{Enrolling, Flow};
@@ -78,7 +78,14 @@ impl Enrolment {
     }
 
     /// Puts the factor into the account, with recovery codes if it is the first; the flow goes on under the new epoch.
-    async fn store_factor(&self, page: &EnrolPage, flow: &Flow, method: Method, add: Added, client: &Client) -> Result<Confirmed, Refused> {
+    pub(in crate::service) async fn store_factor(
+        &self,
+        page: &EnrolPage,
+        flow: &Flow,
+        method: Method,
+        add: Added,
+        client: &Client,
+    ) -> Result<Confirmed, Refused> {
         let fresh = recovery::generate()?;
         let (first, account) = self.put_factor(page, flow, &add, &fresh).await?;
         self.audit.record(Event::FactorAdded, Some(&account.name), Actor::User(client), method.name()).await?;
@@ -152,10 +159,12 @@ impl Enrolment {
 }
 
 /// A confirmed factor on its way into the account.
-enum Added {
+pub(in crate::service) enum Added {
     Totp(TotpEnrolment),
     Webauthn(WebauthnEnrolment),
     Sent(Method, OtpEnrolment),
+    /// And who the owner is at the provider.
+    External(PersonId, OtpEnrolment),
 }
 
 impl Added {
@@ -166,6 +175,7 @@ impl Added {
             Self::Webauthn(new) => account.webauthn.len() < MOST_KEYS && account.webauthn.iter().all(|key| key.id != new.id),
             Self::Sent(Method::Sms, _) => account.sms_otp.is_none(),
             Self::Sent(..) => account.email_otp.is_none(),
+            Self::External(..) => account.external.is_none(),
         };
         if slot_free {
             match self {
@@ -173,6 +183,13 @@ impl Added {
                 Self::Webauthn(new) => account.webauthn.push(new.clone()),
                 Self::Sent(Method::Sms, new) => account.sms_otp = Some(new.clone()),
                 Self::Sent(_, new) => account.email_otp = Some(new.clone()),
+                Self::External(person, new) => {
+                    let own = account.source.as_ref().is_some_and(|membership| membership.person == *person);
+                    if !own && !account.linked.contains(person) {
+                        account.linked.push(person.clone());
+                    }
+                    account.external = Some(new.clone());
+                }
             }
         }
         slot_free

@@ -7,3 +7,4 @@ mod grace;
 
 pub(in crate::service) use choose::tidy;
 pub use choose::{Confirmed, EnrolPage, Enrolment, FRESH};
+pub(in crate::service) use confirm::Added;

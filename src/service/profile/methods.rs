@@ -137,7 +137,7 @@ impl Profile {
             let slot = match method {
                 Method::Totp => account.totp.as_mut().map(|totp| &mut totp.name),
                 Method::Webauthn => account.webauthn.iter_mut().find(|one| Some(one.id.as_str()) == key).map(|one| &mut one.name),
-                Method::Email | Method::Sms | Method::Recovery => None,
+                Method::Email | Method::Sms | Method::External | Method::Recovery => None,
             };
             match slot {
                 Some(slot) if !name.is_empty() => {

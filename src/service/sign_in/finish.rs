@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::account::{Account, Failures, Verified};
 use crate::base::{SessionId, UserId};
 use crate::factor::Method;
+use crate::login::{Flow, ProviderSession};
 use crate::policy::Proof;
 use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::{Client, DeviceId};
@@ -15,6 +16,7 @@ use crate::service::notices::Notices;
 use crate::service::refused::Refused;
 use crate::service::sessions::{LiveSessions, Sessions};
 use crate::session::{CookieKind, EndReason, SessionRecord};
+use crate::source::provider::linked::is_providers as is_of_provider;
 use crate::store::{Edit, Store};
 
 /// How many sessions a user may have at the same time.
@@ -31,6 +33,8 @@ pub struct Signed {
 /// The session that a new one follows, whose age it keeps.
 pub(in crate::service) enum Follows<'a> {
     Nothing,
+    /// Nothing here: it began at a provider.
+    Provider(&'a ProviderSession),
     /// A step up: that session is still there, and ends with it.
     Live(&'a SessionRecord),
     /// What the user changed has ended it, and every other one, already.
@@ -38,9 +42,18 @@ pub(in crate::service) enum Follows<'a> {
 }
 
 impl<'a> Follows<'a> {
+    /// What a step in the course of a sign-in follows: a session, a sign-in that began at a provider, or nothing.
+    pub(in crate::service) fn of(session: Option<&'a SessionRecord>, flow: Option<&'a Flow>) -> Self {
+        match (session, flow.and_then(|flow| flow.provider.as_ref())) {
+            (Some(session), _) => Self::Live(session),
+            (None, Some(provider)) => Self::Provider(provider),
+            (None, None) => Self::Nothing,
+        }
+    }
+
     const fn record(&self) -> Option<&'a SessionRecord> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Provider(_) => None,
             Self::Live(record) | Self::Ended(record) => Some(record),
         }
     }
@@ -48,7 +61,7 @@ impl<'a> Follows<'a> {
     const fn replaced(&self) -> Option<&'a SessionRecord> {
         match self {
             Self::Live(record) => Some(record),
-            Self::Nothing | Self::Ended(_) => None,
+            Self::Nothing | Self::Provider(_) | Self::Ended(_) => None,
         }
     }
 }
@@ -84,11 +97,11 @@ impl Finish {
         let account = self.conclude(&before, device, client, signs_in, trust).await?;
         let session = self.open_session(&account, proof, client, &follows).await?;
         let event = match follows {
-            Follows::Nothing => Event::SignedIn,
+            Follows::Nothing | Follows::Provider(_) => Event::SignedIn,
             Follows::Live(_) => Event::SteppedUp,
             Follows::Ended(_) => Event::SessionRenewed,
         };
-        if let Err(e) = self.audit.record(event, Some(&account.name), Actor::User(client), proof_name(proof)).await {
+        if let Err(e) = self.audit.record(event, Some(&account.name), Actor::User(client), shown(proof, &follows)).await {
             self.sessions.end(session, EndReason::Revoked).await?;
             return Err(e);
         }
@@ -129,10 +142,15 @@ impl Finish {
         if let Some(old) = before {
             (record.created, record.full_auth) = (old.created, old.full_auth);
         }
+        // A session at the provider may be old: what was proved there is as old as that.
+        if let (Follows::Provider(ProviderSession { authenticated: Some(at), .. }), true) = (follows, is_providers(proof)) {
+            record.full_auth = record.full_auth.min(*at);
+        }
         if !self.store.put_session(&record, replaces.map(|old| old.id)).await? {
             return Err(Refused::Gone);
         }
         let id = record.id;
+        self.keep_provider(id, account, follows).await?;
         let session = self.live.insert(record, account);
         if let Some(old) = replaces {
             self.live.replace(old.id, &session);
@@ -147,6 +165,28 @@ impl Finish {
         }
         self.make_room(account.id, id).await;
         Ok(id)
+    }
+
+    /// The other half of a session that began at a provider goes with it over every step up. One whose provider has ended it meanwhile is
+    /// over before anything is admitted by it, and somebody whom a provider keeps has none without its word.
+    async fn keep_provider(&self, id: SessionId, account: &Account, follows: &Follows<'_>) -> Result<(), Refused> {
+        let half = match follows {
+            Follows::Provider(half) => Some((*half).clone()),
+            Follows::Live(old) | Follows::Ended(old) => self.store.provider_session(old.id).await?,
+            Follows::Nothing => None,
+        };
+        let is_over = match half {
+            Some(half) => {
+                self.store.put_provider_session(id, &half).await?;
+                self.store.is_ended_at_provider(&half).await?
+            }
+            None => account.source.as_ref().is_some_and(|membership| is_of_provider(&membership.person)),
+        };
+        if is_over {
+            self.store.delete_sessions(&[id]).await?;
+            return Err(Refused::Gone);
+        }
+        Ok(())
     }
 
     /// So that nobody's sign-ins fill the memory, the session that was not used for longest goes, never the newest.
@@ -171,6 +211,20 @@ fn proof_name(proof: Proof) -> &'static str {
         Proof::Second { method: Method::Webauthn, .. } => "webauthn",
         Proof::Second { method: Method::Email, .. } => "password, email",
         Proof::Second { method: Method::Sms, .. } => "password, sms",
+        Proof::Second { method: Method::External, .. } => "password, external",
         Proof::Second { method: Method::Recovery, .. } => "password, recovery",
+    }
+}
+
+/// Whether nothing but the provider's word was shown.
+const fn is_providers(proof: Proof) -> bool {
+    matches!(proof, Proof::Password | Proof::TrustedBrowser | Proof::Second { method: Method::External, .. })
+}
+
+/// What was shown, for the audit log; the provider's name in the place of the password that it stands for.
+fn shown(proof: Proof, follows: &Follows<'_>) -> String {
+    match follows {
+        Follows::Provider(session) => proof_name(proof).replace("password", &format!("provider {}", session.provider)),
+        Follows::Nothing | Follows::Live(_) | Follows::Ended(_) => proof_name(proof).to_owned(),
     }
 }

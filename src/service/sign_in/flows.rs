@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::account::Account;
 use crate::base::FlowId;
-use crate::login::{Flow, News, Purpose};
+use crate::login::{Flow, News, ProviderSession, Purpose};
 use crate::service::client::Client;
 use crate::service::context::Context;
 use crate::service::known_browsers::knows;
@@ -27,6 +27,19 @@ impl Flows {
         client: &Client,
     ) -> Result<Flow, Refused> {
         let flow = self.make(account, purpose, vouched, client)?;
+        self.store.create_flow(&flow).await?;
+        Ok(flow)
+    }
+
+    /// As [`Self::begin`], after a first factor that may have been a provider's word.
+    pub(in crate::service) async fn begin_from(
+        &self,
+        account: &Account,
+        purpose: Purpose,
+        provider: Option<&ProviderSession>,
+        client: &Client,
+    ) -> Result<Flow, Refused> {
+        let flow = Flow { provider: provider.cloned(), ..self.make(account, purpose, false, client)? };
         self.store.create_flow(&flow).await?;
         Ok(flow)
     }

@@ -11,7 +11,7 @@ use crate::account::{Account, Closed, MfaPolicy, Verified};
 use crate::base::{Secret, Time};
 use crate::factor::password::{self, Verdict, Workspace};
 use crate::limit;
-use crate::login::{AfterPassword, Flow, Purpose, after_password};
+use crate::login::{AfterPassword, Flow, ProviderSession, Purpose, after_password};
 use crate::policy::Proof;
 use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::Client;
@@ -66,6 +66,18 @@ impl PasswordSignIn {
     /// [`Refused::WrongPassword`] alike for unknown, wrong, locked and disabled, after the same work (OWASP ASVS 6.3.8).
     pub async fn sign_in(&self, login: &str, typed: Secret, in_full: bool, client: &Client) -> Result<Entry, Refused> {
         let Right { account, must_change } = self.check(login, typed, client).await?;
+        self.after_first_factor(account, (None, must_change), in_full, client).await
+    }
+
+    /// What follows a right password, or a provider's word that counts as no more than that.
+    pub(in crate::service) async fn after_first_factor(
+        &self,
+        account: Verified,
+        (provider, must_change): (Option<&ProviderSession>, bool),
+        in_full: bool,
+        client: &Client,
+    ) -> Result<Entry, Refused> {
+        let follows = || provider.map_or(Follows::Nothing, Follows::Provider);
         let (config, now) = (self.context.config(), self.context.now());
         let (policy, methods) = (account.mfa_policy.resolve(config.mfa.policy), account.usable(config.mfa.methods));
         // Methods that were set up and are no longer allowed do not make a user of passwords alone.
@@ -79,16 +91,14 @@ impl PasswordSignIn {
             return self.change_first(&account, &next, client).await;
         }
         match next {
-            AfterPassword::Finished => {
-                self.finish.sign_in(account, Proof::Password, client, Follows::Nothing, false).await.map(Entry::SignedIn)
-            }
+            AfterPassword::Finished => self.finish.sign_in(account, Proof::Password, client, follows(), false).await.map(Entry::SignedIn),
             AfterPassword::Trusted => {
-                self.finish.sign_in(account, Proof::TrustedBrowser, client, Follows::Nothing, false).await.map(Entry::SignedIn)
+                self.finish.sign_in(account, Proof::TrustedBrowser, client, follows(), false).await.map(Entry::SignedIn)
             }
-            AfterPassword::Second(_) => self.flows.begin(&account, Purpose::Second, false, client).await.map(Entry::Second),
+            AfterPassword::Second(_) => self.flows.begin_from(&account, Purpose::Second, provider, client).await.map(Entry::Second),
             AfterPassword::Enrol => {
                 self.flows.start_grace(&account).await?;
-                self.flows.begin(&account, Purpose::Enrol { session: None }, false, client).await.map(Entry::Enrol)
+                self.flows.begin_from(&account, Purpose::Enrol { session: None }, provider, client).await.map(Entry::Enrol)
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::base::Secret;
 use crate::factor::{Method, MethodSet};
 use crate::login::Flow;
 use crate::service::sessions::LiveSession;
+use crate::source::provider::linked::ExternalFactor;
 
 /// Somebody at the second factor.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct Pending {
     pub flow: Option<Flow>,
     /// The session that steps up.
     pub session: Option<Arc<LiveSession>>,
+    /// The providers that can be asked for their second factor.
+    pub external: Vec<ExternalFactor>,
 }
 
 /// What was typed, or what a key answered.
@@ -40,7 +43,8 @@ impl Pending {
     /// What this user can be asked for if the route accepts `route` (`None`: anything). All of theirs if the route accepts none
     /// of them: the sign-in must have an end, and the route then asks for another method.
     pub fn methods(&self, server: MethodSet, route: Option<MethodSet>) -> MethodSet {
-        let own = self.account.usable(server);
+        let own = self.account.usable(server).without(Method::External);
+        let own = if self.external.is_empty() { own } else { own.with(Method::External) };
         match route {
             Some(route) if !own.and(route).is_empty() => own.and(route),
             Some(_) | None => own,

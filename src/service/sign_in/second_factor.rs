@@ -9,7 +9,7 @@ use super::one_time_code::OneTimeCodes;
 use super::pending::{Given, Pending, Shown};
 use super::security_key::SecurityKeys;
 use crate::account::Account;
-use crate::base::{Secret, Time};
+use crate::base::{Secret, SessionId, Time};
 use crate::factor::{Method, recovery, totp};
 use crate::login::Purpose;
 use crate::policy::Proof;
@@ -19,6 +19,7 @@ use crate::service::context::Context;
 use crate::service::notices::Notices;
 use crate::service::refused::{Refused, SecondProblem};
 use crate::service::sessions::{LiveSession, Sessions};
+use crate::source::provider::linked::{ExternalFactor, external_factors};
 use crate::store::Store;
 
 /// The second factor of a sign-in or a step-up.
@@ -47,9 +48,14 @@ impl SecondFactor {
             let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
             let good = flow.is_good(&account, self.context.now());
             match &flow.purpose {
-                Purpose::Second if good => return Ok(Pending { account, flow: Some(flow), session: None }),
+                Purpose::Second if good => {
+                    let by = flow.provider.as_ref().map(|half| half.provider.as_str());
+                    let external = external_factors(&self.context.config(), &account, by);
+                    return Ok(Pending { account, flow: Some(flow), session: None, external });
+                }
                 Purpose::StepUp { session: of } if good && session.as_ref().is_some_and(|live| live.id() == *of) => {
-                    return Ok(Pending { account, flow: Some(flow), session });
+                    let external = self.external(&account, *of).await?;
+                    return Ok(Pending { account, flow: Some(flow), session, external });
                 }
                 Purpose::Second
                 | Purpose::StepUp { .. }
@@ -61,7 +67,14 @@ impl SecondFactor {
         }
         let session = session.ok_or(Refused::Gone)?;
         let account = self.sessions.account_of(&session).await?;
-        Ok(Pending { account, flow: None, session: Some(session) })
+        let external = self.external(&account, session.id()).await?;
+        Ok(Pending { account, flow: None, session: Some(session), external })
+    }
+
+    /// The providers that can confirm somebody who has a session.
+    async fn external(&self, account: &Account, session: SessionId) -> Result<Vec<ExternalFactor>, Refused> {
+        let by = self.store.provider_session(session).await?.map(|half| half.provider);
+        Ok(external_factors(&self.context.config(), account, by.as_deref()))
     }
 
     /// One proof. Right: the sign-in is finished, or the session has stepped up. Wrong: counted for the account, whatever the method,
@@ -76,6 +89,8 @@ impl SecondFactor {
             Method::Recovery => self.failures.attempt(&pending, client, |account| Ok(try_recovery(account, typed, now)?)).await,
             Method::Email | Method::Sms => self.one_time_codes.verify(&pending, method, typed, client).await,
             Method::Webauthn => self.security_keys.verify(&pending, challenge, typed, client).await,
+            // Nothing that is typed here shows it.
+            Method::External => Err(Refused::NotOffered(method)),
         };
         let account = match proved {
             Ok(account) => account,
@@ -104,7 +119,7 @@ impl SecondFactor {
         let old = pending.session.as_ref().map(|session| session.record());
         let trust = trust && method != Method::Recovery;
         self.finish
-            .sign_in(account, Proof::Second { method, at: now }, client, old.as_ref().map_or(Follows::Nothing, Follows::Live), trust)
+            .sign_in(account, Proof::Second { method, at: now }, client, Follows::of(old.as_ref(), pending.flow.as_ref()), trust)
             .await
             .map(Shown::SignedIn)
     }

@@ -13,9 +13,10 @@ use super::set::SourcesInForce;
 use crate::account::{Account, Closed};
 use crate::base::UserId;
 use crate::service::context::Context;
-use crate::service::refused::Refused;
+use crate::service::refused::{ProviderProblem, Refused};
 use crate::service::sessions::{Due, LiveSessions};
 use crate::source::directory::Directory;
+use crate::source::provider::linked::is_providers;
 use crate::source::{Source, SourceId};
 use crate::store::Store;
 
@@ -155,9 +156,13 @@ impl SourceRefresh {
     /// Asks the source of an account whether its person may come in now, if no password is shown: a passkey.
     ///
     /// # Errors
-    /// [`Refused::SourceAway`], [`Refused::Closed`].
+    /// [`Refused::SourceAway`], [`Refused::Closed`]; [`ProviderProblem::SignInThere`] for people of a provider, which cannot be asked about
+    /// somebody who is not there.
     pub(in crate::service) async fn ask(&self, account: Account) -> Result<Account, Refused> {
         let Some(membership) = account.source.clone() else { return Ok(account) };
+        if is_providers(&membership.person) {
+            return Err(Refused::Provider(ProviderProblem::SignInThere));
+        }
         let sources = self.sources.get();
         let Some(directory) = sources.directory(&membership.person.source) else { return Err(Refused::Closed(Closed::SourceRemoved)) };
         let asked = directory.look_up(&membership.person.id).await.map_err(|e| {

@@ -86,6 +86,10 @@ impl Store {
                 }
             }
         }
-        Ok(gone + self.sweep_links(now).await? + self.sweep_saved_posts(now).await? + self.sweep_failed(now).await?)
+        Ok(gone
+            + self.sweep_links(now).await?
+            + self.sweep_saved_posts(now).await?
+            + self.sweep_failed(now).await?
+            + self.sweep_providers(now).await?)
     }
 }

@@ -40,6 +40,16 @@ pub struct BrowserRow {
     pub trusted_until: Time,
 }
 
+/// A provider to sign in with.
+#[derive(Clone, Debug)]
+pub struct LinkRow {
+    pub name: String,
+    pub title: String,
+    pub linked: bool,
+    /// `false`: there is no password to sign in with instead.
+    pub removable: bool,
+}
+
 /// The account page.
 #[derive(Clone, Debug, Default)]
 pub struct AccountView {
@@ -62,6 +72,8 @@ pub struct AccountView {
     /// Whether browsers can be trusted at all.
     pub trust_offered: bool,
     pub admin: bool,
+    /// The providers that this account can be linked to.
+    pub links: Vec<LinkRow>,
     /// Whether an application takes API tokens.
     pub tokens: bool,
 }

@@ -1,13 +1,16 @@
 //! Administration: overview, users, sessions and the audit log. Lists come in pages of [`PAGE_ROWS`], so that no page grows past 50 KB.
 
+mod links;
 mod logs;
 mod overview;
+mod panel;
 mod steps;
 mod user;
 mod users;
 
 use maud::{Markup, html};
 
+pub use links::LinkedRow;
 pub use logs::{AuditFilter, AuditRow, AuditView, SessionRow, SessionsView, Trail, audit, sessions};
 pub use overview::{ObservedRow, OverviewView, RouteProgress, overview};
 pub use steps::{confirm_delete, new_user, recovery_codes, setup_link};

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::user::{UserView, path, person};
+use super::panel::path;
+use super::user::{UserView, person};
 use super::{Place, admin};
 use crate::view::pages::recovery;
 use crate::view::parts::field::{Field, field};

@@ -1,17 +1,19 @@
 //! One user: who it is, the say over the second factors, and access. Every form posts to `admin/users/NAME` with a field `action`:
 //! `profile` (`email`, `phone`, `display_name`, `groups`), `policy` (`policy`), `allow` (`server=1`, or `method` once for each),
 //! `enrol` (`method`: email or sms), `provision` (`uri`), `reset` (`method`, or `all`), `recovery_codes`, `setup_link`, `mail_link`, `unlock`,
-//! `disable`, `enable`, `end_sessions`, `delete` (`confirm`: the name).
+//! `link` (`provider`, `subject`), `unlink` (`provider`), `disable`, `enable`, `end_sessions`, `delete` (`confirm`: the name).
 
 use maud::{Markup, html};
 
+use super::links::{LinkedRow, links};
+use super::panel::{action, panel, path};
 use super::{Place, State, admin};
 use crate::account::{MfaPolicy, UserMfaPolicy};
 use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 use crate::view::account::fact;
 use crate::view::parts::field::{Field, field};
-use crate::view::parts::layout::{Note, Page, button_form, form, note, segment};
+use crate::view::parts::layout::{Note, Page, button_form, form, note};
 use crate::view::parts::{icon, time};
 use crate::view::wording::words::fill;
 
@@ -53,14 +55,14 @@ pub struct UserView {
     pub allowed: Option<MethodSet>,
     /// What the server allows.
     pub server_methods: MethodSet,
+    /// Who the user is at providers.
+    pub links: Vec<LinkedRow>,
+    /// The providers that the user may still be linked to, by name and title.
+    pub providers: Vec<(String, String)>,
     /// A set-up link can be mailed.
     pub can_mail: bool,
     /// The directory or provider that keeps the person, and why it lets them in no more; `None`: a local account.
     pub source: Option<(String, Option<String>)>,
-}
-
-pub(super) fn path(name: &str) -> String {
-    format!("admin/users/{}", segment(name))
 }
 
 /// `admin/users/NAME`.
@@ -78,23 +80,16 @@ pub fn user(page: &Page, view: &UserView) -> Markup {
                 (policy(page, view))
                 (allowed(page, view))
                 (provision(page, view))
+                @if !view.links.is_empty() || !view.providers.is_empty() { (links(page, &view.name, &view.links, &view.providers)) }
                 (access(page, view))
             }
         },
     )
 }
 
-fn panel(id: &str, heading: &str, body: Markup) -> Markup {
-    html! { section aria-labelledby=(id) { h2 id=(id) { (heading) } (body) } }
-}
-
 /// A button that posts one action.
 fn act(page: &Page, view: &UserView, action: &str, class: &str, label: &str) -> Markup {
     button_form(page, &path(&view.name), &[("action", action)], class, label)
-}
-
-fn action(name: &str) -> Markup {
-    html! { input type="hidden" name="action" value=(name); }
 }
 
 fn summary(page: &Page, view: &UserView) -> Markup {

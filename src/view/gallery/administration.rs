@@ -6,7 +6,8 @@ use super::samples::{HOSTILE, ago};
 use crate::account::{MfaPolicy, UserMfaPolicy};
 use crate::factor::Method;
 use crate::view::admin::{
-    self, AuditRow, AuditView, MethodRow, ObservedRow, OverviewView, Paging, PolicyChoice, RouteProgress, State, Trail, UserRow, UserView,
+    self, AuditRow, AuditView, LinkedRow, MethodRow, ObservedRow, OverviewView, Paging, PolicyChoice, RouteProgress, State, Trail, UserRow,
+    UserView,
 };
 use crate::view::parts::layout::Page;
 
@@ -59,6 +60,8 @@ fn user() -> UserView {
         recovery: Some((10, 10)),
         allowed: None,
         server_methods: Method::ENROLLABLE.into_iter().collect(),
+        links: vec![LinkedRow { provider: "corp".into(), title: HOSTILE.into(), subject: "248289761001".into() }],
+        providers: vec![("partner".into(), "Partner".into())],
         can_mail: true,
         source: None,
     }

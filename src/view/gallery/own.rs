@@ -4,7 +4,7 @@ use maud::Markup;
 
 use super::samples::{HOSTILE, MASKED, ago, sent};
 use crate::factor::Method;
-use crate::view::account::{self, AccountView, BrowserRow, Enrolled, SessionRow};
+use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, SessionRow};
 use crate::view::pages::tokens::{TokenRow, TokensView, Typed};
 use crate::view::pages::{contact, tokens};
 use crate::view::parts::layout::{Note, Page};
@@ -37,6 +37,10 @@ fn view(p: &Page) -> AccountView {
     };
     AccountView {
         tokens: true,
+        links: vec![
+            LinkRow { name: "corp".into(), title: HOSTILE.into(), linked: true, removable: true },
+            LinkRow { name: "partner".into(), title: "Partner".into(), linked: false, removable: true },
+        ],
         user: "alice".into(),
         display_name: HOSTILE.into(),
         email: "alice@internal.example".into(),

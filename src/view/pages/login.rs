@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::provider::{ProviderButton, buttons};
 use crate::view::parts::field::{Ceremony, Field, ceremony, field};
 use crate::view::parts::layout::{Card, Note, Page, Steps, card, form};
 
@@ -24,6 +25,8 @@ pub struct LoginView {
     /// Whether passkeys also stand in the user name field's own list of suggestions (conditional mediation).
     pub autofill: bool,
     pub steps: Option<Steps>,
+    /// The providers that can be gone to instead.
+    pub providers: Vec<ProviderButton>,
 }
 
 /// `login`: posts `username`, `password`; or to `login/passkey` the field `credential`.
@@ -50,6 +53,7 @@ pub fn login(page: &Page, view: &LoginView) -> Markup {
         html! {
             (form(page, "login", credentials(page, view)))
             @if let Some((options, challenge)) = &view.passkey { (passkey(page, options, challenge, view.autofill)) }
+            (buttons(page, &view.providers, view.reauthenticate))
             @if view.forgot && !view.reauthenticate {
                 p.row.middle { a href=(page.link("reset")) { (words.forgot) } }
             }

@@ -26,7 +26,7 @@ pub fn logout(page: &Page, user: &str) -> Markup {
 pub fn signed_out(page: &Page) -> Markup {
     let words = &page.words.logout;
     let head = Card::new(&words.done_heading, &words.done_lead, None);
-    card(page, &head, html! { a.button.second href=(page.link("login")) { (words.again) } })
+    card(page, &head, html! { a.button.second href=(page.link_with("login", &[("local", "1")])) { (words.again) } })
 }
 
 /// Every way in which the gateway refuses a navigation, with its status and its words.

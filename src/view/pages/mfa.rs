@@ -79,6 +79,7 @@ pub(in crate::view) fn way(page: &Page, method: Method, detail: &str, tag: Optio
         _ if !detail.is_empty() => detail,
         Method::Totp => &page.words.method.totp_about,
         Method::Webauthn => &page.words.method.webauthn_about,
+        Method::External => &page.words.method.external_about,
         _ => "",
     };
     html! {
@@ -188,7 +189,7 @@ pub(in crate::view) fn resend(page: &Page, path: &str, sent: Option<Sent>) -> Ma
 }
 
 /// The other ways, under every page of the second step.
-fn ways_out(page: &Page, second: &Second) -> Markup {
+pub(super) fn ways_out(page: &Page, second: &Second) -> Markup {
     html! {
         @if second.others || second.recovery {
             p.row.links {

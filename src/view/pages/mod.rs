@@ -6,5 +6,6 @@ pub mod login;
 pub mod message;
 pub mod mfa;
 pub mod password;
+pub mod provider;
 pub mod recovery;
 pub mod tokens;

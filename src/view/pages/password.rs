@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::provider::{ProviderButton, set_up_buttons};
 use crate::view::parts::field::{Field, field};
 use crate::view::parts::layout::{Card, Note, Page, card, form, link_row};
 use crate::view::wording::words::fill;
@@ -39,6 +40,8 @@ pub struct LinkView {
     pub display_name: String,
     /// Code points.
     pub min_length: usize,
+    /// The providers that can be chosen in place of a password.
+    pub providers: Vec<ProviderButton>,
     pub note: Option<Note>,
 }
 
@@ -63,7 +66,7 @@ fn by_link(page: &Page, view: &LinkView, path: &str, heading: &str, lead: &str) 
         (new_password(page, view.min_length, Note::is_error(view.note.as_ref()), true))
         button.go { (page.words.password.setup_button) }
     };
-    card(page, &head, form(page, path, fields))
+    card(page, &head, html! { (form(page, path, fields)) (set_up_buttons(page, &view.providers, &view.token)) })
 }
 
 /// `login/password`: the fields `current` and `password`, before a sign-in goes on.

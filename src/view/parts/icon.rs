@@ -32,6 +32,9 @@ pub(in crate::view) fn method(method: Method) -> Markup {
         Method::Sms => {
             html! { path d="M5.5 4h13A2.5 2.5 0 0 1 21 6.5v7a2.5 2.5 0 0 1-2.5 2.5H12l-5 4v-4H5.5A2.5 2.5 0 0 1 3 13.5v-7A2.5 2.5 0 0 1 5.5 4Z" {} path d="M8 10h.01M12 10h.01M16 10h.01" stroke-width="2.2" {} }
         }
+        Method::External => {
+            html! { path d="M4 21V7l8-4 8 4v14M4 21h16M9 21v-5h6v5" {} path d="M9 10h.01M15 10h.01M12 10h.01" stroke-width="2.2" {} }
+        }
         Method::Recovery => {
             html! { circle cx="12" cy="12" r="9" {} circle cx="12" cy="12" r="3.5" {} path d="m5.6 5.6 3.9 3.9M14.5 14.5l3.9 3.9M18.4 5.6l-3.9 3.9M9.5 14.5l-3.9 3.9" {} }
         }

@@ -56,6 +56,7 @@ impl Words {
             Method::Webauthn => &self.method.webauthn,
             Method::Email => &self.method.email,
             Method::Sms => &self.method.sms,
+            Method::External => &self.method.external,
             Method::Recovery => &self.method.recovery,
         }
     }

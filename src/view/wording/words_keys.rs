@@ -55,7 +55,7 @@ words! {
         second, seconds, minute, minutes, hour, hours, day, days,
     }
     method: Method {
-        totp, webauthn, email, sms, recovery, totp_about, webauthn_about, email_about, sms_about, totp_detail, recommended, last_used,
+        totp, webauthn, email, sms, recovery, external, external_about, totp_about, webauthn_about, email_about, sms_about, totp_detail, recommended, last_used,
     }
     login: Login {
         heading, lead, confirm_heading, confirm_lead, username, password, passkey, forgot, or,
@@ -113,6 +113,10 @@ words! {
     resume: Resume {
         heading, lead, to, fields, more, file, empty, send, discard,
     }
+    provider: Provider {
+        with, error_heading, away, stale, denied, interaction, refused, clock, not_linked, name, closed, groups, no_second, somebody_else,
+        taken, sign_in_there, again, other, links, links_lead, link, link_button, unlink, subject, subject_hint, factor_heading, factor_lead, link_heading, link_lead,
+    }
     admin: Admin {
         heading, nav, overview, users, sessions, audit, to_account, search, find_user, find, clear, new_user, page, previous, next,
         none_found, total, user, status, active, disabled, locked, locked_until, last_sign_in, created, policy, policy_inherit,
@@ -128,5 +132,6 @@ words! {
     fault: Fault {
         unknown, service, login_taken, factor_taken, bad_name, bad_email, bad_phone, bad_group, bad_display_name, uri_malformed,
         uri_short, uri_range, already_enrolled, no_phone, not_for_others, no_methods, managed,
+        link_provider, link_subject, link_there, link_taken, link_none,
     }
 }

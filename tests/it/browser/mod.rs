@@ -8,6 +8,7 @@ mod driver;
 mod enrolment;
 mod keyboard;
 mod passkeys;
+mod provider;
 mod sent_codes;
 mod served;
 mod sign_in;

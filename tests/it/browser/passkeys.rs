@@ -5,7 +5,7 @@ use super::tab::{Key, Tab};
 use super::{Driver, world};
 use crate::harness::Authenticator;
 
-const BUILT_IN: Key = Key { transport: "internal", verifies: true };
+pub(super) const BUILT_IN: Key = Key { transport: "internal", verifies: true };
 const STICK: Key = Key { transport: "usb", verifies: false };
 
 const BY_KEY: &str = "
@@ -19,7 +19,7 @@ factors = [\"webauthn\"]
 ";
 
 /// From the account page: sets a key up under a name.
-async fn registers(tab: &Tab, name: &str) {
+pub(super) async fn registers(tab: &Tab, name: &str) {
     tab.opens("/.vestibule/account").await;
     tab.is_at("account").await;
     tab.clicks("button[name=method][value=webauthn]").await;

@@ -100,6 +100,16 @@ impl Tab {
         self.until(format!("be at {page}"), move |target| target.split('?').next() == Some(&path))
     }
 
+    /// Waits until the bar shows an address on this other origin.
+    pub async fn is_elsewhere(&self, origin: &str) {
+        let there = async {
+            while !self.client.current_url().await.unwrap().as_str().starts_with(origin) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, there).await.unwrap_or_else(|_| panic!("does not come to {origin}"));
+    }
+
     /// Waits until the application's own page is there, at exactly this address.
     pub async fn sees(&self, target: &str) {
         self.until(format!("see {target}"), |now| now == target).await;

@@ -8,6 +8,7 @@ pub mod counting;
 pub mod html;
 pub mod jar;
 pub mod person;
+pub mod provider;
 pub mod servers;
 pub mod steady;
 mod stream;
@@ -31,6 +32,7 @@ use vestibule::service::audit::Actor;
 pub use authenticator::Authenticator;
 pub use builder::Builder;
 pub use person::Person;
+pub use provider::Provider;
 pub use upstream::Upstream;
 pub use wire::{Answer, Wire, soon};
 

@@ -83,6 +83,16 @@ pub(super) async fn link(services: &Services, name: &str) -> Result<Value, Strin
     Ok(json!({ "name": account.name, "setup_link": setup_url(services, &token) }))
 }
 
+pub(super) async fn link_provider(services: &Services, name: &str, provider: &str, subject: &str) -> Result<Value, String> {
+    services.provider.link_by_hand(name, provider, subject, ACTOR).await.map_err(said)?;
+    shown(services, name, &[]).await
+}
+
+pub(super) async fn unlink_provider(services: &Services, name: &str, provider: &str) -> Result<Value, String> {
+    services.provider.unlink_by_hand(name, provider, ACTOR).await.map_err(said)?;
+    shown(services, name, &[]).await
+}
+
 /// `{imported: [...]}`, or `{faults: [...]}`: a refusal with more to say than one line.
 pub(super) async fn import(services: &Services, entries: &[Entry], links: bool, meter: &Meter) -> Result<Value, String> {
     match services.import.run(entries, links, ACTOR, meter).await {

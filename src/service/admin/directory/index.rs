@@ -147,6 +147,11 @@ impl Directory {
         self.len() == 0
     }
 
+    /// Whether anybody signs in with a password of this gateway's.
+    pub fn has_passwords(&self) -> bool {
+        self.read().sorted.iter().any(|row| row.has_password)
+    }
+
     /// A page of those in whose name, display name or address every word of `query` occurs and of whom `also` is true, by name.
     pub fn find(&self, query: &str, page: usize, size: usize, also: Option<&dyn Fn(&Row) -> bool>) -> Found {
         let words = words(query);

@@ -29,6 +29,8 @@ pub struct Row {
     pub enrolled: MethodSet,
     allowed: Option<MethodSet>,
     pub last_sign_in: Option<Time>,
+    /// It signs in with a password of this gateway's.
+    pub has_password: bool,
     pub groups: Groups,
 }
 
@@ -96,6 +98,7 @@ impl Row {
             enrolled: account.enrolled(),
             allowed: account.allowed.as_ref().map(|allowed| allowed.iter().copied().collect()),
             last_sign_in: last_sign_in(account),
+            has_password: account.source.is_none() && account.password.is_some(),
             groups,
         }
     }

@@ -9,6 +9,7 @@ use super::hold::{Hold, TimesOfSources};
 use super::registry::LiveSessions;
 use crate::account::{Account, PersonId, SourceId};
 use crate::base::{Time, UserId};
+use crate::source::provider::linked::is_providers;
 
 /// How often it is worth writing down that a source answered.
 const WRITTEN_EVERY: Duration = Duration::from_secs(10);
@@ -45,8 +46,12 @@ impl LiveSessions {
     /// What an account with a source is held to; it is looked up at once, and relied on since the source's last answer.
     pub(super) fn hold(&self, account: &Account) -> Option<Hold> {
         let person = account.source.as_ref()?.person.clone();
-        self.has_people.store(true, Ordering::Release);
+        // A provider cannot be asked for a person: each session that came from it is looked at again by its own token.
         let sources = self.sources.load();
+        if is_providers(&person) && !sources.contains_key(&person.source) {
+            return None;
+        }
+        self.has_people.store(true, Ordering::Release);
         let relied_until = sources
             .get(&person.source)
             .map_or(i64::MIN, |times| Time::from_millis(times.answered.load(Ordering::Relaxed)).plus(times.max_stale).millis());

@@ -12,6 +12,7 @@ use crate::base::{SessionId, Time};
 use crate::config;
 use crate::factor::Method;
 use crate::policy::{Person, Proof};
+use crate::source::provider::linked::is_vouched_for;
 
 /// What a person is, from their account and the configuration in force.
 pub fn person(account: &Account, mfa: &config::Mfa) -> Person {
@@ -38,6 +39,8 @@ pub struct UserState {
     revision: Mutex<u64>,
     /// Browsers may be trusted, by the configuration in force.
     trusts_browsers: AtomicBool,
+    /// A provider's second factor counts, though it is no method that was set up here.
+    is_vouched_for: AtomicBool,
     /// The registry's own.
     pub(super) stale: Arc<AtomicBool>,
     /// Of somebody of a directory or provider.
@@ -53,6 +56,7 @@ impl UserState {
             sessions: Mutex::default(),
             revision: Mutex::new(account.revision),
             trusts_browsers: AtomicBool::new(!mfa.trusted_device.is_zero()),
+            is_vouched_for: AtomicBool::new(is_vouched_for(account, mfa)),
             stale: stale.clone(),
             hold,
         }
@@ -79,6 +83,7 @@ impl UserState {
         match proof {
             // Recovery codes stand in for the other methods, and the last one may be the one that was shown.
             Proof::Second { method: Method::Recovery, .. } if methods.iter().all(|method| method == Method::Recovery) => Proof::Password,
+            Proof::Second { method: Method::External, .. } if self.is_vouched_for.load(Ordering::Acquire) => proof,
             Proof::Second { method, .. } if method != Method::Recovery && !methods.contains(method) => Proof::Password,
             Proof::TrustedBrowser if !self.trusts_browsers.load(Ordering::Acquire) => Proof::Password,
             proof => proof,
@@ -113,6 +118,8 @@ impl UserState {
         self.epoch.store(account.epoch, Ordering::Release);
         let trusts = !mfa.trusted_device.is_zero();
         let distrusts = self.trusts_browsers.swap(trusts, Ordering::AcqRel) && !trusts;
+        let vouched = is_vouched_for(account, mfa);
+        let distrusts = (self.is_vouched_for.swap(vouched, Ordering::AcqRel) && !vouched) | distrusts;
         before.groups != now.groups || before.mfa != now.mfa || before.methods != now.methods || distrusts
     }
 }
