@@ -75,7 +75,9 @@ impl ProviderSignIn {
         }
         let found = self.store.account_by_login(&email.address).await?;
         let same_address = |account: &Account| crate::store::fold(&account.email) == crate::store::fold(&email.address);
-        Ok(found.filter(|account| account.source.is_none() && same_address(account) && person_at(account, config).is_none()))
+        Ok(found.filter(|account| {
+            account.source.is_none() && !account.service && same_address(account) && person_at(account, config).is_none()
+        }))
     }
 
     async fn create_from(&self, vouched: &Vouched, client: &Client) -> Result<Account, Refused> {

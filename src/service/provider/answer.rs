@@ -148,7 +148,7 @@ impl ProviderSignIn {
         if again.is_some_and(|user| user != account.id) {
             return refused(ProviderProblem::SomebodyElse);
         }
-        if account.is_closed() {
+        if account.is_closed() || account.service {
             return refused(ProviderProblem::Closed);
         }
         // Without a time nothing says that it was shown just now: a factor of this gateway's is asked for instead, if there is one.

@@ -95,7 +95,12 @@ impl ProviderSignIn {
         let written = self
             .store
             .update_account(account.id, |account| {
-                if account.epoch != epoch || account.is_closed() || account.source.is_some() || person_at(account, config).is_some() {
+                if account.epoch != epoch
+                    || account.is_closed()
+                    || account.service
+                    || account.source.is_some()
+                    || person_at(account, config).is_some()
+                {
                     return Edit::Leave(None);
                 }
                 account.linked.push(person.clone());
@@ -123,6 +128,9 @@ impl ProviderSignIn {
             return Err(BadLink::Subject.into());
         }
         let account = self.account_called(name).await?;
+        if account.service {
+            return Err(AccountError::Service(account.name));
+        }
         if let Some(membership) = &account.source {
             return Err(AccountError::Managed(membership.person.source.to_string()));
         }

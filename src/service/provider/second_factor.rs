@@ -111,7 +111,21 @@ impl ProviderSignIn {
         let at = vouched.person.evidence.second_factor_at(now).unwrap_or_default();
         let proof = Proof::Second { method: Method::External, at };
         let old = pending.session.as_ref().map(|session| session.record());
-        self.finish.sign_in(account, proof, client, Follows::of(old.as_ref(), pending.flow.as_ref()), false).await
+        let follows = match (old.as_ref(), self.began_there(&pending, vouched).await?) {
+            (Some(record), true) => Follows::Confirmed(record, &vouched.half),
+            (None, true) => Follows::Provider(&vouched.half),
+            (old, false) => Follows::of(old, pending.flow.as_ref()),
+        };
+        self.finish.sign_in(account, proof, client, follows, false).await
+    }
+
+    /// Whether the session, or the sign-in, began with this very person at this provider.
+    async fn began_there(&self, pending: &Pending, vouched: &Vouched) -> Result<bool, Refused> {
+        let half = match (&pending.session, &pending.flow) {
+            (Some(session), _) => self.store.provider_session(session.id()).await?,
+            (None, flow) => flow.as_ref().and_then(|flow| flow.provider.clone()),
+        };
+        Ok(half.is_some_and(|half| half.provider == vouched.half.provider && half.sub == vouched.half.sub))
     }
 }
 

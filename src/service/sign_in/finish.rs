@@ -37,6 +37,9 @@ pub(in crate::service) enum Follows<'a> {
     Provider(&'a ProviderSession),
     /// A step up: that session is still there, and ends with it.
     Live(&'a SessionRecord),
+    /// The same, shown at the provider that the session began at: what that provider gave last goes with it, since it may have taken back
+    /// what it gave before.
+    Confirmed(&'a SessionRecord, &'a ProviderSession),
     /// What the user changed has ended it, and every other one, already.
     Ended(&'a SessionRecord),
 }
@@ -54,13 +57,13 @@ impl<'a> Follows<'a> {
     const fn record(&self) -> Option<&'a SessionRecord> {
         match self {
             Self::Nothing | Self::Provider(_) => None,
-            Self::Live(record) | Self::Ended(record) => Some(record),
+            Self::Live(record) | Self::Confirmed(record, _) | Self::Ended(record) => Some(record),
         }
     }
 
     const fn replaced(&self) -> Option<&'a SessionRecord> {
         match self {
-            Self::Live(record) => Some(record),
+            Self::Live(record) | Self::Confirmed(record, _) => Some(record),
             Self::Nothing | Self::Provider(_) | Self::Ended(_) => None,
         }
     }
@@ -98,7 +101,7 @@ impl Finish {
         let session = self.open_session(&account, proof, client, &follows).await?;
         let event = match follows {
             Follows::Nothing | Follows::Provider(_) => Event::SignedIn,
-            Follows::Live(_) => Event::SteppedUp,
+            Follows::Live(_) | Follows::Confirmed(..) => Event::SteppedUp,
             Follows::Ended(_) => Event::SessionRenewed,
         };
         if let Err(e) = self.audit.record(event, Some(&account.name), Actor::User(client), shown(proof, &follows)).await {
@@ -171,7 +174,7 @@ impl Finish {
     /// over before anything is admitted by it, and somebody whom a provider keeps has none without its word.
     async fn keep_provider(&self, id: SessionId, account: &Account, follows: &Follows<'_>) -> Result<(), Refused> {
         let half = match follows {
-            Follows::Provider(half) => Some((*half).clone()),
+            Follows::Provider(half) | Follows::Confirmed(_, half) => Some((*half).clone()),
             Follows::Live(old) | Follows::Ended(old) => self.store.provider_session(old.id).await?,
             Follows::Nothing => None,
         };
@@ -225,6 +228,6 @@ const fn is_providers(proof: Proof) -> bool {
 fn shown(proof: Proof, follows: &Follows<'_>) -> String {
     match follows {
         Follows::Provider(session) => proof_name(proof).replace("password", &format!("provider {}", session.provider)),
-        Follows::Nothing | Follows::Live(_) | Follows::Ended(_) => proof_name(proof).to_owned(),
+        Follows::Nothing | Follows::Live(_) | Follows::Confirmed(..) | Follows::Ended(_) => proof_name(proof).to_owned(),
     }
 }

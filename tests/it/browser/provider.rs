@@ -34,6 +34,31 @@ async fn world_with(certified: &Certified) -> World {
 }
 
 #[tokio::test]
+async fn ada_signs_in_at_the_provider_steps_up_there_and_signs_out_without_script() {
+    let certified = Certified::start().await;
+    let world = world_with(&certified).await;
+    let driver = Driver::start().await;
+    let tab = driver.opens(&world, Habits { script: false, ..Habits::default() }).await;
+    tab.opens("/staff/a?b=c%2f").await;
+    tab.is_at("login").await;
+    tab.clicks(BUTTON).await;
+    signs_in_there(&tab, &certified, false).await;
+    tab.sees("/staff/a?b=c%2f").await;
+    assert_eq!(world.upstream.last().values("remote-user"), ["ada"]);
+    tab.opens("/payroll").await;
+    tab.is_at("mfa/external").await;
+    tab.clicks("button[name=provider]").await;
+    signs_in_there(&tab, &certified, true).await;
+    tab.sees("/payroll").await;
+    tab.opens("/.vestibule/logout").await;
+    tab.clicks("form button").await;
+    tab.is_elsewhere(&certified.issuer).await;
+    tab.opens("/staff").await;
+    tab.is_at("login").await;
+    driver.ends(tab).await;
+}
+
+#[tokio::test]
 async fn who_says_no_there_stands_on_a_page_with_a_way_on() {
     let certified = Certified::start().await;
     let world = world_with(&certified).await;

@@ -119,14 +119,17 @@ impl Tab {
     async fn until(&self, what: String, there: impl Fn(&str) -> bool) {
         let look = async {
             loop {
-                if there(&self.target().await) {
+                // On its way back from a provider the bar still shows that one's address.
+                let url = self.client.current_url().await.unwrap().to_string();
+                if url.strip_prefix(&self.origin).is_some_and(&there) {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         if tokio::time::timeout(PATIENCE, look).await.is_err() {
-            panic!("did not {what}, but stays at {}\n{}", self.target().await, self.text("body").await);
+            let url = self.client.current_url().await.unwrap();
+            panic!("did not {what}, but stays at {url}\n{}", self.text("body").await);
         }
     }
 

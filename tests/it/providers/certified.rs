@@ -80,7 +80,7 @@ async fn signs_in_there(browser: &mut Person, location: &str, typed: &str) -> St
 }
 
 #[tokio::test]
-async fn a_certified_provider_signs_in_and_confirms() {
+async fn a_certified_provider_signs_in_refreshes_and_signs_out() {
     let certified = Certified::start().await;
     let world = World::builder().on_localhost().with(&certified.section()).build().await;
     world.clock.set(Clock::system().now());
@@ -107,6 +107,15 @@ async fn a_certified_provider_signs_in_and_confirms() {
     let back = signs_in_there(&mut there, &away, "name=ada&mfa=1").await;
     person.comes_back(back.strip_prefix("http://localhost").unwrap()).await.leads_to("/payroll");
     person.calls("GET", "/payroll").await.is(200);
+
+    certified.told(&world, "/test/people", ada(json!([]))).await;
+    world.advance(minutes(1));
+    world.app().services.provider.refresh_all().await.unwrap();
+    person.calls("GET", "/staff").await.is(403);
+    assert!(person.is_signed_in().await);
+
+    certified.told(&world, "/test/logout", json!({ "sub": "ada" })).await;
+    assert!(!person.is_signed_in().await);
 }
 
 #[tokio::test]

@@ -171,3 +171,22 @@ async fn a_provider_that_leaves_the_configuration_takes_its_sessions_along() {
     refreshes(&world).await;
     assert!(!alice.is_signed_in().await);
 }
+
+#[tokio::test]
+async fn a_step_up_at_the_provider_brings_what_it_gave_last() {
+    let (world, provider) = world_with("refresh = \"1m\"\ncounts_as_second_factor = { amr = [\"mfa\"] }").await;
+    let mut alice = signed_in(&world, &provider, json!({ "amr": ["mfa"], "sid": "s1" })).await;
+    world.advance(minutes(16));
+    provider.says(json!({ "amr": ["mfa"], "sid": "s2" }));
+    alice.visits("/fresh").await;
+    let away = alice.sends("mfa/external", &[]).await.is(303).location().to_owned();
+    // A provider may take an older token back when it gives a new one.
+    provider.forgets_everybody();
+    alice.comes_back(&provider.lets_in(&away)).await.leads_to("/fresh");
+    refreshes(&world).await;
+    world.advance(minutes(1));
+    refreshes(&world).await;
+    assert!(alice.is_signed_in().await);
+    told(&world, "corp", &provider.logout_token(json!({ "sid": "s2" }))).await.is(200);
+    assert!(!alice.is_signed_in().await, "its newer session there is what it hangs on");
+}

@@ -153,3 +153,20 @@ async fn no_other_way_in_stands_for_the_providers_word() {
     other.types_password().await.is(422);
     assert!(!other.is_signed_in().await);
 }
+
+#[tokio::test]
+async fn a_service_account_is_nobodys_at_a_provider() {
+    use vestibule::service::accounts::NewAccount;
+    use vestibule::service::audit::Actor;
+    let (world, provider) = world_with("link_by = \"email\"\nemail_domains = [\"corp.example\"]").await;
+    let robot = NewAccount { name: "robot".into(), email: "ada@corp.example".into(), service: true, ..NewAccount::default() };
+    let services = &world.app().services;
+    services.accounts.add(&robot, None, Actor::CommandLine).await.unwrap();
+    assert!(services.provider.link_by_hand("robot", "corp", "ada", Actor::CommandLine).await.is_err());
+    world.person("carl", &[]).await;
+    let mut ada = world.at_a_browser("ada");
+    ada.visits("/").await;
+    let away = ada.presses_the_button().await;
+    ada.comes_back(&provider.lets_in(&away)).await;
+    ada.is_told(403, "No account here belongs to you").await;
+}
