@@ -33,6 +33,8 @@ const provider = new Provider(issuer, {
   issueRefreshToken: async () => true,
   rotateRefreshToken: true,
   findAccount: async (_, sub) => (people.get(sub)?.gone ? undefined : { accountId: sub, claims: async () => ({ sub, ...people.get(sub) }) }),
+  // The gateway under test is on this machine, which the provider would not ask by default.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   // Everything is granted: the tests are not about consent.
   loadExistingGrant: async (ctx) => {
     const grant = new ctx.oidc.provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: ctx.oidc.session.accountId });
