@@ -212,6 +212,11 @@ impl Account {
         self.source.as_ref().map_or(SourceId::LOCAL, |membership| membership.person.source.as_str())
     }
 
+    /// Somebody who was let in by an address. There is a record so that sessions can be seen, ended and refused like everybody's.
+    pub fn is_guest(&self) -> bool {
+        self.source_name() == SourceId::GUEST
+    }
+
     /// Nobody gets in: an administrator disabled the account, or its source closed it.
     pub fn is_closed(&self) -> bool {
         self.disabled || self.source.as_ref().is_some_and(|membership| membership.closed.is_some())

@@ -18,15 +18,22 @@ const FLOORS: [&[&str]; 9] = [
     &["gateway", "portal"],
     &["service", "view", "telemetry"],
     &["store", "notify", "source"],
-    &["login", "limit", "session"],
+    &["login", "limit", "session", "forward_auth"],
     &["config"],
     &["policy"],
-    &["account", "factor", "identity", "path", "token", "base"],
+    &["account", "factor", "geo", "identity", "path", "token", "base"],
 ];
 
 /// Arrows within a floor, from and to.
-const NEIGHBOURS: [(&str, &str); 6] =
-    [("account", "factor"), ("account", "base"), ("factor", "account"), ("factor", "base"), ("identity", "base"), ("token", "base")];
+const NEIGHBOURS: [(&str, &str); 7] = [
+    ("account", "factor"),
+    ("account", "base"),
+    ("factor", "account"),
+    ("factor", "base"),
+    ("geo", "base"),
+    ("identity", "base"),
+    ("token", "base"),
+];
 
 /// Arrows that point up, each with the reason that it may.
 const UPWARD: [(&str, &str, &str); 2] = [

@@ -77,6 +77,7 @@ fn rule(n: usize) -> Rule {
         methods: if n.is_multiple_of(2) { Vec::new() } else { vec![Method::GET, Method::POST] },
         networks: Vec::new(),
         query: Vec::new(),
+        whereabouts: None,
         requirement: Requirement { groups: Some(vec!["staff".into()]), ..requirement(Level::TwoFactor) },
     }
 }
@@ -93,6 +94,7 @@ fn alice() -> Identity {
         groups: vec!["everybody".into(), "staff".into()],
         mfa: MfaPolicy::Optional,
         methods: MethodSet::EMPTY.with(Factor::Totp),
+        guest: None,
     };
     Identity { person: Arc::new(person), proof: Proof::Second { method: Factor::Totp, at: NOW }, token: None }
 }

@@ -14,6 +14,8 @@ pub struct SourceId(Arc<str>);
 impl SourceId {
     /// The name of this gateway's own accounts; no section may have it.
     pub const LOCAL: &'static str = "local";
+    /// The name of those who have no account and were let in by an address; no section may have it either.
+    pub const GUEST: &'static str = "guest";
 
     pub fn new(name: &str) -> Self {
         Self(name.into())
@@ -35,6 +37,13 @@ impl fmt::Display for SourceId {
 pub struct PersonId {
     pub source: SourceId,
     pub id: String,
+}
+
+impl PersonId {
+    /// Who has this address and no account.
+    pub fn guest(address: &str) -> Self {
+        Self { source: SourceId::new(SourceId::GUEST), id: address.to_owned() }
+    }
 }
 
 /// Why a source lets somebody in no more. It holds until the source says otherwise.

@@ -17,6 +17,9 @@ use crate::store::snapshot::Snapshots;
 /// How often sessions are swept and their last use is written down.
 const SWEEP: Duration = Duration::from_secs(20);
 
+/// How often the files of `geo.databases` are looked at.
+const GEO: Duration = Duration::from_secs(5);
+
 impl App {
     /// Keeps snapshots of the embedded store from now on.
     ///
@@ -104,6 +107,27 @@ pub(super) async fn providers(app: Weak<App>) {
         let pause = services.providers.pause();
         drop(services);
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Takes new databases of addresses in when their files change; broken ones leave the old in force.
+pub(super) async fn refresh_geo(app: Weak<App>) {
+    let mut tick = tokio::time::interval(GEO);
+    loop {
+        tick.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        let Some(geo) = app.config().geo.clone() else { continue };
+        match tokio::task::spawn_blocking(move || geo.refresh()).await {
+            Ok(Ok(false)) | Err(_) => {}
+            Ok(Ok(true)) => {
+                app.telemetry.metrics.alarms.geo_read(true);
+                tracing::info!("new databases of addresses are in force");
+            }
+            Ok(Err(error)) => {
+                app.telemetry.metrics.alarms.geo_read(false);
+                tracing::error!(%error, "a database of addresses cannot be used; the last good ones stay in force");
+            }
+        }
     }
 }
 

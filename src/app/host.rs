@@ -50,7 +50,10 @@ impl UserSession for CachedSession {
             Proof::Second { at, .. } => at,
             Proof::Password | Proof::TrustedBrowser => record.full_auth,
         };
-        Some(Facts { subject: record.user.to_string(), session: record.id.to_string(), auth_time, amr: amr(proof) })
+        // A code sent to an address, or a link handed over.
+        let is_guest = self.session().identity().person.guest.is_some();
+        let amr = if is_guest { vec!["otp"] } else { amr(proof) };
+        Some(Facts { subject: record.user.to_string(), session: record.id.to_string(), auth_time, amr })
     }
 }
 
@@ -230,7 +233,7 @@ fn unavailable() -> http::Response<Bytes> {
 
 fn problem(status: u16, reason: &str) -> Problem {
     match (status, reason) {
-        (403, "group") => Problem::WrongGroup,
+        (403, "group" | "guest") => Problem::WrongGroup,
         (403, "mfa_off") => Problem::MfaOff,
         (403, _) => Problem::Denied,
         (404, _) => Problem::NotFound,

@@ -84,6 +84,7 @@ impl App {
         app.work.spawn(background::sweep(Arc::downgrade(&app)));
         app.work.spawn(follow_sources(Arc::downgrade(&app.services.source_refresh)));
         app.work.spawn(background::providers(Arc::downgrade(&app)));
+        app.work.spawn(background::refresh_geo(Arc::downgrade(&app)));
         if let Some(changes) = changes {
             app.work.spawn(background::follow_directory(Arc::downgrade(&app)));
             app.work.spawn(sessions::follow(Arc::downgrade(&app.services.replication), changes));

@@ -27,6 +27,7 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
             "enrolment",
             "sign_in",
             "sources",
+            "new_password",
             "backup",
             "accounts",
             "audit",

@@ -22,6 +22,11 @@ impl ClientAddr {
         self.ip
     }
 
+    /// The address, if somebody vouches for it.
+    pub fn vouched(self) -> Option<IpAddr> {
+        self.vouched.then_some(self.ip)
+    }
+
     /// What limits count by: an IPv4 address, or the /64 that an IPv6 host can roam in.
     pub fn group(self) -> IpAddr {
         match self.ip {

@@ -104,6 +104,12 @@ enum Command {
     /// Back up, restore, move between stores
     #[command(subcommand, after_help = "Example:\n  vestibule store export backup.jsonl")]
     Store(commands::store::Command),
+    /// Print a link that lets a guest in once without a code
+    #[command(after_help = "Example:\n  vestibule invite bob@partner.example --route wiki --expires 7d")]
+    Invite(commands::user::invite::Args),
+    /// Other proxies that stay in front and ask: their configurations
+    #[command(subcommand, after_help = "Example:\n  vestibule forward-auth snippet nginx > /etc/nginx/conf.d/vestibule.conf")]
+    ForwardAuth(commands::forward_auth::Command),
     /// Print shell completions
     #[command(after_help = "Example:\n  vestibule completions bash > /etc/bash_completion.d/vestibule")]
     Completions {
@@ -154,6 +160,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Key(command) => commands::key::run(&context, command)?,
         Command::Audit(args) => commands::audit::run(&context, args)?,
         Command::Store(command) => commands::store::run(&context, command)?,
+        Command::Invite(args) => commands::user::invite::run(&context, args)?,
+        Command::ForwardAuth(command) => commands::forward_auth::run(&context, &command)?,
         Command::Completions { shell } => commands::extras::completions(&mut Cli::command(), shell),
         Command::Man { out } => commands::extras::man(Cli::command(), out.as_deref())?,
     }

@@ -83,9 +83,12 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
     let (store, snapshot_every) = check::services::store(root.section("store"), &server.data_dir, default.snapshot_every);
     let directories = check::directories::directories(&root);
     let providers = check::providers::providers(&root, &directories);
+    let (password, breached) = check::login::password(root.section("password"), default.password);
+    let geo = check::geo::geo(root.section("geo"));
     let mut config = Config {
         session: check::login::session(root.section("session"), default.session),
-        password: check::login::password(root.section("password"), default.password),
+        password,
+        breached,
         mfa: check::login::mfa(root.section("mfa"), default.mfa),
         mail: check::services::mail(root.section("mail")),
         sms: check::services::sms(root.section("sms")),
@@ -97,7 +100,9 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         admin: check::login::admin(root.section("admin"), default.admin),
         tokens: check::application::tokens(root.section("tokens"), default.tokens),
         directories,
-        routes: check::routes::routes(&root, &portal.prefix),
+        forward_auth: check::server::forward_auth(root.section("forward_auth"), &server.trusted_proxies),
+        routes: check::routes::routes(&root, &portal.prefix, geo.as_ref()),
+        geo,
         expect: check::expect::expectations(&root),
         providers,
         server,

@@ -17,6 +17,7 @@ use ipnet::IpNet;
 use crate::account::MfaPolicy;
 use crate::base::Secret;
 use crate::factor::MethodSet;
+use crate::geo::Geo;
 use crate::policy::{Expectation, Route};
 
 /// A checked configuration. `Config::default()` in tests and `demo` has no listener and no route.
@@ -26,6 +27,7 @@ pub struct Config {
     pub portal: Portal,
     pub session: Session,
     pub password: Password,
+    pub breached: Breached,
     pub mfa: Mfa,
     pub mail: Option<Mail>,
     pub sms: Option<Sms>,
@@ -39,6 +41,10 @@ pub struct Config {
     pub tokens: Tokens,
     /// In the order in which they are asked.
     pub directories: Vec<super::directory::Directory>,
+    /// `None`: no rule asks where a client is.
+    pub geo: Option<Arc<Geo>>,
+    /// `None`: no other proxy may ask.
+    pub forward_auth: Option<ForwardAuth>,
     pub routes: Vec<Route>,
     pub expect: Vec<Expectation>,
     pub providers: Vec<Provider>,
@@ -57,6 +63,15 @@ pub struct Server {
     pub redirect_to_https: bool,
     /// Whether the configuration is read again when its file changes.
     pub reload_on_change: bool,
+}
+
+/// Other proxies that stay in front and ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardAuth {
+    /// Who may ask.
+    pub from: Vec<IpNet>,
+    /// Whose word on a client's address and scheme counts in a question: theirs, and that of `server.trusted_proxies`.
+    pub believed: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +107,15 @@ pub struct Session {
     pub domain: Option<String>,
     pub lifetime: Duration,
     pub idle_timeout: Duration,
+    /// Of guests; never longer than `lifetime`.
+    pub guest_lifetime: Duration,
+}
+
+impl Session {
+    /// How long a session may last, and how long it may be unused.
+    pub fn limits(&self, is_guest: bool) -> (Duration, Duration) {
+        (if is_guest { self.lifetime.min(self.guest_lifetime) } else { self.lifetime }, self.idle_timeout)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +125,17 @@ pub struct Password {
     pub parallelism: u32,
     /// Code points.
     pub min_length: usize,
+}
+
+/// Lists of passwords that became known.
+#[derive(Clone, Debug, Default)]
+pub struct Breached {
+    /// SHA-1 digests in upper case, sorted, one a line.
+    pub file: Option<PathBuf>,
+    /// A range API: five characters of a digest are put behind it.
+    pub url: Option<String>,
+    /// Its authorities beside the system's store, in PEM.
+    pub ca: Option<Arc<Vec<u8>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -19,6 +19,8 @@ pub enum Weak {
     TooLong,
     #[error("this is one of the most common passwords, or a small variation on one")]
     Common,
+    #[error("this password became known in a breach of some service")]
+    Breached,
     #[error("this is a repetition or a row of keys")]
     Pattern,
     #[error("this is made of your own name, your address or the name of this service")]
@@ -32,6 +34,7 @@ impl Weak {
             Self::TooShort { .. } => "too_short",
             Self::TooLong => "too_long",
             Self::Common => "common",
+            Self::Breached => "breached",
             Self::Pattern => "pattern",
             Self::Personal => "personal",
         }

@@ -1,6 +1,7 @@
 //! The second factors: their names, and one file for each that verifies one proof. Nothing here does I/O.
 
 pub mod blocklist;
+pub mod breached;
 pub mod code;
 pub mod otp;
 pub mod password;

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 use tokio::sync::watch;
 
 use crate::base::trace::Trace;
 use crate::base::{ClientAddr, Host, SavedPostId, Time, TokenId, UserId};
 use crate::config::Config;
+use crate::forward_auth;
 use crate::gateway::request::cookies::OwnCookies;
 use crate::gateway::upstream::pool::{BadUpstream, Upstreams};
 use crate::identity::Names;
@@ -91,6 +92,8 @@ pub struct Snapshot {
     pub upstreams: Arc<Upstreams>,
     /// The header names that no client may use.
     pub names: Arc<Names>,
+    /// The headers of the answer to another proxy that may forward a request.
+    pub answers: Arc<[HeaderName]>,
     pub cookies: OwnCookies,
 }
 
@@ -101,7 +104,8 @@ impl Snapshot {
         let upstreams = Arc::new(Upstreams::new(&config.routes)?);
         let cookies = OwnCookies::new(&config.session.cookie, config.session.domain.as_deref());
         let names = Arc::new(Names::new(config.routes.iter().flat_map(|route| route.application.names())));
-        Ok(Self { config, policy, names, upstreams, cookies })
+        let answers = forward_auth::answer::names(&config.routes).iter().filter_map(|name| name.parse().ok()).collect();
+        Ok(Self { config, policy, names, answers, upstreams, cookies })
     }
 }
 
@@ -156,6 +160,8 @@ pub enum Shape {
 pub enum Outcome {
     Forwarded,
     Tunnel,
+    /// Another proxy asked, and may forward the request.
+    Authorized,
     Portal,
     Challenged,
     Forbidden,
@@ -171,6 +177,7 @@ impl Outcome {
         match self {
             Self::Forwarded => "forwarded",
             Self::Tunnel => "tunnel",
+            Self::Authorized => "authorized",
             Self::Portal => "portal",
             Self::Challenged => "challenged",
             Self::Forbidden => "forbidden",

@@ -39,6 +39,11 @@ impl Names {
         names
     }
 
+    /// All of them, with everything but letters and digits as `-`.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(AsRef::as_ref)
+    }
+
     fn add_table(&mut self, table: &Table) {
         table.names().for_each(|name| self.add(name));
     }

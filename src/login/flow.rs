@@ -25,6 +25,8 @@ pub enum Purpose {
     Contact { session: SessionId, method: Method, to: String },
     /// The password was right and must be changed at the person's source before anything else.
     ChangePassword,
+    /// A code was to be sent to an address without an account. Of a decoy's, nobody was sent any.
+    Guest { address: String, decoy: bool },
     /// Nothing is under way: the sign-in page has something to say. It opens nothing.
     News(News),
 }
@@ -103,6 +105,16 @@ impl Flow {
             must_change_password: false,
             provider: None,
         }
+    }
+
+    /// Whether a guest signs in.
+    pub const fn is_guest(&self) -> bool {
+        matches!(self.purpose, Purpose::Guest { .. })
+    }
+
+    /// Whether its codes go nowhere.
+    pub const fn is_decoy(&self) -> bool {
+        matches!(self.purpose, Purpose::Guest { decoy: true, .. })
     }
 
     /// Whether it can still go on: not expired, and the account is as it was.

@@ -13,6 +13,7 @@ mod queue;
 mod sms;
 mod texts;
 mod transport;
+pub mod trust;
 
 use std::sync::Arc;
 use std::time::Duration;

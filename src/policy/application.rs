@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::guest::{GuestAddress, GuestPattern};
 use crate::identity::{Preset, Table};
 use crate::token::{CountsAs, Ways};
 
@@ -17,6 +18,8 @@ pub struct Application {
     /// How API tokens may come.
     pub tokens: Ways,
     pub tokens_count_as: CountsAs,
+    /// Addresses without an account that are let in by a code sent to them.
+    pub guests: Vec<GuestPattern>,
     pub request_headers: Vec<HeaderChange>,
     pub response_headers: Vec<HeaderChange>,
     /// How long a request's body may be, in bytes; `None`: any length.
@@ -60,6 +63,7 @@ impl Default for Application {
             assertion: None,
             tokens: Ways::NONE,
             tokens_count_as: CountsAs::OneFactor,
+            guests: Vec::new(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),
             max_body: None,
@@ -69,6 +73,11 @@ impl Default for Application {
 }
 
 impl Application {
+    /// Whether it takes this guest.
+    pub fn takes_guest(&self, address: &GuestAddress) -> bool {
+        self.guests.iter().any(|pattern| pattern.admits(address))
+    }
+
     /// Every name under which it is told something of the person: no client may use one.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.identity.names().chain(self.assertion.as_ref().map(|assertion| &assertion.header[..]))

@@ -10,6 +10,7 @@
 //! | group | signed in, in none of the groups | 403 |
 //! | token | a token came in a way that the route does not take | 401 |
 //! | token | it is not for this route, method or network, or not worth enough here | 403 |
+//! | guest | a guest, whom the route does not take | 403 |
 //! | MFA off | two factors wanted, the user's policy is `off` | 403 |
 //! | sign in | nobody is signed in | sign-in page or 401 |
 //! | enrol | the user has no method that counts here | enrolment or 401 |
@@ -28,6 +29,7 @@ use crate::path::Refusal;
 
 use super::demand::{Demand, accepted_methods, can_answer};
 use super::grant::{self, Grant, Misfit};
+use super::guest::GuestAddress;
 use super::identity::{Identity, Person};
 use super::table::{Ask, Hit, Policy, PortalMatch};
 use super::types::{Level, Requirement, Route};
@@ -71,6 +73,8 @@ pub enum ForbidReason {
     /// A token is not worth two factors here, or a factor must be named or fresh.
     TokenWorth,
     TokenScope,
+    /// Not for guests: two factors or a group are wanted, or the address is none that the route takes.
+    Guest,
 }
 
 impl ChallengeReason {
@@ -93,6 +97,7 @@ impl ForbidReason {
             Self::MfaOff => "mfa_off",
             Self::TokenWorth => "token_worth",
             Self::TokenScope => "token_scope",
+            Self::Guest => "guest",
         }
     }
 }
@@ -165,6 +170,8 @@ pub(super) enum Verdict {
     Enrol,
     SignIn,
     MfaOff,
+    /// A guest where the route takes none, or not this one.
+    Guest,
     Group,
     /// A token that is worth less than what is wanted.
     TokenWorth,
@@ -183,6 +190,7 @@ impl Verdict {
             Self::Enrol => Some(Reason::Challenge(ChallengeReason::Enrol)),
             Self::SignIn => Some(Reason::Challenge(ChallengeReason::SignIn)),
             Self::MfaOff => Some(Reason::Forbid(ForbidReason::MfaOff)),
+            Self::Guest => Some(Reason::Forbid(ForbidReason::Guest)),
             Self::Group => Some(Reason::Forbid(ForbidReason::Group)),
             Self::TokenWorth => Some(Reason::Forbid(ForbidReason::TokenWorth)),
             Self::TokenScope => Some(Reason::Forbid(ForbidReason::TokenScope)),
@@ -207,6 +215,9 @@ pub(super) fn judge(hit: Option<&Hit<'_>>, ask: &Ask<'_>, who: Option<&Identity>
     }
     match (requirement.level, who) {
         (Level::Deny, _) if requirement.enforce => Verdict::Deny,
+        (level, Some(Identity { person, token, .. })) if person.guest.is_some() => {
+            by_address(level, hit, person.guest.as_ref().filter(|_| token.is_none()))
+        }
         (_, Some(Identity { token: Some(grant), person, .. })) => by_token(grant, hit, ask, &person.groups),
         (Level::Deny, _) => Verdict::Deny,
         (Level::Bypass, _) => Verdict::Admit,
@@ -214,6 +225,18 @@ pub(super) fn judge(hit: Option<&Hit<'_>>, ask: &Ask<'_>, who: Option<&Identity>
         (_, Some(who)) if !is_member(requirement, &who.person.groups) => Verdict::Group,
         (Level::OneFactor, Some(_)) => Verdict::Admit,
         (Level::TwoFactor, Some(who)) => second_factor(&Demand::from(*requirement), who, now),
+    }
+}
+
+/// A guest gets where one factor is enough, no group is wanted, and the route takes the address; and never by a token.
+fn by_address(level: Level, Hit { route, requirement, .. }: &Hit<'_>, address: Option<&GuestAddress>) -> Verdict {
+    match level {
+        Level::Deny => Verdict::Deny,
+        Level::Bypass => Verdict::Admit,
+        Level::OneFactor if requirement.groups.is_none() && address.is_some_and(|address| route.application.takes_guest(address)) => {
+            Verdict::Admit
+        }
+        Level::OneFactor | Level::TwoFactor => Verdict::Guest,
     }
 }
 

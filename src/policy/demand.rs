@@ -73,4 +73,11 @@ impl Policy {
         });
         all.filter(|_| routed)
     }
+
+    /// Whether a route that a request may lead to takes any guests.
+    pub fn welcomes_guests(&self, ask: &Ask<'_>) -> bool {
+        let mut welcomes = false;
+        self.visit(ask, |hit, _| welcomes |= hit.is_some_and(|hit| !hit.route.application.guests.is_empty()));
+        welcomes
+    }
 }

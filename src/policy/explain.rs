@@ -154,7 +154,10 @@ fn why_not(rule: &Rule, reading: &Reading<'_>, ask: &Ask<'_>) -> String {
         return format!("{} is not among {}", ask.method, list(&rule.methods));
     }
     if !rule.takes_client(ask.client) {
-        return format!("{} is not in {}", ask.client, list(&rule.networks));
+        let networks = (!rule.networks.is_empty()).then(|| list(&rule.networks));
+        let whereabouts = rule.whereabouts.as_ref().map(ToString::to_string);
+        let places: Vec<String> = networks.into_iter().chain(whereabouts).collect();
+        return format!("{} is not in {}", ask.client, places.join(", and in "));
     }
     if !rule.query.is_empty() {
         let holds = query::may_match(&rule.query, ask.path.query_bytes());

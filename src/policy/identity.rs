@@ -7,6 +7,7 @@ use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 
 use super::grant::Grant;
+use super::guest::GuestAddress;
 
 /// What is true of a user until the account changes. Made once for an account's state and shared by its sessions.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Person {
     pub mfa: MfaPolicy,
     /// Enrolled and allowed methods, with `Recovery` where an unused code is left.
     pub methods: MethodSet,
+    /// Somebody without an account, who was let in by an address.
+    pub guest: Option<GuestAddress>,
 }
 
 /// What a finished sign-in has proved beyond the password.

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use crate::base::ClientAddr;
 use crate::factor::MethodSet;
+use crate::geo::Whereabouts;
 
 use super::application::Application;
 use super::query::Condition;
@@ -76,6 +77,8 @@ pub struct Rule {
     pub networks: Vec<IpNet>,
     /// Parameters of the query. A rule with any is asked beside the first that matches without, and can only add to what that demands.
     pub query: Vec<Condition>,
+    /// Countries and network operators; absent: every client.
+    pub whereabouts: Option<Whereabouts>,
     pub requirement: Requirement,
 }
 
@@ -87,7 +90,7 @@ impl Rule {
     }
 
     pub(super) fn takes_client(&self, client: ClientAddr) -> bool {
-        self.networks.is_empty() || client.is_in(&self.networks)
+        (self.networks.is_empty() || client.is_in(&self.networks)) && self.whereabouts.as_ref().is_none_or(|there| there.has(client))
     }
 }
 

@@ -45,6 +45,7 @@ pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
         .route("/enrol/{method}", get(profile::enrol::show).post(profile::enrol::confirm))
         .route("/enrol/{method}/resend", post(profile::enrol::resend))
         .route("/setup", get(sign_in::links::setup).post(sign_in::links::set_up))
+        .route("/invite", get(sign_in::invitation::show).post(sign_in::invitation::submit))
         .route("/reset", get(sign_in::links::reset).post(sign_in::links::ask))
         .route("/reset/new", post(sign_in::links::set_new))
         .route("/logout", get(sign_in::logout::ask).post(sign_in::logout::end))

@@ -32,6 +32,7 @@ use crate::service::sign_in::expired_password::PasswordsAtSource;
 use crate::service::sign_in::failures::FailureLimits;
 use crate::service::sign_in::finish::Finish;
 use crate::service::sign_in::flows::Flows;
+use crate::service::sign_in::guest::Guests;
 use crate::service::sign_in::one_time_code::OneTimeCodes;
 use crate::service::sign_in::passkey::Passkeys;
 use crate::service::sign_in::password::PasswordSignIn;
@@ -90,6 +91,7 @@ struct SignIn {
     at_source: Arc<PasswordsAtSource>,
     refresh: Arc<SourceRefresh>,
     one_time_codes: Arc<OneTimeCodes>,
+    guests: Arc<Guests>,
     security_keys: Arc<SecurityKeys>,
 }
 
@@ -177,6 +179,7 @@ impl Shared {
             source_refresh: sign_in.refresh,
             security_keys: sign_in.security_keys,
             one_time_codes: sign_in.one_time_codes,
+            guests: sign_in.guests,
             passwords: sign_in.passwords,
             audit_file,
             links,
@@ -228,6 +231,7 @@ impl Shared {
             audit: audit.clone(),
         });
         let security_keys = Arc::new(SecurityKeys { store: store.clone(), context: context.clone(), failures: failures.clone() });
+        let guests = Arc::new(self.guests(&failures, &flows, &finish));
         SignIn {
             sessions,
             flows,
@@ -238,6 +242,7 @@ impl Shared {
             at_source,
             refresh,
             one_time_codes,
+            guests,
             security_keys,
         }
     }
@@ -264,6 +269,17 @@ impl Shared {
             notices: self.notices.clone(),
             links: links.clone(),
             source_refresh: sign_in.refresh.clone(),
+        }
+    }
+
+    fn guests(&self, failures: &Arc<FailureLimits>, flows: &Arc<Flows>, finish: &Arc<Finish>) -> Guests {
+        Guests {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            failures: failures.clone(),
+            flows: flows.clone(),
+            finish: finish.clone(),
+            audit: self.audit.clone(),
         }
     }
 
@@ -335,6 +351,7 @@ impl Shared {
             security_keys: sign_in.security_keys.clone(),
             finish: sign_in.finish.clone(),
             at_source: sign_in.at_source.clone(),
+            guests: sign_in.guests.clone(),
             audit: self.audit.clone(),
             notices: self.notices.clone(),
         }

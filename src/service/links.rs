@@ -47,9 +47,11 @@ impl Links {
         let lifetime = match kind {
             LinkKind::Setup => SETUP_LIFETIME,
             LinkKind::Reset => RESET_LIFETIME,
+            // Made by `Guests`.
+            LinkKind::Invitation => return Err(Refused::Managed),
         };
         let expires = self.context.now().plus(lifetime);
-        let link = |account: &&Account| Link { kind, user: account.id, epoch: account.epoch, expires };
+        let link = |account: &&Account| Link { kind, user: account.id, epoch: account.epoch, expires, invitation: None };
         let tokens = self.store.create_links(&accounts.iter().map(link).collect::<Vec<_>>()).await?;
         let names: Vec<&str> = accounts.iter().map(|account| account.name.as_str()).collect();
         self.audit.record_each(Event::LinkMade, &names, actor, kind.name()).await?;

@@ -51,7 +51,7 @@ pub use profile::{ContactChange, Removal};
 pub use refused::{ContactProblem, EnrolProblem, Refused, SecondProblem};
 pub use services::Services;
 pub use sessions::{LiveSession, LiveSessions};
-pub use sign_in::{Entry, Given, Pending, Shown, Signed};
+pub use sign_in::{Entry, Given, NotInvited, Pending, Shown, Signed};
 
 #[cfg(test)]
 mod tests;

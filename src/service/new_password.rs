@@ -1,5 +1,7 @@
 //! New passwords: checked for strength, hashed, and written only to the account that was read.
 
+mod breached;
+
 use std::sync::Arc;
 
 use crate::account::{Account, Failures, Verified, Version};
@@ -28,6 +30,9 @@ impl Passwords {
         let config = self.context.config();
         let context = [account.name.as_str(), account.email.as_str(), account.display_name.as_str(), config.mfa.totp.issuer.as_str()];
         blocklist::acceptable(chosen, config.password.min_length, &context).map_err(Refused::Weak)?;
+        if breached::is_listed(&config.breached, chosen).await {
+            return Err(Refused::Weak(blocklist::Weak::Breached));
+        }
         let (chosen, parameters) = (chosen.clone(), config.password);
         let hashed = self.hasher.run(move |memory| password::hash(&chosen, &parameters, memory)).await?;
         hashed.map_err(|e| Refused::Store(crate::store::StoreError::Backend(e.to_string())))

@@ -109,6 +109,8 @@ impl Notices {
         let content = match kind {
             LinkKind::Setup => Content::SetupLink { link, hours: span.as_secs() / 3600 },
             LinkKind::Reset => Content::ResetLink { link, minutes: span.as_secs() / 60 },
+            // An administrator hands it on.
+            LinkKind::Invitation => return Err(Refused::CannotSend),
         };
         self.post(account, Recipient::Email(account.email.clone()), content, Told::to(client)).map_err(|_| Refused::CannotSend)
     }

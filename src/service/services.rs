@@ -22,6 +22,7 @@ use crate::service::saved_post::SavedPosts;
 use crate::service::sessions::{LiveSessions, Replication, Sessions, TokenMemory};
 use crate::service::sign_in::expired_password::PasswordsAtSource;
 use crate::service::sign_in::flows::Flows;
+use crate::service::sign_in::guest::Guests;
 use crate::service::sign_in::one_time_code::OneTimeCodes;
 use crate::service::sign_in::passkey::Passkeys;
 use crate::service::sign_in::password::PasswordSignIn;
@@ -57,6 +58,7 @@ pub struct Services {
     pub security_keys: Arc<SecurityKeys>,
     pub passkeys: Passkeys,
     pub one_time_codes: Arc<OneTimeCodes>,
+    pub guests: Arc<Guests>,
     pub passwords: Arc<Passwords>,
     pub links: Arc<Links>,
     pub enrolment: Arc<Enrolment>,

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::random::NoEntropy;
 use crate::base::{SessionId, Time, UserId};
-use crate::config;
 use crate::factor::Method;
 use crate::policy::Proof;
 
@@ -106,11 +106,11 @@ impl SessionRecord {
     }
 }
 
-/// Whether a session is over at `now` (NIST SP 800-63B-4 section 5.2: both limits).
-pub fn over(created: Time, last_seen: Time, limits: &config::Session, now: Time) -> Option<EndReason> {
-    if now.since(created) >= limits.lifetime {
+/// Whether a session is over at `now`, by how long it may last and how long it may be unused (NIST SP 800-63B-4 section 5.2: both limits).
+pub fn over(created: Time, last_seen: Time, (lifetime, idle_timeout): (Duration, Duration), now: Time) -> Option<EndReason> {
+    if now.since(created) >= lifetime {
         Some(EndReason::Lifetime)
-    } else if now.since(last_seen) >= limits.idle_timeout {
+    } else if now.since(last_seen) >= idle_timeout {
         Some(EndReason::Idle)
     } else {
         None

@@ -122,7 +122,13 @@ async fn a_flow_is_finished_once(store: Arc<Store>) {
 
 async fn a_link_is_used_once(store: Arc<Store>) {
     let now = Time::from_secs(1000);
-    let link = Link { kind: LinkKind::Setup, user: UserId::random().unwrap(), epoch: 0, expires: now.plus(Duration::from_secs(60)) };
+    let link = Link {
+        kind: LinkKind::Setup,
+        user: UserId::random().unwrap(),
+        epoch: 0,
+        expires: now.plus(Duration::from_secs(60)),
+        invitation: None,
+    };
     let token = store.create_link(&link).await.unwrap();
     assert!(store.link(&token, now).await.unwrap().is_some());
     assert!(store.link(&token, link.expires).await.unwrap().is_none());

@@ -31,7 +31,7 @@ pub use handle::{Observer, Store};
 pub use login_name::fold;
 pub use records::accounts::{Conflict, Edit, FIRST_LETTERS};
 pub use records::failures::Counted;
-pub use records::links::{Link, LinkKind};
+pub use records::links::{Invitation, Link, LinkKind};
 pub use records::provider::Whose;
 
 #[cfg(test)]

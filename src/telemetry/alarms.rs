@@ -11,6 +11,7 @@ pub struct Alarms {
     reload_at: IntGauge,
     snapshot_at: IntGauge,
     audit_file_failures: IntCounter,
+    geo_ok: IntGauge,
 }
 
 impl Alarms {
@@ -28,8 +29,14 @@ impl Alarms {
                 "vestibule_audit_file_failures_total",
                 "Attempts to write audit.file that failed; what is missing is written later.",
             )?,
+            geo_ok: gauge(
+                at,
+                "vestibule_geo_databases_current",
+                "Whether the files of geo.databases, as they are now, are in force (1) or could not be read (0).",
+            )?,
         };
         alarms.reload_ok.set(1);
+        alarms.geo_ok.set(1);
         Ok(alarms)
     }
 
@@ -42,6 +49,11 @@ impl Alarms {
     /// There is a snapshot of the store as it was then.
     pub fn snapshot_current(&self, at: Time) {
         self.snapshot_at.set(unix(at));
+    }
+
+    /// A new database was read, or could not be.
+    pub fn geo_read(&self, taken: bool) {
+        self.geo_ok.set(i64::from(taken));
     }
 
     /// The audit file could not be written.

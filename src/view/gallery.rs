@@ -62,7 +62,13 @@ fn sign_in(p: &Page) -> Vec<(&'static str, Markup)> {
     };
     let wrong = LoginView { username: "alice".into(), note: Some(Note::Error(n.login_wrong.clone())), ..first.clone() };
     let again = LoginView { username: "alice".into(), reauthenticate: true, ..LoginView::default() };
-    vec![("login", login(p, &first)), ("login-wrong", login(p, &wrong)), ("login-again", login(p, &again))]
+    let guests = LoginView { guests: true, ..first.clone() };
+    vec![
+        ("login", login(p, &first)),
+        ("login-guests", login(p, &guests)),
+        ("login-wrong", login(p, &wrong)),
+        ("login-again", login(p, &again)),
+    ]
 }
 
 fn second() -> Second {
@@ -166,7 +172,12 @@ fn messages(p: &Page) -> Vec<(&'static str, Markup)> {
             ("attachment".into(), Kept::File("hours <nov>.csv".into(), 48_213)),
         ],
     };
-    vec![("logout", message::logout(p, HOSTILE)), ("signed-out", message::signed_out(p)), ("resume", message::resume(p, &kept))]
+    vec![
+        ("logout", message::logout(p, HOSTILE)),
+        ("invite", message::invitation(p, "bob@partner.example", "sample")),
+        ("signed-out", message::signed_out(p)),
+        ("resume", message::resume(p, &kept)),
+    ]
 }
 
 fn problems(p: &Page) -> Vec<(&'static str, Markup)> {

@@ -116,6 +116,7 @@ fn person(name: &str, groups: &[String]) -> Person {
         groups: groups.to_vec(),
         mfa: MfaPolicy::Optional,
         methods: MethodSet::EMPTY,
+        guest: None,
     }
 }
 

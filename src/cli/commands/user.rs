@@ -1,11 +1,13 @@
 //! `vestibule user`: accounts.
 
+pub mod invite;
+mod mfa;
+
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 
-use super::user_mfa;
 use crate::cli::access::read_file;
 use crate::cli::context::Context;
 use crate::cli::control;
@@ -79,7 +81,7 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  vestibule user mfa alice --configure-later\n  vestibule user mfa alice --reset totp\n  vestibule user mfa alice --totp-uri-stdin < uri --recovery-codes"
     )]
-    Mfa(user_mfa::Args),
+    Mfa(mfa::Args),
 }
 
 #[derive(clap::Args, Debug)]
@@ -195,7 +197,7 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::LinkProvider { name, provider, subject } => done(context, Do::UserLinkProvider { name, provider, subject }, "linked"),
         Command::UnlinkProvider { name, provider } => done(context, Do::UserUnlinkProvider { name, provider }, "unlinked"),
         Command::Import(args) => import(context, &args),
-        Command::Mfa(args) => user_mfa::run(context, &args),
+        Command::Mfa(args) => mfa::run(context, &args),
     }
 }
 

@@ -3,6 +3,7 @@
 mod account;
 mod answer;
 mod explain;
+mod invite;
 mod rest;
 mod token;
 
@@ -41,6 +42,7 @@ pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<
         Command::TokenCreate { user, new } => token::create(services, &user, &new).await,
         Command::TokenList { user } => token::list(services, user.as_deref()).await,
         Command::TokenRevoke { id } => token::revoke(services, &id).await,
+        Command::Invite { address, route, lifetime } => invite::invite(services, &address, &route, lifetime).await,
         Command::KeyList => json(services.keys.list().await.map_err(said)?),
         Command::KeyRotate { wait } => rest::rotate(services, wait).await,
         Command::AuditRead { user, since, until, after, limit } => {

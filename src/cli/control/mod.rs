@@ -103,6 +103,12 @@ pub enum Command {
     TokenRevoke {
         id: String,
     },
+    /// A link that lets a guest in once.
+    Invite {
+        address: String,
+        route: String,
+        lifetime: std::time::Duration,
+    },
     KeyList,
     /// `wait`: secrets are sealed anew before the answer, not after it.
     KeyRotate {

@@ -5,6 +5,11 @@ use crate::config::Config;
 /// The portal's address: `https` where there is TLS here or a proxy in front, else `http`; the first host that a route names, else the
 /// address that is listened on; a port where it is not the scheme's own.
 pub fn portal_url(config: &Config) -> String {
+    portal_url_at(config, &config.home())
+}
+
+/// The same at another host.
+pub(super) fn portal_url_at(config: &Config, host: &str) -> String {
     let tls = config.server.tls.first().map(|listener| listener.listen);
     let behind = !config.server.trusted_proxies.is_empty();
     let listen = tls.or(config.server.listen.first().copied());
@@ -13,7 +18,6 @@ pub fn portal_url(config: &Config) -> String {
         (_, true, _) => ("https", None),
         (None, false, listen) => ("http", listen.map(|listen| listen.port()).filter(|port| *port != 80)),
     };
-    let host = config.home();
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     format!("{scheme}://{host}{port}{}", config.portal.prefix)
 }

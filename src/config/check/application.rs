@@ -13,7 +13,7 @@ use crate::config::readers::value::{DAY, MINUTE, SECOND};
 use crate::config::typed::Tokens;
 use crate::identity::{Encoding, Groups, Names, Preset, Table};
 use crate::policy::query::Condition;
-use crate::policy::{Application, Assertion, HeaderChange, Level, Maintenance};
+use crate::policy::{Application, Assertion, GuestPattern, HeaderChange, Level, Maintenance};
 use crate::token::{CountsAs, Way};
 
 /// Headers that say something else, or that the gateway or the protocol needs.
@@ -56,11 +56,20 @@ pub(in crate::config) fn application(s: &Section) -> Application {
         assertion: assertion(s),
         tokens,
         tokens_count_as: s.or("tokens_count_as", default.tokens_count_as, value::choice(&worth)),
+        guests: s.some("guests", guest).unwrap_or_default(),
         request_headers: header_changes(s, "request_headers", &REQUEST_FIXED),
         response_headers: header_changes(s, "response_headers", &RESPONSE_FIXED),
         max_body: s.maybe("max_body", value::bytes),
         maintenance: maintenance(s),
     }
+}
+
+fn guest(entry: &Entry) -> Result<GuestPattern, Fault> {
+    let text = value::text(entry)?;
+    GuestPattern::parse(&text).ok_or_else(|| {
+        let what = format!("“{}” is neither an address nor *@ and a domain", text.escape_default());
+        Fault::new(what, "write *@partner.example for everybody at that domain, or bob@partner.example")
+    })
 }
 
 /// Headers of a request that are the protocol's, the client's or the gateway's to say.

@@ -81,6 +81,9 @@ fn source_name(entry: &Entry) -> Result<String, Fault> {
     if text == crate::account::SourceId::LOCAL {
         return Err(Fault::new("“local” stands for the accounts of this gateway", "choose another name"));
     }
+    if text == crate::account::SourceId::GUEST {
+        return Err(Fault::new("“guest” stands for guests", "choose another name"));
+    }
     Ok(text)
 }
 

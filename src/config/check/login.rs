@@ -1,14 +1,16 @@
 //! `[session]`, `[password]`, `[mfa]`, `[limits]` and `[admin]`: bounds from NIST SP 800-63B-4, RFC 4226, RFC 6238, RFC 6265bis
 //! and RFC 9106.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::account::MfaPolicy;
 use crate::config::document::problem::Fault;
 use crate::config::document::section::{Entry, Section};
+use crate::config::readers::pem;
 use crate::config::readers::value;
 use crate::config::readers::value::{DAY, MAX_SPAN, MINUTE, SECOND};
-use crate::config::typed::{Admin, FirstEnrolment, Limits, Mfa, Otp, Password, Session, Totp};
+use crate::config::typed::{Admin, Breached, FirstEnrolment, Limits, Mfa, Otp, Password, Session, Totp};
 use crate::factor::{Method, MethodSet};
 
 pub(in crate::config) fn session(s: Section, default: Session) -> Session {
@@ -17,6 +19,7 @@ pub(in crate::config) fn session(s: Section, default: Session) -> Session {
         domain: s.maybe("domain", value::domain),
         lifetime: s.or("lifetime", default.lifetime, value::span(SECOND..=MAX_SPAN)),
         idle_timeout: s.or("idle_timeout", default.idle_timeout, value::span(SECOND..=MAX_SPAN)),
+        guest_lifetime: s.or("guest_lifetime", default.guest_lifetime, value::span(SECOND..=MAX_SPAN)),
     };
     if session.idle_timeout > session.lifetime {
         let (idle, life) = (value::written(session.idle_timeout), value::written(session.lifetime));
@@ -42,7 +45,7 @@ fn cookie_name(entry: &Entry) -> Result<String, Fault> {
     Ok(text)
 }
 
-pub(in crate::config) fn password(s: Section, default: Password) -> Password {
+pub(in crate::config) fn password(s: Section, default: Password) -> (Password, Breached) {
     let password = Password {
         memory_kib: s.or("memory_kib", default.memory_kib, value::whole(8..=4_194_304)),
         iterations: s.or("iterations", default.iterations, value::whole(1..=1000)),
@@ -54,8 +57,38 @@ pub(in crate::config) fn password(s: Section, default: Password) -> Password {
         let what = format!("Argon2 wants 8 KiB for each lane (RFC 9106 section 3.1): {least} for parallelism {}", password.parallelism);
         s.error("memory_kib", Fault::new(what, "set memory_kib = 19456"));
     }
+    let breached = Breached {
+        file: s.maybe("breached_file", breached_file),
+        url: s.maybe("breached_url", breached_url),
+        ca: s.maybe("breached_ca", pem::authorities),
+    };
     s.finish();
-    password
+    (password, breached)
+}
+
+/// A file that is there: one that is missing would leave every password unchecked.
+fn breached_file(entry: &Entry) -> Result<PathBuf, Fault> {
+    let file = value::path(entry)?;
+    match std::fs::File::open(&file) {
+        Ok(_) => Ok(file),
+        Err(error) => Err(Fault::new(
+            format!("{} cannot be read: {error}", file.display()),
+            "name a file of SHA-1 digests in upper case, sorted, one a line, or leave the key out",
+        )),
+    }
+}
+
+/// Five characters of a digest travel: encrypted, or not beyond this machine.
+fn breached_url(entry: &Entry) -> Result<String, Fault> {
+    let text = value::text(entry)?;
+    let remedy = "write https://HOST/range/: five characters are put behind it";
+    let url = url::Url::parse(&text).map_err(|e| Fault::new(format!("not a URL: {e}"), remedy))?;
+    let host = url.host_str().unwrap_or_default();
+    let is_near = host == "localhost" || host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if host.is_empty() || url.scheme() != "https" && !(url.scheme() == "http" && is_near) {
+        return Err(Fault::new("not an https URL, or http to this machine", remedy));
+    }
+    Ok(text)
 }
 
 pub(in crate::config) fn mfa(s: Section, default: Mfa) -> Mfa {

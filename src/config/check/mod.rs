@@ -4,6 +4,7 @@ pub(super) mod advice;
 pub(super) mod application;
 pub(super) mod directories;
 pub(super) mod expect;
+pub(super) mod geo;
 pub(super) mod login;
 pub(super) mod providers;
 pub(super) mod routes;

@@ -97,6 +97,9 @@ pub(in crate::config) fn name(entry: &Entry) -> Result<String, Fault> {
     if text == "local" {
         return Err(Fault::new("“local” stands for the accounts of this gateway", "choose another name"));
     }
+    if text == crate::account::SourceId::GUEST {
+        return Err(Fault::new("“guest” stands for guests", "choose another name"));
+    }
     Ok(text)
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::application::{application, query};
+use super::geo::whereabouts;
 use super::terms::Terms;
 use crate::base::{Clock, Host};
 use crate::config::document::outline::Shape;
@@ -14,6 +15,7 @@ use crate::config::readers::pem;
 use crate::config::readers::upstream;
 use crate::config::readers::value;
 use crate::config::readers::value::{DAY, SECOND};
+use crate::geo::Geo;
 use crate::policy::{HostHeader, HostPattern, Level, ProxyOptions, Route, Rule};
 
 /// What earlier routes have taken, with their places.
@@ -23,12 +25,12 @@ struct Taken {
     targets: HashMap<(Option<HostPattern>, String), String>,
 }
 
-pub(in crate::config) fn routes(root: &Section, portal: &str) -> Vec<Route> {
+pub(in crate::config) fn routes(root: &Section, portal: &str, geo: Option<&Arc<Geo>>) -> Vec<Route> {
     let mut taken = Taken::default();
-    root.sections("routes").into_iter().filter_map(|s| route(s, portal, &mut taken)).collect()
+    root.sections("routes").into_iter().filter_map(|s| route(s, portal, geo, &mut taken)).collect()
 }
 
-fn route(s: Section, portal: &str, taken: &mut Taken) -> Option<Route> {
+fn route(s: Section, portal: &str, geo: Option<&Arc<Geo>>, taken: &mut Taken) -> Option<Route> {
     let name = s.required("name", "give the route a name, for messages and `explain`", name);
     let hosts = s.some("hosts", host_pattern).unwrap_or_default();
     let path = s.or("path", String::new(), prefix);
@@ -38,7 +40,7 @@ fn route(s: Section, portal: &str, taken: &mut Taken) -> Option<Route> {
     }
     let terms = Terms::read(&s, None);
     let (rules, rule_terms): (Vec<_>, Vec<_>) =
-        s.sections("rules").into_iter().map(|rule_section| rule(rule_section, &path, &terms)).unzip();
+        s.sections("rules").into_iter().map(|rule_section| rule(rule_section, &path, geo, &terms)).unzip();
     terms.check(&s, &rule_terms);
     warn_of_unreachable(&s, &rules);
     let upstreams = s.list("upstreams", upstream::upstream).unwrap_or_default();
@@ -53,6 +55,10 @@ fn route(s: Section, portal: &str, taken: &mut Taken) -> Option<Route> {
     let keep_post = s.or("keep_post", true, value::flag);
     let proxy = proxy(s.section("proxy"), &path);
     let application = application(&s);
+    if s.has("guests") && !terms.takes_guests() && !rule_terms.iter().any(Terms::takes_guests) {
+        let what = "no guest can get in: they come with one factor and are in no group";
+        s.error("guests", Fault::new(what, "set policy = \"one_factor\" without groups, on the route or a rule, or remove guests"));
+    }
     s.finish();
     let requirement = terms.requirement();
     Some(Route { name: name?.into(), hosts, path, upstreams, requirement, rules, encoded_slash, keep_post, proxy, application })
@@ -98,7 +104,7 @@ fn name(entry: &Entry) -> Result<String, Fault> {
     Ok(text)
 }
 
-fn rule(s: Section, route_path: &str, route: &Terms) -> (Rule, Terms) {
+fn rule(s: Section, route_path: &str, geo: Option<&Arc<Geo>>, route: &Terms) -> (Rule, Terms) {
     let paths = s.some("paths", prefix).unwrap_or_default();
     let outside = paths.iter().find(|path| !covers(route_path, path) && !covers(path, route_path));
     if let Some(path) = outside {
@@ -115,6 +121,7 @@ fn rule(s: Section, route_path: &str, route: &Terms) -> (Rule, Terms) {
         methods: s.some("methods", method).unwrap_or_default(),
         networks: s.some("networks", value::network).unwrap_or_default(),
         query: query(&s, &terms),
+        whereabouts: whereabouts(&s, geo),
         requirement: terms.clone().requirement(),
     };
     s.finish();
@@ -144,7 +151,7 @@ fn warn_of_unreachable(s: &Section, rules: &[Rule]) {
         let hides = |(earlier_section, earlier): &(&Section, &Rule)| {
             let whole = !earlier_section.has("paths");
             let each = !later.paths.is_empty() && later.paths.iter().all(|path| earlier.paths.iter().any(|above| covers(above, path)));
-            let narrower = ["methods", "networks", "query"].iter().any(|key| earlier_section.has(key));
+            let narrower = ["methods", "networks", "countries", "asns", "query"].iter().any(|key| earlier_section.has(key));
             !narrower && (whole || each)
         };
         if let Some(earlier) = placed.iter().take(index).position(hides) {

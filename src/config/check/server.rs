@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use crate::config::document::problem::Fault;
 use crate::config::document::section::{Entry, Section};
 use crate::config::readers::pem;
 use crate::config::readers::value;
-use crate::config::typed::{Portal, Server, TlsListener};
+use crate::config::typed::{ForwardAuth, Portal, Server, TlsListener};
 
 /// Where neither `listen` nor `[[server.tls]]` is given.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -65,6 +67,19 @@ fn tls_listener(s: Section, taken: &Taken) -> Option<TlsListener> {
     let certificates = certificates.collect();
     s.finish();
     Some(TlsListener { listen: listen?, certificates })
+}
+
+/// `None` if the section is left out: then nobody may ask.
+pub(in crate::config) fn forward_auth(s: Section, trusted: &[IpNet]) -> Option<ForwardAuth> {
+    let remedy = "write from = [\"127.0.0.1\"]: the addresses or networks of the proxies that ask";
+    let from = s.list("from", value::network);
+    if s.is_present() && from.as_ref().is_none_or(Vec::is_empty) {
+        s.error("from", Fault::new("no proxy may ask", remedy));
+    }
+    s.finish();
+    let from = from?;
+    let believed = from.iter().chain(trusted).copied().collect();
+    Some(ForwardAuth { from, believed })
 }
 
 pub(in crate::config) fn portal(s: Section, default: Portal) -> Portal {

@@ -44,6 +44,11 @@ impl Terms {
         terms
     }
 
+    /// Whether guests can get in: one factor is enough, and no group is wanted.
+    pub fn takes_guests(&self) -> bool {
+        self.level == Some(Level::OneFactor) && self.groups.is_none()
+    }
+
     /// Reports what is written beside a policy that does not use it. A route may hold `factors` and `max_age` for its rules.
     pub fn check(&self, s: &Section, rules: &[Self]) {
         let Some(level) = self.level else { return };

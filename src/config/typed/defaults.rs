@@ -17,6 +17,7 @@ impl Default for Config {
             portal: Portal::default(),
             session: Session::default(),
             password: Password::default(),
+            breached: Breached::default(),
             mfa: Mfa::default(),
             mail: None,
             sms: None,
@@ -28,6 +29,8 @@ impl Default for Config {
             admin: Admin { groups: vec!["admins".into()], max_age: minutes(15) },
             tokens: Tokens { max_lifetime: minutes(366 * 24 * 60) },
             directories: Vec::new(),
+            geo: None,
+            forward_auth: None,
             routes: Vec::new(),
             expect: Vec::new(),
             providers: Vec::new(),
@@ -58,7 +61,7 @@ impl Default for Portal {
 
 impl Default for Session {
     fn default() -> Self {
-        Self { cookie: "vestibule".into(), domain: None, lifetime: minutes(720), idle_timeout: minutes(60) }
+        Self { cookie: "vestibule".into(), domain: None, lifetime: minutes(720), idle_timeout: minutes(60), guest_lifetime: minutes(480) }
     }
 }
 

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::base::trace::{Parent, Trace};
 use crate::base::{Time, TokenId};
+use crate::forward_auth::Dialect;
 use crate::gateway::authorize::lease::Lease;
 use crate::gateway::authorize::policy::{self, Admission};
 use crate::gateway::host::{AccessRecord, GatewayHost, Outcome, Snapshot};
@@ -32,6 +33,8 @@ pub struct Context {
     pub admission: Option<Admission>,
     /// What the admission is based on, for as long as it is used.
     pub lease: Option<Arc<Lease>>,
+    /// The request is another proxy's question, in this dialect.
+    pub question: Option<Dialect>,
     /// The session cookie in the request is invalid: expire it in the answer.
     pub expire_cookie: bool,
     /// The session cookie in the request may be valid, and nobody can tell at the moment.
@@ -94,6 +97,7 @@ impl Context {
             info: None,
             admission: None,
             lease: None,
+            question: None,
             expire_cookie: false,
             session_unknown: false,
             token_came: false,

@@ -6,6 +6,7 @@ pub mod context;
 pub mod in_flight;
 pub mod lease;
 pub mod policy;
+pub mod question;
 pub mod revocation;
 pub mod route;
 pub mod token;

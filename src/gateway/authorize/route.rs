@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{StatusCode, header};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::base::Host;
@@ -27,6 +28,8 @@ pub enum Action {
     Forward,
     /// To the upstream, as a WebSocket.
     Tunnel,
+    /// Another proxy may forward it.
+    Admit,
     Portal {
         token: Option<String>,
     },
@@ -57,7 +60,7 @@ pub enum Action {
     },
 }
 
-const fn stop(status: StatusCode, outcome: Outcome, reason: &'static str) -> Action {
+pub const fn stop(status: StatusCode, outcome: Outcome, reason: &'static str) -> Action {
     Action::Stop { status, outcome, reason }
 }
 
@@ -87,9 +90,9 @@ fn find(session: &Session, context: &mut Context, https: &HttpsHosts) -> Action 
         return Action::ToHttps { location };
     }
     let action = match policy::portal(&context.snapshot, &info, &path) {
-        Portal::Yes => Action::Portal { token: identify(session, context, &info).0.map(str::to_owned) },
+        Portal::Yes => Action::Portal { token: identify(header, context, &info).0.map(str::to_owned) },
         Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
-        Portal::No => decide(session, context, &info, &path),
+        Portal::No => decide(header, context, &info, &path),
     };
     context.info = Some(info);
     action
@@ -105,7 +108,7 @@ pub fn authorize_target(target: &[u8], session: &Session, context: &mut Context)
         Err(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
         Ok(path) => match policy::portal(&context.snapshot, &info, &path) {
             Portal::Yes | Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
-            Portal::No => decide(session, context, &info, &path),
+            Portal::No => decide(session.req_header(), context, &info, &path),
         },
     };
     context.info = Some(info);
@@ -128,7 +131,7 @@ fn https_location(info: &RequestInfo, target: &[u8], context: &Context, https: &
 }
 
 /// Most requests name a host that an earlier request named too.
-fn host_of(sent: &str) -> Result<(Host, Arc<str>), parse::Refusal> {
+pub fn host_of(sent: &str) -> Result<(Host, Arc<str>), parse::Refusal> {
     if let Some(known) = with_cache(|cache| cache.host(sent)).flatten() {
         return Ok(known);
     }
@@ -138,10 +141,10 @@ fn host_of(sent: &str) -> Result<(Host, Arc<str>), parse::Refusal> {
 }
 
 /// The value of the one session cookie, and the live session behind it.
-type Identified<'s> = (Option<&'s str>, Option<Arc<dyn UserSession>>);
+pub type Identified<'s> = (Option<&'s str>, Option<Arc<dyn UserSession>>);
 
-fn identify<'s>(session: &'s Session, context: &mut Context, info: &RequestInfo) -> Identified<'s> {
-    let lines = session.req_header().headers.get_all(header::COOKIE);
+pub fn identify<'s>(header: &'s RequestHeader, context: &mut Context, info: &RequestInfo) -> Identified<'s> {
+    let lines = header.headers.get_all(header::COOKIE);
     match context.snapshot.cookies.presented(lines.iter(), info.secure) {
         Presented::None => (None, None),
         Presented::Unusable => {
@@ -177,16 +180,16 @@ fn look_up(token: &str, info: &RequestInfo, context: &Context) -> Lookup {
 }
 
 /// By the API token, if there is one, and else by the session.
-fn decide(session: &Session, context: &mut Context, info: &Arc<RequestInfo>, path: &Path<'_>) -> Action {
-    match token::identify(session.req_header(), context, info) {
+pub fn decide(header: &RequestHeader, context: &mut Context, info: &Arc<RequestInfo>, path: &Path<'_>) -> Action {
+    match token::identify(header, context, info) {
         ByToken::Absent => {
-            let identified = identify(session, context, info);
-            decide_for(session, context, info, path, identified)
+            let identified = identify(header, context, info);
+            decide_for(header, context, info, path, identified)
         }
         ByToken::Live(owner, way) => {
             context.token_came = way != Way::Header;
             context.log.token = owner.token_id();
-            decide_for(session, context, info, path, (None, Some(owner)))
+            decide_for(header, context, info, path, (None, Some(owner)))
         }
         ByToken::Refused { reason, wait } => refuse_token(context, info, path, (reason, wait)),
         ByToken::Unknown => stop(StatusCode::SERVICE_UNAVAILABLE, Outcome::Failed, SESSION_UNKNOWN),
@@ -211,7 +214,7 @@ fn refuse_token(context: &mut Context, info: &RequestInfo, path: &Path<'_>, (rea
 }
 
 fn decide_for(
-    session: &Session,
+    header: &RequestHeader,
     context: &mut Context,
     info: &Arc<RequestInfo>,
     path: &Path<'_>,
@@ -219,11 +222,11 @@ fn decide_for(
 ) -> Action {
     let identity: Option<Identity> = user_session.as_ref().map(|v| v.identity());
     context.log.user = identity.as_ref().map(|i| Arc::clone(&i.person));
-    let disguise = match parse::disguise(session.req_header()) {
+    let disguise = match parse::disguise(header) {
         Ok(disguise) => disguise,
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
     };
-    let destination = match destination::target(session.req_header(), disguise.as_ref(), &info.host) {
+    let destination = match destination::target(header, disguise.as_ref(), &info.host) {
         Ok(destination) => destination,
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
     };
@@ -241,7 +244,7 @@ fn decide_for(
     }
     match verdict {
         Verdict::Admit(admission) => {
-            if let Some(action) = stopped_by_route(session, context, info, &admission, identity.as_ref()) {
+            if let Some(action) = stopped_by_route(header, context, info, &admission, identity.as_ref()) {
                 return action;
             }
             let named = policy::person(&admission).is_some();
@@ -259,7 +262,7 @@ fn decide_for(
             revocation::depends_on(Arc::clone(&lease));
             context.lease = Some(lease);
             context.admission = Some(admission);
-            forward(session, info, named)
+            forward(header, info, named)
         }
         Verdict::Challenge { route, .. } if context.session_unknown => {
             context.log.route = Some(Arc::clone(&route.name));
@@ -292,7 +295,7 @@ fn is_away(route: &Route, who: Option<&Identity>) -> bool {
 
 /// What a route refuses of requests that its policy admits: it is away, the body is too long, or the path cannot go without its prefix.
 fn stopped_by_route(
-    session: &Session,
+    header: &RequestHeader,
     context: &mut Context,
     info: &RequestInfo,
     admission: &Admission,
@@ -300,7 +303,7 @@ fn stopped_by_route(
 ) -> Option<Action> {
     // Borrowed: every request of every core comes by here.
     let route = policy::route(&context.snapshot, Some(admission))?;
-    let headers = &session.req_header().headers;
+    let headers = &header.headers;
     let length = || headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok();
     let action = if is_away(route, who) {
         Action::Away { route: Arc::clone(route) }
@@ -324,8 +327,7 @@ fn stopped_by_route(
 pub const BODY_TOO_LARGE: &str = "body_too_large";
 
 /// `named`: the upstream is told who it is. A route that anybody may use (`bypass`) has nothing that another site could abuse.
-fn forward(session: &Session, info: &RequestInfo, named: bool) -> Action {
-    let header = session.req_header();
+fn forward(header: &RequestHeader, info: &RequestInfo, named: bool) -> Action {
     if !websocket::is_wanted(header) {
         return Action::Forward;
     }

@@ -5,7 +5,7 @@ use pingora::proxy::Session;
 
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::route::Action;
-use crate::gateway::proxy::tunnel;
+use crate::gateway::proxy::{admission, tunnel};
 use crate::gateway::reply::{portal, write};
 use crate::gateway::saved_post::{capture, confirmation};
 
@@ -17,12 +17,16 @@ pub async fn act(session: &mut Session, context: &mut Context, action: Action) -
     match action {
         Action::Forward => confirmation::handle(session, context).await?,
         Action::Tunnel => tunnel::carry(session, context).await?,
+        Action::Admit => admission::admit(session, context).await?,
         Action::Portal { token } => {
             if let Some(form) = portal::answer(session, context, token.clone()).await? {
                 confirmation::show_again(session, context, token.as_deref(), form).await?;
             }
         }
         Action::Challenge { reason, route, token } => {
+            if let Some(dialect) = context.question {
+                return write::challenge_by_proxy(session, context, (reason, &route), dialect).await;
+            }
             let target = match capture::interrupted(session, context, &route, token.as_deref()).await? {
                 Some(resume) => resume.into_bytes(),
                 None => session.req_header().raw_path().to_vec(),

@@ -16,9 +16,10 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
+use crate::forward_auth;
 use crate::gateway::authorize::context::Context;
-use crate::gateway::authorize::policy;
 use crate::gateway::authorize::route::{self, Action};
+use crate::gateway::authorize::{policy, question};
 use crate::gateway::connection::client;
 use crate::gateway::connection::https::HttpsHosts;
 use crate::gateway::connection::private::PrivateRegistry;
@@ -111,7 +112,10 @@ impl ProxyHttp for ProxyHooks {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        let action = route::authorize(session, context, &self.https);
+        let action = match forward_auth::find(session.req_header().raw_path(), context.snapshot.policy.prefix()) {
+            Some(place) => question::authorize(session, context, place),
+            None => route::authorize(session, context, &self.https),
+        };
         context.begin_trace(session.req_header());
         if matches!(action, Action::Forward) && !recognition::may_be(session.req_header(), &context.snapshot.config.portal.prefix) {
             context.set_outcome(Outcome::Forwarded, "");

@@ -61,13 +61,18 @@ pub struct Outgoing<'a> {
 impl<'a> Outgoing<'a> {
     /// For a request that was admitted and whose endpoint was chosen; `None` for any other.
     pub fn new(context: &'a Context, version: Version) -> Option<Self> {
+        Self::to(*context.tried.last()?, context, version)
+    }
+
+    /// For a request that was admitted, as if it went to this one of its route's endpoints.
+    pub fn to(at: usize, context: &'a Context, version: Version) -> Option<Self> {
         let admission = context.admission.as_ref()?;
         let host: &dyn GatewayHost = context.host().as_ref();
         let session = context.lease.as_ref().and_then(|lease| lease.user_session.as_deref());
         Some(Self {
             info: context.info.as_ref()?,
             pool: policy::pool(&context.snapshot, Some(admission))?,
-            at: *context.tried.last()?,
+            at,
             person: policy::person(admission),
             route: policy::route(&context.snapshot, Some(admission))?,
             speaker: session.map(|session| Speaker { host, session }),

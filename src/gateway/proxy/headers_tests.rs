@@ -24,6 +24,7 @@ fn person() -> Person {
         groups: vec!["staff".into(), "ops".into()],
         mfa: MfaPolicy::Optional,
         methods: MethodSet::EMPTY,
+        guest: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What goes to an upstream and what comes back: headers in both directions, and the requests that the gateway sends without pingora's proxy.
 
+pub mod admission;
 pub mod changes;
 pub mod direct;
 pub mod fields;

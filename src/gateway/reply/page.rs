@@ -8,6 +8,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
+use crate::forward_auth::Dialect;
 use crate::gateway::authorize::policy::Reason;
 use crate::gateway::authorize::route::SESSION_UNKNOWN;
 use crate::gateway::host::{ErrorPage, GatewayHost, Shape};
@@ -74,6 +75,30 @@ pub fn challenge(reason: Reason, prefix: &str, target: &[u8], schemes: &[String]
         problem(StatusCode::UNAUTHORIZED, word, title, detail, Some(&url))
     };
     schemes.iter().for_each(|scheme| answer.add(header::WWW_AUTHENTICATE, scheme));
+    answer
+}
+
+/// The same for another proxy, which hands it on to the client: `base` is the absolute URL of our pages. nginx takes a 401 and makes
+/// the redirect itself.
+pub fn challenge_by_proxy(
+    reason: Reason,
+    base: &str,
+    target: &[u8],
+    schemes: &[String],
+    dialect: Dialect,
+    about: &ReplyContext<'_>,
+) -> Reply {
+    let mut answer = challenge(reason, base, target, schemes, about);
+    if dialect == Dialect::Nginx {
+        answer.status = StatusCode::UNAUTHORIZED;
+    }
+    answer
+}
+
+/// Another proxy may forward the request, with these headers.
+pub fn admission(told: Vec<(HeaderName, HeaderValue)>) -> Reply {
+    let mut answer = Reply::new(StatusCode::OK, "text/plain; charset=utf-8", Bytes::new());
+    answer.headers.extend(told);
     answer
 }
 

@@ -10,6 +10,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
+use crate::forward_auth::Dialect;
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::policy::{Reason, Route};
 use crate::gateway::host::{Outcome, Shape};
@@ -96,6 +97,26 @@ pub async fn challenge(session: &mut Session, context: &mut Context, (reason, ro
     write(session, context, challenge).await
 }
 
+/// As [`challenge`], to another proxy that asked. The user comes back to the target that was asked about.
+pub async fn challenge_by_proxy(
+    session: &mut Session,
+    context: &mut Context,
+    (reason, route): (Reason, &Route),
+    dialect: Dialect,
+) -> Result<()> {
+    context.set_outcome(Outcome::Challenged, page::word(reason));
+    let info = context.info.clone().ok_or_else(|| internal("no request"))?;
+    let scheme = if info.secure { "https" } else { "http" };
+    let base = format!("{scheme}://{}{}", info.authority, context.snapshot.config.portal.prefix);
+    let target = Arc::clone(&context.log.target);
+    let challenge = {
+        let language = language(session);
+        let schemes = schemes(route, &session.req_header().headers, false);
+        page::challenge_by_proxy(reason, &base, &target, &schemes, dialect, &about(session, context, language.as_deref()))
+    };
+    write(session, context, challenge).await
+}
+
 /// Redirects plain HTTP to HTTPS; the method stays (RFC 9110 section 15.4.9).
 pub async fn to_https(session: &mut Session, context: &mut Context, location: &[u8]) -> Result<()> {
     context.set_outcome(Outcome::Refused, "plain_http");
@@ -105,11 +126,15 @@ pub async fn to_https(session: &mut Session, context: &mut Context, location: &[
 /// Says that an application is away, with its operator's page.
 pub async fn away(session: &mut Session, context: &mut Context, route: &Route) -> Result<()> {
     context.set_outcome(Outcome::Refused, page::AWAY);
-    let answer = {
+    let mut answer = {
         let language = language(session);
         let html = route.application.maintenance.as_ref().map_or("", |away| &*away.page);
         page::away(html, &about(session, context, language.as_deref()))
     };
+    // Another proxy would make a 500 of a 503.
+    if context.question.is_some() {
+        answer.status = StatusCode::FORBIDDEN;
+    }
     write(session, context, answer).await
 }
 

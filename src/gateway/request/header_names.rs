@@ -9,7 +9,7 @@
 use http::Method;
 use http::header::HeaderName;
 
-use crate::identity::Names;
+use crate::identity::{Names, TOKEN_HEADER};
 
 /// Names whose value is the gateway's to say.
 pub const OWNED: [&str; 20] = [
@@ -51,6 +51,35 @@ fn is_built_in(name: &HeaderName, method: &Method) -> bool {
         return false;
     }
     OWNED.iter().any(|owned| same(name.as_str(), owned)) || (method != Method::POST && is_override(name))
+}
+
+/// What proxies in front write themselves. The proxy that asks says its own over the client's.
+const BY_PROXIES: [&str; 11] = [
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-server",
+    "x-forwarded-scheme",
+    "x-forwarded-ssl",
+    "forwarded",
+    "x-real-ip",
+    "x-request-id",
+];
+
+/// Why a request may not go on with this header if another proxy forwards it, which hands on what this gateway would drop.
+pub fn unforwardable(names: &Names, name: &HeaderName, method: &Method) -> Option<&'static str> {
+    let text = name.as_str();
+    if text != TOKEN_HEADER && names.has(text) {
+        return Some("identity_header");
+    }
+    if is_override(name) && method != Method::POST {
+        return Some("method_override");
+    }
+    // One of those in another spelling was not written by the proxy.
+    let is_rewrite = OWNED.iter().any(|owned| same(text, owned)) && !BY_PROXIES.contains(&text);
+    is_rewrite.then_some("rewrite_header")
 }
 
 /// Whether a header makes some applications take the request for one with another method.

@@ -162,7 +162,7 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 }
 
 /// The one Host of a request; over HTTP/2 the `:authority`, which a Host beside it must repeat (RFC 9113 section 8.3.1).
-fn authority(header: &RequestHeader) -> Result<&str, Refusal> {
+pub fn authority(header: &RequestHeader) -> Result<&str, Refusal> {
     let mut hosts = header.headers.get_all(header::HOST).iter();
     let named = match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Err(bad("host")),

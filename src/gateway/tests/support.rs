@@ -34,6 +34,7 @@ impl Guest {
             groups: vec!["staff".into()],
             mfa: MfaPolicy::Optional,
             methods: MethodSet::EMPTY,
+            guest: None,
         };
         Arc::new(Self { token, person: Arc::new(person), ended: AtomicBool::new(false), touched: AtomicUsize::new(0) })
     }

@@ -3,7 +3,6 @@
 mod connect;
 mod hello;
 mod sign_in;
-mod trust;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,6 +20,7 @@ use super::failure::Failure;
 use super::texts::Written;
 use crate::base::Time;
 use crate::config::Mail;
+use crate::notify::trust;
 use connect::{CONNECT, ConnectError, Security, Server};
 use hello::Hello;
 use sign_in::Login;

@@ -1,7 +1,7 @@
 //! The rules of a route that stand at one prefix, and which of them is the first that takes a request.
 //!
 //! Mostly there are one or two, and they are asked in turn. Where there are many they are looked up by method and network, in as many steps as
-//! the networks have different sizes, however many rules there are.
+//! the networks have different sizes, however many rules there are. Rules by country or network operator are asked in turn in any case.
 
 use std::collections::HashMap;
 
@@ -20,6 +20,8 @@ const FEW: usize = 8;
 #[derive(Debug, Default)]
 pub(in crate::policy) struct MatchingRules {
     places: Vec<usize>,
+    /// Those of them that ask where the client is, and that the index leaves out.
+    located: Vec<usize>,
     /// One of them takes every request: none that comes later can be the first.
     closed: bool,
     index: Option<Box<Index>>,
@@ -29,8 +31,11 @@ impl MatchingRules {
     /// The next rule that stands here. `rules` are all of the route.
     pub fn add(&mut self, place: usize, rules: &[Rule]) {
         let Some(rule) = rules.get(place).filter(|_| !self.closed && self.places.last() != Some(&place)) else { return };
-        self.closed = rule.methods.is_empty() && rule.networks.is_empty();
+        self.closed = rule.methods.is_empty() && rule.networks.is_empty() && rule.whereabouts.is_none();
         self.places.push(place);
+        if rule.whereabouts.is_some() {
+            self.located.push(place);
+        }
         match &mut self.index {
             Some(index) => index.add(place, rule),
             None if self.places.len() > FEW => {
@@ -47,15 +52,20 @@ impl MatchingRules {
     /// The first that takes a request with this method from this client.
     pub fn first(&self, rules: &[Rule], method: &Method, client: ClientAddr) -> Option<usize> {
         if let Some(index) = &self.index {
-            return index.first(method, client);
+            let located = first_of(&self.located, rules, method, client);
+            return index.first(method, client).into_iter().chain(located).min();
         }
-        let applies = |place: &&usize| {
-            #[cfg(test)]
-            crate::policy::testing::effort::count();
-            rules.get(**place).is_some_and(|rule| rule.takes_method(method) && rule.takes_client(client))
-        };
-        self.places.iter().find(applies).copied()
+        first_of(&self.places, rules, method, client)
     }
+}
+
+fn first_of(places: &[usize], rules: &[Rule], method: &Method, client: ClientAddr) -> Option<usize> {
+    let applies = |place: &&usize| {
+        #[cfg(test)]
+        crate::policy::testing::effort::count();
+        rules.get(**place).is_some_and(|rule| rule.takes_method(method) && rule.takes_client(client))
+    };
+    places.iter().find(applies).copied()
 }
 
 /// The first rule for each method and network; `None` stands for every one.
@@ -68,6 +78,9 @@ struct Index {
 
 impl Index {
     fn add(&mut self, place: usize, rule: &Rule) {
+        if rule.whereabouts.is_some() {
+            return;
+        }
         for network in &rule.networks {
             let sizes = self.sizes_of(matches!(network, IpNet::V6(_)));
             if !sizes.contains(&network.prefix_len()) {
@@ -122,14 +135,32 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::geo::tests::{Value, database};
+    use crate::geo::{Country, Geo, Whereabouts};
     use crate::policy::testing::sample::rule;
     use crate::policy::types::Level;
+
+    /// 10.0.0.0/8 is in Germany.
+    fn whereabouts(in_country: bool) -> Whereabouts {
+        static GEO: std::sync::LazyLock<std::sync::Arc<Geo>> = std::sync::LazyLock::new(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("country.mmdb");
+            let germany = Value::Map(vec![("country_code", Value::Text("DE"))]);
+            std::fs::write(&file, database(&[(10, germany)])).unwrap();
+            Geo::open(vec![file]).unwrap()
+        });
+        let country = Country::parse(if in_country { "DE" } else { "FR" }).unwrap();
+        Whereabouts { geo: GEO.clone(), countries: vec![country], asns: vec![] }
+    }
 
     fn some_rule() -> impl Strategy<Value = Rule> {
         let methods = prop::collection::vec(prop::sample::select(vec![Method::GET, Method::HEAD, Method::POST]), 0..3);
         let networks = vec!["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3/32", "0.0.0.0/0", "::/0", "2001:db8::/32", "2001:db8::1/128"];
         let networks = prop::collection::vec(prop::sample::select(networks).prop_map(|n| n.parse().unwrap()), 0..3);
-        (methods, networks).prop_map(|(methods, networks)| Rule { methods, networks, ..rule(&[], Level::Deny) })
+        (methods, networks, any::<Option<bool>>()).prop_map(|(methods, networks, there)| {
+            let whereabouts = there.map(whereabouts);
+            Rule { methods, networks, whereabouts, ..rule(&[], Level::Deny) }
+        })
     }
 
     proptest! {

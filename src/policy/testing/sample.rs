@@ -44,6 +44,7 @@ pub fn rule(paths: &[&str], level: Level) -> Rule {
         methods: Vec::new(),
         networks: Vec::new(),
         query: Vec::new(),
+        whereabouts: None,
         requirement: requirement(level),
     }
 }
@@ -60,6 +61,7 @@ pub fn person(groups: &[&str]) -> Person {
         groups: groups.iter().map(|g| (*g).to_owned()).collect(),
         mfa: MfaPolicy::Optional,
         methods: MethodSet::EMPTY.with(Method::Totp),
+        guest: None,
     }
 }
 

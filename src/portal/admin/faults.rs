@@ -55,7 +55,7 @@ fn weak_text(words: &Words, weak: Weak) -> String {
     match weak {
         Weak::TooShort { min } => fill(&words.note.password_short, &[("min", &min.to_string())]),
         Weak::TooLong => words.note.password_long.clone(),
-        Weak::Common | Weak::Pattern | Weak::Personal => words.note.password_common.clone(),
+        Weak::Common | Weak::Breached | Weak::Pattern | Weak::Personal => words.note.password_common.clone(),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::session::CookieKind;
 use crate::view::Note;
 use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, SessionRow};
 use crate::view::enrol::{Reason, Setup};
+use crate::view::message::Problem;
 use crate::view::recovery as fresh_codes;
 
 pub fn routes() -> Router<Arc<Portal>> {
@@ -52,6 +53,8 @@ pub async fn with_session<F: AsyncFnOnce(&PageRequest, &Arc<LiveSession>) -> Res
 ) -> Response {
     let reply = match session(&req).cloned() {
         Err(reply) => Ok(reply),
+        // Guests have nothing here that is theirs to change.
+        Ok(session) if session.identity().person.guest.is_some() => Ok(Reply::problem(&req, Problem::WrongGroup)),
         Ok(session) => inner(&req, &session).await,
     };
     req.come_back_to("account");

@@ -57,7 +57,7 @@ fn form(req: &PageRequest, kind: LinkKind, token: &str, account: &crate::account
     };
     match kind {
         LinkKind::Setup => password::setup(&req.page(), &view),
-        LinkKind::Reset => password::reset_set(&req.page(), &view),
+        LinkKind::Reset | LinkKind::Invitation => password::reset_set(&req.page(), &view),
     }
 }
 
@@ -100,7 +100,7 @@ pub fn weak_note(req: &PageRequest, weak: crate::factor::blocklist::Weak) -> Not
     Note::Error(match weak {
         Weak::TooShort { .. } => fill(&words.password_short, &[("min", &least)]),
         Weak::TooLong => words.password_long.clone(),
-        Weak::Common | Weak::Pattern | Weak::Personal => words.password_common.clone(),
+        Weak::Common | Weak::Breached | Weak::Pattern | Weak::Personal => words.password_common.clone(),
     })
 }
 

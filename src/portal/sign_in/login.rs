@@ -76,6 +76,7 @@ fn form(req: &PageRequest, username: &str, note: Option<Note>, again: bool) -> m
         passkey,
         // A page that starts a ceremony by itself takes the keyboard from who types a password.
         autofill: false,
+        guests: !again && req.welcomes_guests(),
         steps: (!again).then_some(Steps { now: 1, of: 2 }),
         providers: ways_in(req),
     };
@@ -101,6 +102,15 @@ async fn submitted(req: &PageRequest) -> Result<Reply, Refused> {
         let name: String = name.chars().take(LONGEST_NAME).collect();
         Ok(Reply::wrong(form(req, &name, note, again)))
     };
+    // The button for guests, or an address alone where guests are let in.
+    let is_guest = req.form.has("guest") || (password.is_empty() && name.contains('@'));
+    if is_guest && !again && name.len() <= LONGEST_NAME && req.welcomes_guests() {
+        return match req.services.guests.begin(name, &req.client).await {
+            Ok(flow) => second(req, flow.id).await,
+            Err(Refused::WrongPassword) => refuse(),
+            Err(other) => Err(other),
+        };
+    }
     if name.is_empty() || name.len() > LONGEST_NAME || password.is_empty() {
         return refuse();
     }

@@ -40,7 +40,7 @@ impl Door {
     }
 
     fn second(&self, req: &PageRequest, note: Option<Note>) -> Second {
-        let trust = req.context.config.mfa.trusted_device;
+        let trust = if self.pending.is_guest() { Duration::ZERO } else { req.context.config.mfa.trusted_device };
         Second {
             user: self.pending.account.display_name.clone(),
             note,

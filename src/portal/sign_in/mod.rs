@@ -2,6 +2,7 @@
 
 pub(super) mod expired_password;
 mod external;
+pub(super) mod invitation;
 pub(super) mod links;
 pub(super) mod login;
 pub(super) mod logout;

@@ -186,6 +186,13 @@ impl PageRequest {
         self.rd = ReturnTo::own(&self.context.config.portal.prefix, path);
     }
 
+    /// What is answered from here on leads to a place on this host.
+    pub fn go_to(&mut self, path: &str) {
+        let names = |_: &Host| false;
+        let judge = Judge { authority: &self.context.authority, secure: self.context.secure, names: &names, domain: None };
+        self.rd = ReturnTo::read(Some(path), &judge);
+    }
+
     /// What the place that the user is going to demands.
     pub fn wanted(&self) -> Option<Demand> {
         if let Some(form) = &self.bound_for {
@@ -204,6 +211,14 @@ impl PageRequest {
         }
         let ask = Ask { host, method, client: self.context.client, path: &path, form: false };
         self.context.policy.demand_for(&ask)
+    }
+
+    /// Whether guests are let in where the user is going, and a code can be sent to them.
+    pub fn welcomes_guests(&self) -> bool {
+        let host = self.rd.other_host().unwrap_or_else(|| self.context.host.clone());
+        let Ok(path) = Path::parse(self.rd.target().as_bytes()) else { return false };
+        let ask = Ask { host: &host, method: &Method::GET, client: self.context.client, path: &path, form: false };
+        self.services.notices.can_send(Factor::Email) && self.context.policy.welcomes_guests(&ask)
     }
 
     /// What the administration demands: a second factor no older than `admin.max_age`, never a trusted browser or a recovery code.

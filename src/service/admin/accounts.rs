@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Account, Failures};
+use crate::account::{Account, Failures, PersonId};
 use crate::base::Secret;
 use crate::factor::Method;
+use crate::policy::GuestAddress;
 use crate::service::accounts::{AccountError, NewAccount, good_display_name, good_email, good_groups, good_phone};
 use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::context::Context;
@@ -38,7 +39,15 @@ pub struct Accounts {
 impl Accounts {
     /// The account with this name or e-mail address.
     pub async fn named(&self, name: &str) -> Result<Account, AccountError> {
-        self.store.account_by_login(name).await?.ok_or_else(|| AccountError::Unknown(name.to_owned()))
+        if let Some(account) = self.store.account_by_login(name).await? {
+            return Ok(account);
+        }
+        // A guest has no login.
+        let guest = match GuestAddress::parse(name) {
+            Some(address) => self.store.account_by_person(&PersonId::guest(address.as_str())).await?,
+            None => None,
+        };
+        guest.ok_or_else(|| AccountError::Unknown(name.to_owned()))
     }
 
     /// The same of a person: a service account has no password and no factor.
@@ -58,10 +67,21 @@ impl Accounts {
         }
         self.store.create_account(&account).await??;
         self.audit.record(Event::AccountAdded, Some(&account.name), actor, "").await?;
+        self.remove_guest(&account.email).await?;
         if account.password.is_some() || account.service {
             return Ok(None);
         }
         Ok(Some(self.links.make(&account, LinkKind::Setup, actor).await?))
+    }
+
+    /// Who has an account by an address is no guest by it any more.
+    async fn remove_guest(&self, email: &str) -> Result<(), AccountError> {
+        if let Some(address) = GuestAddress::parse(email)
+            && let Some(guest) = self.store.account_by_person(&PersonId::guest(address.as_str())).await?
+        {
+            self.store.delete_account(guest.id).await?;
+        }
+        Ok(())
     }
 
     /// A set-up link for an account that exists, shown to who asks; its owner is told. It sets the password and touches no factor.

@@ -83,7 +83,12 @@ impl Enrolment {
                     matches!(flow.enrolling, Some(Enrolling::Codes { .. })) || session.as_ref().is_some_and(|live| live.id() == *of)
                 }
                 Purpose::Enrol { session: None } => true,
-                Purpose::Second | Purpose::StepUp { .. } | Purpose::Contact { .. } | Purpose::ChangePassword | Purpose::News(_) => false,
+                Purpose::Second
+                | Purpose::StepUp { .. }
+                | Purpose::Contact { .. }
+                | Purpose::ChangePassword
+                | Purpose::Guest { .. }
+                | Purpose::News(_) => false,
             };
             if own && flow.is_good(&account, self.context.now()) {
                 return Ok(EnrolPage { account, flow: Some(flow), session });

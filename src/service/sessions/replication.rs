@@ -150,7 +150,8 @@ impl Replication {
         };
         let Some(record) = self.store.session(id).await? else { return Ok(None) };
         let Some(account) = self.store.account(record.user).await?.filter(|account| stands(account, &record)) else { return Ok(None) };
-        if over(record.created, record.last_seen, &self.context.config().session, self.context.now()).is_some() {
+        let limits = self.context.config().session.limits(account.is_guest());
+        if over(record.created, record.last_seen, limits, self.context.now()).is_some() {
             return Ok(None);
         }
         self.take_in(record, &account);

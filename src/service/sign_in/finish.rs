@@ -104,7 +104,8 @@ impl Finish {
             Follows::Live(_) | Follows::Confirmed(..) => Event::SteppedUp,
             Follows::Ended(_) => Event::SessionRenewed,
         };
-        if let Err(e) = self.audit.record(event, Some(&account.name), Actor::User(client), shown(proof, &follows)).await {
+        let shown = if account.is_guest() { "guest".to_owned() } else { shown(proof, &follows) };
+        if let Err(e) = self.audit.record(event, Some(&account.name), Actor::User(client), shown).await {
             self.sessions.end(session, EndReason::Revoked).await?;
             return Err(e);
         }

@@ -72,6 +72,7 @@ impl Flows {
             | Purpose::StepUp { .. }
             | Purpose::Enrol { .. }
             | Purpose::Contact { .. }
+            | Purpose::Guest { .. }
             | Purpose::ChangePassword => None,
         }
     }

@@ -5,6 +5,7 @@ pub mod expired_password;
 pub mod failures;
 pub mod finish;
 pub mod flows;
+pub mod guest;
 pub mod one_time_code;
 pub mod passkey;
 pub mod password;
@@ -14,6 +15,7 @@ pub mod security_key;
 
 pub(in crate::service) use finish::Follows;
 pub use finish::Signed;
+pub use guest::NotInvited;
 pub(in crate::service) use one_time_code::{judge_sent, next_code};
 pub use password::Entry;
 pub use pending::{Given, Pending, Shown};

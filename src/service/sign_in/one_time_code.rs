@@ -63,6 +63,11 @@ impl OneTimeCodes {
             Ok(None) => Ok(flow),
             Ok(Some((code, flow))) => {
                 self.notices.send_allowed(&pending.account, client)?;
+                // Nobody may see by the page or the time that there is nobody to send it to.
+                if flow.is_decoy() {
+                    self.store.spend_time().await?;
+                    return Ok(flow);
+                }
                 if let Err(refused) = self.notices.deliver_code(&pending.account, method, &code, false, client) {
                     self.flows.discard_code(flow.id).await?;
                     return Err(refused);

@@ -43,12 +43,20 @@ impl Pending {
     /// What this user can be asked for if the route accepts `route` (`None`: anything). All of theirs if the route accepts none
     /// of them: the sign-in must have an end, and the route then asks for another method.
     pub fn methods(&self, server: MethodSet, route: Option<MethodSet>) -> MethodSet {
+        if self.is_guest() {
+            return MethodSet::EMPTY.with(Method::Email);
+        }
         let own = self.account.usable(server).without(Method::External);
         let own = if self.external.is_empty() { own } else { own.with(Method::External) };
         match route {
             Some(route) if !own.and(route).is_empty() => own.and(route),
             Some(_) | None => own,
         }
+    }
+
+    /// Whether a guest signs in: a code by mail is all that there is.
+    pub fn is_guest(&self) -> bool {
+        self.flow.as_ref().is_some_and(Flow::is_guest)
     }
 
     /// Whether a recovery code may be used: only if the route names no factors.

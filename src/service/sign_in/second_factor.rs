@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::expired_password::PasswordsAtSource;
 use super::failures::FailureLimits;
 use super::finish::{Finish, Follows};
+use super::guest::Guests;
 use super::one_time_code::OneTimeCodes;
 use super::pending::{Given, Pending, Shown};
 use super::security_key::SecurityKeys;
@@ -12,7 +13,7 @@ use crate::account::Account;
 use crate::base::{Secret, SessionId, Time};
 use crate::factor::{Method, recovery, totp};
 use crate::login::Purpose;
-use crate::policy::Proof;
+use crate::policy::{GuestAddress, Proof};
 use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::Client;
 use crate::service::context::Context;
@@ -32,6 +33,7 @@ pub struct SecondFactor {
     pub(in crate::service) security_keys: Arc<SecurityKeys>,
     pub(in crate::service) finish: Arc<Finish>,
     pub(in crate::service) at_source: Arc<PasswordsAtSource>,
+    pub(in crate::service) guests: Arc<Guests>,
     pub(in crate::service) audit: Arc<AuditLog>,
     pub(in crate::service) notices: Arc<Notices>,
 }
@@ -45,6 +47,15 @@ impl SecondFactor {
         if let Some(id) = flow
             && let Some(flow) = self.store.flow(id).await?
         {
+            if let Purpose::Guest { address, .. } = &flow.purpose {
+                let account = self.guests.stand_in(&GuestAddress::parse(address).ok_or(Refused::Gone)?)?;
+                let good = flow.is_good(&account, self.context.now());
+                return if good {
+                    Ok(Pending { account, flow: Some(flow), session: None, external: Vec::new() })
+                } else {
+                    Err(Refused::Gone)
+                };
+            }
             let account = self.store.account(flow.user).await?.ok_or(Refused::Gone)?;
             let good = flow.is_good(&account, self.context.now());
             match &flow.purpose {
@@ -61,6 +72,7 @@ impl SecondFactor {
                 | Purpose::StepUp { .. }
                 | Purpose::Enrol { .. }
                 | Purpose::Contact { .. }
+                | Purpose::Guest { .. }
                 | Purpose::ChangePassword
                 | Purpose::News(_) => {}
             }
@@ -81,6 +93,9 @@ impl SecondFactor {
     /// the flow or the browser window.
     pub async fn verify(&self, pending: Pending, proof: Given<'_>, trust: bool, client: &Client) -> Result<Shown, Refused> {
         let Given { method, typed, challenge } = proof;
+        if pending.is_guest() {
+            return self.guests.verify(&pending, method, typed, client).await.map(Shown::SignedIn);
+        }
         self.failures.refuse_crowded(Some(&pending.account), client).await?;
         let now = self.context.now();
         self.failures.refuse_locked(&pending.account, client, now)?;

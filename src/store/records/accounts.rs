@@ -35,6 +35,10 @@ pub enum Conflict {
 }
 
 fn logins(account: &Account) -> Vec<Vec<u8>> {
+    // A guest has no login: the address stays free for an account, and no password is ever asked about it.
+    if account.is_guest() {
+        return Vec::new();
+    }
     let mut keys = vec![key("login", fold(&account.name))];
     if !account.email.is_empty() {
         keys.push(key("login", fold(&account.email)));

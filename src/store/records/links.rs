@@ -15,6 +15,16 @@ pub enum LinkKind {
     Setup,
     /// Choose a new password; never touches a factor.
     Reset,
+    /// Comes in as a guest, once, without a code.
+    Invitation,
+}
+
+/// Whom an administrator invites, and where to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Invitation {
+    pub address: String,
+    /// The route's name.
+    pub route: String,
 }
 
 impl LinkKind {
@@ -22,6 +32,7 @@ impl LinkKind {
         match self {
             Self::Setup => "set-up link",
             Self::Reset => "reset link",
+            Self::Invitation => "invitation",
         }
     }
 }
@@ -34,6 +45,8 @@ pub struct Link {
     /// The account's epoch when it was made; another one voids it.
     pub epoch: u32,
     pub expires: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<Invitation>,
 }
 
 impl Store {

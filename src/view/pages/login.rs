@@ -27,9 +27,11 @@ pub struct LoginView {
     pub steps: Option<Steps>,
     /// The providers that can be gone to instead.
     pub providers: Vec<ProviderButton>,
+    /// Whether an address without an account may ask for a code.
+    pub guests: bool,
 }
 
-/// `login`: posts `username`, `password`; or to `login/passkey` the field `credential`.
+/// `login`: posts `username`, `password`, or `username` and `guest`; or to `login/passkey` the field `credential`.
 pub fn login(page: &Page, view: &LoginView) -> Markup {
     let words = &page.words.login;
     let own_title = !page.title.is_empty() && page.title != DEFAULT_TITLE;
@@ -88,6 +90,10 @@ fn credentials(page: &Page, view: &LoginView) -> Markup {
         (field(page, &username))
         (field(page, &password))
         button.go { (page.words.common.proceed) }
+        @if view.guests {
+            p.row { (words.guest_lead) }
+            button.second name="guest" value="1" formnovalidate { (words.guest_button) }
+        }
     }
 }
 

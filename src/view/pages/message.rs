@@ -22,6 +22,13 @@ pub fn logout(page: &Page, user: &str) -> Markup {
     )
 }
 
+/// `invite` by GET: asks; posts to `invite` with the field `token`.
+pub fn invitation(page: &Page, address: &str, token: &str) -> Markup {
+    let words = &page.words.login;
+    let head = Card::new(&words.invite_heading, &fill(&words.invite_lead, &[("user", address)]), None);
+    card(page, &head, button_form(page, "invite", &[("token", token)], "go", &page.words.common.proceed))
+}
+
 /// After signing out.
 pub fn signed_out(page: &Page) -> Markup {
     let words = &page.words.logout;

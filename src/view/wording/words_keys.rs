@@ -59,6 +59,7 @@ words! {
     }
     login: Login {
         heading, lead, confirm_heading, confirm_lead, username, password, passkey, forgot, or,
+        guest_lead, guest_button, invite_heading, invite_lead,
     }
     mfa: Mfa {
         choose_heading, choose_lead, none_at_hand, use_recovery, totp_heading, totp_lead, email_heading, sms_heading, sent_to, send_lead,

@@ -60,7 +60,7 @@ impl LiveSession {
 
     /// Which limit it has passed, if any.
     pub(super) fn over(&self, limits: &config::Session, now: Time) -> Option<EndReason> {
-        over(self.record.created, self.last_seen(), limits, now)
+        over(self.record.created, self.last_seen(), limits.limits(self.state.is_guest()), now)
     }
 
     pub(super) fn end(&self) {

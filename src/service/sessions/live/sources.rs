@@ -45,7 +45,8 @@ impl LiveSessions {
 
     /// What an account with a source is held to; it is looked up at once, and relied on since the source's last answer.
     pub(super) fn hold(&self, account: &Account) -> Option<Hold> {
-        let person = account.source.as_ref()?.person.clone();
+        // Nobody can be asked about a guest.
+        let person = account.source.as_ref().filter(|_| !account.is_guest())?.person.clone();
         // A provider cannot be asked for a person: each session that came from it is looked at again by its own token.
         let sources = self.sources.load();
         if is_providers(&person) && !sources.contains_key(&person.source) {

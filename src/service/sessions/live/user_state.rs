@@ -7,15 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::hold::Hold;
-use crate::account::Account;
+use crate::account::{Account, MfaPolicy};
 use crate::base::{SessionId, Time};
 use crate::config;
-use crate::factor::Method;
-use crate::policy::{Person, Proof};
+use crate::factor::{Method, MethodSet};
+use crate::policy::{GuestAddress, Person, Proof};
 use crate::source::provider::linked::is_vouched_for;
 
 /// What a person is, from their account and the configuration in force.
 pub fn person(account: &Account, mfa: &config::Mfa) -> Person {
+    if account.is_guest() {
+        return guest(account);
+    }
     let mut methods = account.enrolled().and(account.may_enrol(mfa.methods));
     if account.recovery_left() > 0 {
         methods = methods.with(Method::Recovery);
@@ -27,6 +30,20 @@ pub fn person(account: &Account, mfa: &config::Mfa) -> Person {
         groups: account.groups.clone(),
         mfa: account.mfa_policy.resolve(mfa.policy),
         methods,
+        guest: None,
+    }
+}
+
+/// A guest is the address and nothing else, whatever the record says.
+fn guest(account: &Account) -> Person {
+    Person {
+        name: account.name.clone(),
+        display_name: account.name.clone(),
+        email: account.name.clone(),
+        groups: Vec::new(),
+        mfa: MfaPolicy::Off,
+        methods: MethodSet::EMPTY,
+        guest: GuestAddress::parse(&account.name),
     }
 }
 
@@ -70,6 +87,11 @@ impl UserState {
     /// Whether what is in memory cannot be relied on for now.
     pub(super) fn waits(&self) -> bool {
         self.stale.load(Ordering::Acquire) || self.hold.as_ref().is_some_and(Hold::waits)
+    }
+
+    /// Whether the user is a guest.
+    pub(super) fn is_guest(&self) -> bool {
+        self.person.load().guest.is_some()
     }
 
     /// The account's epoch, as far as it is known here.

@@ -1,6 +1,6 @@
-//! Whose certificate a mail server may show: one that an authority of the system's store or of `mail.ca` vouches for, or exactly one
-//! that is in `mail.ca`, since a server that made its own certificate (`openssl req -x509`) is its own authority. The name must
-//! fit in any case.
+//! Whose certificate a mail server or a list of passwords may show: one that an authority of the system's store or of the configured
+//! file vouches for, or exactly one that is in that file, since a server that made its own certificate (`openssl req -x509`) is its
+//! own authority. The name must fit in any case.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// TLS as a client of the mail server. `ca` is in PEM.
+/// TLS as a client. `ca` is in PEM.
 ///
 /// # Errors
 /// What is in `ca` is no certificate, or there is no authority at all.
-pub(super) fn client(ca: Option<&[u8]>) -> Result<Arc<ClientConfig>, String> {
+pub fn client(ca: Option<&[u8]>) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(ring::default_provider());
     let own: Vec<CertificateDer<'static>> = ca
         .map_or(Ok(Vec::new()), |pem| CertificateDer::pem_slice_iter(pem).collect())
-        .map_err(|_| "mail.ca is not valid PEM".to_owned())?;
+        .map_err(|_| "the file with authorities is not valid PEM".to_owned())?;
     let mut roots = authorities();
     roots.add_parsable_certificates(own.iter().cloned());
     let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
