@@ -47,7 +47,7 @@ async fn answered(req: &mut PageRequest, name: &str) -> Result<Reply, Refused> {
         // A provider's word needs no password of a directory's; there is none to change here.
         Ok(Answered::Entered(Entry::ChangePassword(_))) => Ok(failed(req, name, Some(&question), ProviderProblem::Refused)),
         Ok(Answered::OwnLinked) => Ok(Reply::to(req, "account")),
-        Ok(Answered::Linked(linked)) => external::set_up(req, linked).await,
+        Ok(Answered::Linked(linked)) => external::set_up(req, *linked).await,
         Err(Refused::Provider(problem)) => Ok(failed(req, name, Some(&question), problem)),
         // The question is used up; the sign-in that it belonged to may be over too.
         Err(Refused::Gone | Refused::NotOffered(_)) => Ok(failed(req, name, Some(&question), ProviderProblem::Stale)),

@@ -27,7 +27,7 @@ pub enum Answered {
     /// The second factor was shown.
     Second(Signed),
     /// The account is linked; what the page shows next is the enrolment's.
-    Linked(Linked),
+    Linked(Box<Linked>),
     /// The account is linked by its owner, who goes on being signed in.
     OwnLinked,
 }
@@ -117,9 +117,10 @@ impl ProviderSignIn {
             ProviderPurpose::Second { user, epoch } => {
                 self.second_factor_shown(&vouched, user, epoch, flow, session, client).await.map(Answered::Second)
             }
-            ProviderPurpose::Link { user, epoch, session: of } => {
-                self.link_answered(&vouched, (user, epoch), of, flow, session, client).await.map(Answered::Linked)
-            }
+            ProviderPurpose::Link { user, epoch, session: of } => self
+                .link_answered(&vouched, (user, epoch), of, flow, session, client)
+                .await
+                .map(|linked| Answered::Linked(Box::new(linked))),
             ProviderPurpose::OwnLink { user, epoch, session: of } => {
                 self.own_link_answered(&vouched, (user, epoch), of, session, client).await.map(|()| Answered::OwnLinked)
             }

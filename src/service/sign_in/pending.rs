@@ -36,7 +36,7 @@ pub struct Given<'a> {
 pub enum Shown {
     SignedIn(Signed),
     /// The password must be changed at its source before anything else.
-    MustChangePassword(Flow),
+    MustChangePassword(Box<Flow>),
 }
 
 impl Pending {

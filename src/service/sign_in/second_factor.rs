@@ -129,7 +129,8 @@ impl SecondFactor {
             self.notices.notice_recovery_used(&account, client);
         }
         if pending.flow.as_ref().is_some_and(|flow| flow.must_change_password) {
-            return self.at_source.begin(&account, Purpose::ChangePassword, client).await.map(Shown::MustChangePassword);
+            let flow = self.at_source.begin(&account, Purpose::ChangePassword, client).await?;
+            return Ok(Shown::MustChangePassword(Box::new(flow)));
         }
         let old = pending.session.as_ref().map(|session| session.record());
         let trust = trust && method != Method::Recovery;
