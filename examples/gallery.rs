@@ -17,6 +17,17 @@ fn main() -> std::io::Result<()> {
         let html = markup.into_string().replace("\"/.vestibule/assets/", "\"");
         std::fs::write(out.join(format!("{name}.html")), html)?;
     }
+    // The same in a house with a face of its own.
+    let config = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/branded.toml");
+    let loaded = vestibule::config::load(&config, []).map_err(|problems| std::io::Error::other(problems.to_string()))?;
+    let brand = loaded.config.portal.brand;
+    for name in brand.names() {
+        std::fs::write(out.join(name), brand.file(name).map_or(&[][..], |(_, bytes)| bytes))?;
+    }
+    for (name, markup) in view::gallery::branded_pages(&view::gallery::branded(words, brand.clone())) {
+        let html = markup.into_string().replace("\"/.vestibule/assets/", "\"");
+        std::fs::write(out.join(format!("branded-{name}.html")), html)?;
+    }
     println!("{}", out.display());
     Ok(())
 }

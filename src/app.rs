@@ -8,6 +8,7 @@ mod open;
 mod pages;
 mod program;
 mod reload;
+pub mod status;
 
 pub use program::{App, Post};
 pub use reload::wording;

@@ -21,13 +21,20 @@ addEventListener("pageshow", (event) => {
   for (const button of all("[aria-busy]")) button.removeAttribute("aria-busy");
 });
 
-// Times in the reader's own zone and habits.
+// Times in the reader's own zone and habits: what is not long ago as such, with the moment itself in the title.
+const language = document.documentElement.lang;
+const ago = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 for (const time of all("time[datetime]")) {
   const at = new Date(time.dateTime);
   if (Number.isNaN(at.getTime())) continue;
-  const style = "day" in time.dataset ? { dateStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" };
-  time.title = time.textContent;
-  time.textContent = new Intl.DateTimeFormat(document.documentElement.lang, style).format(at);
+  const clock = { hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+  if ("exact" in time.dataset) clock.second = "2-digit";
+  const parts = { year: "numeric", month: "short", day: "numeric", ...("day" in time.dataset ? {} : clock) };
+  const whole = new Intl.DateTimeFormat(language, parts).format(at);
+  const minutes = Math.round((at.getTime() - Date.now()) / 60000);
+  time.title = `${whole} (${time.textContent})`;
+  if ("day" in time.dataset || "exact" in time.dataset || Math.abs(minutes) >= 1440) time.textContent = whole;
+  else time.textContent = Math.abs(minutes) < 60 ? ago.format(minutes, "minute") : ago.format(Math.round(minutes / 60), "hour");
 }
 
 // The countdown, and the button that opens when another code may be sent. The server holds the truth of both.
@@ -55,8 +62,8 @@ for (const button of all("[data-reveal]")) {
   const field = document.getElementById(button.dataset.reveal);
   const show = (on) => {
     field.type = on ? "text" : "password";
-    button.setAttribute("aria-pressed", String(on));
     button.textContent = on ? button.dataset.hide : button.dataset.show;
+    button.setAttribute("aria-label", on ? button.dataset.hideName : button.dataset.showName);
   };
   button.hidden = false;
   button.addEventListener("click", () => show(field.type === "password"));

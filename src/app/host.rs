@@ -172,6 +172,8 @@ impl GatewayHost for App {
         let languages = self.languages.load();
         let words = page.language.map_or_else(|| languages.english(), |header| languages.choose(Some(header)));
         let config = self.config();
+        // A host that no route names is told nothing of whose this is.
+        let inline = page.shape == Shape::Inline;
         let base = Page {
             words,
             prefix: config.portal.prefix.clone(),
@@ -179,8 +181,10 @@ impl GatewayHost for App {
             host: String::new(),
             csrf: String::new(),
             rd: String::new(),
-            help: None,
-            inline: page.shape == Shape::Inline,
+            place: None,
+            languages: self.languages.load_full(),
+            brand: if inline { Arc::default() } else { config.portal.brand.clone() },
+            inline,
         };
         match page.login_url {
             None if page.reason == "identity_too_large" => message::many_groups(&base, page.user.unwrap_or_default(), page.request_id),

@@ -1,13 +1,13 @@
 //! Puts the program together, once: keys, store, sessions, messages, use cases, pages, and what goes on in the background.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
-use super::program::{App, Post};
+use super::program::{App, History, Post};
 use super::reload::{times_of_sources, wording};
 use super::{background, pages};
 use crate::base::Clock;
@@ -78,8 +78,18 @@ impl App {
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let router = ArcSwap::from_pointee(pages::mount(&services, &languages, &config));
         let snapshot = ArcSwap::from_pointee(Snapshot::new(config.clone(), policy)?);
-        let app =
-            Arc::new(Self { services, telemetry, unwritable, snapshot, router, languages: ArcSwap::new(languages), started: config, work });
+        let history = Mutex::new(History { started: services.now(), reloaded: None, listeners: Vec::new() });
+        let app = Arc::new(Self {
+            services,
+            telemetry,
+            history,
+            unwritable,
+            snapshot,
+            router,
+            languages: ArcSwap::new(languages),
+            started: config,
+            work,
+        });
         app.work.spawn(background::delete_ended(app.services.clone(), ended));
         app.work.spawn(background::sweep(Arc::downgrade(&app)));
         app.work.spawn(follow_sources(Arc::downgrade(&app.services.source_refresh)));

@@ -1,13 +1,14 @@
 //! Everything that lives as long as the process. What a reload replaces is behind a swap, so that a request sees all of the old or all of
 //! the new.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use super::pages::Mounted;
+use crate::base::Time;
 use crate::config::Config;
 use crate::gateway::Snapshot;
 use crate::notify::Outbox;
@@ -25,10 +26,21 @@ pub struct App {
     pub(super) languages: ArcSwap<Languages>,
     /// The configuration of the start.
     pub(super) started: Arc<Config>,
+    pub(super) history: Mutex<History>,
     /// The last write failed: reading alone does not make a gateway ready.
     pub(super) unwritable: Arc<AtomicBool>,
     /// Where everything runs that is not a forwarded request.
     pub(super) work: Handle,
+}
+
+/// What was when: for whoever asks how the gateway is.
+#[derive(Clone, Debug)]
+pub struct History {
+    pub started: Time,
+    /// When another configuration was last put in force.
+    pub reloaded: Option<Time>,
+    /// `http://127.0.0.1:8080`, once they accept.
+    pub listeners: Vec<String>,
 }
 
 /// Where messages go.
@@ -46,6 +58,21 @@ impl App {
 
     pub fn policy(&self) -> Arc<Policy> {
         self.snapshot.load().policy.clone()
+    }
+
+    pub fn history(&self) -> History {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells of listeners that accept.
+    pub fn listens_on(&self, listeners: Vec<String>) {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).listeners = listeners;
+    }
+
+    /// Another configuration is in force.
+    pub fn note_reload(&self) {
+        let now = self.services.now();
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).reloaded = Some(now);
     }
 
     /// Writes down what memory alone knows: when sessions were last used.

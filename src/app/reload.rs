@@ -86,7 +86,7 @@ pub(super) async fn times_of_sources(store: &Store, config: &Config) -> Result<T
 /// Everything that is wrong with an operator's, at once.
 pub fn wording(config: &Config) -> Result<(Arc<Texts>, Arc<Languages>), Problems> {
     let folder = config.portal.templates.as_deref();
-    match (Texts::load(folder), Languages::load(folder)) {
+    match (Texts::load(folder, &config.portal.brand), Languages::load(folder)) {
         (Ok(texts), Ok(languages)) => Ok((Arc::new(texts), Arc::new(languages))),
         (texts, languages) => Err(Problems([texts.err(), languages.err()].into_iter().flatten().flat_map(|found| found.0).collect())),
     }

@@ -4,6 +4,7 @@ pub mod address;
 pub mod clock;
 pub mod host;
 pub mod id;
+pub mod language;
 pub mod random;
 pub mod secret;
 pub mod trace;

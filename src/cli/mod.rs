@@ -75,6 +75,15 @@ enum Command {
     /// Have the running gateway read its configuration again; where it is wrong nothing changes
     #[command(after_help = "Example:\n  vestibule check && vestibule reload")]
     Reload,
+    /// How the gateway that runs is: listeners, routes, upstreams, certificates, store, mail, sessions
+    #[command(after_help = "Exit status 1 if it is not ready.\n\nExample:\n  vestibule status --json")]
+    Status,
+    /// Whether the gateway that runs is ready: exit status 0 or 1, for container checks
+    #[command(after_help = "Example:\n  vestibule health")]
+    Health,
+    /// Whether the mail server takes what the gateway sends
+    #[command(subcommand, after_help = "Example:\n  vestibule mail test alice@internal.example")]
+    Mail(commands::inspect::mail::Command),
     /// Which route and rule decide, what they require and why; nothing is sent
     #[command(after_help = "Example:\n  vestibule explain --user alice --from 10.1.2.3 http://wiki.internal.example/admin/users")]
     Explain(commands::explain::Args),
@@ -151,6 +160,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check { online } => return commands::check::run(&context, online),
         Command::Schema => terminal::output::line(&format!("{:#}", crate::config::schema()))?,
         Command::Reload => commands::check::reload(&context)?,
+        Command::Status => return commands::inspect::status::status(&context),
+        Command::Health => commands::inspect::status::health(&context)?,
+        Command::Mail(command) => commands::inspect::mail::run(&context, command)?,
         Command::Explain(args) => commands::explain::run(&context, args)?,
         Command::Directory(command) => return commands::directory::run(&context, command),
         Command::User(command) => commands::user::run(&context, command)?,

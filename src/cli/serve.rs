@@ -55,7 +55,7 @@ pub fn run(source: ConfigSource) -> anyhow::Result<()> {
     let running = start_with(&app, &config, &listeners, &handed)?;
     // From here on only the shards hold them: they must not outlive the accept loops.
     drop(handed);
-    announce(&running, &listeners);
+    announce(&app, &running, &listeners);
     let addresses = running.addresses.clone();
     runtime.block_on(async {
         name_ports(&app, &addresses).await?;
@@ -148,11 +148,16 @@ fn reseal(app: &Arc<App>) {
 }
 
 /// What scripts wait for: `listening URL` on standard output, for each listener that accepts.
-fn announce(running: &Running, listeners: &[Listener]) {
-    for (address, listener) in running.addresses.iter().zip(listeners) {
+fn announce(app: &App, running: &Running, listeners: &[Listener]) {
+    let url = |(address, listener): (&SocketAddr, &Listener)| {
         let scheme = if listener.certificates.is_some() { "https" } else { "http" };
-        println!("listening {scheme}://{address}");
+        format!("{scheme}://{address}")
+    };
+    let urls: Vec<String> = running.addresses.iter().zip(listeners).map(url).collect();
+    for url in &urls {
+        println!("listening {url}");
     }
+    app.listens_on(urls);
 }
 
 async fn until_stopped(app: &Arc<App>, source: Source, config: &Config, changes: Changes) -> anyhow::Result<()> {

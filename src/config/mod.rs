@@ -3,6 +3,7 @@
 //! `tree` (the TOML parser) -> `env` (overrides) -> `section` (the walk) -> `check_*` (what each section means) -> `typed`
 //! (what the program uses). Every problem is reported at once, each with its place and a remedy; nothing is changed by reading.
 
+mod brand;
 mod check;
 pub mod directory;
 mod document;
@@ -17,7 +18,9 @@ mod typed;
 
 use std::path::Path;
 
+pub use brand::{Accent, Brand, Picture};
 pub use document::problem::{Problem, Problems, Severity};
+pub use readers::pem::certificate_facts;
 pub use readers::value::read_duration;
 pub use schema::schema;
 pub use texts::{TextEntry, TextFile, problem as text_problem, read_text, text_files, unknown_text};
@@ -80,6 +83,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
     let default = Config::default();
     let server = check::server::server(root.section("server"), default.server);
     let portal = check::server::portal(root.section("portal"), default.portal);
+    let mfa = named_for(portal.brand.company.as_deref(), default.mfa);
     let (store, snapshot_every) = check::services::store(root.section("store"), &server.data_dir, default.snapshot_every);
     let directories = check::directories::directories(&root);
     let providers = check::providers::providers(&root, &directories);
@@ -89,7 +93,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         session: check::login::session(root.section("session"), default.session),
         password,
         breached,
-        mfa: check::login::mfa(root.section("mfa"), default.mfa),
+        mfa: check::login::mfa(root.section("mfa"), mfa),
         mail: check::services::mail(root.section("mail")),
         sms: check::services::sms(root.section("sms")),
         limits: check::login::limits(root.section("limits"), default.limits),
@@ -112,4 +116,12 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
     check::advice::give(&root, &config);
     root.finish();
     config
+}
+
+/// Authenticator apps show the house's own name unless the file says otherwise. An issuer has no colon, which ends it in `otpauth://`.
+fn named_for(company: Option<&str>, mut mfa: Mfa) -> Mfa {
+    if let Some(company) = company.filter(|company| !company.contains(':')) {
+        company.clone_into(&mut mfa.totp.issuer);
+    }
+    mfa
 }

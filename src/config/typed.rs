@@ -98,6 +98,8 @@ pub struct Portal {
     pub change_contact: bool,
     /// Whether our own pages say over HTTPS that browsers never use plain HTTP with the host again (RFC 6797).
     pub hsts: bool,
+    /// The operator's own name, pictures, colour and texts.
+    pub brand: Arc<super::brand::Brand>,
 }
 
 #[derive(Clone, Debug)]

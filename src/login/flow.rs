@@ -31,7 +31,7 @@ pub enum Purpose {
     News(News),
 }
 
-/// What the sign-in page says to the browser that it is said to.
+/// What the sign-in page, or my account, says to the browser that it is said to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum News {
@@ -39,6 +39,14 @@ pub enum News {
     Enrolled,
     /// A link was used to choose a password.
     PasswordSet,
+    /// A further method is set up; the session went on.
+    MethodAdded,
+    /// A method is removed; the session went on, or ended with it.
+    MethodRemoved,
+    /// The password was changed in my account.
+    PasswordChanged,
+    /// The address or number was changed in my account.
+    ContactChanged,
 }
 
 /// A second factor that is being set up.

@@ -106,6 +106,8 @@ pub enum Content {
     Locked {
         minutes: u64,
     },
+    /// Whether mail works at all.
+    MailTest {},
 }
 
 /// The kinds, as the text files name them.
@@ -128,10 +130,11 @@ pub enum MessageKind {
     SetupLink,
     ResetLink,
     Locked,
+    MailTest,
 }
 
 impl MessageKind {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::SignInCode,
         Self::EnrolmentCode,
         Self::ContactCode,
@@ -149,6 +152,7 @@ impl MessageKind {
         Self::SetupLink,
         Self::ResetLink,
         Self::Locked,
+        Self::MailTest,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -170,6 +174,7 @@ impl MessageKind {
             Self::SetupLink => "setup_link",
             Self::ResetLink => "reset_link",
             Self::Locked => "locked",
+            Self::MailTest => "mail_test",
         }
     }
 
@@ -199,6 +204,7 @@ impl Content {
             Self::SetupLink { .. } => MessageKind::SetupLink,
             Self::ResetLink { .. } => MessageKind::ResetLink,
             Self::Locked { .. } => MessageKind::Locked,
+            Self::MailTest {} => MessageKind::MailTest,
         }
     }
 
@@ -222,7 +228,7 @@ impl Content {
     }
 
     /// One of each, with values that show what they are: to prove a set of texts.
-    pub fn samples() -> [Self; 17] {
+    pub fn samples() -> [Self; 18] {
         let code = || Secret::new("123456");
         let link = || Secret::new("https://host.example/setup?token=abc");
         [
@@ -243,6 +249,7 @@ impl Content {
             Self::SetupLink { link: link(), hours: 24 },
             Self::ResetLink { link: link(), minutes: 30 },
             Self::Locked { minutes: 15 },
+            Self::MailTest {},
         ]
     }
 }

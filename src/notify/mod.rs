@@ -186,6 +186,19 @@ impl Notifier {
     }
 }
 
+/// Delivers one letter at once, past every queue.
+///
+/// # Errors
+/// Why it was not taken: the address, the texts, or the mail server's answer.
+pub async fn deliver_now(mail: &Mail, texts: &Texts, message: &Message) -> Result<(), String> {
+    let Recipient::Email(address) = &message.to else { return Err("a letter goes to an address".to_owned()) };
+    let written = texts.mail(message).map_err(|e| e.to_string())?;
+    let letter = mail::Writer::new(&mail.from).map_err(|e| e.to_string())?.write(address, &written, message.at);
+    let letter = letter.map_err(|_| "that is not an address".to_owned())?;
+    let transport = mail::Transport::new(mail).map_err(|e| e.to_string())?;
+    transport.deliver(&letter, Duration::from_secs(30)).await.map_err(|failure| failure.reason)
+}
+
 impl Way {
     fn health(&self) -> ChannelHealth {
         match self {

@@ -15,7 +15,7 @@ use crate::factor::Method;
 const QUICK: Pace = Pace { waiting: 2, workers: 1, pauses: [Duration::from_millis(5), Duration::from_millis(10)] };
 
 fn texts() -> Arc<Texts> {
-    Arc::new(Texts::load(None).unwrap())
+    Arc::new(Texts::load(None, &Arc::default()).unwrap())
 }
 
 fn clock() -> Clock {

@@ -5,20 +5,25 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Deserialize;
 
 use super::message::{Content, Message, MessageKind, Recipient};
+use crate::base::language::tongue;
 use crate::base::{Secret, Time};
-use crate::config::{Problem, Problems, TextEntry, TextFile, read_text, text_files, text_problem, unknown_text};
+use crate::config::{Accent, Brand, Picture, Problem, Problems, TextEntry, TextFile, read_text, text_files, text_problem, unknown_text};
 
-const EMBEDDED: [(&str, &str); 5] = [
+const EMBEDDED: [(&str, &str); 8] = [
     ("en", include_str!("../../templates/messages/en.toml")),
     ("de", include_str!("../../templates/messages/de.toml")),
     ("fr", include_str!("../../templates/messages/fr.toml")),
     ("es", include_str!("../../templates/messages/es.toml")),
     ("zh-Hans", include_str!("../../templates/messages/zh-Hans.toml")),
+    ("zh-Hant", include_str!("../../templates/messages/zh-Hant.toml")),
+    ("pt", include_str!("../../templates/messages/pt.toml")),
+    ("ja", include_str!("../../templates/messages/ja.toml")),
 ];
 const LAYOUT: &str = include_str!("../../templates/messages/layout.html");
 const FALLBACK: &str = "en";
@@ -33,11 +38,13 @@ pub struct TemplateError {
 }
 
 /// A written e-mail.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Written {
     pub(super) subject: String,
     pub(super) text: String,
     pub(super) html: String,
+    /// What the HTML part shows as `cid:logo`.
+    pub(super) logo: Option<Picture>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -90,20 +97,21 @@ pub struct Texts {
     environment: Environment<'static>,
     languages: BTreeMap<String, Language>,
     layout: String,
+    brand: Arc<Brand>,
 }
 
 /// Where an operator's texts came from, by language, message and part: `("de", "locked", "text")`.
 type Origins = BTreeMap<(String, String, String), (PathBuf, TextEntry)>;
 
 impl Texts {
-    /// The embedded texts, with those in `overrides/messages/` over them.
+    /// The embedded texts, with those in `overrides/messages/` over them, in the operator's own frame.
     ///
     /// # Errors
     /// All at once: files that cannot be read, entries that do not exist, names in them that mean nothing, a code or link left out.
-    pub fn load(overrides: Option<&Path>) -> Result<Self, Problems> {
+    pub fn load(overrides: Option<&Path>, brand: &Arc<Brand>) -> Result<Self, Problems> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        let mut texts = Self { environment, languages: BTreeMap::new(), layout: LAYOUT.to_owned() };
+        let mut texts = Self { environment, languages: BTreeMap::new(), layout: LAYOUT.to_owned(), brand: brand.clone() };
         for (tag, source) in EMBEDDED {
             let language = toml::from_str(source)
                 .map_err(|e: toml::de::Error| Problems(vec![text_problem(Path::new(tag), None, "", e.message(), "report it")]))?;
@@ -164,7 +172,13 @@ impl Texts {
         }
         let sample = Content::samples().into_iter().find_map(|content| self.mail(&sample(FALLBACK, content)).err());
         if let Some(error) = sample.filter(|_| problems.is_empty()) {
-            problems.push(text_problem(layout, None, "", &error.what, "use only lang, dir, subject, site, paragraphs, code and link"));
+            problems.push(text_problem(
+                layout,
+                None,
+                "",
+                &error.what,
+                "use only lang, dir, subject, site, paragraphs, code, link, company, accent, logo, support, support_shown and help",
+            ));
         }
         problems
     }
@@ -196,17 +210,36 @@ impl Texts {
         let subject = self.render(tag, message, "subject", |text| text.part("subject"))?;
         let text = self.render(tag, message, "text", |text| text.part("text"))?;
         let subject = subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned();
+        let html = self.html(tag, message, &subject, &text)?;
+        let help = self.brand.support_shown().map(|shown| format!("\n{} {shown}\n", self.word(tag, "help"))).unwrap_or_default();
+        Ok(Written { subject, text: format!("{text}{help}"), html, logo: self.logo().cloned() })
+    }
+
+    /// Mail programs draw PNG alone.
+    fn logo(&self) -> Option<&Picture> {
+        self.brand.logo.as_ref().filter(|logo| logo.fits_mails())
+    }
+
+    fn html(&self, tag: &str, message: &Message, subject: &str, text: &str) -> Result<String, TemplateError> {
         let secret = message.content.code_or_link();
         let secret = secret.as_ref().map(Secret::expose);
         let (code, link) = if message.content.kind().has_sms() { (secret, None) } else { (None, secret) };
         let paragraphs: Vec<&str> = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()).collect();
-        let dir = self.languages.get(tag).and_then(|language| language.words.get("dir")).map_or("ltr", String::as_str);
-        let values = context! { lang => tag, dir, subject => &subject, site => &message.site, paragraphs, code, link };
-        let html = self
-            .environment
+        let brand = &self.brand;
+        let values = context! {
+            lang => tag, dir => self.word(tag, "dir"), subject, site => &message.site, paragraphs, code, link,
+            company => &brand.company, accent => brand.accent.as_ref().map(Accent::hex), logo => self.logo().is_some(),
+            support => &brand.support, support_shown => brand.support_shown(), help => self.word(tag, "help"),
+        };
+        self.environment
             .render_named_str("layout.html", &self.layout, values)
-            .map_err(|error| TemplateError { place: "layout.html".into(), what: error.to_string() })?;
-        Ok(Written { subject, text, html })
+            .map_err(|error| TemplateError { place: "layout.html".into(), what: error.to_string() })
+    }
+
+    /// A word of the language, or the English one.
+    fn word(&self, tag: &str, word: &str) -> &str {
+        let of = |tag: &str| self.languages.get(tag).and_then(|language| language.words.get(word));
+        of(tag).or_else(|| of(FALLBACK)).map_or("", String::as_str)
     }
 
     pub(super) fn sms(&self, message: &Message) -> Result<String, TemplateError> {
@@ -248,7 +281,6 @@ impl Texts {
 
     /// The language asked for, one of the same tongue, or English.
     fn pick(&self, wanted: &str) -> &str {
-        let tongue = |tag: &str| tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
         let mut tags = self.languages.keys();
         tags.clone()
             .find(|tag| tag.eq_ignore_ascii_case(wanted))

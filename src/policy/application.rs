@@ -12,6 +12,8 @@ use crate::token::{CountsAs, Ways};
 /// The settings of a route that concern its application.
 #[derive(Clone, Debug)]
 pub struct Application {
+    /// What people read instead of the route's name.
+    pub title: Option<Arc<str>>,
     /// Under which names it is told who asks.
     pub identity: Table,
     pub assertion: Option<Assertion>,
@@ -59,6 +61,7 @@ pub struct Assertion {
 impl Default for Application {
     fn default() -> Self {
         Self {
+            title: None,
             identity: Preset::Remote.table(),
             assertion: None,
             tokens: Ways::NONE,

@@ -1,6 +1,7 @@
 //! What a route wants of a sign-in, and whether a proof or a user's methods meet it. One place, so that the decision, the choice page
 //! and the code pages cannot differ.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Time;
@@ -63,6 +64,13 @@ pub(super) fn can_answer(wanted: &Demand, person: &Person) -> bool {
 }
 
 impl Policy {
+    /// What people call the place that a request is for: the title of its route, as the first reading has it.
+    pub fn title_for(&self, ask: &Ask<'_>) -> Option<Arc<str>> {
+        let mut route = None;
+        self.visit(ask, |hit, _| route = route.or(hit.map(|hit| hit.route)));
+        route.and_then(|route| route.application.title.clone())
+    }
+
     /// What the route of a request wants, whoever asks: for a portal that is told a return URL. `None` where a reading has no route.
     pub fn demand_for(&self, ask: &Ask<'_>) -> Option<Demand> {
         let mut all: Option<Demand> = None;

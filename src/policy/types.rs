@@ -168,6 +168,13 @@ pub struct Route {
     pub application: Application,
 }
 
+impl Route {
+    /// What people read: the title, else the name.
+    pub fn called(&self) -> &str {
+        self.application.title.as_deref().unwrap_or(&self.name)
+    }
+}
+
 /// What a policy test demands (`[[expect]]`), and what `explain` answers as `requires`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {

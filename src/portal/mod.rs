@@ -48,6 +48,7 @@ pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
         .route("/invite", get(sign_in::invitation::show).post(sign_in::invitation::submit))
         .route("/reset", get(sign_in::links::reset).post(sign_in::links::ask))
         .route("/reset/new", post(sign_in::links::set_new))
+        .route("/language", post(sign_in::language::choose))
         .route("/logout", get(sign_in::logout::ask).post(sign_in::logout::end))
         .route("/resume", get(saved_post::page::show).post(saved_post::page::submit))
         .route("/jwks.json", get(jwks::serve))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::account::{Account, MfaPolicy};
 use crate::base::{Clock, Secret};
+use crate::config::Config;
 use crate::factor::Method;
 use crate::factor::otp::{mask_email, mask_phone};
 use crate::limit::{SendLimits, Sending};
@@ -190,13 +191,18 @@ impl Notices {
             to,
             lang: told.language,
             user,
-            site: self.context.config().mfa.totp.issuer.clone(),
+            site: site(&self.context.config()),
             host: told.host,
             at: self.context.now(),
             by_admin: told.by_admin,
             content,
         })
     }
+}
+
+/// What the place is called: the company, else the name that authenticator apps show.
+fn site(config: &Config) -> String {
+    config.portal.brand.company.clone().unwrap_or_else(|| config.mfa.totp.issuer.clone())
 }
 
 /// How something is told.

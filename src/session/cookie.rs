@@ -17,6 +17,8 @@ pub enum CookieKind {
     Csrf,
     /// A browser that finished a sign-in before.
     Device,
+    /// The language that its reader chose.
+    Language,
 }
 
 impl CookieKind {
@@ -26,6 +28,7 @@ impl CookieKind {
             Self::Flow => "_flow",
             Self::Csrf => "_csrf",
             Self::Device => "_device",
+            Self::Language => "_language",
         }
     }
 

@@ -14,8 +14,9 @@ mod values;
 pub use changes::{change_password, confirm_removal};
 pub use values::{AccountView, BrowserRow, Enrolled, LinkRow, SessionRow};
 
-use super::parts::layout::{Page, button_form, note};
+use super::parts::layout::{Ask, Page, ask, named_button, note};
 use super::parts::time;
+use super::wording::words::fill;
 use crate::factor::Method;
 
 /// `account`.
@@ -104,11 +105,14 @@ fn sessions(page: &Page, view: &AccountView) -> Markup {
                         strong { bdi { (s.browser) } @if s.current { " " span.tag { (words.session_this) } } }
                         small { bdi { (s.address) } " · " (words.last_seen) " " (time::moment(s.last_seen)) " · " (words.since) " " (time::moment(s.started)) }
                     }
-                    @if !s.current { div.acts { (button_form(page, "account/sessions/end", &[("id", &s.id)], "act", &words.end)) } }
+                    @if !s.current {
+                        @let name = fill(&words.end_of, &[("browser", &s.browser)]);
+                        div.acts { (named_button(page, "account/sessions/end", &[("id", &s.id)], "act", &words.end, &name)) }
+                    }
                 }
             } }
             @if view.sessions.iter().any(|s| !s.current) {
-                (button_form(page, "account/sessions/end", &[("others", "1")], "second", &words.end_others))
+                (ask(page, &Ask { path: "account/sessions/end", fields: &[("others", "1")], class: "second", label: &words.end_others, name: "", question: &words.end_others_ask }))
             }
         }
     }
@@ -126,10 +130,11 @@ fn browsers(page: &Page, view: &AccountView) -> Markup {
                         strong { bdi { (b.name) } }
                         small { (words.trusted_until) " " (time::day(b.trusted_until)) " · " (words.last_seen) " " (time::moment(b.last_seen)) }
                     }
-                    div.acts { (button_form(page, "account/browsers/revoke", &[("id", &b.id)], "act", &words.revoke)) }
+                    @let name = fill(&words.revoke_of, &[("browser", &b.name)]);
+                    div.acts { (named_button(page, "account/browsers/revoke", &[("id", &b.id)], "act", &words.revoke, &name)) }
                 }
             } }
-            @if view.browsers.len() > 1 { (button_form(page, "account/browsers/revoke", &[("all", "1")], "second", &words.revoke_all)) }
+            @if view.browsers.len() > 1 { (ask(page, &Ask { path: "account/browsers/revoke", fields: &[("all", "1")], class: "second", label: &words.revoke_all, name: "", question: &words.revoke_all_ask })) }
         }
     }
 }

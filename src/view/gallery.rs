@@ -4,6 +4,7 @@ mod administration;
 mod own;
 mod samples;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use maud::Markup;
@@ -23,6 +24,7 @@ use super::pages::provider::ProviderButton;
 use super::pages::recovery;
 use super::parts::layout::{Note, Page, Steps};
 use super::wording::words_keys::Words;
+use crate::config::Brand;
 use crate::factor::Method;
 
 const OPTIONS: &str = r#"{"publicKey":{"challenge":"AAAAAAAAAAAAAAAAAAAAAA","timeout":300000,"rpId":"internal.example","userVerification":"preferred","allowCredentials":[{"type":"public-key","id":"AQIDBA"}]}}"#;
@@ -37,9 +39,22 @@ pub fn page(words: &'static Words) -> Page {
         host: "payroll.internal.example".into(),
         csrf: "c5r7-sample".into(),
         rd: "/runs/2026?month=11&view=all".into(),
-        help: Some("https://help.internal.example/".into()),
+        place: None,
+        languages: Arc::default(),
+        brand: Arc::new(Brand { support: Some("https://help.internal.example/".into()), ..Brand::default() }),
         inline: false,
     }
+}
+
+/// The same in a house with a face of its own.
+pub fn branded(words: &'static Words, brand: Arc<Brand>) -> Page {
+    Page { place: Some("Payroll".into()), brand, ..page(words) }
+}
+
+/// The pages that show the most of a house's face.
+pub fn branded_pages(p: &Page) -> Vec<(&'static str, Markup)> {
+    let shown = ["login", "mfa", "account", "problem-403-group"];
+    [sign_in(p), second_step(p), own::pages(p), problems(p)].into_iter().flatten().filter(|(name, _)| shown.contains(name)).collect()
 }
 
 /// Every page: a name for its file, and its markup.
@@ -85,12 +100,15 @@ fn second_step(p: &Page) -> Vec<(&'static str, Markup)> {
         choice(Method::Email, MASKED, false),
         choice(Method::Sms, PHONE, false),
     ];
+    let span = w.span(Duration::from_secs(900));
+    let why = Second { why: Some(super::fill(&w.mfa.why_age, &[("host", &p.host), ("time", &span)])), signed_in: true, ..second() };
     let note = super::fill(&w.note.code_wrong_left, &[("left", "3")]);
     let wrong = Second { note: Some(Note::Error(note)), trust: None, ..second() };
     let fresh = Second { note: Some(Note::Done(w.note.sent.clone())), ..second() };
     vec![
         ("mfa", mfa::choose(p, &second(), &choices)),
         ("mfa-totp", mfa::totp(p, &second(), 6)),
+        ("mfa-why", mfa::totp(p, &why, 6)),
         ("mfa-email", mfa::sent_code(p, &wrong, Method::Email, MASKED, 6, sent(272, 18))),
         ("mfa-sms", mfa::sent_code(p, &fresh, Method::Sms, PHONE, 6, sent(300, 0))),
         ("mfa-email-unsent", mfa::sent_code(p, &second(), Method::Email, MASKED, 6, None)),
@@ -106,7 +124,8 @@ fn qr(text: &str) -> String {
 }
 
 fn set_up(p: &Page) -> Vec<(&'static str, Markup)> {
-    let setup = |now| Setup { note: None, steps: Some(Steps { now, of: 4 }), reason: Reason::Required };
+    let setup = |now| Setup { steps: Some(Steps { now, of: 4 }), reason: Reason::Required, ..Setup::default() };
+    let narrow = Setup { steps: Some(Steps { now: 2, of: 4 }), reason: Reason::Route, takes: vec![Method::Webauthn], ..Setup::default() };
     let offer = |method, destination: &str, set_up| Offer { method, destination: destination.into(), set_up };
     let offers = [
         offer(Method::Totp, "", true),
@@ -121,6 +140,8 @@ fn set_up(p: &Page) -> Vec<(&'static str, Markup)> {
     vec![
         ("enrol", enrol::choose(p, &setup(2), &offers)),
         ("enrol-wish", enrol::choose(p, &wish, &offers)),
+        ("enrol-route", enrol::choose(p, &narrow, offers.get(1..2).unwrap_or_default())),
+        ("enrol-nothing", enrol::choose(p, &narrow, &[])),
         ("enrol-verify", enrol::verify(p, &setup(1), Method::Email, MASKED, 6, None)),
         ("enrol-verify-sent", enrol::verify(p, &setup(1), Method::Email, MASKED, 6, sent(300, 30))),
         ("enrol-totp", enrol::totp(p, &setup(3), &totp)),

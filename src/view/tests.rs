@@ -136,7 +136,16 @@ fn the_names_of_the_contract_are_there() {
         ("enrol-recovery", &["id=\"recovery-codes\"", "name=\"saved\" value=\"1\""]),
         ("setup", &["name=\"token\"", "name=\"password\"", "autocomplete=\"new-password\""]),
         ("reset", &["name=\"username\""]),
-        ("problem-429", &["role=\"alert\"", "14 minutes"]),
+        (
+            "problem-429",
+            &[
+                "role=\"alert\"",
+                "14 minutes",
+                "id=\"countdown\" data-seconds=\"840\"",
+                "http-equiv=\"refresh\"",
+                "href=\"/.vestibule/login?rd=",
+            ],
+        ),
         ("logout", &["action=\"/.vestibule/logout\""]),
     ] {
         let html = page(name);
@@ -162,4 +171,33 @@ fn the_button_to_resend_is_open_when_the_wait_is_over() {
 #[test]
 fn what_a_kept_form_holds_of_passwords_is_not_shown() {
     assert!(!page("resume").contains("hunter2"));
+}
+
+fn branded() -> Vec<(&'static str, String)> {
+    let config = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/branded.toml");
+    let brand = crate::config::load(&config, []).map_err(|p| p.to_string()).unwrap().config.portal.brand;
+    let page = gallery::branded(Words::english(), brand);
+    gallery::branded_pages(&page).into_iter().map(|(name, markup)| (name, markup.into_string())).collect()
+}
+
+#[test]
+fn a_house_with_a_face_of_its_own_shows_it_on_every_page() {
+    for (name, html) in branded() {
+        for wanted in [
+            "alt=\"Example Works\"",
+            "<source srcset=\"/.vestibule/assets/logo-dark.",
+            "/assets/house.",
+            "/assets/favicon.",
+            "Example Works</title>",
+        ] {
+            assert!(html.contains(wanted), "{name}: {wanted}");
+        }
+        assert!(!html.contains("<script>") && !html.contains(" style="), "{name}");
+        // The stylesheet that goes over another comes after it.
+        assert!(html.find("/assets/style.") < html.find("/assets/house."), "{name}");
+        assert_eq!(html.contains("class=\"notice\""), name == "login", "{name}");
+        assert_eq!(html.contains("href=\"mailto:help@internal.example\""), name != "account", "{name}");
+    }
+    let login = branded().remove(0).1;
+    assert!(login.contains("<strong dir=\"auto\">Payroll</strong>") && login.contains("payroll.internal.example"), "title and host");
 }

@@ -2,6 +2,7 @@
 
 use vestibule::account::UserMfaPolicy;
 use vestibule::service::admin::MfaChange;
+use vestibule::service::audit::Actor;
 
 use crate::harness::*;
 
@@ -199,30 +200,71 @@ async fn removing_a_method_makes_nobody_fresh_again() {
 }
 
 #[tokio::test]
-async fn a_further_method_signs_out_and_is_asked_for() {
+async fn a_further_method_keeps_the_session_that_vouches_for_it_and_ends_all_others() {
+    let world = World::new().await;
+    let mut alice = world.person_with_app("alice", &[]).await;
+    let mut elsewhere = alice.elsewhere(5);
+    elsewhere.signs_in().await;
+    world.advance(minutes(1));
+    alice.signs_in_at("/.vestibule/account").await;
+    alice.picks("enrol", "email").await;
+    alice.is_at("enrol/email");
+    let (mut old, code) = (alice.clone(), alice.mailed_code());
+    alice.sends("enrol/email", &[("code", &code)]).await.leads_to("/.vestibule/account");
+    alice.follows().await;
+    let told = "Your new method is set up.";
+    assert!(alice.page.text().contains("role=\"status\"") && alice.page.text().contains(told), "{}", alice.page.text());
+    alice.visits("/.vestibule/account").await;
+    assert!(!alice.page.text().contains(told), "it is told once");
+    assert!(alice.is_signed_in().await);
+    assert!(!old.is_signed_in().await, "under a new id");
+    assert!(!elsewhere.is_signed_in().await, "the others end");
+    // As old as it was: the change has made nobody fresh again.
+    world.advance(minutes(16));
+    alice.opens("/.vestibule/account/password").await.leads_to("/.vestibule/login");
+    let mut again = alice.elsewhere(6);
+    again.visits("/").await;
+    again.types_password().await;
+    again.follows().await;
+    assert_eq!(again.choices("mfa").len(), 2);
+    let mut stranger = world.at_a_browser("stranger");
+    for query in ["", "?news=enrolled", "?note=enrolled", "?fresh=1"] {
+        stranger.visits(&format!("/.vestibule/login{query}")).await;
+        assert!(!stranger.page.text().contains("set up"), "nobody else is told: {query}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_meanwhile_adds_no_method_and_does_not_come_back() {
     let world = World::new().await;
     let mut alice = world.person_with_app("alice", &[]).await;
     alice.signs_in_at("/.vestibule/account").await;
     alice.picks("enrol", "email").await;
-    alice.is_at("enrol/email");
     let code = alice.mailed_code();
+    world.app().services.admin_sessions.revoke(Some("alice"), Actor::CommandLine).await.unwrap();
     alice.sends("enrol/email", &[("code", &code)]).await.leads_to("/.vestibule/login");
     assert!(!alice.is_signed_in().await);
-    alice.follows().await;
-    let told = "Your new method is set up. Sign in with it now.";
-    assert!(alice.page.text().contains("role=\"status\"") && alice.page.text().contains(told), "{}", alice.page.text());
-    let mut stranger = world.at_a_browser("stranger");
-    for query in ["", "?news=enrolled", "?note=enrolled", "?fresh=1"] {
-        stranger.visits(&format!("/.vestibule/login{query}")).await;
-        assert!(!stranger.page.text().contains(told), "nobody else is told: {query}");
-    }
-    // It opens nothing by itself.
-    alice.clone().opens("/.vestibule/mfa").await.leads_to("/.vestibule/login");
-    alice.clone().opens("/.vestibule/enrol").await.leads_to("/.vestibule/login");
+    assert!(world.app().services.accounts.named("alice").await.unwrap().email_otp.is_none());
+}
+
+#[tokio::test]
+async fn removing_the_method_of_this_session_says_that_it_ends() {
+    let world = World::new().await;
+    let mut alice = world.person_with_app("alice", &[]).await;
+    world.mfa("alice", MfaChange { enrol: vec![vestibule::factor::Method::Email], ..MfaChange::default() }).await;
+    alice.visits("/.vestibule/account").await;
     alice.types_password().await;
     alice.follows().await;
-    alice.is_at("mfa");
-    assert_eq!(alice.choices("mfa").len(), 2);
+    alice.picks("mfa", "totp").await;
+    alice.types_the_code().await;
+    let mut other = alice.clone();
+    other.visits("/.vestibule/account/remove?method=email").await;
+    assert!(!other.page.text().contains("you are signed out here"));
+    alice.visits("/.vestibule/account/remove?method=totp").await;
+    assert!(alice.page.text().contains("you are signed out here"), "{}", alice.page.text());
+    alice.sends("account/methods/remove", &[]).await.leads_to("/.vestibule/login");
+    alice.follows().await;
+    assert!(alice.page.text().contains("The method is removed. Please sign in again."), "{}", alice.page.text());
 }
 
 #[tokio::test]

@@ -76,6 +76,7 @@ async fn a_route_gets_the_factor_that_it_names() {
     assert_eq!(alice.calls("GET", "/by-app").await.is(401).json()["reason"], "second_factor");
     alice.visits("/by-app/x?y=z").await;
     alice.is_at("mfa/totp");
+    assert!(alice.page.text().contains("app.example takes only: Authenticator app."), "it says why: {}", alice.page.text());
     let sent = world.outbox.newest_first().len();
     // Nor by asking for another one.
     let form = html::Form { action: "/.vestibule/mfa?rd=%2Fby-app".into(), ..alice.form("mfa/totp") };
@@ -112,6 +113,9 @@ async fn who_lacks_the_factor_is_sent_to_set_it_up() {
     alice.types_code(&code).await.leads_to("/payroll");
     assert_eq!(alice.calls("GET", "/by-app").await.is(401).json()["reason"], "enrol");
     alice.opens("/by-app").await.leads_to("/.vestibule/enrol?rd=");
+    alice.visits("/by-app").await;
+    assert_eq!(alice.choices("enrol"), ["totp"], "only what the route takes");
+    assert!(alice.page.text().contains("app.example takes only: Authenticator app."), "{}", alice.page.text());
 }
 
 /// A sign-in that is under way goes on whatever pages of ours another site makes the browser open in between.

@@ -54,6 +54,8 @@ async fn trust_is_not_a_fresh_factor_nor_a_named_one() {
         assert_eq!(alice.calls("GET", target).await.is(401).json()["reason"], "second_factor");
     }
     alice.visits("/fresh/x").await;
+    assert!(!alice.page.text().contains("trust_device"), "not offered where it does not count");
+    assert!(alice.page.text().contains("app.example asks for a second factor"), "{}", alice.page.text());
     alice.types_the_next_code().await.leads_to("/fresh/x");
     alice.follows().await;
     alice.sees("/fresh/x");

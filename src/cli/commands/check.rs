@@ -1,5 +1,7 @@
 //! `vestibule check` and `vestibule reload`.
 
+mod groups;
+
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use crate::app::wording;
 use crate::cli::access::Access;
 use crate::cli::context::Context;
 use crate::cli::control;
-use crate::cli::terminal::output;
+use crate::cli::terminal::{output, source_line};
 use crate::config::{Config, Loaded, Problem, Severity};
 use crate::factor::MethodSet;
 use crate::notify::Notifier;
@@ -22,6 +24,7 @@ pub fn run(context: &Context, online: bool) -> anyhow::Result<ExitCode> {
     let (problems, config) = match context.source.load() {
         Ok(Loaded { config, mut warnings }) => {
             warnings.extend(policy_tests(context, &config));
+            warnings.extend(groups::empty_groups(context, &config));
             warnings.extend(wording(&config).err().into_iter().flat_map(|found| found.0));
             warnings.extend(senders(context, &config));
             if online {
@@ -35,11 +38,11 @@ pub fn run(context: &Context, online: bool) -> anyhow::Result<ExitCode> {
     if context.json {
         output::json(&serde_json::to_value(&problems)?)?;
     } else {
-        problems.iter().try_for_each(|problem| output::line(&output::plain(&problem.to_string())))?;
+        print(&problems)?;
     }
     if errors > 0 {
         let them = if errors == 1 { "it" } else { "them" };
-        eprintln!("vestibule: {errors} error{} in the configuration; mend {them} and check again", if errors == 1 { "" } else { "s" });
+        eprintln!("vestibule: {errors} error{} in the configuration; fix {them} and check again", if errors == 1 { "" } else { "s" });
         return Ok(ExitCode::FAILURE);
     }
     if let Some(config) = config.filter(|_| !context.json) {
@@ -47,6 +50,16 @@ pub fn run(context: &Context, online: bool) -> anyhow::Result<ExitCode> {
         output::line(&format!("{file} is good: {} routes, {} policy tests hold", config.routes.len(), config.expect.len()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Each problem with its line; a file is read once.
+fn print(problems: &[Problem]) -> anyhow::Result<()> {
+    let mut files: HashMap<&str, Option<String>> = HashMap::new();
+    let colour = source_line::has_colour();
+    problems.iter().try_for_each(|problem| {
+        let text = files.entry(&problem.file).or_insert_with(|| std::fs::read_to_string(&problem.file).ok());
+        output::line(&source_line::shown(problem, text.as_deref(), colour))
+    })
 }
 
 /// What is wrong with the directories themselves.
@@ -73,7 +86,7 @@ fn senders(context: &Context, config: &Config) -> Option<Problem> {
         key: fault.section().to_owned(),
         severity: Severity::Error,
         what: fault.to_string(),
-        remedy: "mend it; the gateway would not start".to_owned(),
+        remedy: "correct it; the gateway would not start".to_owned(),
     })
 }
 
@@ -98,7 +111,12 @@ fn policy_tests(context: &Context, config: &Config) -> Vec<Problem> {
         }
     };
     let failures = results.failures.iter().map(|failure| {
-        problem(&failure.at, Severity::Error, &failure.message, "mend the routes, or the test; `vestibule explain URL` shows what decides")
+        problem(
+            &failure.at,
+            Severity::Error,
+            &failure.message,
+            "correct the routes, or the test; `vestibule explain URL` shows what decides",
+        )
     });
     let warnings = results.warnings.iter().map(|warning| {
         let (at, what) = warning.split_once(": ").unwrap_or(("", warning));

@@ -6,6 +6,7 @@ pub(super) mod directory;
 pub(super) mod explain;
 pub(super) mod extras;
 pub(super) mod forward_auth;
+pub(super) mod inspect;
 pub(super) mod key;
 pub(super) mod provider;
 pub(super) mod session;

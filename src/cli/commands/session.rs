@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use crate::cli::context::Context;
 use crate::cli::control;
+use crate::cli::terminal::prompt::Sure;
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -16,7 +17,12 @@ pub enum Command {
     },
     /// End one session, a user's, or all; open connections are cut at once
     #[command(after_help = "Example:\n  vestibule session revoke --user alice")]
-    Revoke(Which),
+    Revoke {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        sure: Sure,
+    },
 }
 
 #[derive(clap::Args, Debug)]
@@ -45,7 +51,13 @@ const COLUMNS: [(&str, &str); 7] = [
 pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
     match command {
         Command::List { user } => context.list(&COLUMNS, &context.ask(control::Command::SessionList { user })?),
-        Command::Revoke(Which { id, user, .. }) => {
+        Command::Revoke { which: Which { id, user, .. }, sure } => {
+            let whose = match (&id, &user) {
+                (Some(_), _) => "this session".to_owned(),
+                (None, Some(user)) => format!("all sessions of {user}"),
+                (None, None) => "everybody's sessions".to_owned(),
+            };
+            sure.asks(&format!("End {whose}?"))?;
             let which = match (id, user) {
                 (Some(id), _) => control::Which::One(id),
                 (None, Some(user)) => control::Which::OfUser(user),

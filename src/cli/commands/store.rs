@@ -9,6 +9,7 @@ use crate::cli::access::{read_file, write_private};
 use crate::cli::context::Context;
 use crate::cli::control;
 use crate::cli::terminal::output::cell;
+use crate::cli::terminal::prompt::Sure;
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -26,6 +27,8 @@ pub enum Command {
         /// Replace what is there
         #[arg(long)]
         replace: bool,
+        #[command(flatten)]
+        sure: Sure,
     },
 }
 
@@ -44,7 +47,10 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             let done = json!({ "file": file, "records": records });
             context.say(&done, &format!("{records} records written to {}; back up keys.json too, apart from it", file.display()))
         }
-        Command::Import { file, replace } => {
+        Command::Import { file, replace, sure } => {
+            if replace {
+                sure.asks("Replace everything in the store, and end every session?")?;
+            }
             let done = context.ask(control::Command::StoreImport { text: read_file(&file)?, replace })?;
             let records = done.get("records").map(cell).unwrap_or_default();
             context.say(&done, &format!("{records} records taken in; everybody signs in anew"))

@@ -14,7 +14,7 @@ use crate::cli::control;
 use crate::cli::terminal::output;
 use crate::cli::terminal::output::cell;
 use crate::cli::terminal::progress::Line;
-use crate::cli::terminal::prompt::PasswordFrom;
+use crate::cli::terminal::prompt::{PasswordFrom, Sure};
 use crate::service::accounts::NewAccount;
 use crate::service::admin::AccountChange;
 use crate::service::import::{self, Format};
@@ -32,10 +32,10 @@ pub enum Command {
     Show(Named),
     /// Remove an account and end its sessions
     #[command(after_help = "Example:\n  vestibule user delete alice")]
-    Delete(Named),
+    Delete(NamedSure),
     /// Let nobody sign in to it, and end its sessions
     #[command(after_help = "Example:\n  vestibule user disable alice")]
-    Disable(Named),
+    Disable(NamedSure),
     /// Let it be signed in to again
     #[command(after_help = "Example:\n  vestibule user enable alice")]
     Enable(Named),
@@ -44,7 +44,7 @@ pub enum Command {
     Unlock(Named),
     /// Accept the entry that has this name at the account's directory now; whatever the former person had set up is removed
     #[command(after_help = "Example:\n  vestibule user rebind alice")]
-    Rebind(Named),
+    Rebind(NamedSure),
     /// Set its password: asked for on the terminal, or from standard input or a file; ends its sessions
     #[command(after_help = "Example:\n  vestibule user passwd alice --password-stdin < new-password")]
     Passwd(Passwd),
@@ -88,6 +88,14 @@ pub enum Command {
 pub struct Named {
     /// Name or e-mail address
     name: String,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct NamedSure {
+    /// Name or e-mail address
+    name: String,
+    #[command(flatten)]
+    sure: Sure,
 }
 
 #[derive(clap::Args, Debug)]
@@ -180,10 +188,19 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             let account = context.ask(Do::UserShow { name })?;
             context.say(&account, &output::fields(&account))
         }
-        Command::Delete(Named { name }) => done(context, Do::UserDelete { name }, "deleted"),
-        Command::Disable(Named { name }) => done(context, disable(name, true), "disabled"),
+        Command::Delete(NamedSure { name, sure }) => {
+            sure.asks(&format!("Delete the account {name}, with its second factors and sessions?"))?;
+            done(context, Do::UserDelete { name }, "deleted")
+        }
+        Command::Disable(NamedSure { name, sure }) => {
+            sure.asks(&format!("Disable the account {name} and end its sessions?"))?;
+            done(context, disable(name, true), "disabled")
+        }
         Command::Enable(Named { name }) => done(context, disable(name, false), "enabled"),
-        Command::Rebind(Named { name }) => done(context, Do::UserRebind { name }, "rebound; its second factors are removed"),
+        Command::Rebind(NamedSure { name, sure }) => {
+            sure.asks(&format!("Bind {name} to another entry, and remove what was set up for the account?"))?;
+            done(context, Do::UserRebind { name }, "rebound; its second factors are removed")
+        }
         Command::Unlock(Named { name }) => done(context, Do::UserUnlock { name }, "unlocked"),
         Command::Passwd(Passwd { name, password }) => {
             let password = password.given_or_asked()?;

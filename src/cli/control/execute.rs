@@ -52,6 +52,9 @@ pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<
         Command::StoreExport => rest::export(services).await,
         Command::StoreImport { text, replace } => rest::import(services, &text, replace).await,
         Command::Explain(question) => explain::explain(app, question).await,
+        Command::GroupsInUse => account::groups_in_use(services).await,
+        Command::Status => json(app.status().await),
+        Command::Health => rest::health(app).await,
         Command::Reload => {
             Err("no gateway runs with this data folder, so there is nothing to reload; start one with `vestibule serve`".to_owned())
         }

@@ -130,6 +130,10 @@ pub enum Command {
         replace: bool,
     },
     Explain(Question),
+    /// The names of groups that somebody is in; null if there is nobody.
+    GroupsInUse,
+    Status,
+    Health,
     Reload,
 }
 

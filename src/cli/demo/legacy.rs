@@ -57,6 +57,7 @@ async fn answer(request: Request<Incoming>, legacy: Legacy) -> Result<Response<F
         "/headers" => page("Headers", &headers(&request)),
         "/ws" if request.headers().contains_key(header::UPGRADE) => echo(request),
         "/ws" => page("WebSocket echo", &html! { p { "Connect a WebSocket to this address; it sends back what it gets." } }),
+        "/api/hello" => api(&request),
         "/payroll/pay" if request.method() == Method::POST => paid(request).await,
         "/staff" | "/staff/" => page("Staff", &html! { p { (greeting(&request)) } p { "The canteen has lentils today." } }),
         "/payroll" | "/payroll/" => page("Payroll", &payroll(&request)),
@@ -109,6 +110,7 @@ fn home() -> Markup {
             li { a href="/payroll/" { "Payroll" } " wants a second factor too" }
             li { a href="/payroll/pay" { "Pay somebody" } " wants one that is fresh" }
             li { a href="/vault/" { "The vault" } " takes a security key only" }
+            li { a href="/api/hello" { "The API" } " takes a token: make one in " a href="/.vestibule/account/tokens" { "My account" } }
             li { a href="/headers" { "Headers" } " shows what the app is told of you" }
             li { a href="/outbox" { "Outbox" } " shows the mails and messages that the demo sent" }
         }
@@ -119,6 +121,14 @@ fn home() -> Markup {
 fn greeting(request: &Request<Incoming>) -> String {
     let value = |name: &str| request.headers().get(name).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
     format!("Hello {}.", value("remote-name").or_else(|| value("remote-user")).unwrap_or_else(|| "stranger".into()))
+}
+
+/// For scripts: says who asks, as the gate tells it.
+fn api(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let body = serde_json::json!({ "hello": greeting(request) }).to_string();
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn payroll(request: &Request<Incoming>) -> Markup {

@@ -44,7 +44,13 @@ fn text(url: &str, people: &[Person], provider: bool, now: Time) -> String {
         format!("  a security key   {url}/vault/"),
         format!("  administration   {url}/.vestibule/admin"),
         format!("  my account       {url}/.vestibule/account"),
+        format!("  an API           {url}/api/hello"),
         format!("  sent messages    {url}/outbox"),
+        String::new(),
+        "  Three things to try in a minute".to_owned(),
+        format!("    1. Open {url}/payroll/ as alice: a password, then the code shown below."),
+        format!("    2. Open {url}/payroll/ as bob: the gate has him set up a second factor first."),
+        format!("    3. Open {url}/.vestibule/admin as root, and end alice's sessions while her page is open."),
         String::new(),
         "  Sign in as".to_owned(),
     ];
@@ -95,6 +101,6 @@ mod tests {
             let (code, left) = person.totp.as_ref().unwrap().code(now).unwrap();
             assert!(said.contains(&format!("{}'s authenticator app shows {code} for {left} seconds more", person.name)), "{said}");
         }
-        assert!(!said.contains("bob's"));
+        assert!(!said.contains("bob's") && said.contains("Three things to try"));
     }
 }

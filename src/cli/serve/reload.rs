@@ -101,6 +101,9 @@ async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
         Ok(said) => (Event::PolicyReloaded, said.clone()),
         Err(e) => (Event::PolicyRefused, e.to_string()),
     };
+    if outcome.is_ok() {
+        app.note_reload();
+    }
     match &outcome {
         Ok(said) => tracing::info!("{said}"),
         Err(e) => tracing::error!("not reloaded, the old configuration stays: {e}"),

@@ -3,3 +3,4 @@
 pub(super) mod output;
 pub(super) mod progress;
 pub(super) mod prompt;
+pub(super) mod source_line;

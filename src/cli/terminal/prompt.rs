@@ -1,7 +1,7 @@
 //! Passwords and other secrets: from standard input, a file, or a terminal that does not show them. Never from an argument, which
 //! every user of the machine can read.
 
-use std::io::Read;
+use std::io::{BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -51,6 +51,34 @@ impl PasswordFrom {
     }
 }
 
+/// `--yes` of commands that end something.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Sure {
+    /// Do not ask before it is done
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Sure {
+    /// Asks on a terminal what a command is about to do; a script, which has none, is not asked.
+    ///
+    /// # Errors
+    /// If the answer is not yes: nothing was changed.
+    pub fn asks(self, question: &str) -> anyhow::Result<()> {
+        if self.yes || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return Ok(());
+        }
+        eprint!("{question} [y/N] ");
+        let mut answer = String::new();
+        std::io::stdin().lock().take(64).read_line(&mut answer).context("no answer could be read; say --yes")?;
+        if is_yes(&answer) { Ok(()) } else { bail!("nothing was changed") }
+    }
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
 /// All of standard input.
 pub fn from_stdin(what: &str) -> anyhow::Result<Secret> {
     read(std::io::stdin().lock(), what)
@@ -81,6 +109,12 @@ fn filled(text: &str, what: &str) -> anyhow::Result<Secret> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_yes_is_yes() {
+        assert!(["y\n", "Yes\r\n", " YES "].iter().all(|answer| is_yes(answer)));
+        assert!(!["", "\n", "n", "ye", "yes please"].iter().any(|answer| is_yes(answer)));
+    }
 
     #[test]
     fn one_line_end_is_removed_and_nothing_else() {

@@ -52,6 +52,7 @@ pub(in crate::config) fn application(s: &Section) -> Application {
         s.error("tokens_count_as", Fault::new("the route takes no tokens", "set tokens = [\"bearer\"], or remove tokens_count_as"));
     }
     Application {
+        title: s.maybe("title", value::label).map(Into::into),
         identity: identity(s).unwrap_or(default.identity),
         assertion: assertion(s),
         tokens,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -89,6 +90,7 @@ pub(in crate::config) fn portal(s: Section, default: Portal) -> Portal {
         templates: s.maybe("templates", templates),
         change_contact: s.or("change_contact", default.change_contact, value::flag),
         hsts: s.or("hsts", default.hsts, value::flag),
+        brand: Arc::new(crate::config::brand::brand(&s)),
     };
     s.finish();
     portal

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Version};
 
 use super::value;
 use crate::base::Time;
@@ -65,6 +65,19 @@ fn doubt(certificate: &X509Certificate<'_>, now: Time) -> Option<(String, &'stat
         let from = date(validity.not_before.timestamp());
         (format!("the certificate “{subject}” is valid from {from} on"), "check this machine's clock")
     })
+}
+
+/// The names of a file's first certificate and when it ends; `None` if it cannot be read.
+pub fn certificate_facts(path: &Path) -> Option<(Vec<String>, Time)> {
+    let pem = bytes(path).ok()?;
+    let first = certificates(&pem, path).ok()?.into_iter().next()?;
+    let (_, read) = X509Certificate::from_der(&first).ok()?;
+    let names = read.subject_alternative_name().ok().flatten().map(|extension| &extension.value.general_names);
+    let names = names.into_iter().flatten().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        _ => None,
+    });
+    Some((names.collect(), Time::from_secs(read.validity().not_after.timestamp())))
 }
 
 /// A certificate chain and its key.

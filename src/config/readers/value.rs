@@ -176,6 +176,19 @@ pub(in crate::config) fn rate(entry: &Entry) -> Result<Rate, Fault> {
     read().ok_or_else(|| Fault::new(format!("“{text}” is not a rate"), "write a number above zero and a unit: 5/s, 60/m, 100/h, 1000/d"))
 }
 
+/// What people write for a policy who know another gateway's words, as far as it is one of these names.
+fn meant(text: &str, names: &[&'static str]) -> Option<&'static str> {
+    let bare: String = text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let name = match bare.as_str() {
+        "2fa" | "mfa" | "2factor" | "2factors" | "twofactors" | "twofactor" | "multifactor" | "totp" | "otp" => "two_factor",
+        "1fa" | "1factor" | "onefactor" | "password" | "login" | "auth" | "signin" | "authenticated" => "one_factor",
+        "public" | "open" | "allow" | "none" | "anonymous" | "skip" | "off" => "bypass",
+        "block" | "forbid" | "forbidden" | "reject" | "closed" => "deny",
+        _ => return None,
+    };
+    names.iter().copied().find(|known| *known == name)
+}
+
 /// One of a few names.
 pub(in crate::config) fn choice<T: Copy>(names: &[(&'static str, T)]) -> impl Fn(&Entry) -> Result<T, Fault> {
     move |entry| {
@@ -183,7 +196,7 @@ pub(in crate::config) fn choice<T: Copy>(names: &[(&'static str, T)]) -> impl Fn
         let text = text(entry)?;
         names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
             let all: Vec<_> = names.iter().map(|(name, _)| *name).collect();
-            let near = nearest(&text, all.iter().copied()).unwrap_or_default();
+            let near = meant(&text, &all).or_else(|| nearest(&text, all.iter().copied())).unwrap_or_default();
             Fault::new(format!("“{text}” is not known here"), format!("did you mean “{near}”? There are {}", all.join(", ")))
         })
     }

@@ -1,5 +1,6 @@
 //! Every default, section by section: what a key means that is left out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -55,7 +56,14 @@ impl Default for Server {
 
 impl Default for Portal {
     fn default() -> Self {
-        Self { prefix: "/.vestibule".into(), title: "Sign in".into(), templates: None, change_contact: true, hsts: true }
+        Self {
+            prefix: "/.vestibule".into(),
+            title: "Sign in".into(),
+            templates: None,
+            change_contact: true,
+            hsts: true,
+            brand: Arc::default(),
+        }
     }
 }
 

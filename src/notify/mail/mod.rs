@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use lettre::Address;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use rustls::pki_types::ServerName;
@@ -72,9 +72,18 @@ impl Writer {
             .message_id(Some(id))
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".into()))
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("X-Auto-Response-Suppress"), "All".into()))
-            .multipart(MultiPart::alternative_plain_html(written.text.clone(), written.html.clone()))
+            .multipart(parts(written)?)
             .map_err(|_| BadAddress)
     }
+}
+
+/// The text, and the HTML with the picture that it shows.
+fn parts(written: &Written) -> Result<MultiPart, BadAddress> {
+    let Some(logo) = &written.logo else { return Ok(MultiPart::alternative_plain_html(written.text.clone(), written.html.clone())) };
+    let kind = ContentType::parse(logo.content_type()).map_err(|_| BadAddress)?;
+    let picture = Attachment::new_inline("logo".into()).body(logo.bytes().to_vec(), kind);
+    let html = MultiPart::related().singlepart(SinglePart::html(written.html.clone())).singlepart(picture);
+    Ok(MultiPart::alternative().singlepart(SinglePart::plain(written.text.clone())).multipart(html))
 }
 
 /// A way to the mail server, with the connections that were used last. The library's own pool takes a connection back when a delivery

@@ -108,7 +108,7 @@ fn transport(url: &str, hello: Option<&str>, ca: Option<&str>) -> Transport {
 
 async fn deliver(transport: &Transport) -> Result<(), Failure> {
     let writer = Writer::new("no-reply@internal.example").unwrap();
-    let written = Written { subject: "s".into(), text: "t".into(), html: "h".into() };
+    let written = Written { subject: "s".into(), text: "t".into(), html: "h".into(), logo: None };
     let letter = writer.write("alice@internal.example", &written, Time::from_secs(0)).unwrap();
     transport.deliver(&letter, SOON).await
 }
@@ -204,7 +204,8 @@ fn the_three_schemes_are_understood_and_no_other() {
 #[test]
 fn a_letter_is_dated_numbered_and_marked_as_automatic() {
     let writer = Writer::new("Vestibule <no-reply@internal.example>").unwrap();
-    let written = Written { subject: "Grüße\r\nBcc: eve@evil.example".into(), text: "Text".into(), html: "<p>Text</p>".into() };
+    let written =
+        Written { subject: "Grüße\r\nBcc: eve@evil.example".into(), text: "Text".into(), html: "<p>Text</p>".into(), logo: None };
     let letter = writer.write("alice@internal.example", &written, Time::from_secs(1_700_000_000)).unwrap();
     let text = String::from_utf8(letter.formatted()).unwrap();
     for line in ["Date: Tue, 14 Nov 2023 22:13:20 +0000", "Auto-Submitted: auto-generated", "@internal.example>", "multipart/alternative"] {
@@ -217,7 +218,7 @@ fn a_letter_is_dated_numbered_and_marked_as_automatic() {
 #[test]
 fn an_address_cannot_carry_more_than_itself() {
     let writer = Writer::new("no-reply@internal.example").unwrap();
-    let written = Written { subject: "s".into(), text: "t".into(), html: "h".into() };
+    let written = Written { subject: "s".into(), text: "t".into(), html: "h".into(), logo: None };
     for to in ["", "alice", "a@b.example, c@d.example", "a@b.example\r\nBcc: c@d.example", "a b@c.example"] {
         assert!(writer.write(to, &written, Time::from_secs(0)).is_err(), "{to:?}");
     }

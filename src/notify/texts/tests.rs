@@ -22,7 +22,7 @@ fn code() -> Content {
 
 #[test]
 fn every_language_has_every_text_and_word_of_its_own() {
-    let texts = Texts::load(None).unwrap();
+    let texts = Texts::load(None, &Arc::default()).unwrap();
     let words: Vec<&String> = texts.languages[FALLBACK].words.keys().collect();
     for (tag, language) in &texts.languages {
         assert_eq!(language.words.keys().collect::<Vec<_>>(), words, "{tag}");
@@ -32,12 +32,12 @@ fn every_language_has_every_text_and_word_of_its_own() {
             assert_eq!(text.sms.is_some(), kind.has_sms(), "{tag} {}", kind.name());
         }
     }
-    assert_eq!(texts.languages().count(), 5);
+    assert_eq!(texts.languages().count(), 8);
 }
 
 #[test]
 fn every_value_that_matters_is_said_in_every_language() {
-    let texts = Texts::load(None).unwrap();
+    let texts = Texts::load(None, &Arc::default()).unwrap();
     for lang in texts.languages() {
         for content in Content::samples() {
             let kind = content.kind().name();
@@ -55,7 +55,7 @@ fn every_value_that_matters_is_said_in_every_language() {
 
 #[test]
 fn an_sms_fits_and_ends_with_the_line_that_browsers_read() {
-    let texts = Texts::load(None).unwrap();
+    let texts = Texts::load(None, &Arc::default()).unwrap();
     for lang in texts.languages() {
         let sms = texts.sms(&message(lang, code())).unwrap();
         assert!(sms.ends_with("\n@wiki.internal.example #271828"), "{lang}: {sms}");
@@ -65,8 +65,17 @@ fn an_sms_fits_and_ends_with_the_line_that_browsers_read() {
 
 #[test]
 fn the_nearest_language_is_taken() {
-    let texts = Texts::load(None).unwrap();
-    for (wanted, got) in [("de", "de"), ("de-AT", "de"), ("ZH-cn", "zh-Hans"), ("zh-hans", "zh-Hans"), ("pt", "en"), ("", "en")] {
+    let texts = Texts::load(None, &Arc::default()).unwrap();
+    for (wanted, got) in [
+        ("de", "de"),
+        ("de-AT", "de"),
+        ("ZH-cn", "zh-Hans"),
+        ("zh-hans", "zh-Hans"),
+        ("zh-TW", "zh-Hant"),
+        ("pt-BR", "pt"),
+        ("it", "en"),
+        ("", "en"),
+    ] {
         assert_eq!(texts.pick(wanted), got, "{wanted}");
     }
 }
@@ -77,7 +86,7 @@ fn an_operator_replaces_what_they_like_and_hears_of_mistakes() {
     let messages = folder.path().join("messages");
     std::fs::create_dir(&messages).unwrap();
     std::fs::write(messages.join("en.toml"), "[messages.sign_in_code]\nsubject = \"ACME says hello, {{ user }}\"\n").unwrap();
-    let texts = Texts::load(Some(folder.path())).unwrap();
+    let texts = Texts::load(Some(folder.path()), &Arc::default()).unwrap();
     let written = texts.mail(&message("en", code())).unwrap();
     assert!(written.subject.starts_with("ACME says hello") && written.text.contains("271828"));
     for (bad, line, key, remedy) in [
@@ -91,15 +100,15 @@ fn an_operator_replaces_what_they_like_and_hears_of_mistakes() {
         ("not toml", 1, "", "correct the syntax"),
     ] {
         std::fs::write(messages.join("en.toml"), bad).unwrap();
-        let problems = Texts::load(Some(folder.path())).unwrap_err().0;
+        let problems = Texts::load(Some(folder.path()), &Arc::default()).unwrap_err().0;
         let found = problems.first().unwrap();
         assert!((problems.len(), found.line, found.key.as_str()) == (1, Some(line), key) && found.remedy.contains(remedy), "{problems:?}");
         assert!(found.file.ends_with("messages/en.toml"), "{found}");
     }
     std::fs::remove_file(messages.join("en.toml")).unwrap();
     std::fs::write(messages.join("layout.html"), "<p>{{ nothing }}</p>").unwrap();
-    let problems = Texts::load(Some(folder.path())).unwrap_err();
+    let problems = Texts::load(Some(folder.path()), &Arc::default()).unwrap_err();
     assert!(problems.to_string().contains("layout.html") && problems.to_string().contains("paragraphs"), "{problems}");
     std::fs::remove_file(messages.join("layout.html")).unwrap();
-    assert!(Texts::load(Some(Path::new("/nonexistent"))).is_ok());
+    assert!(Texts::load(Some(Path::new("/nonexistent")), &Arc::default()).is_ok());
 }

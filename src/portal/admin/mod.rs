@@ -3,6 +3,7 @@
 //! administrator's name.
 
 mod faults;
+mod filter;
 mod gate;
 mod listing;
 mod logs;
@@ -23,6 +24,7 @@ pub fn routes() -> Router<Arc<Portal>> {
         .route("/admin", get(overview::show))
         .route("/admin/users", get(users::list).post(users::create))
         .route("/admin/users/new", get(users::new))
+        .route("/admin/users/export", get(filter::export))
         .route("/admin/users/{name}", get(user::show).post(user::act))
         .route("/admin/users/{name}/delete", get(user::ask_delete))
         .route("/admin/sessions", get(logs::sessions).post(logs::end_session))

@@ -130,14 +130,20 @@ async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Res
     let done = |account: &Account, text: &str| user_page(admin, account, Some(Note::Done(text.to_owned())));
     Ok(match order {
         Order::Change(change) => done(&services.accounts.change(name, &change, actor).await?, &words.note.saved),
-        Order::Mfa(change) => done(&services.accounts.change_mfa(name, &change, actor).await?, &words.note.saved),
+        Order::Mfa(change) => {
+            let said = match change.reset.len() {
+                0 => words.note.saved.clone(),
+                n => fill(&words.note.methods_removed_n, &[("n", &n.to_string())]),
+            };
+            done(&services.accounts.change_mfa(name, &change, actor).await?, &said)
+        }
         Order::Unlock => {
             services.accounts.unlock(name, actor).await?;
             done(&services.accounts.named(name).await?, &words.note.saved)
         }
         Order::EndSessions => {
-            services.admin_sessions.revoke(Some(name), actor).await?;
-            done(account, &words.note.sessions_ended)
+            let ended = services.admin_sessions.revoke(Some(name), actor).await?;
+            done(account, &fill(&words.note.sessions_ended_n, &[("n", &ended.to_string())]))
         }
         Order::RecoveryCodes => {
             let codes = services.accounts.recovery_codes(name, actor).await?;

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::faults::fault;
+use super::filter;
 use super::gate::AdminRequest;
 use super::listing::{page_number, state};
 use super::orders::groups;
@@ -14,7 +15,6 @@ use crate::portal::web::reply::Reply;
 use crate::service::Refused;
 use crate::service::accounts::NewAccount;
 use crate::service::admin::directory::Row;
-use crate::service::admin::overview::missing_from;
 use crate::view::admin::{self, PAGE_ROWS, Paging, UserRow, UserView, UsersView};
 use crate::view::{Note, fill};
 
@@ -26,11 +26,11 @@ pub async fn list(admin: AdminRequest) -> Response {
 async fn listed(admin: &AdminRequest) -> Result<Reply, Refused> {
     let (req, query) = (&admin.req, admin.req.query.get("q"));
     let directory = req.services.users.directory().await?;
-    let mfa = &req.context.config.mfa;
     let routes = req.context.policy.routes();
     let route = Some(req.query.get("missing")).filter(|name| !name.is_empty()).and_then(|name| routes.iter().find(|r| *r.name == *name));
-    let missing = route.map(|route| missing_from(route, mfa));
-    let also = missing.as_ref().map(|missing| missing as &dyn Fn(&Row) -> bool);
+    let filter = filter::read(&req.query);
+    let fits = filter::fits(admin, &filter);
+    let also: Option<&dyn Fn(&Row) -> bool> = if filter.is_empty() && route.is_none() { None } else { Some(&fits) };
     let found = directory.find(query, page_number(req.query.get("page")), PAGE_ROWS, also);
     let row = |row: &Row| UserRow {
         name: row.name().to_owned(),
@@ -44,6 +44,7 @@ async fn listed(admin: &AdminRequest) -> Result<Reply, Refused> {
     let view = UsersView {
         query: query.to_owned(),
         missing: route.map(|route| route.name.to_string()),
+        filter: filter.clone(),
         rows: found.rows.iter().map(|one| row(one)).collect(),
         paging: Paging { page: found.page, total: found.total },
     };
@@ -84,7 +85,7 @@ fn read(form: &Fields) -> NewAccount {
 
 /// Names whose page could not be reached: no honest path has them in a segment.
 fn is_reserved(name: &str) -> bool {
-    name.contains(['/', '\\'])
+    name.contains(['/', '\\']) || name == "export"
 }
 
 pub async fn create(admin: AdminRequest) -> Response {

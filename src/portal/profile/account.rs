@@ -9,20 +9,21 @@ use axum::routing::{get, post};
 use crate::account::{Account, MfaPolicy};
 use crate::base::SessionId;
 use crate::factor::{Method, recovery};
+use crate::login::News;
 use crate::portal::sign_in::expired_password::refusal;
 use crate::portal::sign_in::links::weak_note;
-use crate::portal::sign_in::login::signed_in;
+use crate::portal::sign_in::login::{goes_on, with_news};
 use crate::portal::sign_in::mfa::destination;
 use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
 use crate::portal::web::state::Portal;
-use crate::service::{EnrolPage, LiveSession, Refused, Removal};
+use crate::service::{EnrolPage, LiveSession, Refused, Removal, Signed};
 use crate::session::CookieKind;
-use crate::view::Note;
 use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, SessionRow};
 use crate::view::enrol::{Reason, Setup};
 use crate::view::message::Problem;
 use crate::view::recovery as fresh_codes;
+use crate::view::{Note, fill};
 
 pub fn routes() -> Router<Arc<Portal>> {
     Router::new()
@@ -62,7 +63,30 @@ pub async fn with_session<F: AsyncFnOnce(&PageRequest, &Arc<LiveSession>) -> Res
 }
 
 pub async fn show(req: PageRequest) -> Response {
-    with_session(req, async |req, session| account_page(req, session, None).await).await
+    with_session(req, async |req, session| {
+        let news = req.services.flows.take_news(req.flow, session.user()).await?;
+        let reply = account_page(req, session, news.map(|news| Note::Done(told(req, news).to_owned()))).await?;
+        Ok(if news.is_some() { reply.cookie(req.cookies.expire(CookieKind::Flow)) } else { reply })
+    })
+    .await
+}
+
+/// What was done, in words.
+fn told(req: &PageRequest, news: News) -> &str {
+    let words = &req.words.note;
+    match news {
+        News::Enrolled | News::MethodAdded => &words.method_added,
+        News::MethodRemoved => &words.method_removed,
+        News::PasswordSet | News::PasswordChanged => &words.password_changed,
+        News::ContactChanged => &words.contact_changed,
+    }
+}
+
+/// The session goes on under another id: back to my account, which says what was done.
+pub async fn changed(req: &PageRequest, account: &Account, signed: &Signed, news: News) -> Result<Reply, Refused> {
+    let flow = req.services.flows.leave_news(account, news, &req.client).await?;
+    let account = format!("{}/account", req.context.config.portal.prefix);
+    goes_on(req, signed, Reply::go(account).cookie(req.flow_cookie(flow.id))).await
 }
 
 pub async fn account_page(req: &PageRequest, session: &LiveSession, note: Option<Note>) -> Result<Reply, Refused> {
@@ -150,8 +174,9 @@ async fn password_page(req: PageRequest) -> Response {
 async fn change_password(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
         let (current, chosen) = (req.form.secret("current"), req.form.secret("password"));
+        let account = req.services.profile.account(session).await?;
         let note = match req.services.profile.change_password(session, current, chosen, &req.client).await {
-            Ok(signed) => return signed_in(req, &signed).await,
+            Ok(signed) => return changed(req, &account, &signed, News::PasswordChanged).await,
             Err(Refused::WrongPassword) => Note::Error(req.words.note.password_wrong.clone()),
             Err(Refused::Weak(weak)) => weak_note(req, weak),
             Err(other) => match refusal(req, &other) {
@@ -171,20 +196,33 @@ async fn ask_removal(req: PageRequest) -> Response {
         let rows = enrolled(req, &account);
         let (method, id) = (req.query.get("method"), req.query.get("id"));
         match rows.iter().find(|row| row.method.name() == method && row.id == id) {
-            Some(row) => Ok(Reply::ok(account::confirm_removal(&req.page(), row, rows.len() == 1))),
+            Some(row) => {
+                let last = rows.len() == 1;
+                let own = !last && session.record().second.is_some_and(|(shown, _)| shown == row.method && sole(&rows, shown));
+                Ok(Reply::ok(account::confirm_removal(&req.page(), row, last, own)))
+            }
             None => Ok(Reply::to(req, "account")),
         }
     })
     .await
 }
 
+/// Whether there is one of this method only.
+fn sole(rows: &[Enrolled], method: Method) -> bool {
+    rows.iter().filter(|row| row.method == method).count() == 1
+}
+
 async fn remove(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
         let Ok(method) = req.form.get("method").parse::<Method>() else { return Ok(Reply::to(req, "account")) };
         let key = Some(req.form.get("id")).filter(|id| !id.is_empty());
+        let account = req.services.profile.account(session).await?;
         match req.services.profile.remove_method(session, method, key.or(Some("")), &req.client).await? {
-            (Removal::Done, Some(signed)) => signed_in(req, &signed).await,
-            (Removal::Done, None) => Ok(Reply::to(req, "login").cookie(req.cookies.expire(CookieKind::Session))),
+            (Removal::Done, Some(signed)) => changed(req, &account, &signed, News::MethodRemoved).await,
+            (Removal::Done, None) => {
+                let reply = with_news(req, &account, News::MethodRemoved).await?;
+                Ok(reply.cookie(req.cookies.expire(CookieKind::Session)))
+            }
             (Removal::LastOfRequired, _) => account_page(req, session, Some(Note::Error(req.words.note.required_method.clone()))).await,
         }
     })
@@ -209,7 +247,7 @@ async fn renew_codes(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
         let codes = req.services.profile.renew_codes(session, &req.client).await?;
         let codes: Vec<String> = codes.iter().map(|code| code.expose().to_owned()).collect();
-        let setup = Setup { note: None, steps: None, reason: Reason::Wish };
+        let setup = Setup::default();
         Ok(Reply::ok(fresh_codes::codes(&req.page(), &setup, &codes, fresh_codes::At::Account)))
     })
     .await
@@ -217,8 +255,9 @@ async fn renew_codes(req: PageRequest) -> Response {
 
 async fn end_sessions(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
+        let mut count = 1;
         if req.form.has("others") {
-            req.services.profile.end_others(session, &req.client).await?;
+            count = req.services.profile.end_others(session, &req.client).await?;
         } else if let Ok(id) = req.form.get("id").parse::<SessionId>() {
             match req.services.profile.end_own(session, id, &req.client).await {
                 // Over already: what was asked for is so.
@@ -226,7 +265,8 @@ async fn end_sessions(req: PageRequest) -> Response {
                 Err(other) => return Err(other),
             }
         }
-        account_page(req, session, Some(Note::Done(req.words.note.sessions_ended.clone()))).await
+        let note = fill(&req.words.note.sessions_ended_n, &[("n", &count.to_string())]);
+        account_page(req, session, Some(Note::Done(note))).await
     })
     .await
 }

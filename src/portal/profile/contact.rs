@@ -6,10 +6,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use std::sync::Arc;
 
-use super::account::with_session;
+use super::account::{changed, with_session};
 use crate::factor::Method;
-use crate::factor::otp::{mask_email, mask_phone};
-use crate::portal::sign_in::login::signed_in;
+use crate::login::News;
 use crate::portal::sign_in::mfa::{clocks, no_such_page, note, sent_again, unsent};
 use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
@@ -82,10 +81,10 @@ async fn waiting(req: &PageRequest, session: &Arc<LiveSession>, name: &str) -> R
 
 fn code_page(req: &PageRequest, change: &ContactChange, problem: Option<Note>) -> maud::Markup {
     let (method, sent) = (change.method, change.flow.sent.as_ref());
-    let destination = if method == Method::Sms { mask_phone(&change.to) } else { mask_email(&change.to) };
     let note = problem.or_else(|| sent_again(sent, method, req));
     let digits = req.context.config.mfa.otp.digits;
-    pages::confirm(&req.page(), method, &destination, digits, clocks(sent, method, req), note.as_ref())
+    // In full: who typed it sees whether it is right.
+    pages::confirm(&req.page(), method, &change.to, digits, clocks(sent, method, req), note.as_ref())
 }
 
 async fn show(Path(name): Path<String>, mut req: PageRequest) -> Response {
@@ -105,7 +104,7 @@ async fn confirm(Path(name): Path<String>, mut req: PageRequest) -> Response {
         let Some(change) = waiting(req, session, &name).await? else { return Ok(Reply::to(req, "account")) };
         let problem = match req.services.contact.confirm(&change, &req.form.secret("code"), &req.client).await {
             // Back to the account, under the session's new id.
-            Ok(signed) => return signed_in(req, &signed).await,
+            Ok(signed) => return changed(req, &change.account, &signed, News::ContactChanged).await,
             Err(Refused::Second(problem)) => note(req, problem, change.method),
             Err(Refused::Contact(problem)) => {
                 let page = pages::change(&req.page(), change.method, &change.to, Some(&said(req, problem, change.method)));

@@ -3,6 +3,7 @@
 use axum::extract::Path;
 use axum::response::Response;
 
+use super::account::changed;
 use super::external;
 use crate::factor::{Method, qr};
 use crate::login::{Enrolling, News};
@@ -14,7 +15,7 @@ use crate::portal::web::reply::Reply;
 use crate::service::{Confirmed, EnrolPage, EnrolProblem, Refused};
 use crate::session::CookieKind;
 use crate::view::enrol::{self, Offer, Reason, Setup, TotpView};
-use crate::view::message;
+use crate::view::message::{self, Way};
 use crate::view::recovery;
 use crate::view::{Note, Steps};
 
@@ -29,7 +30,8 @@ fn setup(req: &PageRequest, page: &EnrolPage, problem: Option<Note>) -> Setup {
         (Some(_), true) => Reason::Route,
         (Some(_), false) => Reason::Wish,
     };
-    Setup { note: problem, steps: (reason != Reason::Wish).then_some(Steps { now: 2, of: 2 }), reason }
+    let takes = req.wanted_factors().filter(|_| reason != Reason::Wish).map(|factors| factors.iter().collect());
+    Setup { note: problem, steps: (reason != Reason::Wish).then_some(Steps { now: 2, of: 2 }), reason, takes: takes.unwrap_or_default() }
 }
 
 pub async fn choose(req: PageRequest) -> Response {
@@ -61,14 +63,19 @@ async fn choice(req: &PageRequest) -> Result<Reply, Refused> {
 }
 
 fn choice_page(req: &PageRequest, page: &EnrolPage, problem: Option<Note>) -> maud::Markup {
-    let offers: Vec<Offer> = page
+    let setup = setup(req, page, problem);
+    // A method that the page asked for would not take leads nowhere. Who must have some method is offered any before none.
+    let fits = |method: &Method| setup.takes.is_empty() || setup.takes.contains(method);
+    let all: Vec<Method> = page
         .offered(req.context.config.mfa.methods)
         .iter()
         .filter(|method| req.services.notices.can_send(*method))
         .filter(|method| *method != Method::Webauthn || !req.context.host.is_address())
-        .map(|method| Offer { method, destination: destination(&page.account, method), set_up: page.account.has(method) })
         .collect();
-    enrol::choose(&req.page(), &setup(req, page, problem), &offers)
+    let fitting: Vec<Method> = all.iter().copied().filter(fits).collect();
+    let offered = if fitting.is_empty() && setup.reason == Reason::Required { all } else { fitting };
+    let offer = |method| Offer { method, destination: destination(&page.account, method), set_up: page.account.has(method) };
+    enrol::choose(&req.page(), &setup, &offered.into_iter().map(offer).collect::<Vec<_>>())
 }
 
 pub async fn chosen(req: PageRequest) -> Response {
@@ -110,7 +117,9 @@ async fn verification(req: &PageRequest) -> Result<Reply, Refused> {
     }
     if !req.services.notices.can_send(Method::Email) {
         let heading = &req.words.enrol.verify_heading;
-        return Ok(Reply::ok(message::message(&req.page(), 200, heading, &req.words.enrol.ask_for_link, &[], None)));
+        let support = &req.context.config.portal.brand;
+        let way = support.support.clone().zip(support.support_shown().map(str::to_owned)).map(|(href, label)| Way { label, href });
+        return Ok(Reply::ok(message::message(&req.page(), 200, heading, &req.words.enrol.ask_for_link, way.as_slice(), None)));
     }
     Ok(Reply::ok(verify_page(req, &page, None)))
 }
@@ -215,6 +224,10 @@ async fn confirmed(req: &PageRequest, name: &str) -> Result<Reply, Refused> {
     let typed = req.form.secret(if method == Method::Webauthn { "credential" } else { "code" });
     let problem = match req.services.enrolment.confirm(&page, method, &typed, req.form.get("name"), &req.client).await {
         Ok(Confirmed::ShowCodes) => return Ok(Reply::to(req, "enrol/recovery").cookie(req.cookies.expire(CookieKind::Session))),
+        Ok(Confirmed::Kept(signed)) => {
+            let wanted = setup(req, &page, None).reason == Reason::Route;
+            return if wanted { signed_in(req, &signed).await } else { changed(req, &page.account, &signed, News::MethodAdded).await };
+        }
         Ok(Confirmed::Done) => {
             let to = with_news(req, &page.account, News::Enrolled).await?;
             return Ok(to.cookie(req.cookies.expire(CookieKind::Session)));
@@ -261,7 +274,7 @@ pub async fn codes(req: PageRequest) -> Response {
 async fn show_codes(req: &PageRequest) -> Result<Reply, Refused> {
     let page = find(req).await?;
     let codes: Vec<String> = req.services.enrolment.recovery_codes(&page)?.iter().map(|code| code.expose().to_owned()).collect();
-    let setup = Setup { note: None, steps: None, reason: Reason::Required };
+    let setup = Setup { reason: Reason::Required, ..Setup::default() };
     Ok(Reply::ok(recovery::codes(&req.page(), &setup, &codes, recovery::At::FirstEnrolment)))
 }
 

@@ -1,5 +1,6 @@
 //! Setting up the second factor at a provider: the account is linked to a person there once.
 
+use super::account::changed;
 use crate::factor::Method;
 use crate::login::News;
 use crate::portal::sign_in::login::with_news;
@@ -37,6 +38,7 @@ pub(super) async fn to_provider(req: &PageRequest, page: &EnrolPage) -> Result<R
 pub async fn set_up(req: &PageRequest, linked: Linked) -> Result<Reply, Refused> {
     let reply = match linked.confirmed {
         Confirmed::ShowCodes => Reply::to(req, "enrol/recovery"),
+        Confirmed::Kept(signed) => return changed(req, &linked.account, &signed, News::MethodAdded).await,
         Confirmed::Done => with_news(req, &linked.account, News::Enrolled).await?,
     };
     Ok(reply.cookie(req.cookies.expire(CookieKind::Session)))

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::account::with_session;
 use crate::base::{Time, TokenId};
+use crate::policy::Route;
 use crate::portal::Portal;
 use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
@@ -44,11 +45,11 @@ async fn page(req: &PageRequest, session: &LiveSession, typed: Typed, note: Opti
     let account = req.services.store.account(session.user()).await?.ok_or(Refused::Gone)?;
     let tokens = req.services.api_tokens.list(Some(&account)).await?;
     let config = &req.context.config;
-    let takes = |route: &&crate::policy::Route| !route.application.tokens.is_none();
+    let takes = |route: &&Route| !route.application.tokens.is_none();
     let wrong = matches!(note, Some(Note::Error(_)));
     let view = TokensView {
-        tokens: tokens.into_iter().map(row).collect(),
-        routes: config.routes.iter().filter(takes).map(|route| route.name.to_string()).collect(),
+        tokens: tokens.into_iter().map(|token| row(token, &config.routes)).collect(),
+        routes: config.routes.iter().filter(takes).map(|route| (route.name.to_string(), route.called().to_owned())).collect(),
         most_days: most_days(req),
         typed,
         admin: account.groups.iter().any(|group| config.admin.groups.contains(group)),
@@ -58,11 +59,13 @@ async fn page(req: &PageRequest, session: &LiveSession, typed: Typed, note: Opti
     Ok(if wrong { Reply::wrong(page) } else { Reply::ok(page) })
 }
 
-fn row(token: TokenView) -> TokenRow {
+fn row(token: TokenView, routes: &[Route]) -> TokenRow {
+    let called =
+        |name: &String| routes.iter().find(|route| *route.name == **name).map_or_else(|| name.clone(), |route| route.called().to_owned());
     TokenRow {
         id: token.id,
         name: token.name,
-        routes: token.routes,
+        routes: token.routes.iter().map(called).collect(),
         expires: Time::parse(&token.expires).unwrap_or_default(),
         last_used: token.last_used.and_then(|at| Time::parse(&at)),
         last_used_from: token.last_used_from.unwrap_or_default(),

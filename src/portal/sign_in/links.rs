@@ -42,8 +42,10 @@ async fn link_page(req: &PageRequest, kind: LinkKind) -> Result<Reply, Refused> 
 /// 410 would tell no more than that: used, expired, or never there.
 pub fn gone(req: &PageRequest) -> Reply {
     let words = req.words;
-    let way = Way { label: words.password.to_login.clone(), href: req.page().link("login") };
-    Reply::wrong(message::message(&req.page(), 422, &words.problem.not_found_heading, &words.note.link_gone, &[way], None))
+    let way = |label: &str, page: &str| Way { label: label.to_owned(), href: req.page().link(page) };
+    let new = req.services.notices.can_send(Method::Email).then(|| way(&words.password.link_new, "reset"));
+    let ways: Vec<Way> = new.into_iter().chain([way(&words.password.to_login, "login")]).collect();
+    Reply::wrong(message::message(&req.page(), 422, &words.password.link_heading, &words.note.link_gone, &ways, None))
 }
 
 fn form(req: &PageRequest, kind: LinkKind, token: &str, account: &crate::account::Account, note: Option<Note>) -> maud::Markup {

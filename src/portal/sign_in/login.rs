@@ -50,6 +50,8 @@ async fn news(req: &PageRequest) -> Option<Note> {
     Some(Note::Done(match req.services.flows.news(req.flow).await? {
         News::Enrolled => words.enrolled.clone(),
         News::PasswordSet => words.password_set.clone(),
+        News::MethodRemoved => words.method_removed_again.clone(),
+        News::MethodAdded | News::PasswordChanged | News::ContactChanged => return None,
     }))
 }
 
@@ -141,10 +143,14 @@ pub async fn second(req: &PageRequest, flow: FlowId) -> Result<Reply, Refused> {
 
 /// Sets the cookies of a finished sign-in and goes where the user was going. A session that was there before is over.
 pub async fn signed_in(req: &PageRequest, signed: &Signed) -> Result<Reply, Refused> {
+    goes_on(req, signed, Reply::go(req.rd.as_str()).cookie(req.cookies.expire(CookieKind::Flow))).await
+}
+
+/// The same with another answer.
+pub async fn goes_on(req: &PageRequest, signed: &Signed, mut reply: Reply) -> Result<Reply, Refused> {
     if let Some(old) = req.session.as_ref().filter(|old| old.id() != signed.session) {
         req.services.sessions.end(old.id(), crate::session::EndReason::SignedOut).await?;
     }
-    let mut reply = Reply::go(req.rd.as_str()).cookie(req.cookies.expire(CookieKind::Flow));
     for (kind, value) in &signed.cookies {
         let age = (*kind == CookieKind::Device).then_some(DEVICE_AGE);
         reply = reply.cookie(req.cookies.set(*kind, value, age));

@@ -8,6 +8,7 @@ use super::external;
 use super::login::signed_in;
 use crate::factor::otp::{SentCode, mask_email, mask_phone};
 use crate::factor::{Method, MethodSet};
+use crate::policy::{Demand, Level, Proof};
 use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
 use crate::service::{Given, Pending, Refused, SecondProblem, Shown};
@@ -41,12 +42,16 @@ impl Door {
 
     fn second(&self, req: &PageRequest, note: Option<Note>) -> Second {
         let trust = if self.pending.is_guest() { Duration::ZERO } else { req.context.config.mfa.trusted_device };
+        let wanted = req.wanted();
+        // Where a trusted browser does not count, it is not offered: one would be asked again all the same.
+        let counts = wanted.is_none_or(|wanted| wanted.factors.is_none() && wanted.max_age.is_none());
         Second {
             user: self.pending.account.display_name.clone(),
             note,
             others: self.methods.iter().count() > 1,
             recovery: self.recovery,
-            trust: (!trust.is_zero()).then_some(trust),
+            trust: (!trust.is_zero() && counts).then_some(trust),
+            why: self.pending.session.as_ref().and_then(|session| why(req, session.proof(), wanted?)),
             signed_in: self.pending.session.is_some(),
         }
     }
@@ -55,10 +60,21 @@ impl Door {
     fn is_needless(&self, req: &PageRequest) -> bool {
         self.pending.flow.is_none()
             && self.pending.session.as_ref().is_some_and(|session| {
-                req.wanted().is_none_or(|wanted| {
-                    wanted.level < crate::policy::Level::TwoFactor || wanted.is_met_by(session.proof(), req.context.now)
-                })
+                req.wanted().is_none_or(|wanted| wanted.level < Level::TwoFactor || wanted.is_met_by(session.proof(), req.context.now))
             })
+    }
+}
+
+/// Why a session that has shown this is asked for more.
+fn why(req: &PageRequest, proof: Proof, wanted: Demand) -> Option<String> {
+    let (words, place) = (&req.words.mfa, req.place_called());
+    match (proof, wanted.factors, wanted.max_age) {
+        _ if wanted.level < Level::TwoFactor || wanted.is_met_by(proof, req.context.now) => None,
+        (Proof::Second { method, .. }, _, Some(age)) if wanted.accepts(method) => {
+            Some(fill(&words.why_age, &[("host", &place), ("time", &req.words.span(age))]))
+        }
+        (_, Some(factors), _) => Some(fill(&words.why_factors, &[("host", &place), ("methods", &req.words.methods(factors.iter()))])),
+        _ => Some(fill(&words.why_second, &[("host", &place)])),
     }
 }
 

@@ -3,6 +3,7 @@
 pub(super) mod expired_password;
 mod external;
 pub(super) mod invitation;
+pub(super) mod language;
 pub(super) mod links;
 pub(super) mod login;
 pub(super) mod logout;

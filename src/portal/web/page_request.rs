@@ -18,7 +18,7 @@ use crate::policy::{Ask, Demand, Level, Policy, PortalMatch};
 use crate::service::saved_post::Form;
 use crate::service::{Client, DeviceId, LiveSession, Services, browser_name};
 use crate::session::{CookieKind, Cookies, KeyRing, Purpose};
-use crate::view::{Page, Words};
+use crate::view::{Languages, Page, Words};
 
 /// What the gateway says of a request; it travels in the request's extensions.
 #[derive(Clone)]
@@ -52,6 +52,9 @@ pub struct PageRequest {
     /// The form that is sent again in the end, where that is where the user is going.
     pub bound_for: Option<Form>,
     pub words: &'static Words,
+    pub languages: Arc<Languages>,
+    /// The page of ours that this request was made on: path and query, from `Referer`.
+    pub came_from: Option<String>,
     pub(super) csrf: CsrfId,
     /// GET or HEAD, which a link from elsewhere can make a browser send: it ends nothing.
     pub(in crate::portal) reads: bool,
@@ -98,6 +101,13 @@ fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
+/// A page below our prefix on this very origin.
+fn came_from(origin: &str, prefix: &str, referer: &str) -> Option<String> {
+    let path = referer.strip_prefix(origin)?;
+    let plain = path.len() <= 2048 && path.bytes().all(|b| b.is_ascii_graphic());
+    (plain && path.strip_prefix(prefix)?.starts_with('/')).then(|| path.to_owned())
+}
+
 impl PageRequest {
     pub(super) fn assemble(
         portal: &Arc<Portal>,
@@ -110,7 +120,9 @@ impl PageRequest {
         let services = portal.services.clone();
         let cookies = Cookies::new(&context.config.session, context.secure);
         let Brought { flow, device, csrf, new_csrf } = Brought::read(&cookies, headers, &services.live.keys())?;
-        let words = portal.languages.choose(headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()));
+        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let chosen = cookies.read(CookieKind::Language, lines).and_then(|tag| portal.languages.named(tag));
+        let words = chosen.unwrap_or_else(|| portal.languages.choose(Some(header_text(headers, header::ACCEPT_LANGUAGE))));
         let (query, form) = (Fields::parse(target.split_once('?').map_or("", |(_, query)| query).as_bytes()), Fields::parse(body));
         let client = Client {
             address: context.client,
@@ -123,7 +135,10 @@ impl PageRequest {
         };
         // The router has taken the prefix off.
         let target = format!("{}{target}", context.config.portal.prefix);
+        let came_from = came_from(&client.origin, &context.config.portal.prefix, header_text(headers, header::REFERER));
         let mut req = Self {
+            languages: portal.languages.clone(),
+            came_from,
             services,
             context,
             cookies,
@@ -176,7 +191,9 @@ impl PageRequest {
             host: other.as_ref().unwrap_or(&self.context.host).as_str().to_owned(),
             csrf: self.csrf.token(&self.services.live.keys()),
             rd: if rd == "/" { String::new() } else { rd.to_owned() },
-            help: None,
+            place: self.place(),
+            brand: self.context.config.portal.brand.clone(),
+            languages: self.languages.clone(),
             inline: false,
         }
     }
@@ -200,6 +217,25 @@ impl PageRequest {
         }
         let host = self.rd.other_host().unwrap_or_else(|| self.context.host.clone());
         self.wanted_by(&host, &Method::GET, self.rd.target())
+    }
+
+    /// What people call the place that the user is going to.
+    fn place(&self) -> Option<Arc<str>> {
+        let (host, method, target) = match &self.bound_for {
+            Some(form) => (form.host()?, Method::POST, form.target.as_str()),
+            None => (self.rd.other_host().unwrap_or_else(|| self.context.host.clone()), Method::GET, self.rd.target()),
+        };
+        let path = Path::parse(target.as_bytes()).ok()?;
+        let own = !matches!(self.context.policy.under_prefix(&path), PortalMatch::No);
+        let ask = Ask { host: &host, method: &method, client: self.context.client, path: &path, form: false };
+        if own { None } else { self.context.policy.title_for(&ask) }
+    }
+
+    /// The same in words, the administration too.
+    pub fn place_called(&self) -> String {
+        let admin = format!("{}/admin", self.context.config.portal.prefix);
+        let to_admin = self.rd.other_host().is_none() && self.rd.target().starts_with(&admin);
+        if to_admin { self.words.account.to_admin.clone() } else { self.page().place().to_owned() }
     }
 
     fn wanted_by(&self, host: &Host, method: &Method, target: &str) -> Option<Demand> {

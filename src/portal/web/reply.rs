@@ -47,7 +47,10 @@ impl Reply {
 
     pub fn problem(req: &PageRequest, problem: Problem) -> Self {
         let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut reply = Self::page(status, message::problem(&req.page(), problem, Some(&req.context.request_id)));
+        // It may answer a script: no form on it, and no token for one.
+        let mut page = req.page();
+        page.csrf.clear();
+        let mut reply = Self::page(status, message::problem(&page, problem, Some(&req.context.request_id)));
         reply.retry_after = match problem {
             Problem::Throttled(wait) => Some(wait),
             Problem::Unavailable | Problem::EndPending => Some(Duration::from_secs(5)),

@@ -15,6 +15,7 @@ use crate::service::notices::Notices;
 use crate::service::refused::{EnrolProblem, Refused};
 use crate::service::relying_party::relying_party;
 use crate::service::sessions::{LiveSession, Sessions};
+use crate::service::sign_in::Signed;
 use crate::service::sign_in::failures::FailureLimits;
 use crate::service::sign_in::finish::Finish;
 use crate::service::sign_in::flows::Flows;
@@ -29,12 +30,14 @@ pub struct EnrolPage {
 }
 
 /// A method was set up.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Confirmed {
     /// The first one: recovery codes are to be read and saved.
     ShowCodes,
     /// A further one: sign in with it.
     Done,
+    /// A further one, vouched for by what the session has shown, which goes on.
+    Kept(Signed),
 }
 
 /// For how long a full sign-in counts as fresh for changes of how one signs in.

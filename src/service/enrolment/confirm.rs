@@ -5,18 +5,21 @@ use super::choose::{Confirmed, EnrolPage, Enrolment, tidy};
 use crate::account::{Account, OtpEnrolment, PersonId, RecoveryCode, TotpEnrolment, Version, WebauthnEnrolment};
 use crate::base::Secret;
 use crate::factor::{Method, recovery, totp};
-use crate::login::{Enrolling, Flow};
+use crate::login::{Enrolling, Flow, Purpose};
 use crate::service::audit::{Actor, Event};
 use crate::service::client::Client;
 use crate::service::refused::{EnrolProblem, Refused, SecondProblem};
 use crate::service::relying_party::relying_party;
+use crate::service::sessions::LiveSession;
+use crate::service::sign_in::Signed;
 use crate::store::{Conflict, Edit, Store};
 
 /// Security keys and passkeys of one user.
 const MOST_KEYS: usize = 20;
 
 impl Enrolment {
-    /// The proof that the new method works. Right: it is set up, every session of the user ends, and it is asked for from now on.
+    /// The proof that the new method works. Right: it is set up, every session of the user ends but one that
+    /// vouches for a further factor, and it is asked for from now on.
     pub async fn confirm(
         &self,
         page: &EnrolPage,
@@ -87,13 +90,22 @@ impl Enrolment {
         client: &Client,
     ) -> Result<Confirmed, Refused> {
         let fresh = recovery::generate()?;
-        let (first, account) = self.put_factor(page, flow, &add, &fresh).await?;
+        let (first, account, kept) = match self.vouching_session(page, flow) {
+            Some(session) => {
+                let (account, signed) = self.put_further_factor(session, flow, &add, client).await?;
+                (false, account, Some(signed))
+            }
+            None => {
+                let (first, account) = self.put_factor(page, flow, &add, &fresh).await?;
+                (first, account, None)
+            }
+        };
         self.audit.record(Event::FactorAdded, Some(&account.name), Actor::User(client), method.name()).await?;
         let key = account.webauthn.last().map(|key| key.id.clone());
         self.notices.notice_factor(&account, method, account.name_of(method, key.as_deref()), true, client);
         if !first {
             self.store.take_flow(flow).await?;
-            return Ok(Confirmed::Done);
+            return Ok(kept.map_or(Confirmed::Done, Confirmed::Kept));
         }
         let plain: Vec<&str> = fresh.iter().map(|(code, _)| code.expose()).collect();
         let sealed = self.store.seal(account.id, plain.join(" ").as_bytes())?;
@@ -107,6 +119,42 @@ impl Enrolment {
         });
         kept.await?.ok_or(Refused::Gone)?;
         Ok(Confirmed::ShowCodes)
+    }
+
+    /// The session that a further factor is set up in, if a second factor that it has shown vouches for this one.
+    fn vouching_session<'p>(&self, page: &'p EnrolPage, flow: &Flow) -> Option<&'p LiveSession> {
+        let session = page.session.as_deref().filter(|session| flow.purpose == Purpose::Enrol { session: Some(session.id()) })?;
+        let vouches = !page.is_first() && session.has_second() && self.is_fresh(session, &page.account);
+        vouches.then_some(session)
+    }
+
+    /// The factor, and the session that goes on under the new epoch: one step.
+    async fn put_further_factor(
+        &self,
+        session: &LiveSession,
+        flow: &Flow,
+        add: &Added,
+        client: &Client,
+    ) -> Result<(Account, Signed), Refused> {
+        let (version, proof) = (Version::new(session.user(), flow.epoch), session.record().proof());
+        let put = |account: &mut Account| {
+            // Somebody took the others away meanwhile: then it is a first one, and begins anew.
+            if account.enrolled().is_empty() {
+                return Edit::Leave(Err(Refused::Gone));
+            }
+            if !add.put(account) {
+                return Edit::Leave(Err(Refused::Enrol(EnrolProblem::AlreadyThere)));
+            }
+            account.vouch_failures = 0;
+            account.factors_changed();
+            Edit::Write(Ok(account.clone()))
+        };
+        match self.finish.change_in_session(session, version, proof, client, put).await? {
+            Ok((account, Some(signed))) => Ok((account?, signed)),
+            Ok((account, None)) => account.and(Err(Refused::Gone)),
+            Err(Conflict::Factor) => Err(Refused::Enrol(EnrolProblem::TakenFactor)),
+            Err(Conflict::Login(_)) => Err(Refused::Gone),
+        }
     }
 
     /// One atomic step: whether it was the first factor, and the account with it.

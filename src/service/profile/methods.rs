@@ -56,6 +56,14 @@ impl Profile {
         if self.enrolment.is_fresh(session, &account) { Ok(account) } else { Err(Refused::Enrol(EnrolProblem::NotFresh)) }
     }
 
+    /// The account behind a session.
+    ///
+    /// # Errors
+    /// [`Refused::Gone`] if the session is not good for it any more.
+    pub async fn account(&self, session: &LiveSession) -> Result<Account, Refused> {
+        self.sessions.account_of(session).await
+    }
+
     /// Changes the password; the current one is asked for (OWASP ASVS 6.2.3). This session goes on under a new id and as
     /// old as it was, all others end.
     pub async fn change_password(

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::account::{Account, Failures, Verified};
+use crate::account::{Account, Failures, Verified, Version};
 use crate::base::{SessionId, UserId};
 use crate::factor::Method;
 use crate::login::{Flow, ProviderSession};
@@ -14,10 +14,10 @@ use crate::service::context::Context;
 use crate::service::known_browsers::{budget, knows, remember};
 use crate::service::notices::Notices;
 use crate::service::refused::Refused;
-use crate::service::sessions::{LiveSessions, Sessions};
+use crate::service::sessions::{LiveSession, LiveSessions, Sessions};
 use crate::session::{CookieKind, EndReason, SessionRecord};
 use crate::source::provider::linked::is_providers as is_of_provider;
-use crate::store::{Edit, Store};
+use crate::store::{Conflict, Edit, Store};
 
 /// How many sessions a user may have at the same time.
 const SESSIONS_KEPT: usize = 100;
@@ -112,11 +112,64 @@ impl Finish {
         if known.is_none() && before.browsers.iter().any(|browser| browser.id != device.name()) {
             self.notices.notice_new_browser(&account, client);
         }
+        Ok(self.signed(session, device, account.name))
+    }
+
+    /// A change of how its user signs in, made in a session. The epoch grows and the session goes on under it, with a new id, with what it
+    /// has shown (`proof`) and as old as it was: one step of the store. Every other session of the user ends.
+    ///
+    /// # Errors
+    /// [`Refused::Gone`] if the account is of another version, or the session has ended, by the time of the write: nothing is changed.
+    pub(in crate::service) async fn change_in_session<R>(
+        &self,
+        session: &LiveSession,
+        version: Version,
+        proof: Proof,
+        client: &Client,
+        mut edit: impl FnMut(&mut Account) -> Edit<R>,
+    ) -> Result<Result<(R, Option<Signed>), Conflict>, Refused> {
+        let (old, now) = (session.record(), self.context.now());
+        let device = match client.device.filter(|device| device.user == old.user) {
+            Some(device) => device,
+            None => DeviceId::random(old.user)?,
+        };
+        let mut next = SessionRecord::begin(old.user, old.epoch, proof, now, client.address.ip(), &client.browser)?;
+        (next.created, next.full_auth) = (old.created, old.full_auth);
+        let edit = |account: &mut Account| match edit(account) {
+            Edit::Leave(result) => Edit::Leave((result, None)),
+            Edit::Write(result) => {
+                remember(account, device, client, None, now);
+                Edit::Write((result, Some(account.clone())))
+            }
+        };
+        // Whoever ended it before has the last word.
+        let mut was_open = false;
+        let moved = || was_open = self.live.end(old.id, EndReason::Replaced);
+        let outcome = self.store.update_and_move(version, old.id, &mut next, edit, moved).await?.ok_or(Refused::Gone)?;
+        let (result, account) = match outcome {
+            Ok(Edit::Write(done) | Edit::Leave(done)) => done,
+            Err(conflict) => return Ok(Err(conflict)),
+        };
+        let Some(account) = account else { return Ok(Ok((result, None))) };
+        if !was_open {
+            self.sessions.end(next.id, EndReason::Revoked).await?;
+            return Err(Refused::Gone);
+        }
+        let id = self.admit(next, &account, &Follows::Ended(&old)).await?;
+        if let Err(e) = self.audit.record(Event::SessionRenewed, Some(&account.name), Actor::User(client), proof_name(proof)).await {
+            self.sessions.end(id, EndReason::Revoked).await?;
+            return Err(e);
+        }
+        Ok(Ok((result, Some(self.signed(id, device, account.name)))))
+    }
+
+    /// The cookies of a session.
+    fn signed(&self, session: SessionId, device: DeviceId, name: String) -> Signed {
         let cookies = vec![
             (CookieKind::Session, self.live.token(session)),
             (CookieKind::Device, self.store.keys().sign(crate::session::Purpose::Device, &device.to_bytes())),
         ];
-        Ok(Signed { session, cookies, name: account.name })
+        Signed { session, cookies, name }
     }
 
     /// The account after the sign-in: the browser is known, and if somebody `signs_in`, failures are forgotten.
@@ -153,10 +206,15 @@ impl Finish {
         if !self.store.put_session(&record, replaces.map(|old| old.id)).await? {
             return Err(Refused::Gone);
         }
+        self.admit(record, account, follows).await
+    }
+
+    /// Takes a session that is in the store into memory, if it may stay there.
+    async fn admit(&self, record: SessionRecord, account: &Account, follows: &Follows<'_>) -> Result<SessionId, Refused> {
         let id = record.id;
         self.keep_provider(id, account, follows).await?;
         let session = self.live.insert(record, account);
-        if let Some(old) = replaces {
+        if let Some(old) = follows.replaced() {
             self.live.replace(old.id, &session);
         }
         // What changed between the write and here was not told to a session that was not there yet.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::account::Account;
-use crate::base::FlowId;
+use crate::base::{FlowId, UserId};
 use crate::login::{Flow, News, ProviderSession, Purpose};
 use crate::service::client::Client;
 use crate::service::context::Context;
@@ -75,6 +75,19 @@ impl Flows {
             | Purpose::Guest { .. }
             | Purpose::ChangePassword => None,
         }
+    }
+
+    /// The word that was left for this user, once.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn take_news(&self, flow: Option<FlowId>, user: UserId) -> Result<Option<News>, Refused> {
+        let Some(id) = flow else { return Ok(None) };
+        let Some(flow) = self.store.flow(id).await?.filter(|flow| flow.user == user && self.context.now() < flow.expires) else {
+            return Ok(None);
+        };
+        let Purpose::News(news) = flow.purpose else { return Ok(None) };
+        Ok(self.store.take_flow(&flow).await?.then_some(news))
     }
 
     /// A code could not be sent: the page must not say that one is on its way.

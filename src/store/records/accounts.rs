@@ -13,7 +13,7 @@ use crate::store::login_name::fold;
 use crate::store::{Store, StoreError};
 
 /// How often a write is tried again when the record changed meanwhile.
-const TRIES: usize = 64;
+pub(super) const TRIES: usize = 64;
 
 /// What an id may begin with when it is written ([`crate::base::UserId`]: base32).
 pub const FIRST_LETTERS: &str = "abcdefghijklmnopqrstuvwxyz234567";
@@ -226,7 +226,8 @@ impl Store {
         Err(StoreError::Contended)
     }
 
-    async fn write(&self, before: Option<(&Account, Vec<u8>)>, after: &Account) -> Result<Result<(), Conflict>, StoreError> {
+    /// The document and its index keys, in place of those that were there.
+    pub(super) fn account_batch(before: Option<(&Account, Vec<u8>)>, after: &Account) -> Result<Batch, StoreError> {
         let document = key("account", after.id.to_string());
         let (before, bytes) = before.unzip();
         let mut batch = Batch::durable().expect(document.clone(), bytes).put(document, encode(after)?);
@@ -242,6 +243,12 @@ impl Store {
         for index in new.into_iter().filter(|index| !old.contains(index)) {
             batch = batch.expect(index.clone(), None).put(index, owner.clone());
         }
+        Ok(batch)
+    }
+
+    async fn write(&self, before: Option<(&Account, Vec<u8>)>, after: &Account) -> Result<Result<(), Conflict>, StoreError> {
+        let batch = Self::account_batch(before.clone(), after)?;
+        let before = before.map(|(account, _)| account);
         match self.kv.commit(batch).await {
             Ok(true) => {
                 self.told(after.id, Some(after));
@@ -262,7 +269,7 @@ impl Store {
         }
     }
 
-    async fn taken(&self, before: Option<&Account>, after: &Account) -> Result<Option<Conflict>, StoreError> {
+    pub(super) async fn taken(&self, before: Option<&Account>, after: &Account) -> Result<Option<Conflict>, StoreError> {
         let own = Some(encode(&after.id)?);
         let old = before.map(logins).unwrap_or_default();
         for login in [&after.name, &after.email] {

@@ -5,6 +5,7 @@ pub(super) mod canary;
 pub(super) mod failures;
 pub(super) mod flows;
 pub(super) mod links;
+pub(super) mod moved_session;
 pub(super) mod provider;
 pub(super) mod saved_post;
 pub(super) mod sessions;

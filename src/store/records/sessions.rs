@@ -10,7 +10,7 @@ use crate::store::{Store, StoreError};
 /// How many last uses are noted in one step.
 const TOUCHED: usize = 128;
 
-fn session_key(id: SessionId) -> Vec<u8> {
+pub(super) fn session_key(id: SessionId) -> Vec<u8> {
     key("session", id.as_bytes())
 }
 

@@ -9,8 +9,8 @@ use crate::view::parts::icon;
 use crate::view::parts::layout::{Card, Note, Page, button_form, card, form, link_row};
 use crate::view::wording::words::fill;
 
-/// `account/remove`: asks before a method goes. `last`: nothing else is set up.
-pub fn confirm_removal(page: &Page, enrolled: &Enrolled, last: bool) -> Markup {
+/// `account/remove`: asks before a method goes. `last`: nothing else is set up. `own`: this session was signed in with it and ends.
+pub fn confirm_removal(page: &Page, enrolled: &Enrolled, last: bool, own: bool) -> Markup {
     let words = &page.words.account;
     let kind = page.words.method(enrolled.method);
     let name = if enrolled.name.is_empty() { kind } else { &enrolled.name };
@@ -21,6 +21,7 @@ pub fn confirm_removal(page: &Page, enrolled: &Enrolled, last: bool) -> Markup {
         &head,
         html! {
             @if last { p.note.warn { (icon::warning()) span { (words.remove_lead_last) } } }
+            @if own { p.note.warn { (icon::warning()) span { (words.remove_lead_session) } } }
             (button_form(page, "account/methods/remove", &[("method", enrolled.method.name()), ("id", &enrolled.id)], "go danger", &page.words.common.remove))
             a.button.second href=(page.link("account")) { (page.words.common.cancel) }
         },

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::values::{AccountView, Enrolled};
 use crate::base::Time;
-use crate::view::parts::layout::{Page, button_form, form};
+use crate::view::parts::layout::{Ask, Page, ask, button_form, form};
 use crate::view::parts::{icon, time};
 use crate::view::wording::words::fill;
 
@@ -89,8 +89,9 @@ pub(super) fn recovery(page: &Page, view: &AccountView) -> Markup {
                         1..=FEW_CODES => { p.note.warn { (icon::warning()) span { (fill(&words.recovery_low, &[("left", &left.to_string())])) } } }
                         _ => {}
                     }
-                    @if left > 0 { p.hint { (words.recovery_new_hint) } }
-                    (button_form(page, "account/recovery", &[], "second", &words.recovery_new))
+                    @if left > 0 {
+                        (ask(page, &Ask { path: "account/recovery", fields: &[], class: "second", label: &words.recovery_new, name: "", question: &words.recovery_new_hint }))
+                    } @else { (button_form(page, "account/recovery", &[], "second", &words.recovery_new)) }
                 }
             }
         }

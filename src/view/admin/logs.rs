@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{Paging, Place, admin, none_found, pager, search};
 use crate::base::Time;
 use crate::factor::Method;
-use crate::view::parts::layout::{Note, Page, button_form, note, segment};
+use crate::view::parts::layout::{Note, Page, named_button, note, segment};
 use crate::view::parts::{icon, time};
 use crate::view::wording::words::fill;
 
@@ -45,7 +45,7 @@ pub fn sessions(page: &Page, view: &SessionsView) -> Markup {
             (note(view.note.as_ref()))
             div.toolbar { (search(page, "admin/sessions", &words.find_user, &view.query)) }
             @if view.rows.is_empty() { (none_found(page)) } @else {
-                div.scroll tabindex="0" role="region" aria-label=(words.sessions) {
+                div.scroll.cards tabindex="0" role="region" aria-label=(words.sessions) {
                     table {
                         thead { tr {
                             th scope="col" { (words.user) }
@@ -72,10 +72,13 @@ fn session_row(page: &Page, row: &SessionRow) -> Markup {
     html! {
         tr {
             th scope="row" { (user_link(page, &row.user)) @if row.current { " " span.tag { (page.words.account.session_this) } } }
-            td { bdi { (row.browser) } small { bdi { (row.address) } } }
-            td { @match row.method { Some(method) => (page.words.method(method)), None => { span.soft { (words.password_only) } } } }
-            td { (time::moment(row.last_seen)) small { (words.started) " " (time::moment(row.started)) } }
-            td { @if !row.current { (button_form(page, "admin/sessions", &[("id", &row.id)], "act", &page.words.account.end)) } }
+            td data-label=(words.browser) { bdi { (row.browser) } small { bdi { (row.address) } } }
+            td data-label=(words.method) { @match row.method { Some(method) => (page.words.method(method)), None => { span.soft { (words.password_only) } } } }
+            td data-label=(words.last_seen) { (time::moment(row.last_seen)) small { (words.started) " " (time::moment(row.started)) } }
+            td { @if !row.current {
+                @let name = format!("{}, {}", fill(&page.words.account.end_of, &[("browser", &row.browser)]), row.user);
+                (named_button(page, "admin/sessions", &[("id", &row.id)], "act", &page.words.account.end, &name))
+            } }
         }
     }
 }
@@ -176,7 +179,7 @@ fn filters(page: &Page, view: &AuditView) -> Markup {
                 label for="event" { (words.event) }
                 select #event name="event" {
                     option value="" { (words.any) }
-                    @for event in &view.events { option selected[*event == f.event] { (event) } }
+                    @for event in &view.events { option value=(event) selected[*event == f.event] { (page.words.event(event)) } }
                 }
             }
             div { label for="since" { (words.since) } input #since type="date" name="since" value=(f.since); }
@@ -189,7 +192,7 @@ fn filters(page: &Page, view: &AuditView) -> Markup {
 pub(super) fn audit_table(page: &Page, rows: &[AuditRow]) -> Markup {
     let words = &page.words.admin;
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(words.audit) {
+        div.scroll.cards tabindex="0" role="region" aria-label=(words.audit) {
             table {
                 thead { tr {
                     th scope="col" { (words.time) }
@@ -200,14 +203,14 @@ pub(super) fn audit_table(page: &Page, rows: &[AuditRow]) -> Markup {
                 } }
                 tbody { @for row in rows {
                     tr {
-                        td { (time::moment(row.at)) }
-                        td { code { (row.event) } " " @if row.ok { span.tag.good { (words.ok) } } @else { span.tag.bad { (words.failed) } } }
-                        td {
+                        td data-label=(words.time) { (time::exact(row.at)) }
+                        td data-label=(words.event) { span title=(row.event) { (page.words.event(&row.event)) } " " @if row.ok { span.tag.good { (words.ok) } } @else { span.tag.bad { (words.failed) } } }
+                        td data-label=(words.user) {
                             @if !row.user.is_empty() { (user_link(page, &row.user)) }
                             @if !row.by.is_empty() { small { "← " bdi { (row.by) } } }
                         }
-                        td { bdi { (row.address) } }
-                        td.detail dir="auto" { (row.detail) }
+                        td data-label=(words.address) { bdi { (row.address) } }
+                        td.detail data-label=(words.detail) dir="auto" { (row.detail) }
                     }
                 } }
             }

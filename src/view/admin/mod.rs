@@ -15,7 +15,7 @@ pub use logs::{AuditFilter, AuditRow, AuditView, SessionRow, SessionsView, Trail
 pub use overview::{ObservedRow, OverviewView, RouteProgress, overview};
 pub use steps::{confirm_delete, new_user, recovery_codes, setup_link};
 pub use user::{MethodRow, PolicyChoice, UserView, user};
-pub use users::{State, UserRow, UsersView, users};
+pub use users::{State, UserFilter, UserRow, UsersView, users};
 
 use super::parts::layout::Page;
 use super::parts::wide::{Tab, wide};

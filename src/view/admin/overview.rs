@@ -1,4 +1,4 @@
-//! The overview: what happened lately, which second factors are in use, and how far each route is on its way to two steps.
+//! The overview: what happened lately, which second factors are in use, and how far each route is on its way to two factors.
 
 use maud::{Markup, html};
 

@@ -13,7 +13,7 @@ use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 use crate::view::account::fact;
 use crate::view::parts::field::{Field, field};
-use crate::view::parts::layout::{Note, Page, button_form, form, note};
+use crate::view::parts::layout::{Ask, Note, Page, ask, button_form, form, note};
 use crate::view::parts::{icon, time};
 use crate::view::wording::words::fill;
 
@@ -90,6 +90,11 @@ pub fn user(page: &Page, view: &UserView) -> Markup {
 /// A button that posts one action.
 fn act(page: &Page, view: &UserView, action: &str, class: &str, label: &str) -> Markup {
     button_form(page, &path(&view.name), &[("action", action)], class, label)
+}
+
+/// The same, which asks first.
+fn asked(page: &Page, view: &UserView, action: &str, class: &str, label: &str, question: &str) -> Markup {
+    ask(page, &Ask { path: &path(&view.name), fields: &[("action", action)], class, label, name: "", question })
 }
 
 fn summary(page: &Page, view: &UserView) -> Markup {
@@ -170,7 +175,8 @@ fn methods(page: &Page, view: &UserView) -> Markup {
                         small { (account.added) " " (time::day(m.added)) " · " (account.last_used) " "
                             @match m.last_used { Some(at) => (time::moment(at)), None => (page.words.common.never) } }
                     }
-                    div.acts { (button_form(page, &path(&view.name), &[("action", "reset"), ("method", m.method.name())], "act", &words.reset_method)) }
+                    @let name = format!("{}: {}", words.reset_method, page.words.method(m.method));
+                    div.acts { (ask(page, &Ask { path: &path(&view.name), fields: &[("action", "reset"), ("method", m.method.name())], class: "act", label: &words.reset_method, name: &name, question: &words.reset_ask })) }
                 }
             } }
             @if let Some((left, total)) = view.recovery {
@@ -178,8 +184,7 @@ fn methods(page: &Page, view: &UserView) -> Markup {
             }
             @if !view.methods.is_empty() {
                 (act(page, view, "recovery_codes", "second", &words.recovery_print))
-                p.hint { (words.reset_all_hint) }
-                (button_form(page, &path(&view.name), &[("action", "reset"), ("method", "all")], "second danger", &words.reset_all))
+                (ask(page, &Ask { path: &path(&view.name), fields: &[("action", "reset"), ("method", "all")], class: "second danger", label: &words.reset_all, name: "", question: &words.reset_all_hint }))
             }
         },
     )
@@ -269,11 +274,11 @@ fn access(page: &Page, view: &UserView) -> Markup {
         html! {
             div.adds {
                 @if matches!(view.state, State::Locked(_)) { (act(page, view, "unlock", "second", &words.unlock)) }
-                @if view.sessions > 0 { (act(page, view, "end_sessions", "second", &words.end_sessions)) }
+                @if view.sessions > 0 { (asked(page, view, "end_sessions", "second", &words.end_sessions, &words.end_sessions_ask)) }
                 @if view.source.is_none() { (act(page, view, "setup_link", "second", &words.setup_link)) }
                 @if view.can_mail && view.source.is_none() { (act(page, view, "mail_link", "second", &words.mail_link)) }
                 @if view.state == State::Disabled { (act(page, view, "enable", "second", &words.enable)) }
-                @else { (act(page, view, "disable", "second danger", &words.disable)) }
+                @else { (asked(page, view, "disable", "second danger", &words.disable, &words.disable_ask)) }
                 a.button.second.danger href=(page.action(&format!("{}/delete", path(&view.name)))) { (words.delete) }
             }
         },

@@ -14,7 +14,8 @@ use crate::view::parts::layout::Page;
 /// The pages of the administration.
 pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
     let paging = Paging { page: 2, total: 273 };
-    let users = admin::UsersView { query: String::new(), rows: (0..admin::PAGE_ROWS).map(user_row).collect(), paging, missing: None };
+    let users =
+        admin::UsersView { query: String::new(), rows: (0..admin::PAGE_ROWS).map(user_row).collect(), paging, ..Default::default() };
     let empty = admin::UsersView { query: "nobody".into(), ..Default::default() };
     vec![
         ("admin", admin::overview(p, &overview())),

@@ -73,7 +73,7 @@ fn tokens_view(p: &Page) -> TokensView {
     };
     TokensView {
         tokens: vec![row("t1", "Backup of the wiki", &["wiki"], Some(90)), row("t2", HOSTILE, &[], None)],
-        routes: vec!["wiki".into(), "git".into()],
+        routes: vec![("wiki".into(), "Wiki".into()), ("git".into(), "git".into())],
         most_days: 366,
         typed: Typed { days: "90".into(), ..Typed::default() },
         admin: true,
@@ -96,7 +96,8 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
     vec![
         ("account", account::account(p, &view)),
         ("account-bare", account::account(p, &bare)),
-        ("account-remove", account::confirm_removal(p, &only, true)),
+        ("account-remove", account::confirm_removal(p, &only, true, false)),
+        ("account-remove-own", account::confirm_removal(p, &only, false, true)),
         ("account-contact", contact::change(p, Method::Email, "", None)),
         ("account-contact-wrong", contact::change(p, Method::Sms, HOSTILE, Some(&Note::Error(p.words.contact.bad_phone.clone())))),
         ("account-contact-code", contact::confirm(p, Method::Email, MASKED, 6, sent(290, 20), None)),

@@ -28,6 +28,8 @@ pub struct Setup {
     pub note: Option<Note>,
     pub steps: Option<Steps>,
     pub reason: Reason,
+    /// The methods that the page that was asked for takes; empty: any.
+    pub takes: Vec<Method>,
 }
 
 /// A method that may be set up.
@@ -65,18 +67,25 @@ pub fn choose(page: &Page, setup: &Setup, offers: &[Offer]) -> Markup {
         @match setup.reason {
             Reason::Wish => (words.lead),
             Reason::Required => (words.lead_required),
-            Reason::Route => (fill(&words.lead_route, &[("host", &page.host)])),
+            Reason::Route if setup.takes.is_empty() => (fill(&words.lead_route, &[("host", page.place())])),
+            Reason::Route => (takes(page, &words.lead_route_factors, setup)),
         }
     });
     card(
         page,
         &head,
         html! {
-            @if offers.is_empty() { p.note.bad role="alert" { (icon::warning()) span { (words.nothing) } } }
+            @if offers.is_empty() { p.note.bad role="alert" { (icon::warning()) span {
+                @if setup.takes.is_empty() { (words.nothing) } @else { (takes(page, &words.nothing_for_route, setup)) }
+            } } }
             (form(page, "enrol", html! { ul.ways { @for offer in offers { li { (offered(page, offer)) } } } }))
             @if setup.reason == Reason::Wish { (way_back(page, "account")) }
         },
     )
+}
+
+fn takes(page: &Page, text: &str, setup: &Setup) -> String {
+    fill(text, &[("host", page.place()), ("methods", &page.words.methods(setup.takes.iter().copied()))])
 }
 
 fn offered(page: &Page, offer: &Offer) -> Markup {

@@ -59,6 +59,7 @@ pub fn login(page: &Page, view: &LoginView) -> Markup {
             @if view.forgot && !view.reauthenticate {
                 p.row.middle { a href=(page.link("reset")) { (words.forgot) } }
             }
+            (crate::view::parts::brand::notice(page))
         },
     )
 }

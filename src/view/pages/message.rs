@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::account::Closed;
 use maud::{Markup, html};
 
-use crate::view::parts::layout::{Card, Page, button_form, card};
+use crate::view::parts::layout::{Card, Page, Refresh, button_form, card};
+use crate::view::parts::time;
 use crate::view::wording::words::fill;
 
 /// `logout` by GET: asks; posts to `logout`.
@@ -151,11 +152,37 @@ pub struct Way {
 pub fn problem(page: &Page, problem: Problem, reference: Option<&str>) -> Markup {
     let (heading, text) = problem.words(page);
     let text = match problem {
-        Problem::Throttled(wait) => fill(text, &[("time", &page.words.span(wait))]),
+        Problem::Throttled(wait) => return throttled(page, wait, reference),
         Problem::CsrfScheme => format!("{text} {}", page.words.problem.scheme_hint),
         _ => text.to_owned(),
     };
     message(page, problem.status(), heading, &text, &problem.ways_on(page), reference)
+}
+
+/// Counts down, and leads to the sign-in; without script the page goes there by itself.
+fn throttled(page: &Page, wait: Duration, reference: Option<&str>) -> Markup {
+    let words = &page.words.problem;
+    let head = Card {
+        heading: &words.throttled_heading,
+        refresh: Some(Refresh { seconds: time::seconds(wait).saturating_add(1), url: page.link("login") }),
+        ..Card::default()
+    };
+    let text = fill(&words.throttled_text, &[("time", &page.words.span(wait))]);
+    card(
+        page,
+        &head,
+        html! {
+            p.lead role="alert" { (text) }
+            p.row.middle #validity data-expired=(words.throttled_over) {
+                (words.throttled_left) " " time #countdown data-seconds=(time::seconds(wait)) { (time::countdown(wait)) }
+            }
+            a.button.go href=(page.link("login")) { (page.words.password.to_login) }
+            p.fine {
+                span { "429" }
+                @if let Some(id) = reference { span { (fill(&page.words.common.reference, &[("id", id)])) } }
+            }
+        },
+    )
 }
 
 /// Somebody's groups are more than an application can be told. Answer it with 431.

@@ -1,4 +1,4 @@
-//! The second door: the choice of a factor, and a page for each.
+//! The second factor: the choice of a factor, and a page for each.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::view::parts::layout::{Card, Note, Page, Refresh, Steps, card, form};
 use crate::view::parts::{icon, time};
 use crate::view::wording::words::fill;
 
-/// What all pages of the second step share.
+/// What all pages of the second factor share.
 #[derive(Clone, Debug, Default)]
 pub struct Second {
     pub user: String,
@@ -21,6 +21,8 @@ pub struct Second {
     pub recovery: bool,
     /// How long the browser may be trusted, where that is offered.
     pub trust: Option<Duration>,
+    /// Why a session is asked again.
+    pub why: Option<String>,
     /// A step-up of a session rather than a sign-in: starting over means signing out.
     pub signed_in: bool,
 }
@@ -53,11 +55,16 @@ fn head<'a>(page: &Page, heading: &'a str, second: &'a Second) -> Card<'a> {
     }
 }
 
+/// Why one is here, and what to do.
+fn lead(second: &Second, what: Markup) -> Markup {
+    html! { @if let Some(why) = &second.why { (why) " " } (what) }
+}
+
 /// `mfa`: one button each, `name="method"`; in the order given.
 pub fn choose(page: &Page, second: &Second, choices: &[Choice]) -> Markup {
     let words = &page.words.mfa;
     let mut head = head(page, &words.choose_heading, second);
-    head.lead = Some(html! { (fill(&words.choose_lead, &[("user", &second.user)])) });
+    head.lead = Some(lead(second, html! { (fill(&words.choose_lead, &[("user", &second.user)])) }));
     let buttons = html! {
         ul.ways { @for choice in choices { li { (way(page, choice.method, &choice.detail, choice.last_used.then_some(&page.words.method.last_used))) } } }
     };
@@ -99,7 +106,7 @@ pub(in crate::view) fn way(page: &Page, method: Method, detail: &str, tag: Optio
 pub fn totp(page: &Page, second: &Second, digits: u8) -> Markup {
     let words = &page.words.mfa;
     let mut head = head(page, &words.totp_heading, second);
-    head.lead = Some(html! { (words.totp_lead) });
+    head.lead = Some(lead(second, html! { (words.totp_lead) }));
     card(page, &head, html! { (form(page, "mfa/totp", code_form(page, second, digits))) (ways_out(page, second)) })
 }
 
@@ -111,7 +118,7 @@ pub fn sent_code(page: &Page, second: &Second, method: Method, destination: &str
         _ => (&words.email_heading, "mfa/email"),
     };
     let mut head = head(page, heading, second);
-    head.lead = Some(destination_lead(page, destination, sent.is_some()));
+    head.lead = Some(lead(second, destination_lead(page, destination, sent.is_some())));
     head.refresh = refresh(page, path, sent);
     let body = html! {
         @if sent.is_some() { (form(page, path, code_form(page, second, digits))) }
@@ -188,7 +195,7 @@ pub(in crate::view) fn resend(page: &Page, path: &str, sent: Option<Sent>) -> Ma
     }
 }
 
-/// The other ways, under every page of the second step.
+/// The other ways, under every page of the second factor.
 pub(super) fn ways_out(page: &Page, second: &Second) -> Markup {
     html! {
         @if second.others || second.recovery {
@@ -204,7 +211,7 @@ pub(super) fn ways_out(page: &Page, second: &Second) -> Markup {
 pub fn recovery(page: &Page, second: &Second) -> Markup {
     let words = &page.words.mfa;
     let mut head = head(page, &words.recovery_heading, second);
-    head.lead = Some(html! { (words.recovery_lead) });
+    head.lead = Some(lead(second, html! { (words.recovery_lead) }));
     let invalid = Note::is_error(second.note.as_ref());
     let fields = html! {
         div.field {
@@ -223,7 +230,7 @@ pub fn recovery(page: &Page, second: &Second) -> Markup {
 pub fn webauthn(page: &Page, second: &Second, options: &str, challenge: &str, keys: &str) -> Markup {
     let words = &page.words.mfa;
     let mut head = head(page, &words.webauthn_heading, second);
-    head.lead = Some(html! { (words.webauthn_lead) });
+    head.lead = Some(lead(second, html! { (words.webauthn_lead) }));
     let c = Ceremony { path: "mfa/webauthn", kind: "get", options, hidden: false, conditional: false };
     let button = html! {
         input type="hidden" name="challenge" value=(challenge);

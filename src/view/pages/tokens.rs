@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::base::Time;
 use crate::view::parts::field::{Field, field};
-use crate::view::parts::layout::{Card, Note, Page, button_form, card, form, note};
+use crate::view::parts::layout::{Ask, Card, Note, Page, ask, card, form, note};
 use crate::view::parts::time;
 use crate::view::parts::wide::{Tab, wide};
 use crate::view::wording::words::fill;
@@ -34,8 +34,8 @@ pub struct Typed {
 #[derive(Clone, Debug, Default)]
 pub struct TokensView {
     pub tokens: Vec<TokenRow>,
-    /// The routes that take tokens.
-    pub routes: Vec<String>,
+    /// The routes that take tokens: the name, and what people read.
+    pub routes: Vec<(String, String)>,
     pub most_days: u64,
     pub typed: Typed,
     pub admin: bool,
@@ -88,7 +88,8 @@ fn row(page: &Page, token: &TokenRow) -> Markup {
                     }
                 }
             }
-            div.acts { (button_form(page, "account/tokens/revoke", &[("id", &token.id)], "act", &words.revoke)) }
+            @let name = format!("{}: {}", words.revoke, token.name);
+            div.acts { (ask(page, &Ask { path: "account/tokens/revoke", fields: &[("id", &token.id)], class: "act", label: &words.revoke, name: &name, question: &words.revoke_ask })) }
         }
     }
 }
@@ -103,8 +104,8 @@ fn fields(page: &Page, view: &TokensView) -> Markup {
         @if !view.routes.is_empty() {
             div.field role="group" aria-labelledby="routes" aria-describedby="routes-hint" {
                 strong #routes { (words.routes) }
-                @for route in &view.routes {
-                    label.check { input type="checkbox" name="route" value=(route) checked[typed.routes.contains(route)]; span { bdi { (route) } } }
+                @for (route, title) in &view.routes {
+                    label.check { input type="checkbox" name="route" value=(route) checked[typed.routes.contains(route)]; span { bdi { (title) } } }
                 }
                 small #routes-hint { (words.routes_hint) }
             }

@@ -49,8 +49,8 @@ pub(in crate::view) fn field(page: &Page, f: &Field<'_>) -> Markup {
 fn reveal(page: &Page, field: &str) -> Markup {
     let words = &page.words.common;
     html! {
-        button.reveal type="button" hidden data-reveal=(field) aria-pressed="false" aria-label=(words.show_password)
-            data-show=(words.show) data-hide=(words.hide) { (words.show) }
+        button.reveal type="button" hidden data-reveal=(field) aria-label=(words.show_password) data-show=(words.show) data-hide=(words.hide)
+            data-show-name=(words.show_password) data-hide-name=(words.hide_password) { (words.show) }
     }
 }
 

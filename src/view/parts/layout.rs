@@ -1,68 +1,12 @@
 //! What all pages share: the document, the card of the sign-in pages, forms that carry `csrf` and `rd`, fields, notes.
 
-use std::borrow::Cow;
-
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{assets, icon};
+pub use super::page::Page;
+pub(in crate::view) use super::page::segment;
+use super::{assets, brand, icon};
+use crate::base::language::own_name;
 use crate::view::wording::words::fill;
-use crate::view::wording::words_keys::Words;
-
-/// Unreserved characters stay as they are (RFC 3986 section 2.3); all else in a query value or path segment is encoded.
-const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// What every page needs to know of the request that it answers.
-#[derive(Clone, Debug)]
-pub struct Page {
-    pub words: &'static Words,
-    /// `/.vestibule`, without a trailing slash.
-    pub prefix: String,
-    /// `portal.title`: the heading of the sign-in page where it is not the default one.
-    pub title: String,
-    /// The host that was asked for, for "Sign in to continue to".
-    pub host: String,
-    pub csrf: String,
-    /// Where to go in the end; empty: nowhere in particular.
-    pub rd: String,
-    /// A page or `mailto:` address for those who are stuck.
-    pub help: Option<String>,
-    /// The style stands in the page and nothing is loaded: for a host that serves none of our files.
-    pub inline: bool,
-}
-
-impl Page {
-    /// The address of a page of the gateway, with the way back in its query.
-    pub fn link(&self, path: &str) -> String {
-        self.link_with(path, &[])
-    }
-
-    /// The same, with more in its query; values are percent-encoded here.
-    pub fn link_with(&self, path: &str, query: &[(&str, &str)]) -> String {
-        let mut url = self.action(path);
-        let rd = [("rd", self.rd.as_str())];
-        for (name, value) in query.iter().chain(&rd).filter(|(_, value)| !value.is_empty()) {
-            url.push(if url.contains('?') { '&' } else { '?' });
-            url.extend([*name, "="]);
-            url.extend(utf8_percent_encode(value, VALUE));
-        }
-        url
-    }
-
-    /// Where a form posts to.
-    pub fn action(&self, path: &str) -> String {
-        format!("{}/{path}", self.prefix)
-    }
-
-    pub(in crate::view) fn asset(&self, name: &str) -> String {
-        format!("{}/assets/{name}", self.prefix)
-    }
-}
-
-/// Text for one segment of a path.
-pub(in crate::view) fn segment(text: &str) -> Cow<'_, str> {
-    utf8_percent_encode(text, VALUE).into()
-}
 
 /// How far along one is: `now` of `of`, from one.
 #[derive(Clone, Copy, Debug)]
@@ -113,12 +57,12 @@ pub(in crate::view) fn document(page: &Page, heading: &str, class: &str, refresh
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="robots" content="noindex";
-                title { (heading) @if !page.host.is_empty() { " · " (page.host) } }
+                title { (heading) @if let Some(whose) = brand::whose(page) { " · " (whose) } }
                 @if page.inline {
                     style { (PreEscaped(assets::STYLE)) }
                 } @else {
                     link rel="stylesheet" href=(page.asset(assets::style()));
-                    link rel="icon" type="image/svg+xml" href=(page.asset(assets::icon()));
+                    (brand::links(page))
                     script type="module" src=(page.asset(assets::script())) {}
                 }
                 @if let Some(refresh) = refresh {
@@ -155,27 +99,39 @@ pub(in crate::view) fn card(page: &Page, card: &Card<'_>, body: Markup) -> Marku
     let words = &page.words.common;
     let shown = html! {
         main {
-            header.brand {
-                (icon::mark())
-                p {
-                    @if card.signing_in { (words.sign_in_to) br; }
-                    strong dir="auto" { (page.host) }
-                }
-            }
+            (brand::header(page, card.signing_in))
             @if let Some(steps) = card.steps { (progress(page, steps)) }
             h1 { (card.heading) }
             @if let Some(lead) = &card.lead { p.lead { (lead) } }
             (note(card.note))
             (body)
-            @if card.start_over.is_some() || page.help.is_some() {
+            @if card.start_over.is_some() || page.brand.support.is_some() {
                 footer {
                     span { @if let Some(url) = &card.start_over { (words.not_you) " " a href=(url) { (words.start_over) } } }
-                    @if let Some(help) = &page.help { a href=(help) { (words.help) } }
+                    @if let Some(help) = &page.brand.support { a href=(help) { (words.help) } }
                 }
             }
         }
+        (languages(page))
     };
     document(page, card.heading, "card", card.refresh.as_ref(), shown)
+}
+
+/// The choice of a language, in a fold. A page that cannot take a form has none.
+pub(in crate::view) fn languages(page: &Page) -> Markup {
+    let choices = html! {
+        @for (tag, name) in page.languages.list().filter(|(tag, _)| *tag != page.words.meta.lang) {
+            button.link name="language" value=(tag) lang=(tag) { (name) }
+        }
+    };
+    html! {
+        @if !page.inline && !page.csrf.is_empty() {
+            details.languages {
+                summary.act aria-label={ (page.words.common.language) ": " (own_name(&page.words.meta.lang)) } { (own_name(&page.words.meta.lang)) }
+                (form(page, "language", choices))
+            }
+        }
+    }
 }
 
 fn progress(page: &Page, steps: Steps) -> Markup {
@@ -215,17 +171,37 @@ pub(in crate::view) fn button_form(page: &Page, path: &str, fields: &[(&str, &st
     )
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What is asked before a button does something that cannot be taken back. A fold: it works without script, and asks once.
+pub(in crate::view) struct Ask<'a> {
+    pub(in crate::view) path: &'a str,
+    pub(in crate::view) fields: &'a [(&'a str, &'a str)],
+    /// The class of what opens the question: `act` or `second`.
+    pub(in crate::view) class: &'a str,
+    pub(in crate::view) label: &'a str,
+    /// What it is about, for those who hear the button alone; empty: the label says it.
+    pub(in crate::view) name: &'a str,
+    pub(in crate::view) question: &'a str,
+}
 
-    #[test]
-    fn the_way_back_is_encoded_and_left_out_where_there_is_none() {
-        let mut page = crate::view::gallery::page(Words::english());
-        page.rd = "/a b?x=1&y=é".into();
-        assert_eq!(page.link("mfa"), "/.vestibule/mfa?rd=%2Fa%20b%3Fx%3D1%26y%3D%C3%A9");
-        assert_eq!(page.link_with("x", &[("q", "1"), ("none", "")]), "/.vestibule/x?q=1&rd=%2Fa%20b%3Fx%3D1%26y%3D%C3%A9");
-        page.rd = String::new();
-        assert_eq!(page.link("mfa"), "/.vestibule/mfa");
+pub(in crate::view) fn ask(page: &Page, ask: &Ask<'_>) -> Markup {
+    let name = Some(ask.name).filter(|name| !name.is_empty());
+    html! {
+        details.ask {
+            summary class=(ask.class) aria-label=[name] { (ask.label) }
+            p { (ask.question) }
+            (button_form(page, ask.path, ask.fields, "second danger", ask.label))
+        }
     }
+}
+
+/// As [`button_form`], with a name that says what the button is about.
+pub(in crate::view) fn named_button(page: &Page, path: &str, fields: &[(&str, &str)], class: &str, label: &str, name: &str) -> Markup {
+    form(
+        page,
+        path,
+        html! {
+            @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
+            button class=(class) aria-label=(name) { (label) }
+        },
+    )
 }

@@ -13,6 +13,14 @@ pub(in crate::view) fn moment(time: Time) -> Markup {
     html! { time datetime=(stamp) { (date) " " (clock) " UTC" } }
 }
 
+/// A moment to the second, for logs: never "5 minutes ago".
+pub(in crate::view) fn exact(time: Time) -> Markup {
+    let stamp = time.rfc3339();
+    let (date, _) = split(&stamp);
+    let clock = stamp.split_once('T').and_then(|(_, clock)| clock.get(..8)).unwrap_or_default();
+    html! { time datetime=(stamp) data-exact { (date) " " (clock) " UTC" } }
+}
+
 /// A day: "2026-03-01".
 pub(in crate::view) fn day(time: Time) -> Markup {
     let stamp = time.rfc3339();

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::icon;
-use super::layout::{Page, document, hidden};
+use super::brand;
+use super::layout::{Page, document, hidden, languages};
 
 /// A place in the bar.
 pub(in crate::view) struct Tab<'a> {
@@ -19,15 +19,15 @@ pub(in crate::view) fn wide(page: &Page, heading: &str, tabs: &[Tab<'_>], body: 
         a.skip href="#content" { (words.common.skip) }
         header.bar {
             div {
-                (icon::mark())
-                strong.host dir="auto" { (page.host) }
+                (brand::mark(page))
+                strong.host dir="auto" { @if let Some(company) = brand::company(page) { (company) } @else { (page.host) } }
                 nav aria-label=(words.account.heading) {
                     @for tab in tabs { a href=(page.action(tab.path)) aria-current=[tab.current.then_some("page")] { (tab.label) } }
                 }
                 form method="post" action=(page.action("logout")) { (hidden(page)) button.act { (words.account.sign_out) } }
             }
         }
-        main #content { h1 { (heading) } (body) }
+        main #content { h1 { (heading) } (body) (languages(page)) }
     };
     document(page, heading, "wide", None, shown)
 }

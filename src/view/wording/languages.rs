@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::words::placeholders;
 use super::words_keys::Words;
+use crate::base::language::{own_name, tongue};
 use crate::config::{Problem, Problems, TextEntry, TextFile, text_files, text_problem, unknown_text};
 
 /// How many entries of an `Accept-Language` are looked at; browsers send fewer than ten.
@@ -99,14 +100,24 @@ impl Languages {
         self.english
     }
 
+    /// The language of exactly this tag.
+    pub fn named(&self, tag: &str) -> Option<&'static Words> {
+        self.all().find(|words| words.meta.lang == tag)
+    }
+
+    /// Every tag, with what the language calls itself.
+    pub fn list(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.all().map(|words| (words.meta.lang.as_str(), own_name(&words.meta.lang)))
+    }
+
     /// The language that an `Accept-Language` header prefers (RFC 9110 section 12.5.4): the very tag, else one of the same primary
-    /// subtag; English where it names none of ours or cannot be read.
+    /// subtag and script; English where it names none of ours or cannot be read.
     pub fn choose(&self, header: Option<&str>) -> &'static Words {
         let mut best: Option<(u16, &'static Words)> = None;
         for entry in header.unwrap_or_default().split(',').take(MAX_PREFERENCES) {
             let (tag, quality) = preference(entry);
             let exact = self.all().find(|words| words.meta.lang.eq_ignore_ascii_case(tag));
-            if let Some(words) = exact.or_else(|| self.all().find(|words| primary(&words.meta.lang) == primary(tag)))
+            if let Some(words) = exact.or_else(|| self.all().find(|words| tongue(&words.meta.lang) == tongue(tag)))
                 && quality > best.map_or(0, |(q, _)| q)
             {
                 best = Some((quality, words));
@@ -114,11 +125,6 @@ impl Languages {
         }
         best.map_or(self.english, |(_, words)| words)
     }
-}
-
-/// `zh-Hans` speaks for every `zh`.
-fn primary(tag: &str) -> String {
-    tag.split('-').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 /// What is wrong with an operator's word, and the remedy.
@@ -163,6 +169,10 @@ mod tests {
             (Some("DE"), "de"),
             (Some("it, fr;q=0.5, es;q=0.9"), "es"),
             (Some("zh-CN,zh;q=0.9,en;q=0.8"), "zh-Hans"),
+            (Some("zh-TW,zh;q=0.9,en;q=0.8"), "zh-Hant"),
+            (Some("zh-HK"), "zh-Hant"),
+            (Some("pt-BR,pt;q=0.9"), "pt"),
+            (Some("ja-JP"), "ja"),
             (Some("de;q=0, fr;q=0.1"), "fr"),
             (Some("*"), "en"),
             (Some("fr;q=7,de;q=x,es;q=0.2"), "es"),

@@ -1,4 +1,4 @@
-//! The texts of the pages in five languages, as a type: a key that does not exist does not compile, and a test finds a language that
+//! The texts of the pages in eight languages, as a type: a key that does not exist does not compile, and a test finds a language that
 //! lacks one. The texts are embedded and read once; a language that could not be read shows its keys, it never takes the gate down.
 
 use std::collections::BTreeSet;
@@ -14,10 +14,14 @@ static FRENCH: &str = include_str!("../../../templates/words/fr.toml");
 static SPANISH: &str = include_str!("../../../templates/words/es.toml");
 static CHINESE: &str = include_str!("../../../templates/words/zh-Hans.toml");
 
-const EMBEDDED: [&str; 5] = [ENGLISH, GERMAN, FRENCH, SPANISH, CHINESE];
+static TRADITIONAL_CHINESE: &str = include_str!("../../../templates/words/zh-Hant.toml");
+static PORTUGUESE: &str = include_str!("../../../templates/words/pt.toml");
+static JAPANESE: &str = include_str!("../../../templates/words/ja.toml");
+
+const EMBEDDED: [&str; 8] = [ENGLISH, GERMAN, FRENCH, SPANISH, CHINESE, TRADITIONAL_CHINESE, PORTUGUESE, JAPANESE];
 
 /// In the order of preference among equals; the first is what a browser gets that names none of them.
-static ALL: LazyLock<[Words; 5]> = LazyLock::new(|| EMBEDDED.map(read));
+static ALL: LazyLock<[Words; 8]> = LazyLock::new(|| EMBEDDED.map(read));
 
 fn read(text: &str) -> Words {
     toml::from_str(text).unwrap_or_else(|_| Words { meta: Meta { lang: "en".into(), dir: "ltr".into() }, ..Words::keys() })
@@ -62,6 +66,19 @@ impl Words {
     }
 }
 
+impl Words {
+    /// An event of the audit log in words; its name where there are none.
+    pub fn event<'n>(&'n self, name: &'n str) -> &'n str {
+        let key = format!("event.{}", name.replace('.', "_"));
+        self.pairs().into_iter().find(|(known, _)| *known == key).map_or(name, |(_, text)| text)
+    }
+
+    /// Several, one after the other.
+    pub fn methods(&self, methods: impl IntoIterator<Item = Method>) -> String {
+        methods.into_iter().map(|method| self.method(method)).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// The names in braces in a text.
 pub(in crate::view) fn placeholders(text: &str) -> BTreeSet<&str> {
     text.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name)).collect()
@@ -95,7 +112,7 @@ mod tests {
 
     #[test]
     fn every_language_has_every_key_and_no_other() {
-        for (name, text) in [("en", ENGLISH), ("de", GERMAN), ("fr", FRENCH), ("es", SPANISH), ("zh-Hans", CHINESE)] {
+        for (name, text) in ["en", "de", "fr", "es", "zh-Hans", "zh-Hant", "pt", "ja"].into_iter().zip(EMBEDDED) {
             let words: Words = toml::from_str(text).unwrap_or_else(|e| panic!("{name}: {e}"));
             assert_eq!(words.meta.lang, name);
             for (key, value) in words.pairs() {
@@ -111,6 +128,12 @@ mod tests {
                 assert_eq!(placeholders(english), placeholders(other), "{}: {key}", words.meta.lang);
             }
         }
+    }
+
+    #[test]
+    fn an_event_is_told_in_words() {
+        assert_eq!(Words::english().event("second_factor.wrong"), "Wrong second factor");
+        assert_eq!(Words::english().event("unheard.of"), "unheard.of");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::control;
 use crate::cli::terminal::output;
 use crate::cli::terminal::output::cell;
-use crate::cli::terminal::prompt;
+use crate::cli::terminal::prompt::{self, Sure};
 use crate::factor::Method;
 use crate::service::admin::MfaChange;
 
@@ -39,6 +39,8 @@ pub struct Args {
     /// Print fresh recovery codes; the old ones are invalid
     #[arg(long)]
     recovery_codes: bool,
+    #[command(flatten)]
+    sure: Sure,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -132,6 +134,9 @@ impl Args {
 }
 
 pub fn run(context: &Context, args: &Args) -> anyhow::Result<()> {
+    if !args.reset.is_empty() {
+        args.sure.asks(&format!("Remove what {} has set up, and end the sessions of this account?", args.name))?;
+    }
     let (change, recovery_codes) = (args.change()?, args.recovery_codes);
     let account = context.ask(control::Command::UserMfa { name: args.name.clone(), change, recovery_codes })?;
     if context.json {

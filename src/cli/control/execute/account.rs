@@ -134,3 +134,13 @@ pub(super) async fn groups(services: &Arc<Services>, names: &[String]) -> Result
     }
     Ok(Value::Object(found))
 }
+
+/// Every group that an account is in, once; null if there is no account.
+pub(super) async fn groups_in_use(services: &Services) -> Result<Value, String> {
+    let accounts = services.store.all_accounts().await.map_err(said)?;
+    if accounts.is_empty() {
+        return Ok(Value::Null);
+    }
+    let names: std::collections::BTreeSet<String> = accounts.into_iter().flat_map(|account| account.groups).collect();
+    Ok(names.into_iter().map(Value::from).collect())
+}

@@ -6,14 +6,23 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::{json as to_json, said};
+use crate::app::App;
 use crate::base::{SessionId, Time};
 use crate::cli::control::Which;
 use crate::service::audit::{Actor, Event};
 use crate::service::{LiveSession, Services};
 use crate::session::EndReason;
 use crate::store::{AuditRecord, StoreError, fold};
+use crate::telemetry::server::Health;
 
 const ACTOR: Actor<'static> = Actor::CommandLine;
+
+/// # Errors
+/// Why the gateway is not ready.
+pub(super) async fn health(app: &App) -> Result<Value, String> {
+    app.ready().await.map_err(|reason| format!("not ready: {reason}; the gateway's log has more"))?;
+    Ok(json!({ "ready": true }))
+}
 
 pub(super) async fn sessions(services: &Services, user: Option<&str>) -> Result<Value, String> {
     let mut sessions = match user {

@@ -47,6 +47,37 @@ async fn users_are_paged_and_searched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn users_are_narrowed_and_exported_as_they_are_shown() {
+    let house = House::new().await;
+    house.add("alice", &["staff"]).await;
+    house.add("bob", &["office"]).await;
+    house.enrol("bob").await;
+    let root = house.root().await;
+    let shown = async |query: &str| rows(&root.get(&format!("admin/users?{query}")).await.html);
+    for (query, count) in [
+        ("factor=with", 2),
+        ("factor=without", 1),
+        ("group=staff", 1),
+        ("group=sta", 0),
+        ("state=active", 3),
+        ("state=locked", 0),
+        ("state=x", 3),
+        ("q=o&factor=with&group=office", 1),
+    ] {
+        assert_eq!(shown(query).await, count, "{query}");
+    }
+    let csv = root.get("admin/users/export?format=csv&factor=with&q=bob").await;
+    assert_eq!(csv.html.lines().count(), 2, "{}", csv.html);
+    assert!(csv.html.starts_with("name,display_name,email,groups,") && csv.has("bob@internal.example,office,false,false,"), "{}", csv.html);
+    let all: serde_json::Value = serde_json::from_str(&root.get("admin/users/export?format=json").await.html).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), 3);
+    assert_eq!(root.get("admin/users/export?format=xls").await.status, 404);
+    let bob = house.signed_in("bob", Proof::Password).await;
+    let page = bob.get("admin/users/export?format=csv").await;
+    assert!(page.status != 200 && !page.has("alice"), "only administrators: {}", page.html);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_are_searched_and_ended() {
     let house = House::new().await;
     house.add("bob", &["staff"]).await;

@@ -56,7 +56,7 @@ async fn what_is_wrong_with_a_form_is_said_in_the_administrators_language() {
     for (language, email, methods) in [
         ("en", "“nobody” is not an e-mail address.", "Recovery codes come with the first method."),
         ("de", "„nobody“ ist keine E-Mail-Adresse.", "Wiederherstellungscodes kommen mit der ersten Methode."),
-        ("zh-Hans", "“nobody”不是电子邮件地址。", "恢复代码随第一种方式一起提供。"),
+        ("zh-Hans", "“nobody”不是电子邮件地址。", "恢复码随第一种方式一起提供。"),
     ] {
         root.language = language;
         let made = root.post("admin/users", &[("username", "eve"), ("email", "nobody")]).await;

@@ -39,7 +39,7 @@ impl Rig {
                 deleting.delete_sessions(&[id]).await.unwrap();
             }
         });
-        let texts = Arc::new(Texts::load(None).unwrap());
+        let texts = Arc::new(Texts::load(None, &Arc::default()).unwrap());
         let notifier = Notifier::with_outbox(Arc::new(Outbox::default()), texts, self.clock.clone()).unwrap();
         let services = Arc::new(Services::new(config, self.clock.clone(), store, live, Arc::new(notifier)).unwrap());
         services.watch_accounts();
