@@ -74,6 +74,7 @@ fn route(n: usize, rules: usize) -> Route {
 fn rule(n: usize) -> Rule {
     Rule {
         paths: vec![format!("/area-{n}")],
+        patterns: Vec::new(),
         methods: if n.is_multiple_of(2) { Vec::new() } else { vec![Method::GET, Method::POST] },
         networks: Vec::new(),
         query: Vec::new(),

@@ -15,7 +15,7 @@ use vestibule::policy::{Ask, Decision, Level, Policy, Requirement, Route, Rule, 
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let wants = |level| Requirement { level, groups: None, factors: None, max_age: None, enforce: true };
-    let rule = |path: &str, level| Rule { paths: vec![path.to_owned()], methods: Vec::new(), networks: Vec::new(), requirement: wants(level) };
+    let rule = |path: &str, level| Rule { paths: vec![path.to_owned()], patterns: Vec::new(), methods: Vec::new(), networks: Vec::new(), query: Vec::new(), requirement: wants(level) };
     let root = Route {
         name: Arc::from("root"),
         hosts: Vec::new(),

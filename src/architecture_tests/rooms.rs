@@ -9,12 +9,12 @@ const DOZEN: usize = 12;
 
 /// Each room and its sub-rooms, the highest first. A sub-room is a folder, or a file with a folder of its own.
 pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
-    ("cli", &["commands", "demo", "serve", "control", "terminal"]),
+    ("cli", &["commands", "demo", "serve", "diff", "init", "control", "terminal"]),
     ("config", &["check", "schema", "brand", "directory", "readers", "document", "typed"]),
     ("factor", &["password", "webauthn"]),
     ("gateway", &["listener", "pipeline", "saved_post", "proxy", "reply", "authorize", "upstream", "connection", "request"]),
     ("notify", &["texts"]),
-    ("policy", &["decide", "table", "query", "grant", "testing"]),
+    ("policy", &["compare", "decide", "table", "query", "grant", "testing"]),
     ("portal", &["admin", "provider", "profile", "saved_post", "sign_in", "web"]),
     (
         "service",

@@ -7,6 +7,8 @@ mod commands;
 mod context;
 pub mod control;
 pub mod demo;
+mod diff;
+mod init;
 pub mod serve;
 mod source;
 mod terminal;
@@ -31,9 +33,9 @@ pub use source::ConfigSource;
     after_help = "Example:\n  vestibule demo\n  vestibule --config config/vestibule.toml serve"
 )]
 pub struct Cli {
-    /// The configuration
-    #[arg(long, global = true, value_name = "FILE", env = "VESTIBULE_CONFIG", default_value = "config/vestibule.toml")]
-    config: PathBuf,
+    /// The configuration [default: vestibule.toml, config/vestibule.toml, /etc/vestibule/vestibule.toml: the first that there is]
+    #[arg(long, global = true, value_name = "FILE", env = "VESTIBULE_CONFIG")]
+    config: Option<PathBuf>,
     /// The data folder, instead of the configuration's `server.data_dir`
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -62,6 +64,11 @@ enum Command {
         #[arg(long)]
         provider: bool,
     },
+    /// Write a first configuration: from a few questions, or from nginx, Authelia or oauth2-proxy
+    #[command(
+        after_help = "Example:\n  vestibule init\n  vestibule init --yes --host wiki.internal.example --upstream http://127.0.0.1:3000\n  nginx -T | vestibule init --from-nginx - --policy observe --output vestibule.toml"
+    )]
+    Init(Box<init::Args>),
     /// Validate the configuration and run its policy tests: every problem at once
     #[command(after_help = "Example:\n  vestibule --config vestibule.toml check")]
     Check {
@@ -73,8 +80,17 @@ enum Command {
     #[command(after_help = "Example:\n  vestibule schema > vestibule.schema.json")]
     Schema,
     /// Have the running gateway read its configuration again; where it is wrong nothing changes
-    #[command(after_help = "Example:\n  vestibule check && vestibule reload")]
-    Reload,
+    #[command(after_help = "Example:\n  vestibule check && vestibule reload --dry-run && vestibule reload")]
+    Reload {
+        /// Change nothing: say what would be decided otherwise (exit 0: nothing, 3: only stricter, 4: something is laxer)
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// What another configuration would change: who is stopped or let through that was not before
+    #[command(
+        after_help = "Exit status: 0 nothing differs, 3 only stricter, 4 something is laxer.\n\nExample:\n  vestibule diff new.toml --log /var/log/vestibule/access.jsonl.gz"
+    )]
+    Diff(diff::Args),
     /// How the gateway that runs is: listeners, routes, upstreams, certificates, store, mail, sessions
     #[command(after_help = "Exit status 1 if it is not ready.\n\nExample:\n  vestibule status --json")]
     Status,
@@ -153,13 +169,17 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let context = Context { source: ConfigSource::new(cli.config, cli.data_dir)?, json: cli.json };
+    let config = cli.config.unwrap_or_else(source::found);
+    let context = Context { source: ConfigSource::new(config, cli.data_dir)?, json: cli.json };
     match cli.command {
+        Command::Init(args) => init::run(&context, *args)?,
         Command::Serve => serve::run(context.source)?,
         Command::Demo { listen, directory, provider } => demo::run(listen, (directory, provider), context.json, context.source.data_dir)?,
         Command::Check { online } => return commands::check::run(&context, online),
         Command::Schema => terminal::output::line(&format!("{:#}", crate::config::schema()))?,
-        Command::Reload => commands::check::reload(&context)?,
+        Command::Reload { dry_run: true } => return diff::dry_run(&context),
+        Command::Reload { dry_run: false } => commands::check::reload(&context)?,
+        Command::Diff(args) => return diff::run(&context, &args),
         Command::Status => return commands::inspect::status::status(&context),
         Command::Health => commands::inspect::status::health(&context)?,
         Command::Mail(command) => commands::inspect::mail::run(&context, command)?,

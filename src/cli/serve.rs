@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::gateway::{self, GatewayHost, Listener, Running, Settings};
 use crate::telemetry;
 use changes::Changes;
-use reload::{Source, follow_file, prove, reload, resolve};
+use reload::{Source, dry_run, follow_file, prove, reload, resolve};
 use systemd::State;
 use tls::Tls;
 
@@ -166,9 +166,15 @@ async fn until_stopped(app: &Arc<App>, source: Source, config: &Config, changes:
     let source = Arc::new(source);
     let reloader: control::Reload = {
         let (app, source) = (app.clone(), source.clone());
-        Arc::new(move || {
+        Arc::new(move |mode| {
             let (app, source) = (app.clone(), source.clone());
-            Box::pin(async move { reload(&app, &source).await.map_err(|e| e.to_string()) })
+            Box::pin(async move {
+                let done = match mode {
+                    control::Mode::Swap => reload(&app, &source).await.map(serde_json::Value::String),
+                    control::Mode::DryRun => dry_run(&app, &source).await,
+                };
+                done.map_err(|e| e.to_string())
+            })
         })
     };
     let _control = control::serve(app.clone(), reloader, &config.server.data_dir).context("the control socket")?;

@@ -7,6 +7,15 @@ use crate::config::{self, Config, Loaded, Problems};
 /// The variable that `--data-dir` stands for.
 const DATA_DIR: &str = "VESTIBULE_SERVER__DATA_DIR";
 
+/// Where a configuration is looked for if none is named.
+const PLACES: [&str; 3] = ["vestibule.toml", "config/vestibule.toml", "/etc/vestibule/vestibule.toml"];
+
+/// The first configuration that there is; the first place if there is none.
+pub fn found() -> PathBuf {
+    let [first, ..] = PLACES;
+    PathBuf::from(PLACES.into_iter().find(|place| Path::new(place).exists()).unwrap_or(first))
+}
+
 /// A configuration that can be read as often as needed.
 #[derive(Clone, Debug)]
 pub struct ConfigSource {

@@ -70,7 +70,7 @@ struct Gateway {
 }
 
 fn reload() -> Reload {
-    Arc::new(|| Box::pin(async { Err("line 3: wrong".to_owned()) }))
+    Arc::new(|_| Box::pin(async { Err("line 3: wrong".to_owned()) }))
 }
 
 fn add(name: &str) -> Command {

@@ -19,6 +19,7 @@ mod typed;
 use std::path::Path;
 
 pub use brand::{Accent, Brand, Picture};
+pub use check::application::{HeadersOf, header_is_fixed};
 pub use document::problem::{Problem, Problems, Severity};
 pub use readers::pem::certificate_facts;
 pub use readers::value::read_duration;
@@ -44,7 +45,9 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong, at once, warnings included.
 pub fn load(file: &Path, env: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, Problems> {
-    let read = std::fs::read(file).map_err(|e| Fault::new(format!("cannot be read: {e}"), "name the configuration with --config FILE"));
+    let read = std::fs::read(file).map_err(|e| {
+        Fault::new(format!("cannot be read: {e}"), "name the configuration with --config FILE, or write one with `vestibule init`")
+    });
     let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| Fault::new("not UTF-8", "save the file as UTF-8")));
     match text {
         Ok(text) => parse(&text, file, env),

@@ -81,6 +81,12 @@ impl Application {
         self.guests.iter().any(|pattern| pattern.admits(address))
     }
 
+    /// Whether it is away for a member of these groups, or for somebody who is not signed in.
+    pub fn is_away(&self, groups: Option<&[String]>) -> bool {
+        let through = |away: &Maintenance| groups.is_some_and(|groups| away.groups.iter().any(|group| groups.contains(group)));
+        self.maintenance.as_ref().is_some_and(|away| !through(away))
+    }
+
     /// Every name under which it is told something of the person: no client may use one.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.identity.names().chain(self.assertion.as_ref().map(|assertion| &assertion.header[..]))

@@ -162,6 +162,13 @@ pub fn decide(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>, now: Time)
     tally.answer(who)
 }
 
+/// Judges what the readings of a request have met, as [`decide`] does.
+pub(super) fn decide_on<'p>(hits: impl Iterator<Item = Option<Hit<'p>>>, ask: &Ask<'_>, who: Option<&Identity>, now: Time) -> Decision {
+    let mut tally = Tally::default();
+    hits.for_each(|hit| tally.add(hit, judge(hit.as_ref(), ask, who, now), who.is_some()));
+    tally.answer(who)
+}
+
 /// What one reading comes to. The order is that of strictness.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Verdict {

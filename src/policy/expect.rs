@@ -107,7 +107,7 @@ pub(super) fn outcome(hit: Option<&Hit<'_>>, groups: Option<&[String]>) -> Outco
 }
 
 /// The order of the decision's table.
-const fn rank(outcome: Outcome) -> u8 {
+pub(super) const fn rank(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Bypass => 0,
         Outcome::OneFactor => 1,

@@ -9,6 +9,7 @@ use crate::path::Reading;
 use super::decide::{Decision, Verdict, decide, judge};
 use super::demand::Demand;
 use super::expect::outcome;
+use super::glob::Glob;
 use super::identity::Identity;
 use super::query;
 use super::table::{Ask, Hit, Policy, PortalMatch, below, folded_form, prefix_form};
@@ -149,6 +150,9 @@ fn why_not(rule: &Rule, reading: &Reading<'_>, ask: &Ask<'_>) -> String {
     };
     if !rule.paths.is_empty() && !rule.paths.iter().any(is_under) {
         return format!("{} is not under {}", reading.text, rule.paths.join(", "));
+    }
+    if !rule.patterns.is_empty() && !rule.patterns.iter().any(|pattern| Glob::new(pattern).matches(reading.text)) {
+        return format!("{} does not match {}", reading.text, rule.patterns.join(", "));
     }
     if !rule.takes_method(ask.method) {
         return format!("{} is not among {}", ask.method, list(&rule.methods));

@@ -60,10 +60,20 @@ impl GuestPattern {
         }
     }
 
+    /// Whether it is this address, or one at this domain.
     pub fn admits(&self, address: &GuestAddress) -> bool {
         match self {
             Self::One(own) => own == address,
             Self::At(domain) => address.0.split_once('@').is_some_and(|(_, at)| at == domain),
+        }
+    }
+}
+
+impl std::fmt::Display for GuestPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::One(address) => address.fmt(f),
+            Self::At(domain) => write!(f, "*@{domain}"),
         }
     }
 }

@@ -4,10 +4,12 @@
 //! proofs count; `explain` and `expect` put the same answers into words and tests.
 
 mod application;
+mod compare;
 mod decide;
 mod demand;
 mod expect;
 mod explain;
+mod glob;
 mod grant;
 mod guest;
 mod identity;
@@ -18,6 +20,7 @@ mod testing;
 mod types;
 
 pub use application::{Application, Assertion, HeaderChange, Maintenance};
+pub use compare::{Asked, Change, Comparison, Direction, Effort, Overall, Requests, Side, compare};
 pub use decide::{Admission, ChallengeReason, Decision, ForbidReason, Reason, decide};
 pub use demand::{Demand, accepted_methods};
 pub use expect::{Failure, Results, run_expectations};

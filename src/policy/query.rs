@@ -26,6 +26,14 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// Queries that say each of the values.
+    pub(super) fn examples(&self) -> impl Iterator<Item = String> + '_ {
+        let encode = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+        self.values.iter().map(move |value| format!("{}={}", encode(&self.name), encode(value)))
+    }
+}
+
 /// Whether all of these may hold for a query, in one reading or another. `None` is no query at all.
 pub fn may_match(conditions: &[Condition], query: Option<&[u8]>) -> bool {
     let Some(query) = query else { return false };

@@ -4,6 +4,7 @@
 //! Prefixes are compiled as written, in lower case, and folded, for the readings that are to be compared so. They are read as text; one that is
 //! written percent-encoded is decoded first, so that it means what its author sees in the browser.
 
+mod patterned;
 pub(super) mod prefixes;
 mod query_rules;
 pub(super) mod rule_match;
@@ -18,6 +19,9 @@ use crate::base::{ClientAddr, Host};
 use crate::path::{Path, Reading, fold, lower};
 
 use super::types::{HostPattern, Requirement, Route, Rule};
+use patterned::{Patterned, patterned};
+pub(super) use prefixes::below;
+
 use prefixes::Prefixes;
 use query_rules::{Asked, Found};
 use rule_match::MatchingRules;
@@ -73,7 +77,11 @@ impl Policy {
     pub fn new(routes: Vec<Route>, prefix: &str) -> Self {
         let routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
         let written = Tables::new(&routes, prefix_form);
-        let prefixes = || routes.iter().flat_map(|r| std::iter::once(&r.path).chain(r.rules.iter().flat_map(|rule| &rule.paths)));
+        let prefixes = || {
+            routes
+                .iter()
+                .flat_map(|r| std::iter::once(&r.path).chain(r.rules.iter().flat_map(|rule| rule.paths.iter().chain(&rule.patterns))))
+        };
         let lowered = prefixes().any(|p| lowered_form(p) != prefix_form(p)).then(|| Tables::new(&routes, lowered_form));
         let folded = prefixes().any(|p| folded_form(p) != lowered_form(p)).then(|| Tables::new(&routes, folded_form));
         let prefix = prefix.trim_end_matches('/').to_owned();
@@ -152,7 +160,10 @@ impl Policy {
             see(hit, reading);
             if let (Some(hit), Some(rules)) = (hit, tables.query_rules.get(*id).filter(|rules| !rules.is_empty())) {
                 let asked = Asked { method: ask.method, client: ask.client, query: ask.path.query_bytes(), form: ask.form };
-                let matching = rules.above(reading.text).flatten().filter(|at| known.matches((*id, **at), hit.route, hit.rule, &asked));
+                let matching = rules
+                    .above(reading.text)
+                    .flatten()
+                    .filter(|at| tables.has_pattern(*id, **at, reading.text) && known.matches((*id, **at), hit.route, hit.rule, &asked));
                 for at in matching {
                     let requirement = hit.route.rules.get(*at).map_or(hit.requirement, |rule| &rule.requirement);
                     see(Some(Hit { rule: Some(*at), requirement, ..hit }), reading);
@@ -171,17 +182,24 @@ struct Tables {
     exact: HashMap<Box<str>, Paths, FixedState>,
     below: HashMap<Box<str>, Paths, FixedState>,
     any: Paths,
-    /// For each route, its rules.
+    /// For each route, its rules without patterns.
     rules: Vec<Prefixes<MatchingRules>>,
     /// And those with conditions on the query.
     query_rules: Vec<Prefixes<Vec<usize>>>,
+    /// For each route, its rules with patterns and without a query, in order: these are asked in turn.
+    patterned: Vec<Vec<Patterned>>,
+    /// And those with both.
+    query_patterned: Vec<Vec<Patterned>>,
 }
 
 impl Tables {
     fn new(routes: &[Arc<Route>], form: fn(&str) -> String) -> Self {
         let rules = routes.iter().map(|route| rule_prefixes(&route.rules, form)).collect();
+        let with_patterns = |query| routes.iter().map(|route| patterned(&route.rules, query, form)).collect();
+        let (patterned, query_patterned) = (with_patterns(false), with_patterns(true));
         let query_rules = routes.iter().map(|route| query_rules::prefixes(&route.rules, form)).collect();
-        let mut tables = Self { exact: HashMap::default(), below: HashMap::default(), any: Paths::default(), rules, query_rules };
+        let (exact, below, any) = (HashMap::default(), HashMap::default(), Paths::default());
+        let mut tables = Self { exact, below, any, rules, patterned, query_rules, query_patterned };
         for (id, route) in routes.iter().enumerate() {
             let path = form(&route.path);
             for host in &route.hosts {
@@ -220,7 +238,15 @@ impl Tables {
 
     /// The first rule that matches, in the order in which they are written.
     fn rule(&self, id: usize, route: &Route, ask: &Ask<'_>, path: &str) -> Option<usize> {
-        self.rules.get(id)?.above(path).filter_map(|here| here.first(&route.rules, ask.method, ask.client)).min()
+        let plain = self.rules.get(id)?.above(path).filter_map(|here| here.first(&route.rules, ask.method, ask.client)).min();
+        let patterned = self.patterned.get(id)?.iter().find(|rule| rule.takes(route, ask.method, ask.client, path)).map(Patterned::place);
+        plain.into_iter().chain(patterned).min()
+    }
+
+    /// Whether a path is of a pattern of a rule with a query; a rule without patterns takes every path.
+    fn has_pattern(&self, id: usize, place: usize, path: &str) -> bool {
+        let with_patterns = self.query_patterned.get(id).and_then(|rules| rules.iter().find(|rule| rule.is_at(place)));
+        with_patterns.is_none_or(|rule| rule.has(path))
     }
 }
 
@@ -232,7 +258,7 @@ fn probe<'t>(hosts: &'t HashMap<Box<str>, Paths, FixedState>, name: &str) -> Opt
 
 fn rule_prefixes(rules: &[Rule], form: fn(&str) -> String) -> Prefixes<MatchingRules> {
     let mut prefixes = Prefixes::<MatchingRules>::default();
-    for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.query.is_empty()) {
+    for (at, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.patterns.is_empty() && rule.query.is_empty()) {
         if rule.paths.is_empty() {
             prefixes.at(String::new()).add(at, rules);
         }
@@ -257,9 +283,4 @@ fn lowered_form(prefix: &str) -> String {
 /// The same without letter case, accents and look-alikes.
 pub(super) fn folded_form(prefix: &str) -> String {
     fold(&prefix_form(prefix)).into_owned()
-}
-
-/// What follows `prefix`, where `path` lies under it on a segment boundary.
-pub(super) fn below<'t>(path: &'t str, prefix: &str) -> Option<&'t str> {
-    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
 }

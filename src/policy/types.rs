@@ -13,7 +13,7 @@ use super::application::Application;
 use super::query::Condition;
 
 /// What a route or rule demands, from nothing to everything.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Level {
     Bypass,
     OneFactor,
@@ -71,6 +71,8 @@ pub struct Requirement {
 pub struct Rule {
     /// Prefixes on segment boundaries; empty: every path of the route.
     pub paths: Vec<String>,
+    /// Whole paths with `*` for any characters, slashes too; empty: every path.
+    pub patterns: Vec<String>,
     /// Upper-case method names; `GET` includes `HEAD`; empty: every method.
     pub methods: Vec<http::Method>,
     /// Client networks; empty: every address.

@@ -55,7 +55,7 @@ pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<
         Command::GroupsInUse => account::groups_in_use(services).await,
         Command::Status => json(app.status().await),
         Command::Health => rest::health(app).await,
-        Command::Reload => {
+        Command::Reload | Command::ReloadDryRun => {
             Err("no gateway runs with this data folder, so there is nothing to reload; start one with `vestibule serve`".to_owned())
         }
     }

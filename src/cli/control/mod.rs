@@ -18,7 +18,7 @@ use serde_json::Value;
 
 pub use client::{Connection, Unreached};
 pub use execute::execute;
-pub use serve::{ControlGuard, Reload, serve};
+pub use serve::{ControlGuard, Mode, Reload, serve};
 pub use url::portal_url;
 
 use crate::base::{Secret, Time};
@@ -135,6 +135,8 @@ pub enum Command {
     Status,
     Health,
     Reload,
+    /// What a reload would change.
+    ReloadDryRun,
 }
 
 /// Which sessions end.

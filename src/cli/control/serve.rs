@@ -18,8 +18,15 @@ use super::{Command, Frame, MAX_COMMAND, SocketPath, execute};
 use crate::app::App;
 use crate::service::import::Meter;
 
-/// Loads the configuration again and puts it in force: what to say of it, or everything that is wrong.
-pub type Reload = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<String, String>> + Send>> + Send + Sync>;
+/// Loads the configuration again and puts it in force, or only says what it would change: what to say of it, or everything that is wrong.
+pub type Reload = Arc<dyn Fn(Mode) -> Pin<Box<dyn Future<Output = Result<Value, String>> + Send>> + Send + Sync>;
+
+/// Whether a reload is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    Swap,
+    DryRun,
+}
 
 /// How many may be connected at once.
 const CONNECTIONS: usize = 16;
@@ -109,7 +116,8 @@ async fn converse(stream: UnixStream, app: &Arc<App>, reload: &Reload) -> anyhow
     let (mut input, mut output) = (BufReader::new(input), BufWriter::new(output));
     while let Some(line) = within(PATIENCE, next_line(&mut input)).await? {
         let answer = match serde_json::from_slice(&line) {
-            Ok(Command::Reload) => reload().await.map(Value::String),
+            Ok(Command::Reload) => reload(Mode::Swap).await,
+            Ok(Command::ReloadDryRun) => reload(Mode::DryRun).await,
             Ok(command) => carry_out(app, command, &mut output).await,
             Err(_) => Err("the gateway does not know this command; is it of the same version?".to_owned()),
         };

@@ -60,8 +60,9 @@ pub fn run(
     let url = words::url(listen.as_deref(), running.addresses.first().copied(), port);
     words::tell(&url, people, with_provider, json, app.services.now())?;
     runtime.block_on(async {
-        let reload: control::Reload =
-            Arc::new(|| Box::pin(async { Err("the demo's configuration is built in; use `vestibule serve` to reload a file".to_owned()) }));
+        let reload: control::Reload = Arc::new(|_| {
+            Box::pin(async { Err("the demo's configuration is built in; use `vestibule serve` to reload a file".to_owned()) })
+        });
         let _control = control::serve(app.clone(), reload, &config.server.data_dir)?;
         serve::until_interrupted().await
     })?;

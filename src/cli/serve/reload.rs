@@ -11,9 +11,10 @@ use super::systemd::{self, State};
 use super::tls::Tls;
 use crate::app::App;
 use crate::cli::access::one_line;
+use crate::cli::diff;
 use crate::cli::source::ConfigSource;
 use crate::config::Config;
-use crate::policy::run_expectations;
+use crate::policy::{Effort, run_expectations};
 use crate::service::audit::{Actor, Event};
 use crate::service::sessions::person;
 
@@ -87,12 +88,13 @@ async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
         prove(app, &loaded.config).await?;
         let routes = loaded.config.routes.len();
         resolve(&mut loaded.config, &source.addresses);
+        let changes = diff::summary(&would_change(app, &loaded.config, Effort::QUICK).await?);
         // Read before anything changes, in force after everything else is: a broken certificate refuses the reload as a whole.
         let certificates = source.tls.prepare(&loaded.config, source.addresses.get(source.plain..).unwrap_or_default())?;
         let warnings = app.reconfigure(Arc::new(loaded.config)).await?;
         certificates.take();
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-        let said = std::iter::once(format!("reloaded: {routes} routes")).chain(warnings).collect::<Vec<_>>();
+        let said = [format!("reloaded: {routes} routes"), changes].into_iter().chain(warnings).collect::<Vec<_>>();
         Ok::<_, anyhow::Error>(said.join("; "))
     };
     let outcome = swapped.await;
@@ -110,6 +112,24 @@ async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
     }
     app.services.audit.record(event, None, Actor::Gateway, detail).await?;
     outcome
+}
+
+/// What another configuration changes against the one in force. It is worked out beside everything else: many routes take a while.
+async fn would_change(app: &App, config: &Config, effort: Effort) -> anyhow::Result<diff::Report> {
+    let (running, old, new) = (app.config(), app.policy(), config.clone());
+    let compared = tokio::task::spawn_blocking(move || diff::report((&old, &diff::policy(&new)), (&running, &new), effort));
+    Ok(compared.await?)
+}
+
+/// What a reload would change; nothing is changed.
+///
+/// # Errors
+/// If anything is wrong with the file.
+pub async fn dry_run(app: &App, source: &Source) -> anyhow::Result<serde_json::Value> {
+    let mut loaded = source.file.load().map_err(|problems| one_line(&problems))?;
+    prove(app, &loaded.config).await?;
+    resolve(&mut loaded.config, &source.addresses);
+    Ok(serde_json::to_value(would_change(app, &loaded.config, Effort::FULL).await?)?)
 }
 
 /// Reloads when the configuration's file changes, where that was asked for.

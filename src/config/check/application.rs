@@ -97,6 +97,27 @@ const REQUEST_FIXED: [&str; 16] = [
 const RESPONSE_FIXED: [&str; 9] =
     ["connection", "content-encoding", "content-length", "keep-alive", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade"];
 
+/// Whose headers are meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HeadersOf {
+    /// `request_headers`
+    Requests,
+    /// `response_headers`
+    Responses,
+    /// `identity`
+    Identity,
+}
+
+/// Whether a configuration may not name this header there.
+pub fn header_is_fixed(name: &str, of: HeadersOf) -> bool {
+    let dashed = name.to_ascii_lowercase().replace('_', "-");
+    match of {
+        HeadersOf::Requests => REQUEST_FIXED.contains(&dashed.as_str()) || Names::default().has(&dashed),
+        HeadersOf::Responses => RESPONSE_FIXED.contains(&dashed.as_str()) || Names::default().has(&dashed),
+        HeadersOf::Identity => TAKEN.contains(&dashed.as_str()),
+    }
+}
+
 /// `{ "X-Name" = "value", "X-Other" = "" }`: an empty value removes.
 fn header_changes(s: &Section, key: &str, fixed: &[&str]) -> Vec<HeaderChange> {
     let mut changes = Vec::new();

@@ -10,7 +10,7 @@ use crate::base::{Clock, Host};
 use crate::config::document::outline::Shape;
 use crate::config::document::problem::Fault;
 use crate::config::document::section::{Entry, Section};
-use crate::config::readers::path::{covers, host_pattern, prefix};
+use crate::config::readers::path::{covers, host_pattern, pattern, prefix};
 use crate::config::readers::pem;
 use crate::config::readers::upstream;
 use crate::config::readers::value;
@@ -118,6 +118,7 @@ fn rule(s: Section, route_path: &str, geo: Option<&Arc<Geo>>, route: &Terms) -> 
     terms.check(&s, &[]);
     let rule = Rule {
         paths,
+        patterns: s.some("patterns", pattern).unwrap_or_default(),
         methods: s.some("methods", method).unwrap_or_default(),
         networks: s.some("networks", value::network).unwrap_or_default(),
         query: query(&s, &terms),
@@ -151,7 +152,7 @@ fn warn_of_unreachable(s: &Section, rules: &[Rule]) {
         let hides = |(earlier_section, earlier): &(&Section, &Rule)| {
             let whole = !earlier_section.has("paths");
             let each = !later.paths.is_empty() && later.paths.iter().all(|path| earlier.paths.iter().any(|above| covers(above, path)));
-            let narrower = ["methods", "networks", "countries", "asns", "query"].iter().any(|key| earlier_section.has(key));
+            let narrower = ["patterns", "methods", "networks", "countries", "asns", "query"].iter().any(|key| earlier_section.has(key));
             !narrower && (whole || each)
         };
         if let Some(earlier) = placed.iter().take(index).position(hides) {

@@ -32,6 +32,29 @@ pub(in crate::config) fn prefix(entry: &Entry) -> Result<String, Fault> {
     Ok(text.strip_suffix('/').unwrap_or(&text).to_owned())
 }
 
+/// A whole path in which `*` stands for any characters: `/admin*`, `*.php`, `*/.ht*`.
+pub(in crate::config) fn pattern(entry: &Entry) -> Result<String, Fault> {
+    entry.takes(|| Shape::Pattern("^[/*]"));
+    let text = value::text(entry)?;
+    let fault = |what: &str, remedy: &str| Err(Fault::new(format!("“{}” {what}", text.escape_default()), remedy));
+    if !text.starts_with(['/', '*']) {
+        return fault("is no pattern of a path", "start it with a slash or a star: “/admin*”, “*.php”");
+    }
+    if let Some(odd) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || "-._~/*".contains(*c))) {
+        return fault(
+            &format!("has the character “{}”", odd.escape_default()),
+            "use letters, digits, “-”, “.”, “_”, “~”, “/” and “*” only",
+        );
+    }
+    if text.contains("//") || text.split('/').any(|segment| segment == "." || segment == "..") {
+        return fault("never matches: no path has a doubled slash or a dot segment", "write the path that is meant");
+    }
+    if text.len() > 1024 || text.matches('*').count() > 8 {
+        return fault("is longer than 1024 bytes, or has more than 8 stars", "use several patterns");
+    }
+    Ok(text)
+}
+
 fn merged(text: &str) -> String {
     let segments: Vec<&str> = text.split('/').filter(|segment| !segment.is_empty()).collect();
     format!("/{}", segments.join("/"))

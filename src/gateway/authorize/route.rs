@@ -237,7 +237,7 @@ fn decide_for(
         (verdict, _) => verdict,
     };
     if let Verdict::Challenge { route, .. } = &verdict
-        && is_away(route, identity.as_ref())
+        && route.application.is_away(identity.as_ref().map(|who| who.person.groups.as_slice()))
     {
         context.log.route = Some(Arc::clone(&route.name));
         return Action::Away { route: Arc::clone(route) };
@@ -285,14 +285,6 @@ fn decide_for(
     }
 }
 
-/// Whether an application is away for whoever asks.
-fn is_away(route: &Route, who: Option<&Identity>) -> bool {
-    route.application.maintenance.as_ref().is_some_and(|away| {
-        let through = |who: &Identity| away.groups.iter().any(|group| who.person.groups.contains(group));
-        !who.is_some_and(through)
-    })
-}
-
 /// What a route refuses of requests that its policy admits: it is away, the body is too long, or the path cannot go without its prefix.
 fn stopped_by_route(
     header: &RequestHeader,
@@ -305,7 +297,7 @@ fn stopped_by_route(
     let route = policy::route(&context.snapshot, Some(admission))?;
     let headers = &header.headers;
     let length = || headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok();
-    let action = if is_away(route, who) {
+    let action = if route.application.is_away(who.map(|who| who.person.groups.as_slice())) {
         Action::Away { route: Arc::clone(route) }
     } else if route.application.max_body.is_some_and(|most| length().is_some_and(|length| length > most)) {
         stop(StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused, BODY_TOO_LARGE)

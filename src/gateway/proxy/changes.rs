@@ -4,11 +4,12 @@
 use http::{HeaderName, HeaderValue, header};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
+use smallvec::SmallVec;
 
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::policy;
 use crate::gateway::proxy::fields::{Outgoing, Unsendable, set};
-use crate::gateway::request::prefix;
+use crate::gateway::request::{header_names, prefix};
 use crate::policy::HeaderChange;
 
 const DESTINATION: HeaderName = HeaderName::from_static("destination");
@@ -28,12 +29,22 @@ pub fn request(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Uns
         }
     }
     for change in &out.route.application.request_headers {
+        remove_alike(header, &change.header);
         match &change.value {
             Some(value) => header.insert_header(change.name.clone(), value.clone()).map_err(|_| Unsendable("a header"))?,
             None => drop(header.remove_header(&change.header)),
         }
     }
     Ok(())
+}
+
+/// Other spellings of a name, which some applications take for it: a client could say there what the operator sets or removes.
+fn remove_alike(header: &mut RequestHeader, name: &HeaderName) {
+    let alike = |other: &&HeaderName| *other != name && header_names::alike(other.as_str(), name.as_str());
+    let found: SmallVec<[HeaderName; 2]> = header.headers.keys().filter(alike).cloned().collect();
+    for other in found {
+        header.remove_header(&other);
+    }
 }
 
 /// Changes an answer of the application.

@@ -92,6 +92,12 @@ pub fn is_method_parameter(name: &str) -> bool {
     same(name, "-method") || same(name, "-httpmethod") || OVERRIDES.iter().any(|owned| same(name, owned))
 }
 
+/// Whether two names may be read as one.
+pub fn alike(a: &str, b: &str) -> bool {
+    let dashed = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' };
+    a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| dashed(a) == dashed(b))
+}
+
 /// Whether a name may be read as an owned one.
 pub fn same(name: &str, owned: &str) -> bool {
     let dashed = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' };

@@ -10,7 +10,7 @@ use crate::policy::{Level, Requirement, Route, Rule};
 
 fn rule(level: Level) -> Rule {
     let requirement = Requirement { level, groups: None, factors: None, max_age: None, enforce: true };
-    Rule { paths: vec![], methods: vec![], networks: vec![], query: vec![], whereabouts: None, requirement }
+    Rule { paths: vec![], patterns: vec![], methods: vec![], networks: vec![], query: vec![], whereabouts: None, requirement }
 }
 
 fn with_rule(route: Route, rule: Rule) -> Route {

@@ -83,6 +83,11 @@ fn last_boundary(path: &str, most: usize) -> Option<usize> {
     path.as_bytes().get(..=most)?.iter().rposition(|byte| *byte == b'/')
 }
 
+/// What follows `prefix`, where `path` lies under it on a segment boundary.
+pub(in crate::policy) fn below<'t>(path: &'t str, prefix: &str) -> Option<&'t str> {
+    path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 const fn place(length: usize) -> (usize, u64) {
     (length / 64, 1 << (length % 64))
 }

@@ -131,6 +131,20 @@ mod tests {
     }
 
     #[test]
+    fn a_query_and_a_pattern_hold_together() {
+        let mut app = route("app", &["h"], "/", Level::OneFactor);
+        app.rules =
+            vec![Rule { query: condition(), patterns: vec!["*.php".to_owned()], ..rule(&["/in"], Level::Deny) }, rule(&[], Level::Bypass)];
+        let app = policy(vec![app]);
+        for url in ["h/in/x.php", "h/in/x?do=admin", "h/out.php?do=admin", "h/x?do=admin"] {
+            assert!(is_open(&app, "GET", url, false), "{url}");
+        }
+        for url in ["h/in/x.php?do=admin", "h/in/X.PHP?do=admin", "h//in/;a/x.php?do=admin"] {
+            assert!(!is_open(&app, "GET", url, false), "{url}");
+        }
+    }
+
+    #[test]
     fn a_rule_without_a_query_below_it_is_reached() {
         let mut app = route("app", &["h"], "/", Level::Bypass);
         app.rules = vec![Rule { query: condition(), ..rule(&[], Level::TwoFactor) }, rule(&["/admin"], Level::Deny)];

@@ -89,6 +89,12 @@ fn is_under(path: &str, prefix: &str) -> bool {
     path == prefix || path.starts_with(&format!("{prefix}/"))
 }
 
+/// Whether a path is of a pattern, by an expression.
+fn is_like(path: &str, pattern: &str) -> bool {
+    let pieces: Vec<String> = pattern.split('*').map(regex::escape).collect();
+    regex::Regex::new(&format!("(?s)^{}$", pieces.join(".*"))).unwrap().is_match(path)
+}
+
 fn host_rank(route: &Route, host: &str) -> Option<usize> {
     if route.hosts.is_empty() {
         return Some(0);
@@ -111,7 +117,9 @@ fn admits(routes: &[Route], host: &str, path: &str, form: impl Fn(&str) -> Strin
         }
     }
     let Some((_, _, route)) = best else { return false };
-    let rule = route.rules.iter().find(|rule| rule.paths.is_empty() || rule.paths.iter().any(|p| is_under(path, &form(p))));
+    let below = |rule: &&Rule| rule.paths.is_empty() || rule.paths.iter().any(|p| is_under(path, &form(p)));
+    let like = |rule: &&Rule| rule.patterns.is_empty() || rule.patterns.iter().any(|p| is_like(path, &form(p)));
+    let rule = route.rules.iter().find(|rule| below(rule) && like(rule));
     let wants = rule.map_or(&route.requirement, |rule| &rule.requirement);
     let in_group = |who: &Identity| wants.groups.as_ref().is_none_or(|any| any.iter().any(|g| who.person.groups.contains(g)));
     match (wants.level, who) {
@@ -141,8 +149,9 @@ fn demand() -> impl Strategy<Value = Requirement> {
 }
 
 fn exception() -> impl Strategy<Value = Rule> {
-    (prop::collection::vec(prop::sample::select(PATHS.to_vec()), 0..3), demand())
-        .prop_map(|(paths, requirement)| Rule { requirement, ..rule(&paths, Level::Deny) })
+    let patterns = prop_oneof![4 => Just(vec![]), 1 => prop::sample::select(vec!["/admin*", "*B", "*/KEYS*", "/a*/pub"]).prop_map(|p| vec![p.to_owned()])];
+    (prop::collection::vec(prop::sample::select(PATHS.to_vec()), 0..3), patterns, demand())
+        .prop_map(|(paths, patterns, requirement)| Rule { patterns, requirement, ..rule(&paths, Level::Deny) })
 }
 
 fn some_route() -> impl Strategy<Value = Route> {

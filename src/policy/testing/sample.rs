@@ -41,6 +41,7 @@ pub fn route(name: &str, hosts: &[&str], path: &str, level: Level) -> Route {
 pub fn rule(paths: &[&str], level: Level) -> Rule {
     Rule {
         paths: paths.iter().map(|p| (*p).to_owned()).collect(),
+        patterns: Vec::new(),
         methods: Vec::new(),
         networks: Vec::new(),
         query: Vec::new(),
