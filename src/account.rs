@@ -1,11 +1,13 @@
 //! An account as one document: whatever must change together is in one record, so that a check and its use are one
 //! compare-and-swap of the store. Pure data and the questions one asks of it.
 
+mod application;
 mod source;
 mod version;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::application::ApplicationPassword;
 pub use self::source::{Closed, Membership, PersonId, SourceId};
 pub use self::version::{Verified, Version};
 
@@ -201,6 +203,9 @@ pub struct Account {
     /// The directory or provider that owns name, address, groups and password; `None`: this gateway does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Membership>,
+    /// The user's own passwords at applications.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applications: Vec<ApplicationPassword>,
     /// Who this is at providers that may sign the person in besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub linked: Vec<PersonId>,
@@ -215,6 +220,18 @@ impl Account {
     /// Somebody who was let in by an address. There is a record so that sessions can be seen, ended and refused like everybody's.
     pub fn is_guest(&self) -> bool {
         self.source_name() == SourceId::GUEST
+    }
+
+    /// Everything in it that is sealed.
+    pub fn sealed(&self) -> impl Iterator<Item = &str> {
+        let totp = self.totp.iter().map(|totp| totp.sealed_secret.as_str());
+        totp.chain(self.applications.iter().map(|application| application.sealed.as_str()))
+    }
+
+    /// The same, to be sealed again.
+    pub fn sealed_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let totp = self.totp.iter_mut().map(|totp| &mut totp.sealed_secret);
+        totp.chain(self.applications.iter_mut().map(|application| &mut application.sealed))
     }
 
     /// Nobody gets in: an administrator disabled the account, or its source closed it.

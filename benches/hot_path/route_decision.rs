@@ -61,7 +61,7 @@ fn route(n: usize, rules: usize) -> Route {
         name: format!("route-{n}").into(),
         hosts: vec![host],
         path: if n % 3 == 2 && n > 2 { format!("/part-{n}") } else { String::new() },
-        upstreams: vec![Upstream { tls: false, host: "127.0.0.1".into(), port: 3000 }],
+        upstreams: vec![Upstream::new(false, "127.0.0.1".into(), 3000)],
         requirement: requirement(Level::TwoFactor),
         rules: (0..rules).map(rule).collect(),
         encoded_slash: false,
@@ -96,6 +96,7 @@ fn alice() -> Identity {
         mfa: MfaPolicy::Optional,
         methods: MethodSet::EMPTY.with(Factor::Totp),
         guest: None,
+        applications: Vec::new(),
     };
     Identity { person: Arc::new(person), proof: Proof::Second { method: Factor::Totp, at: NOW }, token: None }
 }

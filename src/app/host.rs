@@ -12,10 +12,12 @@ use tower::ServiceExt;
 
 use super::pages::mount;
 use super::program::App;
+use crate::account::ApplicationPassword;
 use crate::base::{ClientAddr, Time, TokenId, UserId};
 use crate::factor::Method;
 use crate::gateway::{
-    AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, PortalAnswer, PortalContext, SavingPost, Shape, Snapshot, TokenLookup, UserSession,
+    AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, Opened, PortalAnswer, PortalContext, SavingPost, Shape, Snapshot, TokenLookup,
+    UserSession,
 };
 use crate::identity::assertion::{Claims, Signed, Unsigned};
 use crate::limit::Throttled;
@@ -23,6 +25,7 @@ use crate::policy::{Identity, Proof};
 use crate::portal;
 use crate::service::saved_post::Form;
 use crate::service::sessions::{CachedSession, Found, TokenVisitor};
+use crate::session::Purpose;
 use crate::token::{Way, digest};
 use crate::view::Page;
 use crate::view::message::{self, Problem};
@@ -42,6 +45,10 @@ impl UserSession for CachedSession {
 
     fn accepts(&self, token: &str, _secure: bool, now: Time) -> bool {
         Self::returns(self, token, now)
+    }
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.session().user())
     }
 
     fn facts(&self) -> Option<Facts> {
@@ -83,6 +90,10 @@ impl UserSession for TokenVisitor {
 
     fn token_id(&self) -> Option<TokenId> {
         Some(self.token().id())
+    }
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.token().record.user)
     }
 
     fn facts(&self) -> Option<Facts> {
@@ -146,6 +157,33 @@ impl GatewayHost for App {
         self.services.live.keys().assertions()?.assert(claims, lifetime, now)
     }
 
+    fn open_credential(&self, user: UserId, stored: &ApplicationPassword) -> Opened {
+        let applications = &self.services.applications;
+        if applications.is_refused(user, stored) {
+            return Opened::Refused;
+        }
+        applications.open(user, stored).map_or(Opened::Unreadable, Opened::Value)
+    }
+
+    fn credential_refused(&self, user: UserId, route: &str, added: Time) {
+        if self.services.applications.hold(user, route, added) {
+            let (services, route) = (Arc::clone(&self.services), route.to_owned());
+            self.work.spawn(async move {
+                if let Err(error) = services.applications.write_down(user, &route, added).await {
+                    tracing::error!(%error, route, "that an application refused a stored password could not be written down");
+                }
+            });
+        }
+    }
+
+    fn sign_upstream(&self, name: &[u8]) -> Option<String> {
+        Some(self.services.live.keys().sign(Purpose::Upstream, name))
+    }
+
+    fn is_upstream(&self, value: &str, name: &[u8]) -> bool {
+        self.services.live.keys().verify(Purpose::Upstream, value, &mut [0; 256]).is_some_and(|signed| signed == name)
+    }
+
     fn save_post(&self, owner: UserId, form: Form) -> SavingPost {
         let services = self.services.clone();
         let kept = self.work.spawn(async move {
@@ -188,6 +226,8 @@ impl GatewayHost for App {
         };
         match page.login_url {
             None if page.reason == "identity_too_large" => message::many_groups(&base, page.user.unwrap_or_default(), page.request_id),
+            None if page.reason == "application_password_missing" => message::application_password(&base, false, page.request_id),
+            None if page.reason == "application_password_refused" => message::application_password(&base, true, page.request_id),
             Some(url) if page.shape == Shape::Framed => message::framed(&base, url),
             Some(url) => message::not_sent(&base, url, page.shape == Shape::FromAnotherSite, page.request_id),
             None => message::problem(&base, problem(page.status.as_u16(), page.reason), Some(page.request_id)),
@@ -243,6 +283,7 @@ fn problem(status: u16, reason: &str) -> Problem {
         (404, _) => Problem::NotFound,
         (413, _) => Problem::TooLarge,
         (421, _) => Problem::Misdirected,
+        (502, "upstream_credentials") => Problem::UpstreamCredentials,
         (502, _) => Problem::BadGateway,
         (503, _) => Problem::Unavailable,
         (504, _) => Problem::Timeout,

@@ -77,7 +77,9 @@ impl App {
         });
         let policy = Arc::new(Policy::new(config.routes.clone(), &config.portal.prefix));
         let router = ArcSwap::from_pointee(pages::mount(&services, &languages, &config));
-        let snapshot = ArcSwap::from_pointee(Snapshot::new(config.clone(), policy)?);
+        let snapshot = Snapshot::new(config.clone(), policy)?;
+        let health = Mutex::new(snapshot.upstreams.watch(&work));
+        let snapshot = ArcSwap::from_pointee(snapshot);
         let history = Mutex::new(History { started: services.now(), reloaded: None, listeners: Vec::new() });
         let app = Arc::new(Self {
             services,
@@ -87,6 +89,7 @@ impl App {
             snapshot,
             router,
             languages: ArcSwap::new(languages),
+            health,
             started: config,
             work,
         });

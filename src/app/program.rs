@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::pages::Mounted;
 use crate::base::Time;
 use crate::config::Config;
-use crate::gateway::Snapshot;
+use crate::gateway::{HealthChecks, Snapshot};
 use crate::notify::Outbox;
 use crate::policy::Policy;
 use crate::service::Services;
@@ -24,6 +24,8 @@ pub struct App {
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) router: ArcSwap<Mounted>,
     pub(super) languages: ArcSwap<Languages>,
+    /// Of the upstreams of the configuration in force.
+    pub(super) health: Mutex<HealthChecks>,
     /// The configuration of the start.
     pub(super) started: Arc<Config>,
     pub(super) history: Mutex<History>,

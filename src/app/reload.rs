@@ -1,7 +1,7 @@
 //! Puts another configuration in force: all of it, or nothing.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::pages;
 use super::program::App;
@@ -40,6 +40,7 @@ impl App {
         self.services.notices.notifier.reword(texts);
         self.languages.store(languages);
         self.router.store(Arc::new(router));
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = snapshot.upstreams.watch(&self.work);
         self.snapshot.store(Arc::new(snapshot));
         self.judge_again(accounts);
         // Whoever came or changed between the reading and the swap; the store has just answered, and theirs is a moment's work.

@@ -79,3 +79,24 @@ fn the_configuration_in_the_readme_is_right() {
     let policy = Policy::new(loaded.config.routes.clone(), &loaded.config.portal.prefix);
     assert_eq!(run_expectations(&policy, &loaded.config.expect, |_| None).failures, []);
 }
+
+/// Each page for an application has one configuration, which is read without a fault or a warning; the secrets that it names are there.
+#[test]
+fn the_configuration_of_every_application_page_is_right() {
+    use std::os::unix::fs::PermissionsExt;
+    let pages: Vec<_> = std::fs::read_dir(root().join("docs/apps")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(pages.len() >= 16, "{pages:?}");
+    for page in pages {
+        let folder = tempfile::tempdir().unwrap();
+        let text = std::fs::read_to_string(&page).unwrap();
+        let blocks: Vec<&str> = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+        assert_eq!(blocks.len(), 1, "{}", page.display());
+        for named in blocks[0].split("_file = \"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            std::fs::write(folder.path().join(named), "secret-of-the-application").unwrap();
+            std::fs::set_permissions(folder.path().join(named), std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let loaded = parse(blocks[0], &folder.path().join("vestibule.toml"), []).unwrap_or_else(|e| panic!("{}: {e}", page.display()));
+        let told: Vec<_> = loaded.warnings.iter().filter(|w| w.key.starts_with("routes")).map(ToString::to_string).collect();
+        assert_eq!(told, Vec::<String>::new(), "{}", page.display());
+    }
+}

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::sync::watch;
 
+use crate::account::ApplicationPassword;
 use crate::base::trace::Trace;
 use crate::base::{ClientAddr, Host, SavedPostId, Time, TokenId, UserId};
 use crate::config::Config;
@@ -44,6 +45,10 @@ pub trait UserSession: Send + Sync + 'static {
     fn token_id(&self) -> Option<TokenId> {
         None
     }
+    /// The account behind it.
+    fn user(&self) -> Option<UserId> {
+        None
+    }
     /// What the identity assertion says of it.
     fn facts(&self) -> Option<Facts> {
         None
@@ -60,6 +65,16 @@ pub struct Facts {
     pub auth_time: Time,
     /// How (RFC 8176); a token has shown none.
     pub amr: Vec<&'static str>,
+}
+
+/// A stored password, opened.
+pub enum Opened {
+    /// The `Authorization` that it makes.
+    Value(HeaderValue),
+    /// The application refused it.
+    Refused,
+    /// No key that is kept opens it.
+    Unreadable,
 }
 
 /// What the text of an API token turned out to be.
@@ -99,7 +114,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// # Errors
-    /// If a route's CA file has no usable certificate.
+    /// If a route's certificates or sockets cannot be used.
     pub fn new(config: Arc<Config>, policy: Arc<Policy>) -> Result<Self, BadUpstream> {
         let upstreams = Arc::new(Upstreams::new(&config.routes)?);
         let cookies = OwnCookies::new(&config.session.cookie, config.session.domain.as_deref());
@@ -250,6 +265,24 @@ pub trait GatewayHost: Send + Sync + 'static {
     /// If it cannot be signed.
     fn assert(&self, _claims: &Claims<'_>, _lifetime: Duration, _now: Time) -> Result<Signed, Unsigned> {
         Err(Unsigned)
+    }
+
+    /// Opens what a person stored for an application.
+    fn open_credential(&self, _user: UserId, _stored: &ApplicationPassword) -> Opened {
+        Opened::Unreadable
+    }
+
+    /// An application refused it: it is not sent again, from this moment on.
+    fn credential_refused(&self, _user: UserId, _route: &str, _added: Time) {}
+
+    /// Signs the name of an upstream, for the browser that is to be led there again; `None`: nobody is.
+    fn sign_upstream(&self, _name: &[u8]) -> Option<String> {
+        None
+    }
+
+    /// Whether a value is a signature of this name.
+    fn is_upstream(&self, _value: &str, _name: &[u8]) -> bool {
+        false
     }
 
     /// Changes whenever a session ends, and whenever a user may do less than before.

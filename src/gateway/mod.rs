@@ -31,11 +31,12 @@ mod tests;
 
 pub use connection::certificates::{BadCertificate, Certificates, Fresh};
 pub use host::{
-    AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, Outcome, PortalAnswer, PortalContext, SavingPost, Shape, Snapshot, TokenLookup,
-    UserSession,
+    AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, Opened, Outcome, PortalAnswer, PortalContext, SavingPost, Shape, Snapshot,
+    TokenLookup, UserSession,
 };
 pub use listener::sockets::CannotListen;
 pub use listener::start::{CannotStart, Listener, Running, Settings, start, start_with};
 pub use proxy::headers::clean;
 pub use request::cookies::OwnCookies;
+pub use upstream::health::HealthChecks;
 pub use upstream::pool::{BadUpstream, Upstreams};

@@ -3,6 +3,7 @@
 //! clients send, however they spell it.
 
 pub mod assertion;
+pub mod authorization;
 mod encoding;
 mod headers;
 mod names;

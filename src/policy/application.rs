@@ -22,12 +22,23 @@ pub struct Application {
     pub tokens_count_as: CountsAs,
     /// Addresses without an account that are let in by a code sent to them.
     pub guests: Vec<GuestPattern>,
+    /// Credentials that replace the client's `Authorization` in requests of signed-in users.
+    pub upstream_auth: Option<UpstreamAuth>,
     pub request_headers: Vec<HeaderChange>,
     pub response_headers: Vec<HeaderChange>,
     /// How long a request's body may be, in bytes; `None`: any length.
     pub max_body: Option<u64>,
     /// It is away: a page instead, for everybody but some groups.
     pub maintenance: Option<Maintenance>,
+}
+
+/// Credentials for an application's own sign-in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum UpstreamAuth {
+    /// The same for everybody who is signed in; not shown by `Debug`.
+    Fixed(http::HeaderValue),
+    /// HTTP Basic, with the name and password that each person stored ([`crate::account::ApplicationPassword`]).
+    Personal,
 }
 
 /// A header that is set, or removed.
@@ -67,6 +78,7 @@ impl Default for Application {
             tokens: Ways::NONE,
             tokens_count_as: CountsAs::OneFactor,
             guests: Vec::new(),
+            upstream_auth: None,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
             max_body: None,

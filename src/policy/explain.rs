@@ -13,7 +13,8 @@ use super::glob::Glob;
 use super::identity::Identity;
 use super::query;
 use super::table::{Ask, Hit, Policy, PortalMatch, below, folded_form, prefix_form};
-use super::types::{Level, Route, Rule, Upstream};
+use super::types::{Level, Route, Rule};
+use super::upstream::Upstream;
 
 /// Which route and rule decide a request, and why.
 #[derive(Clone, Debug, Serialize)]
@@ -112,11 +113,7 @@ fn factors(hit: &Hit<'_>) -> Vec<Method> {
 }
 
 fn upstreams(all: &[Upstream]) -> String {
-    let url = |upstream: &Upstream| {
-        let host = if upstream.host.contains(':') { format!("[{}]", upstream.host) } else { upstream.host.clone() };
-        format!("{}://{host}:{}", if upstream.tls { "https" } else { "http" }, upstream.port)
-    };
-    all.iter().map(url).collect::<Vec<_>>().join(", ")
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn consider(hit: Option<&Hit<'_>>, reading: &Reading<'_>, ask: &Ask<'_>, out: &mut Vec<Considered>) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::account::MfaPolicy;
+use crate::account::{ApplicationPassword, MfaPolicy};
 use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 
@@ -22,6 +22,8 @@ pub struct Person {
     pub methods: MethodSet,
     /// Somebody without an account, who was let in by an address.
     pub guest: Option<GuestAddress>,
+    /// Their own passwords at applications, sealed.
+    pub applications: Vec<ApplicationPassword>,
 }
 
 /// What a finished sign-in has proved beyond the password.

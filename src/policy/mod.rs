@@ -18,8 +18,9 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod types;
+mod upstream;
 
-pub use application::{Application, Assertion, HeaderChange, Maintenance};
+pub use application::{Application, Assertion, HeaderChange, Maintenance, UpstreamAuth};
 pub use compare::{Asked, Change, Comparison, Direction, Effort, Overall, Requests, Side, compare};
 pub use decide::{Admission, ChallengeReason, Decision, ForbidReason, Reason, decide};
 pub use demand::{Demand, accepted_methods};
@@ -29,4 +30,5 @@ pub use grant::Grant;
 pub use guest::{GuestAddress, GuestPattern};
 pub use identity::{Identity, Person, Proof};
 pub use table::{Ask, Policy, PortalMatch};
-pub use types::{Expectation, HostHeader, HostPattern, Level, Outcome, ProxyOptions, Requirement, Route, Rule, Upstream};
+pub use types::{Expectation, HostPattern, Level, Outcome, Requirement, Route, Rule};
+pub use upstream::{ClientCertificate, HealthCheck, HostHeader, ProxyOptions, Upstream};

@@ -11,6 +11,7 @@ use crate::geo::Whereabouts;
 
 use super::application::Application;
 use super::query::Condition;
+use super::upstream::{ProxyOptions, Upstream};
 
 /// What a route or rule demands, from nothing to everything.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -93,63 +94,6 @@ impl Rule {
 
     pub(super) fn takes_client(&self, client: ClientAddr) -> bool {
         (self.networks.is_empty() || client.is_in(&self.networks)) && self.whereabouts.as_ref().is_none_or(|there| there.has(client))
-    }
-}
-
-/// Where to send a route's requests.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Upstream {
-    pub tls: bool,
-    /// Host name or address, IPv6 without brackets.
-    pub host: String,
-    pub port: u16,
-}
-
-/// Which Host the upstream gets.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum HostHeader {
-    /// The client's, in the form in which it was compared, with its port.
-    #[default]
-    Preserve,
-    /// The upstream's own authority.
-    Upstream,
-    Name(String),
-}
-
-/// How a route's requests travel.
-#[derive(Clone, Debug)]
-pub struct ProxyOptions {
-    pub host: HostHeader,
-    /// PEM certificates that an upstream's chain must end in; absent: the public ones.
-    pub ca: Option<Arc<Vec<u8>>>,
-    /// What is cut off the path of every request: a prefix of the route's own path.
-    pub strip_prefix: Option<String>,
-    pub connect_timeout: Duration,
-    pub read_timeout: Duration,
-    /// How long an unused connection to an upstream is kept; `None`: the default.
-    pub idle_timeout: Option<Duration>,
-    /// Whether an upstream's own address in `Location` and in cookies' `Domain` is rewritten; `None`: if `host` is `upstream`.
-    pub rewrite_location: Option<bool>,
-}
-
-impl ProxyOptions {
-    /// Whether the upstream's own address in its answers becomes the address that the client uses.
-    pub fn rewrites_location(&self) -> bool {
-        self.rewrite_location.unwrap_or(matches!(self.host, HostHeader::Upstream))
-    }
-}
-
-impl Default for ProxyOptions {
-    fn default() -> Self {
-        Self {
-            host: HostHeader::Preserve,
-            ca: None,
-            strip_prefix: None,
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(60),
-            idle_timeout: None,
-            rewrite_location: None,
-        }
     }
 }
 

@@ -56,6 +56,7 @@ pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
         .merge(profile::account::routes())
         .merge(profile::contact::routes())
         .merge(profile::tokens::routes())
+        .merge(profile::applications::routes())
         .merge(admin::routes())
         .fallback(web::reply::not_found)
         .method_not_allowed_fallback(web::reply::not_allowed)

@@ -1,6 +1,6 @@
 //! Builds the use cases and hands each of them what it may touch.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::base::Clock;
 use crate::config::Config;
@@ -22,7 +22,7 @@ use crate::service::links::Links;
 use crate::service::new_password::Passwords;
 use crate::service::notices::Notices;
 use crate::service::password_hashing::{ConcurrencyLimit, Hasher, TimeFloor};
-use crate::service::profile::{ContactChanges, Profile};
+use crate::service::profile::{Applications, ContactChanges, Profile};
 use crate::service::provider::{ProviderSignIn, Providers};
 use crate::service::saved_post::SavedPosts;
 use crate::service::services::Services;
@@ -139,6 +139,7 @@ impl Shared {
             second_factor,
             providers,
             passkeys: self.passkeys(&sign_in),
+            applications: self.applications(&profile),
             contact: self.contact(&sign_in, &enrolment, &profile),
             admin_sessions: AdminSessions {
                 store: store.clone(),
@@ -318,6 +319,16 @@ impl Shared {
             finish: finish.clone(),
             audit: self.audit.clone(),
             notices: self.notices.clone(),
+        }
+    }
+
+    fn applications(&self, profile: &Arc<Profile>) -> Applications {
+        Applications {
+            store: self.store.clone(),
+            context: self.context.clone(),
+            profile: profile.clone(),
+            audit: self.audit.clone(),
+            held: Mutex::default(),
         }
     }
 

@@ -153,7 +153,7 @@ impl Keys {
             };
             after = Some(last.id);
             let keys = self.store.keys();
-            for account in page.iter().filter(|account| account.totp.as_ref().is_some_and(|totp| !keys.is_fresh(&totp.sealed_secret))) {
+            for account in page.iter().filter(|account| account.sealed().any(|sealed| !keys.is_fresh(sealed))) {
                 match self.reseal_one(account.id, &keys).await? {
                     true => done.sealed += 1,
                     false => done.unreadable += 1,
@@ -164,15 +164,18 @@ impl Keys {
 
     async fn reseal_one(&self, id: UserId, keys: &KeyRing) -> Result<bool, StoreError> {
         let edit = |account: &mut crate::account::Account| {
-            let Some(totp) = account.totp.as_mut() else { return Edit::Leave(Ok(true)) };
-            let Ok(plain) = keys.open(id.as_bytes(), &totp.sealed_secret) else { return Edit::Leave(Ok(false)) };
-            match keys.seal(id.as_bytes(), &plain) {
-                Ok(sealed) => {
-                    totp.sealed_secret = sealed;
-                    Edit::Write(Ok(true))
+            let mut readable = true;
+            for sealed in account.sealed_mut().filter(|sealed| !keys.is_fresh(sealed)) {
+                let Ok(plain) = keys.open(id.as_bytes(), sealed) else {
+                    readable = false;
+                    continue;
+                };
+                match keys.seal(id.as_bytes(), &plain) {
+                    Ok(again) => *sealed = again,
+                    Err(e) => return Edit::Leave(Err(StoreError::from(e))),
                 }
-                Err(e) => Edit::Leave(Err(StoreError::from(e))),
             }
+            Edit::Write(Ok(readable))
         };
         match self.store.update_account(id, edit).await? {
             Some(Ok(done)) => done,
@@ -184,7 +187,7 @@ impl Keys {
     /// The key ids of all sealed secrets, one for each secret.
     async fn sealed_under(&self) -> Result<Vec<u8>, StoreError> {
         let accounts = self.store.all_accounts().await?;
-        Ok(accounts.iter().filter_map(|account| KeyRing::sealed_under(&account.totp.as_ref()?.sealed_secret)).collect())
+        Ok(accounts.iter().flat_map(crate::account::Account::sealed).filter_map(KeyRing::sealed_under).collect())
     }
 
     async fn not_needed(&self, keys: &[MasterKey]) -> Result<Vec<u8>, StoreError> {

@@ -47,7 +47,7 @@ pub use context::Context;
 pub use enrolment::{Confirmed, EnrolPage};
 pub use notices::Notices;
 pub use password_hashing::{Busy, Hasher, Load};
-pub use profile::{ContactChange, Removal};
+pub use profile::{ApplicationError, ApplicationView, ContactChange, Removal};
 pub use refused::{ContactProblem, EnrolProblem, Refused, SecondProblem};
 pub use services::Services;
 pub use sessions::{LiveSession, LiveSessions};

@@ -16,7 +16,7 @@ use crate::service::links::Links;
 use crate::service::new_password::Passwords;
 use crate::service::notices::Notices;
 use crate::service::password_hashing::{Hasher, Load};
-use crate::service::profile::{ContactChanges, Profile};
+use crate::service::profile::{Applications, ContactChanges, Profile};
 use crate::service::provider::{ProviderSignIn, Providers};
 use crate::service::saved_post::SavedPosts;
 use crate::service::sessions::{LiveSessions, Replication, Sessions, TokenMemory};
@@ -64,6 +64,8 @@ pub struct Services {
     pub enrolment: Arc<Enrolment>,
     pub profile: Arc<Profile>,
     pub contact: ContactChanges,
+    /// People's own passwords at applications.
+    pub applications: Applications,
     pub accounts: Arc<Accounts>,
     pub rebind: Rebind,
     pub admin_sessions: AdminSessions,

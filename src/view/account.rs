@@ -22,13 +22,7 @@ use crate::factor::Method;
 /// `account`.
 pub fn account(page: &Page, view: &AccountView) -> Markup {
     let words = &page.words.account;
-    let mut nav = vec![super::parts::wide::Tab { path: "account", label: &words.nav, current: true }];
-    if view.tokens {
-        nav.push(super::parts::wide::Tab { path: "account/tokens", label: &page.words.tokens.heading, current: false });
-    }
-    if view.admin {
-        nav.push(super::parts::wide::Tab { path: "admin", label: &words.to_admin, current: false });
-    }
+    let nav = super::parts::wide::account_tabs(page, view.pages, "account");
     super::parts::wide::wide(
         page,
         &words.heading,

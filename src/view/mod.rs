@@ -14,6 +14,7 @@ mod parts;
 mod wording;
 
 pub use maud::Markup;
+pub use pages::applications;
 pub use pages::contact;
 pub use pages::enrol;
 pub use pages::login;
@@ -25,6 +26,7 @@ pub use pages::recovery;
 pub use pages::tokens;
 pub use parts::assets::{Asset, asset, assets, style_hash};
 pub use parts::layout::{Note, Page, Steps};
+pub use parts::wide::AccountPages;
 pub use wording::languages::Languages;
 pub use wording::words::fill;
 pub use wording::words_keys::Words;

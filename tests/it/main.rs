@@ -8,6 +8,7 @@ static GLOBAL: harness::counting::Counting = harness::counting::Counting;
 
 mod account;
 mod allocations;
+mod applications;
 mod binary;
 mod brand;
 mod browser;
@@ -58,4 +59,5 @@ mod storm;
 mod tokens;
 mod traces;
 mod trusted;
+mod upstream_auth;
 mod wording;

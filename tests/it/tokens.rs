@@ -341,3 +341,20 @@ async fn an_owner_makes_and_revokes_a_token_on_the_account_page() {
     alice.sends("account/tokens/revoke", &[]).await.is(200);
     machine.asks("GET", "/x", &lines, b"").await.is(401);
 }
+
+#[tokio::test]
+async fn an_administrator_sees_and_revokes_somebodys_tokens() {
+    let mut robot = machine().await;
+    let token = robot.token().await;
+    let lines = format!("Authorization: Bearer {token}\r\n");
+    robot.asks("/x", &lines).await.is(200);
+    let mut root = robot.world.person_with_app("root", &["admins"]).await;
+    root.host = "api.example".into();
+    root.signs_in_at("/x").await;
+    let page = root.visits(&format!("{PREFIX}/admin/users/robot")).await;
+    assert!(page.is(200).text().contains("nightly") && !page.text().contains("vst_"), "{}", page.text());
+    let revoke = root.page.text();
+    let id = revoke.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    root.sends("admin/users/robot", &[("action", "revoke_token"), ("token", &id)]).await.is(200);
+    robot.asks("/x", &lines).await.is(401);
+}

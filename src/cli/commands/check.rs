@@ -135,6 +135,7 @@ fn person(name: &str, groups: &[String]) -> Person {
         mfa: MfaPolicy::Optional,
         methods: MethodSet::EMPTY,
         guest: None,
+        applications: Vec::new(),
     }
 }
 

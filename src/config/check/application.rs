@@ -1,8 +1,11 @@
 //! What a route says of its application: how it is told who asks, which tokens it takes, and conditions on queries.
 
+mod upstream_auth;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
+use self::upstream_auth::upstream_auth;
 use super::terms::Terms;
 use crate::config::document::outline::Shape;
 use crate::config::document::problem::Fault;
@@ -58,6 +61,7 @@ pub(in crate::config) fn application(s: &Section) -> Application {
         tokens,
         tokens_count_as: s.or("tokens_count_as", default.tokens_count_as, value::choice(&worth)),
         guests: s.some("guests", guest).unwrap_or_default(),
+        upstream_auth: upstream_auth(s),
         request_headers: header_changes(s, "request_headers", &REQUEST_FIXED),
         response_headers: header_changes(s, "response_headers", &RESPONSE_FIXED),
         max_body: s.maybe("max_body", value::bytes),

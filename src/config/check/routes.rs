@@ -1,22 +1,19 @@
 //! `[[routes]]` and their rules: names, hosts, paths and upstreams, each with one meaning only.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::application::{application, query};
 use super::geo::whereabouts;
+use super::proxy::proxy;
 use super::terms::Terms;
-use crate::base::{Clock, Host};
 use crate::config::document::outline::Shape;
 use crate::config::document::problem::Fault;
 use crate::config::document::section::{Entry, Section};
 use crate::config::readers::path::{covers, host_pattern, pattern, prefix};
-use crate::config::readers::pem;
 use crate::config::readers::upstream;
 use crate::config::readers::value;
-use crate::config::readers::value::{DAY, SECOND};
 use crate::geo::Geo;
-use crate::policy::{HostHeader, HostPattern, Level, ProxyOptions, Route, Rule};
+use crate::policy::{HostPattern, Level, Route, Rule};
 
 /// What earlier routes have taken, with their places.
 #[derive(Default)]
@@ -53,7 +50,7 @@ fn route(s: Section, portal: &str, geo: Option<&Arc<Geo>>, taken: &mut Taken) ->
     }
     let encoded_slash = s.or("encoded_slash", false, value::flag);
     let keep_post = s.or("keep_post", true, value::flag);
-    let proxy = proxy(s.section("proxy"), &path);
+    let proxy = proxy(&s, &path, &upstreams);
     let application = application(&s);
     if s.has("guests") && !terms.takes_guests() && !rule_terms.iter().any(Terms::takes_guests) {
         let what = "no guest can get in: they come with one factor and are in no group";
@@ -159,44 +156,5 @@ fn warn_of_unreachable(s: &Section, rules: &[Rule]) {
             let what = format!("never reached: rule {} of the route covers it", earlier + 1);
             section.warn(if section.has("paths") { "paths" } else { "policy" }, what, "move it before that rule");
         }
-    }
-}
-
-fn proxy(s: Section, route_path: &str) -> ProxyOptions {
-    let default = ProxyOptions::default();
-    let proxy = ProxyOptions {
-        host: s.or("host", default.host, host_header),
-        ca: s.maybe("ca", pem::authorities as fn(&Entry) -> Result<Arc<Vec<u8>>, Fault>),
-        strip_prefix: strip_prefix(&s, route_path),
-        connect_timeout: s.or("connect_timeout", default.connect_timeout, value::span(SECOND / 10..=DAY)),
-        read_timeout: s.or("read_timeout", default.read_timeout, value::span(SECOND / 10..=DAY)),
-        idle_timeout: s.maybe("idle_timeout", value::span(SECOND / 10..=DAY)),
-        rewrite_location: s.maybe("rewrite_location", value::flag),
-    };
-    for (what, remedy) in proxy.ca.iter().flat_map(|pem| pem::doubts(pem, Clock::system().now())) {
-        s.warn("ca", what, remedy);
-    }
-    s.finish();
-    proxy
-}
-
-/// A prefix of the route's own path: nothing else is always there to be cut off.
-fn strip_prefix(s: &Section, route_path: &str) -> Option<String> {
-    let stripped = s.maybe("strip_prefix", prefix)?;
-    if stripped.is_empty() || !covers(&stripped, route_path) {
-        let remedy = format!("write the route's path, “{route_path}”, or its beginning up to a slash");
-        s.error("strip_prefix", Fault::new(format!("“{stripped}/” is not a prefix of the route's path"), remedy));
-        return None;
-    }
-    Some(stripped)
-}
-
-fn host_header(entry: &Entry) -> Result<HostHeader, Fault> {
-    let text = value::text(entry)?;
-    match text.as_str() {
-        "preserve" => Ok(HostHeader::Preserve),
-        "upstream" => Ok(HostHeader::Upstream),
-        name if Host::parse(name.as_bytes()).is_ok() => Ok(HostHeader::Name(text)),
-        name => Err(Fault::new(format!("“{}” is no host", name.escape_default()), "write preserve, upstream, or a host name")),
     }
 }

@@ -8,6 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Version};
+use zeroize::Zeroizing;
 
 use super::value;
 use crate::base::Time;
@@ -99,6 +100,16 @@ pub(in crate::config) fn belongs(section: &Section, cert_key: &str, key_key: &st
         return None;
     }
     Some(certificate)
+}
+
+/// A chain and its key, in DER.
+type DerPair = (Vec<Vec<u8>>, Zeroizing<Vec<u8>>);
+
+/// The chain and the key of files that belong together, in DER; `None` if they can no longer be read.
+pub(in crate::config) fn read_pair(files: &Certificate) -> Option<DerPair> {
+    let chain = certificates(&bytes(&files.cert).ok()?, &files.cert).ok()?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).ok()?;
+    Some((chain.iter().map(|der| der.to_vec()).collect(), Zeroizing::new(key.secret_der().to_vec())))
 }
 
 fn private_key(section: &Section, key: &str, path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderValue;
 use pingora::http::RequestHeader;
 use smallvec::SmallVec;
 
 use crate::base::trace::{Parent, Trace};
-use crate::base::{Time, TokenId};
+use crate::base::{Time, TokenId, UserId};
 use crate::forward_auth::Dialect;
 use crate::gateway::authorize::lease::Lease;
 use crate::gateway::authorize::policy::{self, Admission};
@@ -43,6 +44,10 @@ pub struct Context {
     pub token_came: bool,
     /// Of the body that went on so far, where its length is limited.
     pub body_bytes: u64,
+    /// The person's own name and password at the application.
+    pub credential: Option<OwnCredential>,
+    /// The endpoint that the browser was led to before, on a sticky route.
+    pub preferred: Option<usize>,
     /// Which of the route's endpoints were tried, the current one last.
     pub tried: SmallVec<[usize; 4]>,
     /// Addresses at which no connection could be made.
@@ -52,6 +57,13 @@ pub struct Context {
     /// Its place in a trace, if traces are on.
     pub trace: Option<Box<Trace>>,
     pub log: AccessLog,
+}
+
+/// The credentials that a request carries, and what to note if the application refuses them.
+pub struct OwnCredential {
+    pub value: HeaderValue,
+    pub user: UserId,
+    pub added: Time,
 }
 
 /// What the access record says beyond the request.
@@ -102,6 +114,8 @@ impl Context {
             session_unknown: false,
             token_came: false,
             body_bytes: 0,
+            credential: None,
+            preferred: None,
             tried: SmallVec::new(),
             tried_addresses: Vec::new(),
             under_way: None,

@@ -9,4 +9,6 @@ pub mod policy;
 pub mod question;
 pub mod revocation;
 pub mod route;
+pub mod sticky;
 pub mod token;
+pub mod upstream_auth;

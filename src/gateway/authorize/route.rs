@@ -9,11 +9,13 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::base::Host;
-use crate::gateway::authorize::context::Context;
+use crate::gateway::authorize::context::{Context, OwnCredential};
 use crate::gateway::authorize::lease::{CheckedAgainst, Lease, UseClock};
 use crate::gateway::authorize::policy::{self, Admission, Path, Portal, Reason, Route, Verdict};
 use crate::gateway::authorize::revocation::{self, with_cache};
+use crate::gateway::authorize::sticky;
 use crate::gateway::authorize::token::{self, ByToken};
+use crate::gateway::authorize::upstream_auth;
 use crate::gateway::connection::https::HttpsHosts;
 use crate::gateway::host::{Lookup, Outcome, UserSession};
 use crate::gateway::request::cookies::Presented;
@@ -248,6 +250,10 @@ fn decide_for(
                 return action;
             }
             let named = policy::person(&admission).is_some();
+            match own_credential(context, &admission, user_session.as_ref()) {
+                Ok(credential) => context.credential = credential,
+                Err(reason) => return stop(StatusCode::BAD_GATEWAY, Outcome::Refused, reason),
+            }
             let lease = Arc::new(Lease {
                 seen: CheckedAgainst::new(&context.snapshot, identity.as_ref().filter(|_| named)),
                 user_session: user_session.filter(|_| named),
@@ -262,6 +268,7 @@ fn decide_for(
             revocation::depends_on(Arc::clone(&lease));
             context.lease = Some(lease);
             context.admission = Some(admission);
+            context.preferred = sticky::preferred(&header.headers, info, context);
             forward(header, info, named)
         }
         Verdict::Challenge { route, .. } if context.session_unknown => {
@@ -283,6 +290,22 @@ fn decide_for(
         Verdict::NoRoute => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
         Verdict::Refuse(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
     }
+}
+
+/// The user's own credentials for the application, if the route asks for them.
+fn own_credential(
+    context: &mut Context,
+    admission: &Admission,
+    session: Option<&Arc<dyn UserSession>>,
+) -> Result<Option<OwnCredential>, &'static str> {
+    // Borrowed: every request of every core comes by here.
+    let Some(route) = policy::route(&context.snapshot, Some(admission)) else { return Ok(None) };
+    let found = upstream_auth::find(route, policy::person(admission), session, context);
+    if found.is_err() {
+        let name = Arc::clone(&route.name);
+        context.log.route = Some(name);
+    }
+    found
 }
 
 /// What a route refuses of requests that its policy admits: it is away, the body is too long, or the path cannot go without its prefix.

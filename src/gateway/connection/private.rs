@@ -4,10 +4,27 @@
 
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use pingora::protocols::SocketDigest;
+
+/// A second handle of a socket.
+#[derive(Debug)]
+pub enum Handle {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Handle {
+    fn shut_down(&self) {
+        let _ = match self {
+            Self::Tcp(socket) => socket.shutdown(Shutdown::Both),
+            Self::Unix(socket) => socket.shutdown(Shutdown::Both),
+        };
+    }
+}
 
 /// The upstream connections of one client's connection.
 #[derive(Debug)]
@@ -15,7 +32,7 @@ pub struct PrivateConnections {
     /// Unlike any other's, for as long as the process runs.
     pub id: u64,
     /// A second handle of each socket, by number.
-    sockets: Mutex<HashMap<u64, TcpStream>>,
+    sockets: Mutex<HashMap<u64, Handle>>,
 }
 
 impl PrivateConnections {
@@ -25,7 +42,7 @@ impl PrivateConnections {
     }
 
     /// The socket is to be shut down with the client's connection.
-    pub fn add(&self, number: u64, socket: TcpStream) {
+    pub fn add(&self, number: u64, socket: Handle) {
         locked(&self.sockets).insert(number, socket);
     }
 
@@ -37,9 +54,7 @@ impl PrivateConnections {
 
 impl Drop for PrivateConnections {
     fn drop(&mut self) {
-        for socket in locked(&self.sockets).values() {
-            let _ = socket.shutdown(Shutdown::Both);
-        }
+        locked(&self.sockets).values().for_each(Handle::shut_down);
     }
 }
 
@@ -109,7 +124,7 @@ impl PrivateSocket {
     }
 
     /// Gives the owner a handle of the socket. `false`: the owner is gone.
-    pub fn opened(&self, socket: TcpStream) -> bool {
+    pub fn opened(&self, socket: Handle) -> bool {
         self.owner.upgrade().is_some_and(|owner| {
             owner.add(self.number, socket);
             true
@@ -145,12 +160,12 @@ mod tests {
         let socket = PrivateSocket::new(&registry.enter(&one));
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut upstream, _) = listener.accept().unwrap();
-        assert!(socket.opened(client.try_clone().unwrap()));
+        assert!(socket.opened(Handle::Tcp(client.try_clone().unwrap())));
         assert_eq!(found().unwrap().id, registry.enter(&one).id);
         assert_ne!(registry.enter(&two).id, registry.enter(&one).id);
         registry.leave(client_id(&one));
         assert_eq!(upstream.read(&mut [0]).unwrap(), 0, "closed although a handle of it is kept");
-        assert!(found().is_none() && !socket.opened(client));
+        assert!(found().is_none() && !socket.opened(Handle::Tcp(client)));
         drop(two);
         registry.enter(&one);
         assert_eq!(locked(&registry.owners).len(), 1, "who is gone is forgotten");

@@ -4,7 +4,9 @@ use http::StatusCode;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use crate::gateway::authorize::route::BODY_TOO_LARGE;
+use crate::gateway::authorize::upstream_auth;
 use crate::gateway::host::Outcome;
+use crate::gateway::proxy::credentials;
 
 /// What an error means to the client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +36,11 @@ pub fn read(error: &Error) -> Failure {
     if let ErrorType::HTTPStatus(code) = error.etype() {
         let status = StatusCode::from_u16(*code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         return Failure::of(status, reason_of(status));
+    }
+    if let ErrorType::Custom(reason) = error.etype()
+        && [credentials::REFUSED, upstream_auth::REFUSED, upstream_auth::MISSING].contains(reason)
+    {
+        return Failure::of(StatusCode::BAD_GATEWAY, reason);
     }
     match error.esource() {
         ErrorSource::Upstream => upstream(error.etype()),

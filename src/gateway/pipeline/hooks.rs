@@ -179,6 +179,7 @@ impl ProxyHttp for ProxyHooks {
     }
 
     async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, context: &mut Context) -> Result<()> {
+        selection::note_version(request, context);
         let outgoing = Outgoing::new(context, session.req_header().version).ok_or_else(|| write::internal("no admission"))?;
         headers::rewrite(request, &outgoing).map_err(|e| match e.is_too_large() {
             true => Error::new(ErrorType::HTTPStatus(431)),

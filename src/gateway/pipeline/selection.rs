@@ -4,6 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use http::Version;
+use pingora::http::RequestHeader;
 use pingora::protocols::{Digest, SocketDigest};
 use pingora::proxy::Session;
 use pingora::upstreams::peer::{HttpPeer, Peer};
@@ -14,6 +16,7 @@ use crate::gateway::authorize::policy;
 use crate::gateway::connection::private::{PrivateConnections, PrivateRegistry, client_id};
 use crate::gateway::reply::write;
 use crate::gateway::request::connection_auth;
+use crate::gateway::upstream::endpoint::Endpoint;
 use crate::gateway::upstream::pool::Pool;
 use crate::gateway::upstream::reuse::{Reuse, UnderWay, may_be_repeated};
 use crate::gateway::upstream::trust;
@@ -39,13 +42,14 @@ impl Selection {
             return Err(write::internal("no admission"));
         }
         context.upstream_starts();
-        let reuse = self.reuse(session, context);
-        let pool = policy::pool(&context.snapshot, context.admission.as_ref()).ok_or_else(|| write::internal("no upstreams"))?;
-        let Some((at, endpoint)) = pool.pick(&context.tried) else {
+        let snapshot = Arc::clone(&context.snapshot);
+        let pool = policy::pool(&snapshot, context.admission.as_ref()).ok_or_else(|| write::internal("no upstreams"))?;
+        let Some((at, endpoint)) = pool.pick(&context.tried, context.preferred) else {
             return Err(Error::new(ErrorType::HTTPStatus(503)));
         };
+        let reuse = self.reuse(session, context, is_multiplexed(pool, endpoint));
         context.tried.push(at);
-        if let Some(address) = endpoint.fixed {
+        if let Some(address) = endpoint.fixed() {
             return Ok(Box::new(pool.peer(endpoint, (address, false), reuse)));
         }
         match Box::pin(tokio::time::timeout(pool.connect_timeout(), endpoint.address(&context.tried_addresses))).await {
@@ -59,11 +63,11 @@ impl Selection {
         }
     }
 
-    fn reuse(&self, session: &Session, context: &mut Context) -> Reuse {
+    fn reuse(&self, session: &Session, context: &mut Context, is_multiplexed: bool) -> Reuse {
         if let Some(owner) = self.owner(session) {
             return Reuse::Private(owner, user_number(context));
         }
-        if may_be_repeated(session.req_header()) {
+        if is_multiplexed || may_be_repeated(session.req_header()) {
             return Reuse::Shared;
         }
         let (under_way, others) = UnderWay::new(&self.once);
@@ -85,6 +89,20 @@ impl Selection {
     }
 }
 
+/// Whether its connections use HTTP/2, whose server says which requests it did not get to (RFC 9113 section 6.8): then one that must not be
+/// sent twice may share a connection. Of TLS it is known once a connection was made.
+fn is_multiplexed(pool: &Pool, endpoint: &Endpoint) -> bool {
+    pool.http2() && (!endpoint.upstream.tls || endpoint.speaks_http2())
+}
+
+/// The request goes out in this version.
+pub fn note_version(request: &RequestHeader, context: &Context) {
+    let pool = policy::pool(&context.snapshot, context.admission.as_ref()).filter(|pool| pool.http2());
+    if let Some(endpoint) = pool.zip(context.tried.last()).and_then(|(pool, at)| pool.get(*at)) {
+        endpoint.note_version(request.version == Version::HTTP_2);
+    }
+}
+
 /// What tells the client's connection from all others.
 fn connection_of(session: &Session) -> Option<&Arc<SocketDigest>> {
     session.digest()?.socket_digest.as_ref()
@@ -102,13 +120,19 @@ fn user_number(context: &Context) -> u64 {
 /// No connection could be made. Nothing was sent, so that any request may try the next address or upstream.
 pub fn not_connected(peer: &HttpPeer, context: &mut Context, mut error: Box<Error>) -> Box<Error> {
     let Some(pool) = policy::pool(&context.snapshot, context.admission.as_ref()) else { return error };
-    let (Some(at), Some(address)) = (context.tried.last().copied(), peer.address().as_inet().copied()) else { return error };
-    if is_authority_itself(pool, at, peer, &error) {
+    let Some(at) = context.tried.last().copied() else { return error };
+    if may_be_pinned(pool, at, peer, &error) {
         context.tried.pop();
         error.set_retry(true);
         return error;
     }
     tell_tls_failure(pool, at, &error);
+    let Some(address) = peer.address().as_inet().copied() else {
+        // A socket has one address.
+        pool.get(at).into_iter().for_each(Endpoint::mark_down);
+        error.set_retry(context.tried.len() < pool.len());
+        return error;
+    };
     context.tried_addresses.push(address);
     if pool.get(at).is_some_and(|endpoint| endpoint.failed(address, &context.tried_addresses)) {
         // The same upstream, at its next address.
@@ -120,10 +144,10 @@ pub fn not_connected(peer: &HttpPeer, context: &mut Context, mut error: Box<Erro
     error
 }
 
-/// The upstream's certificate is an authority's: the next attempt compares it with those that the route names.
-fn is_authority_itself(pool: &Pool, at: usize, peer: &HttpPeer, error: &Error) -> bool {
-    let endpoint = pool.get(at).filter(|_| pool.trust.is_some() && peer.options.verify_cert);
-    let endpoint = endpoint.filter(|_| trust::is_authority_itself(&error.to_string()));
+/// The upstream's certificate may be one that the route names itself: the next attempt compares it with those.
+fn may_be_pinned(pool: &Pool, at: usize, peer: &HttpPeer, error: &Error) -> bool {
+    let endpoint = pool.get(at).filter(|_| peer.options.verify_cert);
+    let endpoint = endpoint.filter(|_| pool.trust.as_ref().is_some_and(|trust| trust.may_be_pinned(&error.to_string())));
     endpoint.into_iter().for_each(|endpoint| endpoint.pin(true));
     endpoint.is_some()
 }

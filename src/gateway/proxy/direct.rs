@@ -9,7 +9,7 @@ use crate::gateway::authorize::policy;
 use crate::gateway::proxy::fields::Outgoing;
 use crate::gateway::proxy::headers;
 use crate::gateway::request::hop_by_hop::{HOP_BY_HOP, nominated};
-use crate::gateway::upstream::connect::{self, Io};
+use crate::gateway::upstream::connect::{self, Connected, Speaks};
 
 /// What to answer instead, and the reason for the record.
 pub type Failed = (StatusCode, &'static str);
@@ -23,15 +23,15 @@ pub type UpstreamResponse = http::Response<hyper::body::Incoming>;
 ///
 /// # Errors
 /// If none can be reached.
-pub async fn connect(context: &mut Context) -> Result<Io, Failed> {
+pub async fn connect(context: &mut Context, speaks: Speaks) -> Result<Connected, Failed> {
     let pool = policy::pool(&context.snapshot, context.admission.as_ref()).cloned().ok_or(INTERNAL)?;
     let timeout = pool.connect_timeout();
     context.upstream_starts();
     let mut last = (StatusCode::SERVICE_UNAVAILABLE, "upstream_unknown");
-    while let Some((at, endpoint)) = pool.pick(&context.tried) {
+    while let Some((at, endpoint)) = pool.pick(&context.tried, context.preferred) {
         context.tried.push(at);
-        match tokio::time::timeout(timeout, connect::connect(&pool, endpoint)).await {
-            Ok(Ok(io)) => return Ok(io),
+        match tokio::time::timeout(timeout, connect::connect(&pool, endpoint, speaks)).await {
+            Ok(Ok(connected)) => return Ok(connected),
             Ok(Err(_)) => last = (StatusCode::BAD_GATEWAY, "upstream_unreachable"),
             Err(_) => last = (StatusCode::GATEWAY_TIMEOUT, "upstream_connect_timeout"),
         }

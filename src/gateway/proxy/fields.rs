@@ -14,7 +14,6 @@ use crate::gateway::connection::client;
 use crate::gateway::host::{GatewayHost, UserSession};
 use crate::gateway::request::cookies::OwnCookies;
 use crate::gateway::request::parse::RequestInfo;
-use crate::gateway::upstream::endpoint;
 use crate::gateway::upstream::pool::Pool;
 use crate::identity::Names;
 use crate::policy::{HostHeader, Person, Route};
@@ -49,6 +48,8 @@ pub struct Outgoing<'a> {
     pub route: &'a Route,
     pub speaker: Option<Speaker<'a>>,
     pub names: &'a Names,
+    /// The person's own `Authorization` for the application.
+    pub credential: Option<&'a HeaderValue>,
     /// The client's `Authorization` is an API token.
     pub token_came: bool,
     pub now: Time,
@@ -77,6 +78,7 @@ impl<'a> Outgoing<'a> {
             route: policy::route(&context.snapshot, Some(admission))?,
             speaker: session.map(|session| Speaker { host, session }),
             names: &context.snapshot.names,
+            credential: context.credential.as_ref().map(|own| &own.value),
             token_came: context.token_came,
             now: context.at,
             request_id: &context.request_id,
@@ -111,7 +113,7 @@ fn set_host(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsend
     let host = match (out.pool.host(), out.pool.get(out.at)) {
         (HostHeader::Preserve, _) => Cow::Borrowed(&*out.info.authority),
         (HostHeader::Name(name), _) => Cow::Borrowed(name.as_str()),
-        (HostHeader::Upstream, Some(endpoint)) => Cow::Owned(endpoint::authority(&endpoint.upstream)),
+        (HostHeader::Upstream, Some(endpoint)) => Cow::Owned(endpoint.upstream.authority()),
         (HostHeader::Upstream, None) => return Err(Unsendable("no upstream")),
     };
     if header.version == Version::HTTP_2 || header.headers.get(HOST).is_none_or(|h| h.as_bytes() != host.as_bytes()) {

@@ -7,6 +7,7 @@ use pingora::http::RequestHeader;
 
 use crate::base::trace::Trace;
 use crate::gateway::proxy::changes;
+use crate::gateway::proxy::credentials;
 use crate::gateway::proxy::fields::{Outgoing, Unsendable, join_crumbs, set};
 use crate::gateway::proxy::prepared;
 use crate::gateway::request::cookies::OwnCookies;
@@ -34,7 +35,8 @@ pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Uns
         set(header, "X-Forwarded-For", format!("{chain}, {}", out.info.peer.to_canonical()).as_bytes())?;
     }
     set(header, "X-Request-Id", out.request_id.as_bytes())?;
-    changes::request(header, out)
+    changes::request(header, out)?;
+    credentials::write(header, out)
 }
 
 /// In place: the client's copies are removed and the gateway's values are written among the client's headers.

@@ -25,6 +25,7 @@ fn person() -> Person {
         mfa: MfaPolicy::Optional,
         methods: MethodSet::EMPTY,
         guest: None,
+        applications: Vec::new(),
     }
 }
 
@@ -44,7 +45,7 @@ fn route() -> Route {
 }
 
 fn upstream() -> Upstream {
-    Upstream { tls: false, host: "127.0.0.1".into(), port: 8000 }
+    Upstream::new(false, "127.0.0.1".into(), 8000)
 }
 
 fn info(trusted: bool) -> RequestInfo {
@@ -86,6 +87,7 @@ impl Sender {
             route: &self.route,
             speaker: None,
             names: &self.names,
+            credential: None,
             token_came: false,
             now: Time::from_secs(1),
             request_id: "id-1",

@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn upstream(host: &str, port: u16) -> Upstream {
-        Upstream { tls: false, host: host.into(), port }
+        Upstream::new(false, host.into(), port)
     }
 
     #[test]

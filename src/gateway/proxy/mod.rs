@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod changes;
+pub mod credentials;
 pub mod direct;
 pub mod fields;
 pub mod headers;

@@ -6,7 +6,8 @@ use pingora::Result;
 use pingora::http::ResponseHeader;
 
 use crate::gateway::authorize::context::Context;
-use crate::gateway::proxy::{changes, location};
+use crate::gateway::authorize::sticky;
+use crate::gateway::proxy::{changes, credentials, location};
 use crate::gateway::request::hop_by_hop::nominated;
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
@@ -20,15 +21,20 @@ const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "connection"]
 /// Cleans an answer's header.
 ///
 /// # Errors
-/// None that is known; pingora's header type may refuse a value.
+/// If the application refused the credentials of `upstream_auth`; or if pingora's header type refuses a value.
 pub fn clean(response: &mut ResponseHeader, context: &Context) -> Result<()> {
+    credentials::verify(response.status, context)?;
     settle_framing(response)?;
     if response.headers.iter().any(|(name, value)| is_changed(name, value)) {
         drop_connection_fields(response);
         restrict(response, context)?;
         location::rewrite(response, context)?;
     }
-    changes::response(response, context)
+    changes::response(response, context)?;
+    match sticky::set_cookie(context).filter(|_| !response.status.is_informational()) {
+        Some(cookie) => response.append_header(header::SET_COOKIE, cookie).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Whether a header may have to be changed or removed: most answers have none of these.

@@ -25,6 +25,7 @@ use crate::gateway::reply::write;
 use crate::gateway::request::hop_by_hop::{self, HOP_BY_HOP};
 use crate::gateway::request::target;
 use crate::gateway::request::websocket;
+use crate::gateway::upstream::connect::Speaks;
 
 /// How long one direction may go on when the other is over.
 const HALF_CLOSED: Duration = Duration::from_secs(10);
@@ -53,7 +54,7 @@ pub async fn carry(session: &mut Session, context: &mut Context) -> Result<()> {
 /// Connects, sends the request, and waits for the answer's header.
 async fn ask(session: &Session, context: &mut Context) -> Result<UpstreamResponse, Failed> {
     let timeout = policy::route(&context.snapshot, context.admission.as_ref()).map(|route| route.proxy.read_timeout).ok_or(INTERNAL)?;
-    let io = direct::connect(context).await?;
+    let io = direct::connect(context, Speaks::Http1).await?.io;
     let request = request(session.req_header(), context)?;
     let answer = async {
         let (mut sender, connection) =

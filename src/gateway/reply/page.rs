@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use crate::forward_auth::Dialect;
 use crate::gateway::authorize::policy::Reason;
 use crate::gateway::authorize::route::SESSION_UNKNOWN;
+use crate::gateway::authorize::upstream_auth;
 use crate::gateway::host::{ErrorPage, GatewayHost, Shape};
 use crate::gateway::request::parse;
 
@@ -226,6 +227,17 @@ fn words(status: StatusCode, reason: &str) -> (&'static str, &'static str) {
             ("Too many groups", "more than the 8 KiB that an application can be told. Ask your administrator to take some of them away.")
         }
         414 | 431 => ("Too long", "The address or the headers of the request are too long."),
+        502 if reason == upstream_auth::MISSING => {
+            ("Your password there", "The application asks for your own name and password. Store them at account/applications.")
+        }
+        502 if reason == upstream_auth::REFUSED => (
+            "Your password there is refused",
+            "The application refused the name and password that you stored. They are not sent again until you replace them at account/applications.",
+        ),
+        502 if reason == "upstream_credentials" => (
+            "Application refuses the gateway",
+            "The application refused the credentials that this gateway has for it. Tell your administrator.",
+        ),
         502 => ("Application unreachable", "The application behind this address did not answer as it should. Try again in a moment."),
         503 => ("Application unavailable", "The application behind this address cannot be reached just now. Try again in a moment."),
         504 => ("Application too slow", "The application behind this address took too long to answer. Try again in a moment."),

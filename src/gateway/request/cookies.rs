@@ -46,7 +46,16 @@ impl OwnCookies {
 
     /// The session cookie among all Cookie lines of a request.
     pub fn presented<'a>(&self, lines: impl Iterator<Item = &'a HeaderValue>, secure: bool) -> Presented<'a> {
-        let wanted = self.session_name(secure).as_bytes();
+        Self::one(lines, self.session_name(secure).as_bytes())
+    }
+
+    /// The name of the cookie that leads a browser to the same upstream of a route; never sent to another host.
+    pub fn upstream_name(&self, route: &str, secure: bool) -> String {
+        format!("{}{}_at_{route}", if secure { "__Host-" } else { "" }, self.base)
+    }
+
+    /// The one cookie of a name among all Cookie lines of a request.
+    pub fn one<'a>(lines: impl Iterator<Item = &'a HeaderValue>, wanted: &[u8]) -> Presented<'a> {
         let mut found = Presented::None;
         for (name, value) in lines.flat_map(|line| line.as_bytes().split(|b| *b == b';')).map(split) {
             if name != wanted {
@@ -146,6 +155,7 @@ mod tests {
 
     #[test]
     fn own_names_are_known_with_every_prefix() {
+        assert!(own().is_own(own().upstream_name("wiki", true).as_bytes()) && own().is_own(own().upstream_name("wiki", false).as_bytes()));
         for name in ["vestibule", "vestibule_flow", "__Host-vestibule", "__Secure-vestibule_csrf", "__HOST-vestibule_device"] {
             assert!(own().is_own(name.as_bytes()), "{name}");
         }

@@ -5,7 +5,6 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::Full;
-use hyper_util::rt::TokioIo;
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -18,7 +17,8 @@ use crate::gateway::proxy::relay::{read_timeout, relay};
 use crate::gateway::reply::write;
 use crate::gateway::request::target;
 use crate::gateway::saved_post::capture;
-use crate::gateway::upstream::connect::Io;
+use crate::gateway::upstream::client;
+use crate::gateway::upstream::connect::{Connected, Speaks};
 use crate::service::saved_post::Form;
 
 /// Sends a form, if its owner may request its URL. The request is the confirmation, which came to that very URL. If the URL requires more of
@@ -54,8 +54,8 @@ pub async fn send(session: &mut Session, context: &mut Context, token: Option<&s
 }
 
 async fn forward(session: &mut Session, context: &mut Context, token: Option<&str>, form: Form) -> Result<()> {
-    let io = match direct::connect(context).await {
-        Ok(io) => io,
+    let connected = match direct::connect(context, Speaks::Http2).await {
+        Ok(connected) => connected,
         Err((status, reason)) => {
             // Nothing was sent: the same page finds the form again.
             capture::save(context, token, form).await;
@@ -63,7 +63,7 @@ async fn forward(session: &mut Session, context: &mut Context, token: Option<&st
         }
     };
     let request = request(session.req_header(), context, form);
-    answer(session, context, io, request).await
+    answer(session, context, connected, request).await
 }
 
 /// Sends an application's own form that only looked like a confirmation, as it came. It was admitted, and still is: the request's lease
@@ -72,18 +72,18 @@ async fn forward(session: &mut Session, context: &mut Context, token: Option<&st
 /// # Errors
 /// As [`send`].
 pub async fn send_own(session: &mut Session, context: &mut Context, body: Bytes) -> Result<()> {
-    let io = match direct::connect(context).await {
-        Ok(io) => io,
+    let connected = match direct::connect(context, Speaks::Http2).await {
+        Ok(connected) => connected,
         Err((status, reason)) => return write::refuse(session, context, status, Outcome::Failed, reason).await,
     };
     let request = posted(session.req_header(), context, session.req_header().raw_path(), body);
-    answer(session, context, io, request).await
+    answer(session, context, connected, request).await
 }
 
 type Outgoing = Result<http::Request<Full<Bytes>>, Failed>;
 
-async fn answer(session: &mut Session, context: &mut Context, io: Io, request: Outgoing) -> Result<()> {
-    match ask(context, io, request).await {
+async fn answer(session: &mut Session, context: &mut Context, connected: Connected, request: Outgoing) -> Result<()> {
+    match ask(context, connected, request).await {
         Ok(response) if response.status() != StatusCode::SWITCHING_PROTOCOLS => relay(session, context, response).await,
         Ok(_) => write::refuse(session, context, StatusCode::BAD_GATEWAY, Outcome::Failed, "upstream_answer").await,
         Err((status, reason)) => write::refuse(session, context, status, Outcome::Failed, reason).await,
@@ -91,16 +91,9 @@ async fn answer(session: &mut Session, context: &mut Context, io: Io, request: O
 }
 
 /// Sends the form, and waits for the answer's header.
-async fn ask(context: &Context, io: Io, request: Outgoing) -> Result<UpstreamResponse, Failed> {
+async fn ask(context: &Context, connected: Connected, request: Outgoing) -> Result<UpstreamResponse, Failed> {
     let timeout = read_timeout(context).ok_or(INTERNAL)?;
-    let request = request?;
-    let answer = async {
-        let builder = hyper::client::conn::http1::Builder::new().title_case_headers(true).handshake(TokioIo::new(io));
-        let (mut sender, connection) = builder.await?;
-        tokio::spawn(connection);
-        sender.send_request(request).await
-    };
-    match tokio::time::timeout(timeout, answer).await {
+    match tokio::time::timeout(timeout, client::send(connected, request?)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(_)) => Err((StatusCode::BAD_GATEWAY, "upstream_answer")),
         Err(_) => Err((StatusCode::GATEWAY_TIMEOUT, "upstream_timeout")),

@@ -12,3 +12,4 @@ mod long_transfers;
 mod support;
 mod tls;
 mod tunnels;
+mod upstreams;

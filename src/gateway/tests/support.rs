@@ -35,6 +35,7 @@ impl Guest {
             mfa: MfaPolicy::Optional,
             methods: MethodSet::EMPTY,
             guest: None,
+            applications: Vec::new(),
         };
         Arc::new(Self { token, person: Arc::new(person), ended: AtomicBool::new(false), touched: AtomicUsize::new(0) })
     }
@@ -132,6 +133,14 @@ impl GatewayHost for House {
         }
     }
 
+    fn sign_upstream(&self, name: &[u8]) -> Option<String> {
+        Some(format!("signed-{}", data_encoding::HEXLOWER.encode(name)))
+    }
+
+    fn is_upstream(&self, value: &str, name: &[u8]) -> bool {
+        self.sign_upstream(name).is_some_and(|signed| signed == value)
+    }
+
     fn revocations(&self) -> watch::Receiver<u64> {
         self.revoked.subscribe()
     }
@@ -161,7 +170,7 @@ impl GatewayHost for House {
 }
 
 pub fn route(name: &str, path: &str, level: Level, upstreams: &[SocketAddr]) -> Route {
-    let upstreams = upstreams.iter().map(|a| Upstream { tls: false, host: a.ip().to_string(), port: a.port() }).collect();
+    let upstreams = upstreams.iter().map(|a| Upstream::new(false, a.ip().to_string(), a.port())).collect();
     Route {
         name: name.into(),
         hosts: vec![],

@@ -8,9 +8,9 @@ use pingora::protocols::l4::socket::SocketAddr;
 use pingora::protocols::l4::stream::Stream;
 use pingora::upstreams::peer::{HttpPeer, Tracer, Tracing};
 use pingora::{Error, ErrorType, OrErr, Result};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
-use crate::gateway::connection::private::{PrivateConnections, PrivateSocket};
+use crate::gateway::connection::private::{Handle, PrivateConnections, PrivateSocket};
 
 /// Makes a peer's connections private: `group` tells them from all others in pingora's pool.
 pub fn make_private(peer: &mut HttpPeer, owner: &Arc<PrivateConnections>, group: u64) {
@@ -27,15 +27,29 @@ struct Dialer(PrivateSocket);
 #[async_trait]
 impl L4Connect for Dialer {
     async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
-        let address = address.as_inet().ok_or_else(|| Error::explain(ErrorType::ConnectError, "not an address of the internet"))?;
-        let stream = TcpStream::connect(address).await.or_err(ErrorType::ConnectError, "connecting")?;
-        let stream = stream.into_std().or_err(ErrorType::SocketError, "connecting")?;
-        let handle = stream.try_clone().or_err(ErrorType::SocketError, "connecting")?;
+        let (stream, handle) = match address {
+            SocketAddr::Inet(address) => inet(*address).await,
+            SocketAddr::Unix(path) => unix(path).await,
+        }
+        .or_err(ErrorType::ConnectError, "connecting")?;
         if !self.0.opened(handle) {
             return Error::e_explain(ErrorType::ConnectError, "the client is gone");
         }
-        Ok(TcpStream::from_std(stream).or_err(ErrorType::SocketError, "connecting")?.into())
+        Ok(stream)
     }
+}
+
+async fn inet(address: std::net::SocketAddr) -> std::io::Result<(Stream, Handle)> {
+    let stream = TcpStream::connect(address).await?.into_std()?;
+    let handle = Handle::Tcp(stream.try_clone()?);
+    Ok((TcpStream::from_std(stream)?.into(), handle))
+}
+
+async fn unix(path: &std::os::unix::net::SocketAddr) -> std::io::Result<(Stream, Handle)> {
+    let path = path.as_pathname().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+    let stream = UnixStream::connect(path).await?.into_std()?;
+    let handle = Handle::Unix(stream.try_clone()?);
+    Ok((UnixStream::from_std(stream)?.into(), handle))
 }
 
 /// Notes that the connection was closed.

@@ -128,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_address_is_tried_once_and_what_is_down_last() {
-        let resolver = Arc::new(Resolver::new(&Upstream { tls: false, host: "name.invalid".into(), port: 80 }));
+        let resolver = Arc::new(Resolver::new(&Upstream::new(false, "name.invalid".into(), 80)));
         let [a, b]: [SocketAddr; 2] = ["[::1]:80".parse().unwrap(), "127.0.0.1:80".parse().unwrap()];
         *resolver.locked() = Some((Instant::now(), Arc::new([a, b])));
         assert_eq!(resolver.next(&[]).await.unwrap(), (a, true));
@@ -143,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn old_addresses_go_on_while_one_look_up_is_under_way() {
-        let name = Arc::new(Resolver::new(&Upstream { tls: false, host: "name.invalid".into(), port: 80 }));
+        let name = Arc::new(Resolver::new(&Upstream::new(false, "name.invalid".into(), 80)));
         assert!(name.addresses().await.is_err(), "nothing is known of it");
         let old: SocketAddr = "192.0.2.1:80".parse().unwrap();
         let long_ago = Instant::now().checked_sub(LIFETIME * 2).unwrap();

@@ -1,27 +1,30 @@
 //! What a route's TLS upstreams are verified against.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use pingora::protocols::tls::CaType;
 use pingora::tls::{RootCertStore, hash_certificate};
-use pingora::utils::tls::{WrappedX509, parse_x509};
+use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::policy::ClientCertificate;
 
 /// What a route's TLS upstreams are verified against, in the forms of pingora and of rustls.
 pub struct Trust {
     pub ca: Arc<CaType>,
     pub roots: Arc<RootCertStore>,
     /// Digests of the certificates themselves: an upstream that presents one of them is trusted although it is an authority's
-    /// (`openssl req -x509` makes such ones), which no chain may end with at its other end (RFC 5280 section 4.2.1.9).
+    /// (`openssl req -x509` makes such ones), which no chain may end with at its other end (RFC 5280 section 4.2.1.9); and whoever
+    /// issued it, and whatever name it is for.
     pins: Vec<Vec<u8>>,
-    /// Keeps connections of different CAs apart in pingora's pool, whose key does not include the CA.
-    pub group: u64,
+    /// Not all of them are authorities: one may be pinned that somebody else issued.
+    has_servers: bool,
 }
 
 impl Trust {
@@ -36,10 +39,15 @@ impl Trust {
         if ca.is_empty() {
             return None;
         }
-        let mut hasher = DefaultHasher::new();
-        pem.hash(&mut hasher);
+        let is_server = |c: &CertificateDer<'_>| X509Certificate::from_der(c).is_ok_and(|(_, read)| !read.is_ca());
+        let has_servers = certificates.iter().any(is_server);
         let pins = certificates.iter().map(hash_certificate).collect();
-        Some(Self { ca: ca.into(), roots: Arc::new(roots), pins, group: hasher.finish() })
+        Some(Self { ca: ca.into(), roots: Arc::new(roots), pins, has_servers })
+    }
+
+    /// Whether a certificate that was refused with this error may be one of those that are trusted themselves.
+    pub fn may_be_pinned(&self, error: &str) -> bool {
+        is_authority_itself(error) || (self.has_servers && is_of_others(error))
     }
 
     /// Whether this is the digest of one of the certificates themselves.
@@ -49,15 +57,30 @@ impl Trust {
 }
 
 /// Whether a certificate was refused for nothing but that it is an authority's. Its dates were found good before that.
-pub fn is_authority_itself(error: &str) -> bool {
+fn is_authority_itself(error: &str) -> bool {
     error.contains("CaUsedAsEndEntity")
+}
+
+/// Whether nothing but its issuer or its name was wrong with a certificate; its dates are looked at before either.
+fn is_of_others(error: &str) -> bool {
+    ["UnknownIssuer", "NotValidForName", "not valid for name"].iter().any(|word| error.contains(word))
+}
+
+/// A client certificate in pingora's form; `None` if it cannot be used, on which pingora would panic at each request.
+pub fn shown(certificate: &ClientCertificate) -> Option<Arc<CertKey>> {
+    PrivateKeyDer::try_from(certificate.key.as_slice()).ok()?;
+    certificate.chain.first().filter(|own| !own.is_empty())?;
+    std::panic::catch_unwind(|| Arc::new(CertKey::new(certificate.chain.clone(), certificate.key.to_vec()))).ok()
 }
 
 /// What is wrong with an upstream's TLS, by rustls' words.
 pub fn cause(error: &str) -> &'static str {
     [
         ("UnknownIssuer", "no authority that is trusted issued its certificate; name its authority's file in proxy.ca"),
-        ("NotValidForName", "its certificate is for another name; proxy.ca verifies the host of the upstream's URL"),
+        ("NotValidForName", "its certificate is for another name; name it in proxy.certificate_name if that is right"),
+        ("not valid for name", "its certificate is for another name; name it in proxy.certificate_name if that is right"),
+        ("certificate expired", "its certificate has expired, or this machine's clock is wrong"),
+        ("not valid yet", "its certificate is not valid yet, or this machine's clock is wrong"),
         ("Expired", "its certificate has expired, or this machine's clock is wrong"),
         ("NotValidYet", "its certificate is not valid yet, or this machine's clock is wrong"),
         ("UnsupportedCertVersion", "its certificate is of X.509 version 1; version 3 is needed"),
@@ -85,6 +108,11 @@ impl Verifier {
         let chain = WebPkiServerVerifier::builder_with_provider(roots, provider).build().map_err(std::io::Error::other)?;
         Ok(Arc::new(Self { chain, pins: trust.map(|trust| trust.pins.clone()).unwrap_or_default() }))
     }
+
+    fn may_be_pinned(&self, error: &rustls::Error) -> bool {
+        let text = format!("{error:?}");
+        is_authority_itself(&text) || is_of_others(&text)
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -97,9 +125,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         match self.chain.verify_server_cert(own, others, name, ocsp, now) {
-            Err(error) if is_authority_itself(&error.to_string()) && self.pins.contains(&hash_certificate(own)) => {
-                Ok(ServerCertVerified::assertion())
-            }
+            Err(error) if self.may_be_pinned(&error) && self.pins.contains(&hash_certificate(own)) => Ok(ServerCertVerified::assertion()),
             verified => verified,
         }
     }
@@ -130,6 +156,21 @@ impl ServerCertVerifier for Verifier {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_causes_are_found_in_the_words_of_rustls() {
+        let told = |error: rustls::CertificateError| cause(&rustls::Error::InvalidCertificate(error).to_string());
+        let name = ServerName::try_from("a.example").unwrap();
+        let wrong_name = rustls::CertificateError::NotValidForNameContext { expected: name, presented: vec!["b.example".into()] };
+        assert!(is_of_others(&rustls::Error::InvalidCertificate(wrong_name.clone()).to_string()));
+        assert!(told(wrong_name).contains("another name"));
+        let (time, past) =
+            (UnixTime::since_unix_epoch(std::time::Duration::from_secs(9)), UnixTime::since_unix_epoch(std::time::Duration::ZERO));
+        let expired = rustls::CertificateError::ExpiredContext { time, not_after: past };
+        assert!(!is_of_others(&expired.to_string()), "what is pinned may still expire");
+        assert!(told(expired).contains("has expired"));
+        assert!(told(rustls::CertificateError::UnknownIssuer).contains("no authority"));
+    }
 
     #[test]
     fn a_ca_that_is_none_is_refused() {

@@ -28,7 +28,7 @@ pub fn route(name: &str, hosts: &[&str], path: &str, level: Level) -> Route {
         name: name.into(),
         hosts: hosts.iter().map(pattern).collect(),
         path: path.trim_end_matches('/').to_owned(),
-        upstreams: vec![Upstream { tls: false, host: "127.0.0.1".into(), port: 3000 }],
+        upstreams: vec![Upstream::new(false, "127.0.0.1".into(), 3000)],
         requirement: requirement(level),
         rules: Vec::new(),
         encoded_slash: false,
@@ -63,6 +63,7 @@ pub fn person(groups: &[&str]) -> Person {
         mfa: MfaPolicy::Optional,
         methods: MethodSet::EMPTY.with(Method::Totp),
         guest: None,
+        applications: Vec::new(),
     }
 }
 

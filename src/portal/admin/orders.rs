@@ -1,7 +1,7 @@
 //! What an administrator wants done with one user: read from the form, and refused where it would lock the administrator out.
 
 use crate::account::{Account, MfaPolicy, UserMfaPolicy};
-use crate::base::Secret;
+use crate::base::{Secret, TokenId};
 use crate::config::Config;
 use crate::factor::{Method, MethodSet};
 use crate::portal::web::fields::Fields;
@@ -24,6 +24,7 @@ pub enum Order {
     Unlink {
         provider: String,
     },
+    RevokeToken(TokenId),
     /// With what was typed to confirm it.
     Delete(String),
 }
@@ -97,6 +98,7 @@ impl Order {
             "end_sessions" => Self::EndSessions,
             "link" => Self::Link { provider: form.get("provider").to_owned(), subject: form.get("subject").trim().to_owned() },
             "unlink" => Self::Unlink { provider: form.get("provider").to_owned() },
+            "revoke_token" => Self::RevokeToken(form.get("token").parse().ok()?),
             "delete" => Self::Delete(form.get("confirm").trim().to_owned()),
             _ => return None,
         })
@@ -119,7 +121,13 @@ impl Order {
                 let usable = account.usable(config.mfa.methods);
                 usable.contains(Method::External) && usable.without(Method::External).is_empty()
             }
-            Self::Link { .. } | Self::RecoveryCodes | Self::SetupLink | Self::MailLink | Self::Unlock | Self::EndSessions => false,
+            Self::Link { .. }
+            | Self::RecoveryCodes
+            | Self::SetupLink
+            | Self::MailLink
+            | Self::Unlock
+            | Self::EndSessions
+            | Self::RevokeToken(_) => false,
         }
     }
 }

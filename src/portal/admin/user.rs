@@ -10,6 +10,7 @@ use super::listing::state;
 use super::orders::Order;
 use crate::account::Account;
 use crate::factor::{Method, recovery};
+use crate::portal::profile::tokens::row as token_row;
 use crate::portal::sign_in::mfa::destination;
 use crate::portal::web::reply::Reply;
 use crate::service::Refused;
@@ -61,6 +62,7 @@ fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView
         recovery: (!account.recovery.is_empty()).then(|| (account.recovery_left(), account.recovery.len().max(recovery::COUNT))),
         allowed: account.allowed.as_ref().map(|allowed| allowed.iter().copied().collect()),
         server_methods: config.mfa.methods,
+        tokens: services.api_tokens.of(account).into_iter().map(token_row).collect(),
         source: account
             .source
             .as_ref()
@@ -144,6 +146,10 @@ async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Res
         Order::EndSessions => {
             let ended = services.admin_sessions.revoke(Some(name), actor).await?;
             done(account, &fill(&words.note.sessions_ended_n, &[("n", &ended.to_string())]))
+        }
+        Order::RevokeToken(id) => {
+            services.api_tokens.revoke(id, Some(account.id), actor).await?;
+            done(account, &words.tokens.revoked)
         }
         Order::RecoveryCodes => {
             let codes = services.accounts.recovery_codes(name, actor).await?;

@@ -23,7 +23,7 @@ use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, Ses
 use crate::view::enrol::{Reason, Setup};
 use crate::view::message::Problem;
 use crate::view::recovery as fresh_codes;
-use crate::view::{Note, fill};
+use crate::view::{AccountPages, Note, fill};
 
 pub fn routes() -> Router<Arc<Portal>> {
     Router::new()
@@ -130,15 +130,24 @@ fn account_view(req: &PageRequest, session: &LiveSession, account: Account, note
         browsers: account.browsers.iter().filter_map(trusted).collect(),
         trust_offered: !config.mfa.trusted_device.is_zero(),
         changeable: [Method::Email, Method::Sms].into_iter().filter(|method| req.services.contact.offers(*method)).collect(),
-        admin: account.groups.iter().any(|group| config.admin.groups.contains(group)),
         links: links.collect(),
-        tokens: config.routes.iter().any(|route| !route.application.tokens.is_none()),
+        pages: pages(req, &account),
         user: account.name,
         display_name: account.display_name,
         email: account.email,
         phone: account.phone,
         groups: account.groups,
         note,
+    }
+}
+
+/// What of an account has pages of its own here.
+pub fn pages(req: &PageRequest, account: &Account) -> AccountPages {
+    let config = &req.context.config;
+    AccountPages {
+        tokens: config.routes.iter().any(|route| !route.application.tokens.is_none()),
+        applications: req.services.applications.any(),
+        admin: account.groups.iter().any(|group| config.admin.groups.contains(group)),
     }
 }
 

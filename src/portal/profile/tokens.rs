@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use ipnet::IpNet;
 
-use super::account::with_session;
+use super::account::{pages as account_pages, with_session};
 use crate::base::{Time, TokenId};
 use crate::policy::Route;
 use crate::portal::Portal;
@@ -52,14 +52,14 @@ async fn page(req: &PageRequest, session: &LiveSession, typed: Typed, note: Opti
         routes: config.routes.iter().filter(takes).map(|route| (route.name.to_string(), route.called().to_owned())).collect(),
         most_days: most_days(req),
         typed,
-        admin: account.groups.iter().any(|group| config.admin.groups.contains(group)),
+        pages: account_pages(req, &account),
         note,
     };
     let page = pages::tokens(&req.page(), &view);
     Ok(if wrong { Reply::wrong(page) } else { Reply::ok(page) })
 }
 
-fn row(token: TokenView, routes: &[Route]) -> TokenRow {
+pub fn row(token: TokenView, routes: &[Route]) -> TokenRow {
     let called =
         |name: &String| routes.iter().find(|route| *route.name == **name).map_or_else(|| name.clone(), |route| route.called().to_owned());
     TokenRow {

@@ -80,6 +80,7 @@ pub(in crate::service) fn blank(name: &str, display_name: &str, now: Time) -> Re
         password_changed: None,
         grace_started: None,
         source: None,
+        applications: Vec::new(),
         linked: Vec::new(),
     })
 }

@@ -57,6 +57,7 @@ fn forget_person(account: &mut Account) {
     account.recovery.clear();
     account.browsers.clear();
     account.linked.clear();
+    account.applications.clear();
     (account.failures, account.vouch_failures) = (Failures::default(), 0);
     (account.last_method, account.grace_started, account.phone) = (None, None, None);
     account.factors_changed();

@@ -30,6 +30,9 @@ pub enum Event {
     TokenMade,
     TokenRevoked,
     TokenWrong,
+    ApplicationStored,
+    ApplicationForgotten,
+    ApplicationRefused,
     AccountAdded,
     AccountChanged,
     AccountDeleted,
@@ -49,7 +52,7 @@ pub enum Event {
 
 impl Event {
     /// Every event, for a choice.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::PasswordRight,
         Self::PasswordWrong,
         Self::SecondWrong,
@@ -73,6 +76,9 @@ impl Event {
         Self::TokenMade,
         Self::TokenRevoked,
         Self::TokenWrong,
+        Self::ApplicationStored,
+        Self::ApplicationForgotten,
+        Self::ApplicationRefused,
         Self::AccountAdded,
         Self::AccountChanged,
         Self::AccountDeleted,
@@ -114,6 +120,9 @@ impl Event {
             Self::TokenMade => "token.made",
             Self::TokenRevoked => "token.revoked",
             Self::TokenWrong => "token.wrong",
+            Self::ApplicationStored => "application.stored",
+            Self::ApplicationForgotten => "application.forgotten",
+            Self::ApplicationRefused => "application.refused",
             Self::AccountAdded => "account.added",
             Self::AccountChanged => "account.changed",
             Self::AccountDeleted => "account.deleted",
@@ -152,6 +161,7 @@ impl Event {
             Self::PasswordWrong
                 | Self::SecondWrong
                 | Self::TokenWrong
+                | Self::ApplicationRefused
                 | Self::Locked
                 | Self::PolicyRefused
                 | Self::FailuresCounted

@@ -179,7 +179,7 @@ impl Backup {
         for (_, bytes) in documents {
             let account: Account = crate::store::kv::decode(bytes)?;
             let opens = |owner: UserId, sealed: &str| self.store.open_sealed(owner, sealed).is_ok();
-            if account.totp.as_ref().is_some_and(|totp| !opens(account.id, &totp.sealed_secret)) {
+            if account.sealed().any(|sealed| !opens(account.id, sealed)) {
                 return Err(ImportError::OtherKeys(account.name));
             }
             count += 1;

@@ -175,6 +175,14 @@ impl Tokens {
         Ok(views)
     }
 
+    /// The tokens of an account, the newest first. From memory.
+    pub fn of(&self, account: &Account) -> Vec<TokenView> {
+        let mut tokens: Vec<Token> = self.memory.table().of(account.id).iter().map(|token| token.record()).collect();
+        tokens.retain(|token| token.is_current(self.context.now()));
+        tokens.sort_by_key(|token| (std::cmp::Reverse(token.created), token.id));
+        tokens.iter().map(|token| view(token, &account.name)).collect()
+    }
+
     /// Ends a token, of `owner` only if one is given; what it carries is cut at once. `false` if there is none.
     ///
     /// # Errors

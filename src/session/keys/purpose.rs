@@ -23,10 +23,12 @@ pub enum Purpose {
     Failures,
     /// Where the audit log begins once its oldest records were removed.
     Audit,
+    /// The cookie that leads a browser to the same upstream.
+    Upstream,
 }
 
 impl Purpose {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Session,
         Self::Flow,
         Self::Device,
@@ -37,6 +39,7 @@ impl Purpose {
         Self::Passkey,
         Self::Failures,
         Self::Audit,
+        Self::Upstream,
     ];
 
     pub(super) const fn label(self) -> &'static [u8] {
@@ -51,6 +54,7 @@ impl Purpose {
             Self::Passkey => b"vestibule passkey v1",
             Self::Failures => b"vestibule failures v1",
             Self::Audit => b"vestibule audit v1",
+            Self::Upstream => b"vestibule upstream v1",
         }
     }
 }

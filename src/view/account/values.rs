@@ -3,6 +3,7 @@
 use crate::base::Time;
 use crate::factor::Method;
 use crate::view::parts::layout::Note;
+use crate::view::parts::wide::AccountPages;
 
 /// A method as its owner sees it.
 #[derive(Clone, Debug)]
@@ -71,9 +72,7 @@ pub struct AccountView {
     pub changeable: Vec<Method>,
     /// Whether browsers can be trusted at all.
     pub trust_offered: bool,
-    pub admin: bool,
     /// The providers that this account can be linked to.
     pub links: Vec<LinkRow>,
-    /// Whether an application takes API tokens.
-    pub tokens: bool,
+    pub pages: AccountPages,
 }

@@ -6,6 +6,7 @@ mod overview;
 mod panel;
 mod steps;
 mod user;
+mod user_tokens;
 mod users;
 
 use maud::{Markup, html};

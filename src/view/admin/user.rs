@@ -1,17 +1,20 @@
 //! One user: who it is, the say over the second factors, and access. Every form posts to `admin/users/NAME` with a field `action`:
 //! `profile` (`email`, `phone`, `display_name`, `groups`), `policy` (`policy`), `allow` (`server=1`, or `method` once for each),
 //! `enrol` (`method`: email or sms), `provision` (`uri`), `reset` (`method`, or `all`), `recovery_codes`, `setup_link`, `mail_link`, `unlock`,
-//! `link` (`provider`, `subject`), `unlink` (`provider`), `disable`, `enable`, `end_sessions`, `delete` (`confirm`: the name).
+//! `link` (`provider`, `subject`), `unlink` (`provider`), `disable`, `enable`, `end_sessions`, `revoke_token` (`token`), `delete` (`confirm`: the
+//! name).
 
 use maud::{Markup, html};
 
 use super::links::{LinkedRow, links};
 use super::panel::{action, panel, path};
+use super::user_tokens::tokens;
 use super::{Place, State, admin};
 use crate::account::{MfaPolicy, UserMfaPolicy};
 use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 use crate::view::account::fact;
+use crate::view::pages::tokens::TokenRow;
 use crate::view::parts::field::{Field, field};
 use crate::view::parts::layout::{Ask, Note, Page, ask, button_form, form, note};
 use crate::view::parts::{icon, time};
@@ -61,6 +64,7 @@ pub struct UserView {
     pub providers: Vec<(String, String)>,
     /// A set-up link can be mailed.
     pub can_mail: bool,
+    pub tokens: Vec<TokenRow>,
     /// The directory or provider that keeps the person, and why it lets them in no more; `None`: a local account.
     pub source: Option<(String, Option<String>)>,
 }
@@ -81,6 +85,7 @@ pub fn user(page: &Page, view: &UserView) -> Markup {
                 (allowed(page, view))
                 (provision(page, view))
                 @if !view.links.is_empty() || !view.providers.is_empty() { (links(page, &view.name, &view.links, &view.providers)) }
+                @if !view.tokens.is_empty() { (tokens(page, &view.name, &view.tokens)) }
                 (access(page, view))
             }
         },

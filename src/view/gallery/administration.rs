@@ -9,6 +9,7 @@ use crate::view::admin::{
     self, AuditRow, AuditView, LinkedRow, MethodRow, ObservedRow, OverviewView, Paging, PolicyChoice, RouteProgress, State, Trail, UserRow,
     UserView,
 };
+use crate::view::pages::tokens::TokenRow;
 use crate::view::parts::layout::Page;
 
 /// The pages of the administration.
@@ -64,6 +65,14 @@ fn user() -> UserView {
         links: vec![LinkedRow { provider: "corp".into(), title: HOSTILE.into(), subject: "248289761001".into() }],
         providers: vec![("partner".into(), "Partner".into())],
         can_mail: true,
+        tokens: vec![TokenRow {
+            id: "t1".into(),
+            name: HOSTILE.into(),
+            routes: vec!["wiki".into()],
+            expires: ago(-50_000),
+            last_used: Some(ago(90)),
+            last_used_from: "192.0.2.17".into(),
+        }],
         source: None,
     }
 }

@@ -5,9 +5,11 @@ use maud::Markup;
 use super::samples::{HOSTILE, MASKED, ago, sent};
 use crate::factor::Method;
 use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, SessionRow};
+use crate::view::pages::applications::{ApplicationRow, ApplicationsView};
 use crate::view::pages::tokens::{TokenRow, TokensView, Typed};
-use crate::view::pages::{contact, tokens};
+use crate::view::pages::{applications, contact, tokens};
 use crate::view::parts::layout::{Note, Page};
+use crate::view::parts::wide::AccountPages;
 
 fn enrolled() -> Vec<Enrolled> {
     let of = |method, id: &str, name: &str, detail: &str, added, used: Option<i64>| Enrolled {
@@ -36,7 +38,6 @@ fn view(p: &Page) -> AccountView {
         current,
     };
     AccountView {
-        tokens: true,
         links: vec![
             LinkRow { name: "corp".into(), title: HOSTILE.into(), linked: true, removable: true },
             LinkRow { name: "partner".into(), title: "Partner".into(), linked: false, removable: true },
@@ -58,7 +59,7 @@ fn view(p: &Page) -> AccountView {
         browsers: vec![BrowserRow { id: "b1".into(), name: "Firefox · Linux".into(), last_seen: ago(0), trusted_until: ago(-30_000) }],
         changeable: vec![Method::Email, Method::Sms],
         trust_offered: true,
-        admin: true,
+        pages: AccountPages { tokens: true, applications: true, admin: true },
     }
 }
 
@@ -76,8 +77,20 @@ fn tokens_view(p: &Page) -> TokensView {
         routes: vec![("wiki".into(), "Wiki".into()), ("git".into(), "git".into())],
         most_days: 366,
         typed: Typed { days: "90".into(), ..Typed::default() },
-        admin: true,
+        pages: AccountPages { tokens: true, applications: false, admin: true },
         note: Some(Note::Error(p.words.tokens.bad_network.clone())),
+    }
+}
+
+fn applications_view() -> ApplicationsView {
+    let row = |route: &str, stored: Option<(&str, bool)>| ApplicationRow {
+        route: route.into(),
+        stored: stored.map(|(name, refused)| (name.to_owned(), refused)),
+    };
+    ApplicationsView {
+        applications: vec![row("wiki", None), row("payroll", Some(("alice", false))), row("tickets", Some((HOSTILE, true)))],
+        pages: AccountPages { tokens: true, applications: true, admin: true },
+        note: None,
     }
 }
 
@@ -90,7 +103,7 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
         recovery: None,
         sessions: Vec::new(),
         browsers: Vec::new(),
-        admin: false,
+        pages: AccountPages::default(),
         ..view.clone()
     };
     vec![
@@ -104,6 +117,8 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
         ("account-password", account::change_password(p, "alice", 12, None)),
         ("account-tokens", tokens::tokens(p, &tokens_view(p))),
         ("account-tokens-none", tokens::tokens(p, &TokensView { most_days: 366, ..TokensView::default() })),
+        ("account-applications", applications::applications(p, &applications_view())),
+        ("account-applications-none", applications::applications(p, &ApplicationsView::default())),
         ("account-tokens-made", tokens::made(p, HOSTILE, "vst_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")),
     ]
 }

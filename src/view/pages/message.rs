@@ -57,6 +57,8 @@ pub enum Problem {
     Throttled(Duration),
     Internal,
     BadGateway,
+    /// The application refused what the configuration tells it.
+    UpstreamCredentials,
     Unavailable,
     /// A session that is over, and not in the store yet.
     EndPending,
@@ -79,7 +81,7 @@ impl Problem {
             Self::Misdirected => 421,
             Self::Throttled(_) => 429,
             Self::Internal => 500,
-            Self::BadGateway => 502,
+            Self::BadGateway | Self::UpstreamCredentials => 502,
             Self::Unavailable | Self::EndPending | Self::SourceAway => 503,
             Self::Timeout => 504,
         }
@@ -99,6 +101,7 @@ impl Problem {
             Self::Throttled(_) => (&w.throttled_heading, &w.throttled_text),
             Self::Internal => (&w.internal_heading, &w.internal_text),
             Self::BadGateway => (&w.bad_gateway_heading, &w.bad_gateway_text),
+            Self::UpstreamCredentials => (&w.credentials_heading, &w.credentials_text),
             Self::Unavailable => (&w.unavailable_heading, &w.unavailable_text),
             Self::EndPending => (&w.end_pending_heading, &w.end_pending_text),
             Self::Timeout => (&w.timeout_heading, &w.timeout_text),
@@ -121,7 +124,7 @@ impl Problem {
             Self::Csrf | Self::CsrfScheme | Self::SourceAway => vec![to(&w.retry, page.link("login"))],
             Self::Closed(_) => vec![to(&w.other_account, page.link("login"))],
             Self::Managed => vec![to(&w.home, "/".into())],
-            Self::EndPending => Vec::new(),
+            Self::EndPending | Self::UpstreamCredentials => Vec::new(),
             Self::Misdirected | Self::Throttled(_) | Self::Internal | Self::BadGateway | Self::Unavailable | Self::Timeout => {
                 vec![to(&w.retry, again)]
             }
@@ -190,6 +193,15 @@ pub fn many_groups(page: &Page, user: &str, reference: &str) -> Markup {
     let words = &page.words.problem;
     let way = Way { label: words.other_account.clone(), href: page.link("logout") };
     message(page, 431, &words.groups_heading, &fill(&words.groups_text, &[("user", user)]), &[way], Some(reference))
+}
+
+/// The application asks for a name and password of the user's own: none is stored, or what is stored was refused. Answer it with 502.
+pub fn application_password(page: &Page, refused: bool, reference: &str) -> Markup {
+    let words = &page.words.applications;
+    let (heading, text) =
+        if refused { (&words.refused_heading, &words.refused_text) } else { (&words.missing_heading, &words.missing_text) };
+    let way = Way { label: words.go.clone(), href: page.link("account/applications") };
+    message(page, 502, heading, text, &[way], Some(reference))
 }
 
 /// A form that went no further because nobody was signed in, or not in full; `login` is where one does. Answer it with 401.

@@ -1,5 +1,6 @@
 //! The pages of a sign-in and an enrolment, and those that say that something went wrong.
 
+pub mod applications;
 pub mod contact;
 pub mod enrol;
 pub mod login;

@@ -6,7 +6,7 @@ use crate::base::Time;
 use crate::view::parts::field::{Field, field};
 use crate::view::parts::layout::{Ask, Card, Note, Page, ask, card, form, note};
 use crate::view::parts::time;
-use crate::view::parts::wide::{Tab, wide};
+use crate::view::parts::wide::{AccountPages, account_tabs, wide};
 use crate::view::wording::words::fill;
 
 /// A token as its owner sees it.
@@ -38,20 +38,14 @@ pub struct TokensView {
     pub routes: Vec<(String, String)>,
     pub most_days: u64,
     pub typed: Typed,
-    pub admin: bool,
+    pub pages: AccountPages,
     pub note: Option<Note>,
 }
 
 /// `account/tokens`: the fields `name`, `days`, `route` (again for more), `methods` and `networks`.
 pub fn tokens(page: &Page, view: &TokensView) -> Markup {
     let words = &page.words.tokens;
-    let mut tabs = vec![
-        Tab { path: "account", label: &page.words.account.nav, current: false },
-        Tab { path: "account/tokens", label: &words.heading, current: true },
-    ];
-    if view.admin {
-        tabs.push(Tab { path: "admin", label: &page.words.account.to_admin, current: false });
-    }
+    let tabs = account_tabs(page, view.pages, "account/tokens");
     wide(
         page,
         &words.heading,
@@ -75,21 +69,29 @@ pub fn tokens(page: &Page, view: &TokensView) -> Markup {
 
 fn row(page: &Page, token: &TokenRow) -> Markup {
     let words = &page.words.tokens;
+    let name = format!("{}: {}", words.revoke, token.name);
     html! {
         li {
-            div.what {
-                strong { bdi { (token.name) } }
-                small {
-                    @if token.routes.is_empty() { (words.every_route) } @else { bdi { (token.routes.join(", ")) } }
-                    " · " (words.expires) " " (time::day(token.expires)) " · " (page.words.account.last_used) " "
-                    @match token.last_used {
-                        Some(at) => { (time::moment(at)) " " bdi { (token.last_used_from) } }
-                        None => (page.words.common.never),
-                    }
+            (about(page, token))
+            div.acts { (ask(page, &Ask { path: "account/tokens/revoke", fields: &[("id", &token.id)], class: "act", label: &words.revoke, name: &name, question: &words.revoke_ask })) }
+        }
+    }
+}
+
+/// What a token is and when it was used, for its owner and for administrators.
+pub(in crate::view) fn about(page: &Page, token: &TokenRow) -> Markup {
+    let words = &page.words.tokens;
+    html! {
+        div.what {
+            strong { bdi { (token.name) } }
+            small {
+                @if token.routes.is_empty() { (words.every_route) } @else { bdi { (token.routes.join(", ")) } }
+                " · " (words.expires) " " (time::day(token.expires)) " · " (page.words.account.last_used) " "
+                @match token.last_used {
+                    Some(at) => { (time::moment(at)) " " bdi { (token.last_used_from) } }
+                    None => (page.words.common.never),
                 }
             }
-            @let name = format!("{}: {}", words.revoke, token.name);
-            div.acts { (ask(page, &Ask { path: "account/tokens/revoke", fields: &[("id", &token.id)], class: "act", label: &words.revoke, name: &name, question: &words.revoke_ask })) }
         }
     }
 }

@@ -12,6 +12,31 @@ pub(in crate::view) struct Tab<'a> {
     pub(in crate::view) current: bool,
 }
 
+/// What of an account has pages of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AccountPages {
+    /// An application takes API tokens.
+    pub tokens: bool,
+    /// An application asks for a password of the user's own.
+    pub applications: bool,
+    pub admin: bool,
+}
+
+/// The places of an account.
+pub(in crate::view) fn account_tabs<'a>(page: &'a Page, pages: AccountPages, current: &str) -> Vec<Tab<'a>> {
+    let words = page.words;
+    [
+        ("account", &words.account.nav, true),
+        ("account/tokens", &words.tokens.heading, pages.tokens),
+        ("account/applications", &words.applications.nav, pages.applications),
+        ("admin", &words.account.to_admin, pages.admin),
+    ]
+    .into_iter()
+    .filter(|(path, _, there)| *there || *path == current)
+    .map(|(path, label, _)| Tab { path, label, current: path == current })
+    .collect()
+}
+
 /// A page under the bar; signing out is always at its end.
 pub(in crate::view) fn wide(page: &Page, heading: &str, tabs: &[Tab<'_>], body: Markup) -> Markup {
     let words = page.words;

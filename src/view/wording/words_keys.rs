@@ -84,6 +84,10 @@ words! {
         networks_hint, create, made_heading, made_lead, made_use, done, expires, every_route, revoke, revoke_ask, revoked, bad_name, bad_days,
         bad_method, bad_network, bad_route, too_many, changed,
     }
+    applications: Applications {
+        nav, heading, lead, none, username, password, store, application, nothing, forget, stored, refused_tag, saved, forgotten,
+        bad, gone, missing_heading, missing_text, refused_heading, refused_text, go,
+    }
     contact: Contact {
         change, email_heading, sms_heading, lead, email_label, sms_label, sms_hint, until, bad_email, bad_phone, taken, no_second,
     }
@@ -106,6 +110,7 @@ words! {
         malformed_heading, malformed_text, denied_heading, denied_text, group_heading, group_text, groups_heading, groups_text, mfa_off_heading, mfa_off_text,
         csrf_heading, csrf_text, scheme_hint, not_found_heading, not_found_text, too_large_heading, too_large_text, misdirected_heading,
         misdirected_text, throttled_heading, throttled_text, throttled_over, throttled_left, internal_heading, internal_text, bad_gateway_heading, bad_gateway_text,
+        credentials_heading, credentials_text,
         unavailable_heading, unavailable_text, end_pending_heading, end_pending_text, timeout_heading, timeout_text, not_sent_heading,
         not_sent_text, not_sent_hint, framed_heading, retry, home, other_account,
         source_away_heading, source_away_text, closed_heading, closed_disabled, closed_expired, closed_hours, closed_group, closed_password,

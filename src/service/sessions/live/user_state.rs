@@ -30,6 +30,7 @@ pub fn person(account: &Account, mfa: &config::Mfa) -> Person {
         groups: account.groups.clone(),
         mfa: account.mfa_policy.resolve(mfa.policy),
         methods,
+        applications: account.applications.clone(),
         guest: None,
     }
 }
@@ -44,6 +45,7 @@ fn guest(account: &Account) -> Person {
         mfa: MfaPolicy::Off,
         methods: MethodSet::EMPTY,
         guest: GuestAddress::parse(&account.name),
+        applications: Vec::new(),
     }
 }
 
