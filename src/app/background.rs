@@ -39,7 +39,7 @@ impl App {
     }
 }
 
-/// Between two tries to delete sessions from a store that cannot be written.
+/// Between two tries to delete sessions from a store that cannot be written, and two looks at what is due.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Deletes the records of sessions that ended in memory, each until the store has done it.
@@ -67,6 +67,18 @@ pub(super) async fn follow_directory(app: Weak<App>) {
         let Some(app) = app.upgrade() else { return };
         if let Err(e) = app.services.users.refresh().await {
             tracing::error!(error = %e, "the list of users may be old until other gateways' changes are read again");
+        }
+    }
+}
+
+/// Has a key that another gateway, or this one, published sign once its time has come.
+pub(super) async fn take_keys_up(app: Weak<App>) {
+    let mut tick = tokio::time::interval(RETRY);
+    loop {
+        tick.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        if let Err(e) = app.services.keys.take_up().await {
+            tracing::error!(error = %e, "the new key does not sign yet");
         }
     }
 }

@@ -48,6 +48,7 @@ impl Health for App {
             channels: channels.collect(),
             directories: directories(&self.services.sources.get()),
             providers: self.services.providers.reports().into_iter().map(|report| (report.name, report.up)).collect(),
+            unsealable: self.services.store.unsealable(),
             upstreams: snapshot.upstreams.health().map(|(route, label, up)| (route.to_owned(), label.to_owned(), up)).collect(),
         }
     }

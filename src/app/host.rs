@@ -140,6 +140,9 @@ impl GatewayHost for App {
         }
         let found = digest(text).and_then(|digest| self.services.tokens.table().find(&digest, now));
         if let Some(token) = found {
+            if !token.owner.is_relied_on(now) {
+                return TokenLookup::Unknown;
+            }
             token.touch(client.ip(), now);
             return TokenLookup::Live(Arc::new(TokenVisitor::new(token, text, way, Arc::clone(&self.services.live))));
         }
@@ -259,6 +262,7 @@ async fn answer(router: Router, request: http::Request<Bytes>, context: PortalCo
         now: context.now,
         token: context.token,
         request_id: context.request_id,
+        hangup: context.hangup,
     });
     let Ok(response) = router.oneshot(http::Request::from_parts(parts, Body::from(body))).await;
     let (parts, body) = response.into_parts();

@@ -1,5 +1,6 @@
 //! Puts the program together, once: keys, store, sessions, messages, use cases, pages, and what goes on in the background.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,9 +18,9 @@ use crate::notify::{Notifier, Texts};
 use crate::policy::Policy;
 use crate::service::sources::follow_sources;
 use crate::service::{LiveSessions, Services, sessions};
-use crate::session::KeyRing;
+use crate::session::EndReason;
 use crate::store::snapshot::Snapshots;
-use crate::store::{Store, keyfile};
+use crate::store::{EndedFile, Store, keyfile};
 use crate::telemetry::Telemetry;
 
 impl App {
@@ -30,7 +31,7 @@ impl App {
     pub async fn open(config: Arc<Config>, clock: Clock, post: Post) -> anyhow::Result<Arc<Self>> {
         let keys = keyfile::load_or_create(&config.server.data_dir, clock.now())?;
         let snapshots = Snapshots::below(&config.server.data_dir);
-        let store = Store::open(&config.store, Arc::new(KeyRing::new(&keys)?)).await.map_err(|e| e.with_snapshot(snapshots.newest()))?;
+        let store = Store::open(&config.store, &keys, clock.now()).await.map_err(|e| e.with_snapshot(snapshots.newest()))?;
         Self::over(store, config, clock, post).await
     }
 
@@ -53,10 +54,13 @@ impl App {
         let (live, ended) = LiveSessions::new(keys, config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
         live.set_sources(times_of_sources(&store, &config).await?);
+        let ended_file = ended_before(&config.server.data_dir, &live);
         // Heard before anything is read, so that no change made meanwhile is missed.
         let mut changes = store.kv().changes();
         if let Some(changes) = &mut changes {
             sessions::listening(changes).await;
+            store.follow_keys(clock.now()).await?;
+            live.rekey(store.keys());
         }
         sessions::restore(&store, &live).await.context("the sessions in the store cannot be read")?;
         live.sweep(clock.now());
@@ -64,6 +68,9 @@ impl App {
         let (texts, languages) = wording(&config)?;
         let notifier = Arc::new(notifier(&config, texts, post, &clock, &work)?);
         let services = Arc::new(Services::new(config.clone(), clock, store, live, notifier)?);
+        if let Some(file) = ended_file {
+            services.sessions.keep_ends_in(file);
+        }
         let counted = telemetry.clone();
         services.audit.listen(Box::new(move |event, detail| counted.metrics.event(event.name(), event.attempt(detail))));
         services.watch_accounts();
@@ -100,9 +107,26 @@ impl App {
         app.work.spawn(background::refresh_geo(Arc::downgrade(&app)));
         if let Some(changes) = changes {
             app.work.spawn(background::follow_directory(Arc::downgrade(&app)));
+            app.work.spawn(background::take_keys_up(Arc::downgrade(&app)));
             app.work.spawn(sessions::follow(Arc::downgrade(&app.services.replication), changes));
         }
         Ok(app)
+    }
+}
+
+/// The file of ends that the store did not take; those in it stay ended, and the store is told of them once more.
+fn ended_before(data_dir: &Path, live: &LiveSessions) -> Option<EndedFile> {
+    match EndedFile::open(data_dir) {
+        Ok((file, ids)) => {
+            ids.into_iter().for_each(|id| {
+                live.end_for_good(id, EndReason::Revoked);
+            });
+            Some(file)
+        }
+        Err(e) => {
+            tracing::error!(error = %e, "sessions that end while the store cannot be written are not kept over a restart");
+            None
+        }
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
             "sources",
             "new_password",
             "backup",
+            "keys",
             "accounts",
             "audit",
             "sessions",

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod clock;
+pub mod hangup;
 pub mod host;
 pub mod id;
 pub mod language;
@@ -11,6 +12,7 @@ pub mod trace;
 
 pub use address::ClientAddr;
 pub use clock::{Clock, Time};
+pub use hangup::{Hangup, Line};
 pub use host::Host;
 pub use id::{FlowId, SavedPostId, SessionId, TokenId, UserId};
 pub use secret::Secret;

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::account::ApplicationPassword;
 use crate::base::trace::Trace;
-use crate::base::{ClientAddr, Host, SavedPostId, Time, TokenId, UserId};
+use crate::base::{ClientAddr, Hangup, Host, SavedPostId, Time, TokenId, UserId};
 use crate::config::Config;
 use crate::forward_auth;
 use crate::gateway::request::cookies::OwnCookies;
@@ -137,6 +137,7 @@ pub struct PortalContext {
     /// The value of the one session cookie; `None` if there is none, or more than one.
     pub token: Option<String>,
     pub request_id: String,
+    pub hangup: Hangup,
 }
 
 /// One of the gateway's own error pages, to be rendered for a user.

@@ -32,6 +32,12 @@ impl Bucket {
         if wait.is_zero() { Ok(()) } else { Err(Throttled(wait)) }
     }
 
+    /// Counts one use of what is counted at a steady rate: nothing costs more than its share, however many came before.
+    pub fn used(&mut self, rate: Rate, now: Time) {
+        let share = (rate.per / rate.count.max(1)).max(Duration::from_millis(1));
+        self.drained = now.plus(self.filled(rate, now).saturating_add(share).min(most(rate)));
+    }
+
     /// Counts one failure.
     pub fn failed(&mut self, rate: Rate, now: Time) {
         let filled = self.filled(rate, now);
@@ -70,6 +76,25 @@ mod tests {
     use super::*;
 
     const RATE: Rate = Rate { count: 60, per: Duration::from_secs(60) };
+
+    #[test]
+    fn what_is_used_at_its_rate_never_waits_longer() {
+        let (mut bucket, start) = (Bucket::default(), Time::from_secs(1_000_000));
+        let uses_of = |bucket: &mut Bucket, minute: u32| {
+            let tries = (0..600u64).map(|tenth| start.plus(Duration::from_secs(60) * minute).plus(Duration::from_millis(100 * tenth)));
+            tries
+                .filter(|now| {
+                    let may = bucket.check(RATE, *now).is_ok();
+                    if may {
+                        bucket.used(RATE, *now);
+                    }
+                    may
+                })
+                .count()
+        };
+        let minutes: Vec<usize> = (0..100).map(|minute| uses_of(&mut bucket, minute)).collect();
+        assert!((115..=125).contains(&minutes[0]) && minutes[1..].iter().all(|uses| (58..=62).contains(uses)), "{minutes:?}");
+    }
 
     #[test]
     fn who_goes_on_waits_longer_each_time() {

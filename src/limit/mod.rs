@@ -9,4 +9,4 @@ mod sends;
 pub use bucket::Bucket;
 pub use lockout::{HARD_LIMIT, is_locked, record_failure};
 pub use rate::{RateLimiter, Throttled};
-pub use sends::{SendLimits, Sending};
+pub use sends::{Counted, Sending};

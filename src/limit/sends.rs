@@ -1,5 +1,5 @@
-//! How many messages leave the gateway: per user, per address and overall (OWASP ASVS 6.6.3), whoever asks and in however many
-//! sign-ins. Each bound owns its figure here.
+//! How many messages leave: per user, per address and overall (OWASP ASVS 6.6.3), whoever asks and in however many sign-ins. Each bound owns its
+//! figure here; the store counts, so that they hold for all gateways together and over a restart.
 //!
 //! Codes and links have bounds of their own, and so has each browser that a user signed in with before: a stranger who asks for
 //! links, or who knows the password, cannot use up what the owner needs to get in.
@@ -7,8 +7,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{RateLimiter, Throttled};
-use crate::base::{Clock, UserId};
+use data_encoding::HEXLOWER;
+
+use crate::base::UserId;
 use crate::config::Rate;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -37,75 +38,27 @@ pub enum Sending {
     NewBrowser,
 }
 
-/// The bounds.
-pub struct SendLimits {
-    codes: RateLimiter,
-    links: RateLimiter,
-    new_browsers: RateLimiter,
-    address: RateLimiter,
-    overall: RateLimiter,
+/// What is counted in the store, and its rate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Counted {
+    /// Each is a table of 65,536 cells.
+    pub table: &'static str,
+    pub name: String,
+    pub rate: Rate,
 }
 
-impl SendLimits {
-    pub fn new(clock: &Clock) -> Self {
-        let limiter = |rate| RateLimiter::new(rate, clock);
-        Self {
-            codes: limiter(CODES),
-            links: limiter(LINKS),
-            new_browsers: limiter(NEW_BROWSERS),
-            address: limiter(PER_ADDRESS),
-            overall: limiter(OVERALL),
-        }
-    }
-
-    /// Whether one more may go.
-    ///
-    /// # Errors
-    /// [`Throttled`]: it may not.
-    pub fn check(&self, user: UserId, sending: Sending, address: IpAddr) -> Result<(), Throttled> {
-        match sending {
-            Sending::Code { browser } => self.codes.check((user, browser))?,
-            Sending::Link => self.links.check(user)?,
-            Sending::NewBrowser => return self.new_browsers.check(user),
-        }
-        self.address.check(address)?;
-        self.overall.check(())
-    }
-
-    /// Counts one message, if it may go.
-    ///
-    /// # Errors
-    /// [`Throttled`]: it may not.
-    pub fn take(&self, user: UserId, sending: Sending, address: IpAddr) -> Result<(), Throttled> {
-        self.check(user, sending, address)?;
-        match sending {
-            Sending::Code { browser } => self.codes.failed((user, browser)),
-            Sending::Link => self.links.failed(user),
-            Sending::NewBrowser => {
-                self.new_browsers.failed(user);
-                return Ok(());
+impl Sending {
+    /// Every bound that a message must be within.
+    pub fn counted(self, user: UserId, address: IpAddr) -> Vec<Counted> {
+        let own = match self {
+            Self::Code { browser: None } => Counted { table: "sent-codes", name: user.to_string(), rate: CODES },
+            Self::Code { browser: Some(browser) } => {
+                Counted { table: "sent-codes", name: format!("{user} {}", HEXLOWER.encode(&browser)), rate: CODES }
             }
-        }
-        self.address.failed(address);
-        self.overall.failed(());
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::Time;
-
-    #[test]
-    fn a_stranger_floods_nobody_and_uses_up_nothing_of_the_owners() {
-        let limits = SendLimits::new(&Clock::manual(Time::from_secs(1_000_000)));
-        let user = UserId::random().unwrap();
-        let sent = |sending| (0..200u8).filter(|n| limits.take(user, sending, [10, 0, 0, *n].into()).is_ok()).count();
-        assert!((3..=4).contains(&sent(Sending::Link)));
-        assert!((20..=21).contains(&sent(Sending::Code { browser: None })));
-        assert!((10..=11).contains(&sent(Sending::NewBrowser)));
-        assert!(limits.take(user, Sending::Code { browser: Some([1; 16]) }, [10, 0, 0, 1].into()).is_ok());
-        assert!(limits.take(UserId::random().unwrap(), Sending::Link, [10, 0, 0, 1].into()).is_ok());
+            Self::Link => Counted { table: "sent-links", name: user.to_string(), rate: LINKS },
+            Self::NewBrowser => return vec![Counted { table: "sent-new-browsers", name: user.to_string(), rate: NEW_BROWSERS }],
+        };
+        let overall = Counted { table: "sent", name: "overall".to_owned(), rate: OVERALL };
+        vec![overall, own, Counted { table: "sent-address", name: address.to_string(), rate: PER_ADDRESS }]
     }
 }

@@ -1,6 +1,6 @@
 //! Builds the use cases and hands each of them what it may touch.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::base::Clock;
 use crate::config::Config;
@@ -58,7 +58,7 @@ impl Services {
         let sources = Arc::new(SourcesInForce::new(Sources::build(&config, &clock)?));
         let context = Arc::new(Context::new(clock.clone(), config));
         let audit = Arc::new(AuditLog::new(store.clone(), context.clone()));
-        let notices = Arc::new(Notices::new(notifier, context.clone(), &clock));
+        let notices = Arc::new(Notices::new(notifier, store.clone(), context.clone()));
         let tokens = Arc::new(TokenMemory { store: store.clone(), context: context.clone(), live: live.clone(), tokens });
         let records = Arc::new(SourceRecords { store: store.clone(), context: context.clone(), audit: audit.clone() });
         let shared = Shared { store, context, live, tokens, audit, notices, hasher, sources, records, turns: Arc::default() };
@@ -108,6 +108,7 @@ impl Shared {
         let providers = Arc::new(Providers::new(&context.config(), &clock));
         let directory: Arc<Directory> = Arc::default();
         let users = Arc::new(UserList { store: store.clone(), directory: directory.clone() });
+        let keys = Arc::new(Keys { store: store.clone(), live: live.clone(), context: context.clone(), audit: audit.clone() });
         let audit_file = Arc::new(AuditFile::new(store.clone(), context.clone()));
         let accounts = Arc::new(Accounts {
             store: store.clone(),
@@ -157,13 +158,14 @@ impl Shared {
                 live: live.clone(),
                 tokens: tokens.clone(),
                 audit: audit.clone(),
+                keys: keys.clone(),
             },
             tokens: tokens.clone(),
             token_failures,
             api_tokens,
             snapshots: RollingSnapshot { store: store.clone(), context: context.clone() },
             import: Import { store: store.clone(), context: context.clone(), links: links.clone(), audit: audit.clone() },
-            keys: Keys { store: store.clone(), live: live.clone(), context: context.clone(), audit: audit.clone() },
+            keys,
             rebind: Rebind { store: store.clone(), sources: sources.clone(), audit: audit.clone() },
             saved_posts: SavedPosts { store: store.clone(), context: context.clone() },
             context: context.clone(),
@@ -194,7 +196,7 @@ impl Shared {
 
     fn sign_in(&self, dummy_phc: String) -> SignIn {
         let Self { store, context, live, audit, notices, hasher, .. } = self;
-        let sessions = Arc::new(Sessions { store: store.clone(), live: live.clone() });
+        let sessions = Arc::new(Sessions { store: store.clone(), live: live.clone(), beside: OnceLock::new() });
         let flows = Arc::new(Flows { store: store.clone(), context: context.clone() });
         let failures = Arc::new(FailureLimits { store: store.clone(), context: context.clone(), audit: audit.clone() });
         let finish = Arc::new(Finish {

@@ -1,7 +1,7 @@
 //! Who is asking: the client of a request, as the use cases see it.
 
 use crate::base::random::{self, NoEntropy};
-use crate::base::{ClientAddr, UserId};
+use crate::base::{ClientAddr, Hangup, UserId};
 
 /// A browser that a user signed in with before, from its signed cookie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +49,8 @@ pub struct Client {
     pub host: crate::base::Host,
     /// The language of messages.
     pub language: &'static str,
+    /// Who hangs up leaves the queue of password hashes.
+    pub hangup: Hangup,
 }
 
 /// What a person would call a browser, from its `User-Agent`: "Firefox on Linux". Never more than a few known words, so that

@@ -129,7 +129,10 @@ impl Links {
 
     async fn send_reset(&self, login: &str, client: &Client) -> Result<(), Refused> {
         let Some(account) = self.store.account_by_login(login).await?.filter(|account| !account.service) else { return Ok(()) };
-        if account.disabled || account.source.is_some() || account.email.is_empty() || self.notices.link_allowed(&account, client).is_err()
+        if account.disabled
+            || account.source.is_some()
+            || account.email.is_empty()
+            || self.notices.link_allowed(&account, client).await.is_err()
         {
             return Ok(());
         }

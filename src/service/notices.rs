@@ -8,14 +8,14 @@ use crate::base::{Clock, Secret};
 use crate::config::Config;
 use crate::factor::Method;
 use crate::factor::otp::{mask_email, mask_phone};
-use crate::limit::{SendLimits, Sending};
+use crate::limit::Sending;
 use crate::notify::{Content, Message, Notifier, NotifyError, Recipient};
 use crate::service::audit::Actor;
 use crate::service::client::Client;
 use crate::service::context::Context;
 use crate::service::known_browsers::knows;
 use crate::service::refused::Refused;
-use crate::store::LinkKind;
+use crate::store::{LinkKind, Store};
 
 /// A code for this client, whose browser may be known.
 fn code_from(account: &Account, client: &Client) -> Sending {
@@ -25,13 +25,13 @@ fn code_from(account: &Account, client: &Client) -> Sending {
 /// Tells users what happened, within the limits of how many messages may leave.
 pub struct Notices {
     pub notifier: Arc<Notifier>,
-    limits: SendLimits,
+    store: Arc<Store>,
     context: Arc<Context>,
 }
 
 impl Notices {
-    pub fn new(notifier: Arc<Notifier>, context: Arc<Context>, clock: &Clock) -> Self {
-        Self { notifier, limits: SendLimits::new(clock), context }
+    pub const fn new(notifier: Arc<Notifier>, store: Arc<Store>, context: Arc<Context>) -> Self {
+        Self { notifier, store, context }
     }
 
     /// Whether a code or link can be sent this way at all.
@@ -45,18 +45,24 @@ impl Notices {
 
     /// # Errors
     /// [`Refused::Throttled`]: too many messages to this user, for this address, or at all.
-    pub(in crate::service) fn send_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
-        Ok(self.limits.take(account.id, code_from(account, client), client.address.group())?)
+    pub(in crate::service) async fn send_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
+        self.take(account, code_from(account, client), client).await
     }
 
     /// The same, without counting.
-    pub(in crate::service) fn send_possible(&self, account: &Account, client: &Client) -> Result<(), Refused> {
-        Ok(self.limits.check(account.id, code_from(account, client), client.address.group())?)
+    pub(in crate::service) async fn send_possible(&self, account: &Account, client: &Client) -> Result<(), Refused> {
+        let counted = code_from(account, client).counted(account.id, client.address.group());
+        Ok(self.store.may_fail(&counted, self.context.now()).await??)
     }
 
     /// The same for a link.
-    pub(in crate::service) fn link_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
-        Ok(self.limits.take(account.id, Sending::Link, client.address.group())?)
+    pub(in crate::service) async fn link_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {
+        self.take(account, Sending::Link, client).await
+    }
+
+    async fn take(&self, account: &Account, sending: Sending, client: &Client) -> Result<(), Refused> {
+        let counted = sending.counted(account.id, client.address.group());
+        Ok(self.store.use_within(&counted, self.context.now()).await??)
     }
 
     pub(in crate::service) fn deliver_code(
@@ -117,8 +123,8 @@ impl Notices {
     }
 
     /// So many an hour; the audit log has every one.
-    pub(in crate::service) fn notice_new_browser(&self, account: &Account, client: &Client) {
-        if self.limits.take(account.id, Sending::NewBrowser, client.address.group()).is_err() {
+    pub(in crate::service) async fn notice_new_browser(&self, account: &Account, client: &Client) {
+        if self.take(account, Sending::NewBrowser, client).await.is_err() {
             return;
         }
         let content = Content::NewBrowser { browser: client.browser.clone(), address: client.address.to_string() };

@@ -7,6 +7,7 @@ use crate::base::random::NoEntropy;
 use crate::factor::{Method, blocklist};
 use crate::limit::Throttled;
 use crate::service::password_hashing::Busy;
+use crate::session::keys::Unsealable;
 use crate::store::StoreError;
 
 /// Why something was refused; one table at the portal's edge maps it to a page and a status.
@@ -47,12 +48,22 @@ pub enum Refused {
     #[error("a message cannot be sent now")]
     CannotSend,
     /// Ended in memory, and not yet in the store, which is tried again until it takes it.
-    #[error("it is over at this gateway, but the store cannot be written: this is retried until it can; do not restart the gateway before")]
+    #[error("it is over at this gateway, but the store cannot be written: this is retried until it can")]
     EndPending,
     #[error("{0}")]
     Provider(ProviderProblem),
     #[error("{0}")]
     Store(#[from] StoreError),
+}
+
+impl Refused {
+    /// For a sealed challenge that came back: one under a key that is not here may be right, and is no failure of the user's.
+    pub(in crate::service) fn unopened(unsealable: Unsealable, broken: Self) -> Self {
+        match unsealable {
+            Unsealable::UnknownKey => Self::Store(StoreError::Unsealable),
+            Unsealable::Broken => broken,
+        }
+    }
 }
 
 impl From<Throttled> for Refused {

@@ -75,7 +75,7 @@ pub struct Services {
     pub backup: Backup,
     pub snapshots: RollingSnapshot,
     pub import: Import,
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
     pub saved_posts: SavedPosts,
     /// The API tokens in memory.
     pub tokens: Arc<TokenMemory>,

@@ -6,6 +6,7 @@ mod assertion;
 mod derived;
 mod master;
 mod purpose;
+mod shared;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,18 +17,25 @@ use data_encoding::BASE64URL_NOPAD;
 
 pub use self::master::{BadKeys, MasterKey};
 pub use self::purpose::Purpose;
+pub use self::shared::{Published, SPREAD, SharedKeys};
 
 use self::derived::{Derived, MAC_LENGTH};
 use crate::base::random::{self, NoEntropy};
 use crate::base::secret;
 use crate::identity::assertion::{Assertions, Unsigned};
 
-/// A sealed value that does not open: another key, another owner, or changed bytes.
+/// A sealed value that does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a sealed value does not open under any key that is kept")]
-pub struct Unsealable;
+pub enum Unsealable {
+    /// It may be genuine: it names a key that is not here.
+    #[error("a sealed value names a key that is not kept")]
+    UnknownKey,
+    /// Another owner, changed bytes, or never sealed.
+    #[error("a sealed value does not open under its key")]
+    Broken,
+}
 
-/// The keys in use: the newest signs, all verify.
+/// The keys in use: the newest in force signs, all verify.
 #[derive(Clone)]
 pub struct KeyRing {
     newest: Derived,
@@ -48,13 +56,22 @@ impl KeyRing {
     /// # Errors
     /// [`BadKeys`] where there is no key, one is malformed, or two share an id.
     pub fn new(keys: &[MasterKey]) -> Result<Self, BadKeys> {
-        let assertions = Arc::new(assertion::Lazy::new(keys)?);
+        Self::signing(keys, keys.iter().map(|key| key.id).max().ok_or(BadKeys)?)
+    }
+
+    /// As [`Self::new`], with a key that signs; a newer one only verifies and opens until its time has come.
+    ///
+    /// # Errors
+    /// As there, and if there is no such key.
+    pub fn signing(keys: &[MasterKey], id: u8) -> Result<Self, BadKeys> {
+        let assertions = Arc::new(assertion::Lazy::new(keys, id)?);
         let mut derived = keys.iter().map(Derived::new).collect::<Result<Vec<_>, _>>()?;
         derived.sort_by_key(|key| key.id);
         if derived.windows(2).any(|pair| matches!(pair, [a, b] if a.id == b.id)) {
             return Err(BadKeys);
         }
-        let newest = derived.pop().ok_or(BadKeys)?;
+        let at = derived.iter().position(|key| key.id == id).ok_or(BadKeys)?;
+        let newest = derived.remove(at);
         Ok(Self { newest, older: derived, assertions })
     }
 
@@ -73,6 +90,11 @@ impl KeyRing {
     /// The id of the key that signs.
     pub const fn newest(&self) -> u8 {
         self.newest.id
+    }
+
+    /// Whether the key with this id is kept.
+    pub fn knows(&self, id: u8) -> bool {
+        self.find(id).is_some()
     }
 
     /// Signs `payload`: base64url of key id, payload, HMAC-SHA256.
@@ -118,13 +140,13 @@ impl KeyRing {
     }
 
     /// # Errors
-    /// [`Unsealable`]: another owner, a key that is gone, or changed bytes.
+    /// [`Unsealable`]: a key that is not here, another owner, or changed bytes.
     pub fn open(&self, owner: &[u8], sealed: &str) -> Result<zeroize::Zeroizing<Vec<u8>>, Unsealable> {
-        let bytes = BASE64URL_NOPAD.decode(sealed.as_bytes()).map_err(|_| Unsealable)?;
-        let (id, rest) = bytes.split_first().ok_or(Unsealable)?;
-        let (nonce, text) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(Unsealable)?;
-        let key = self.find(*id).ok_or(Unsealable)?;
-        let plain = key.seal.decrypt(&XNonce::from(*nonce), Payload { msg: text, aad: owner }).map_err(|_| Unsealable)?;
+        let bytes = BASE64URL_NOPAD.decode(sealed.as_bytes()).map_err(|_| Unsealable::Broken)?;
+        let (id, rest) = bytes.split_first().ok_or(Unsealable::Broken)?;
+        let (nonce, text) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(Unsealable::Broken)?;
+        let key = self.find(*id).ok_or(Unsealable::UnknownKey)?;
+        let plain = key.seal.decrypt(&XNonce::from(*nonce), Payload { msg: text, aad: owner }).map_err(|_| Unsealable::Broken)?;
         Ok(zeroize::Zeroizing::new(plain))
     }
 
@@ -177,7 +199,7 @@ mod tests {
         assert_ne!(both.sign(Purpose::Session, b"id"), token);
         let new = KeyRing::new(&keys[1..]).unwrap();
         assert!(new.verify(Purpose::Session, &token, &mut buffer).is_none());
-        assert!(new.open(b"alice", &sealed).is_err());
+        assert_eq!(new.open(b"alice", &sealed).unwrap_err(), Unsealable::UnknownKey);
     }
 
     #[test]

@@ -14,7 +14,8 @@ mod records;
 mod turns;
 
 pub use self::error::StoreError;
-pub use audit::anchor::{Anchor, AuditStart, Trimmed};
+pub use crate::limit::Counted;
+pub use audit::anchor::{Anchor, AuditStart, Trimmed, is_genuine_in};
 pub use audit::record::{AuditHead, AuditRecord, GENESIS};
 pub use backend::kv;
 pub use backend::kv::Kv;
@@ -23,6 +24,7 @@ pub use backend::measured::Measure;
 pub(crate) use backend::postgres;
 pub use backend::postgres::PostgresKv;
 pub use backend::sled::SledKv;
+pub use files::ended::EndedFile;
 pub use files::journal;
 pub use files::keyfile;
 pub use files::private::private_folder;
@@ -33,6 +35,7 @@ pub use records::accounts::{Conflict, Edit, FIRST_LETTERS};
 pub use records::failures::Counted;
 pub use records::links::{Invitation, Link, LinkKind};
 pub use records::provider::Whose;
+pub use records::shared_keys::is_keyring;
 
 #[cfg(test)]
 mod conformance;

@@ -19,6 +19,8 @@ pub struct Scrape {
     pub directories: Vec<DirectoryHealth>,
     /// Provider, and whether it answered when it was asked last.
     pub providers: Vec<(String, bool)>,
+    /// Sealed secrets that did not open since the start.
+    pub unsealable: u64,
 }
 
 /// A directory of users.
@@ -59,6 +61,7 @@ pub(super) struct Gauges {
     questions: IntCounterVec,
     asking: IntCounterVec,
     providers: IntGaugeVec,
+    unsealable: IntCounter,
     /// The upstreams that are shown; two scrapes at once take turns here.
     shown: Mutex<BTreeSet<(String, String)>>,
 }
@@ -73,7 +76,9 @@ impl Gauges {
         let directory = "Whether a directory server answered last (1) or failed (0).";
         let questions = "Questions to a directory, answered or failed.";
         let asking = "Milliseconds spent on questions to a directory.";
+        let unsealable = "Sealed secrets (authenticator apps) that did not open: keys.json does not belong to the store.";
         Ok(Self {
+            unsealable: counter(at, "vestibule_unsealable_secrets_total", unsealable)?,
             sessions: gauge(at, "vestibule_sessions", "Live sessions.")?,
             hashes: gauges(at, "vestibule_password_hashes", hashes, &["state"])?,
             refused: counter(at, "vestibule_password_hashes_refused_total", refused)?,
@@ -96,6 +101,7 @@ impl Gauges {
         self.hashes.with_label_values(&["waiting"]).set(whole(waiting));
         self.hashes.with_label_values(&["running"]).set(whole(running));
         raise(&self.refused, refused);
+        raise(&self.unsealable, scrape.unsealable);
         for channel in &scrape.channels {
             self.pending.with_label_values(&[channel.name]).set(whole(channel.pending));
             self.failing.with_label_values(&[channel.name]).set(i64::from(channel.failing));
@@ -163,6 +169,7 @@ mod tests {
             channels: mail(5),
             sessions: 4,
             directories,
+            unsealable: 1,
             providers: vec![("corp".to_owned(), true)],
         });
         let text = metrics.text();
@@ -172,6 +179,7 @@ mod tests {
             "vestibule_password_hashes_refused_total 7",
             "vestibule_messages_total{channel=\"mail\",outcome=\"sent\"} 5",
             "vestibule_sessions 4",
+            "vestibule_unsealable_secrets_total 1",
             "vestibule_directory_up{directory=\"corp\",server=\"ldaps://dc1\"} 1",
             "vestibule_directory_questions_total{directory=\"corp\",outcome=\"answered\"} 2",
             "vestibule_provider_up{provider=\"corp\"} 1",

@@ -1,6 +1,7 @@
 //! People from a directory: an embedded one, which can be made slow and hostile, and real ones, in the files below.
 
 mod real;
+mod tokens;
 
 use std::time::Duration;
 

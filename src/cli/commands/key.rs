@@ -14,7 +14,7 @@ pub enum Command {
     List,
     /// Sign with a new key from now on; nobody is signed out, secrets are sealed anew
     #[command(
-        after_help = "The old keys are honoured until nothing rests on them any more, and dropped by a later rotation.\nBack up DATA_DIR/keys.json afterwards.\n\nExample:\n  vestibule key rotate"
+        after_help = "The old keys are honoured until nothing rests on them any more, and dropped by a later rotation.\nEmbedded store: back up DATA_DIR/keys.json afterwards.\nPostgreSQL: the key is published to all gateways first, which takes ten seconds; their keys.json stays as it is.\n\nExample:\n  vestibule key rotate"
     )]
     Rotate,
 }
@@ -33,8 +33,10 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
                 Some(Value::Array(ids)) if !ids.is_empty() => format!("; dropped: {}", cell(&Value::Array(ids.clone()))),
                 _ => String::new(),
             };
+            // The key file of gateways that share a store stays as it is.
+            let backup = if done.get("signs_from").is_some() { "" } else { "; back up keys.json" };
             let id = done.get("id").map(cell).unwrap_or_default();
-            context.say(&done, &format!("key {id} signs from now on{dropped}; back up keys.json"))
+            context.say(&done, &format!("key {id} signs from now on{dropped}{backup}"))
         }
     }
 }

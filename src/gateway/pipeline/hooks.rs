@@ -199,7 +199,7 @@ impl ProxyHttp for ProxyHooks {
             return Error::e_explain(ErrorType::InvalidHTTPHeader, "a 101 that nobody asked for").map_err(|e: Box<Error>| e.into_up());
         }
         if response.status == StatusCode::UNAUTHORIZED && connection_auth::is_demanded(&response.headers) {
-            self.selection.demanded(session);
+            self.selection.demanded(session, context);
         }
         response_headers::clean(response, context)
     }

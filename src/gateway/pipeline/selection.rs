@@ -64,7 +64,7 @@ impl Selection {
     }
 
     fn reuse(&self, session: &Session, context: &mut Context, is_multiplexed: bool) -> Reuse {
-        if let Some(owner) = self.owner(session) {
+        if let Some(owner) = self.owner(session, context) {
             return Reuse::Private(owner, user_number(context));
         }
         if is_multiplexed || may_be_repeated(session.req_header()) {
@@ -76,15 +76,20 @@ impl Selection {
     }
 
     /// The private connections of the client's connection, if it has any or needs them now.
-    fn owner(&self, session: &Session) -> Option<Arc<PrivateConnections>> {
-        if connection_auth::is_presented(&session.req_header().headers) {
+    fn owner(&self, session: &Session, context: &Context) -> Option<Arc<PrivateConnections>> {
+        let is_asked = || policy::pool(&context.snapshot, context.admission.as_ref()).is_some_and(|pool| pool.authenticates_connections());
+        if connection_auth::is_presented(&session.req_header().headers) || is_asked() {
             return connection_of(session).map(|client| self.private.enter(client));
         }
         self.private.find(|| connection_of(session).map(client_id))
     }
 
-    /// The upstream asks for authentication of the connection: the client's next requests go over connections of its own.
-    pub fn demanded(&self, session: &Session) {
+    /// The upstream asks for authentication of the connection: from now on each client's connection has connections of its own there, and nobody takes
+    /// the one that this was said over.
+    pub fn demanded(&self, session: &Session, context: &Context) {
+        if let Some(pool) = policy::pool(&context.snapshot, context.admission.as_ref()) {
+            context.snapshot.upstreams.connection_auth_demanded(pool);
+        }
         connection_of(session).into_iter().for_each(|client| drop(self.private.enter(client)));
     }
 }

@@ -1,6 +1,7 @@
 //! Requests for the portal: the body is read under a cap and a deadline, and the portal's answer is written back. The portal works on
 //! another runtime; this one only waits.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use http::{Method, StatusCode, header};
 use pingora::Result;
 use pingora::proxy::Session;
 
+use crate::base::Line;
 use crate::gateway::authorize::context::Context;
 use crate::gateway::host::{Outcome, PortalContext};
 use crate::gateway::reply::page::Reply;
@@ -43,7 +45,7 @@ pub async fn confirm(
     let target = format!("{}/resume", context.snapshot.config.portal.prefix);
     let body = format!("id={}&csrf={}&action=send", confirmation.id, confirmation.csrf);
     let asked = request(session, context, target.as_bytes(), Bytes::from(body), token);
-    let Some((request, about)) = asked else {
+    let Some((request, about, _line)) = asked else {
         return write::refuse(session, context, StatusCode::BAD_REQUEST, Outcome::Refused, "malformed").await.map(|()| Confirmed::Answered);
     };
     let mut answer = match from_portal(context, request, about).await {
@@ -94,10 +96,24 @@ async fn ask(session: &mut Session, context: &mut Context, token: Option<String>
     let Some(body) = body else { return Ok(Err((StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused, "body_too_large"))) };
     context.log.bytes_in = body.len() as u64;
     let target = session.req_header().raw_path().to_vec();
-    let Some((request, about)) = request(session, context, &target, body, token) else {
+    let Some((request, about, line)) = request(session, context, &target, body, token) else {
         return Ok(Err((StatusCode::BAD_REQUEST, Outcome::Refused, "malformed")));
     };
-    Ok(from_portal(context, request, about).await)
+    let has_body = *request.method() == Method::POST;
+    let mut answer = pin!(from_portal(context, request, about));
+    if has_body {
+        tokio::select! {
+            biased;
+            answer = &mut answer => return Ok(answer),
+            () = is_gone(session) => line.hung_up(),
+        }
+    }
+    Ok(answer.await)
+}
+
+/// Waits until the client has closed its side, or has reset its stream. Bytes of its next request are kept.
+async fn is_gone(session: &mut Session) {
+    let _ = session.as_downstream_mut().read_body_or_idle(false).await;
 }
 
 async fn from_portal(context: &Context, request: http::Request<Bytes>, about: PortalContext) -> Result<http::Response<Bytes>, Refused> {
@@ -111,13 +127,14 @@ fn request(
     target: &[u8],
     body: Bytes,
     token: Option<String>,
-) -> Option<(http::Request<Bytes>, PortalContext)> {
+) -> Option<(http::Request<Bytes>, PortalContext, Line)> {
     let info = context.info.as_ref()?;
     let header = session.req_header();
     let mut request = http::Request::new(body);
     *request.method_mut() = header.method.clone();
     *request.uri_mut() = http::Uri::try_from(target).ok()?;
     *request.headers_mut() = header.headers.clone();
+    let (line, hangup) = Line::open();
     let about = PortalContext {
         snapshot: std::sync::Arc::clone(&context.snapshot),
         host: info.host.clone(),
@@ -127,6 +144,7 @@ fn request(
         now: context.at,
         token,
         request_id: context.request_id.clone(),
+        hangup,
     };
-    Some((request, about))
+    Some((request, about, line))
 }

@@ -93,3 +93,40 @@ async fn an_http_2_client_has_its_own_too() {
     }
     assert_eq!(alice.get("/", &[]).await.1, "alice 3");
 }
+
+/// A browser asks first without credentials: what that connection was told about is nobody's next connection.
+#[tokio::test]
+async fn a_connection_that_asked_for_authentication_goes_to_nobody_else() {
+    let (app, mut open) = demanding().await;
+    let routes = vec![route("app", "", Level::Bypass, &[app]), route("other", "/other/", Level::Bypass, &[app])];
+    let (_house, running) = gateway(routes);
+    let mut alice = connect(&running).await;
+    assert_eq!(asks(&mut alice, "").await, "401 on connection 1");
+    for connection in 2..5 {
+        let mut stranger = connect(&running).await;
+        assert_eq!(asks(&mut stranger, "").await, format!("401 on connection {connection}"), "one of their own");
+    }
+    let mut elsewhere = connect(&running).await;
+    elsewhere.write_all(b"GET /other/ HTTP/1.1\r\nHost: a.example\r\n\r\n").await.unwrap();
+    soon(read_head(&mut elsewhere)).await.unwrap();
+    assert_eq!(*open.borrow_and_update(), 5, "nor to another route's");
+}
+
+/// Answers every request with a challenge of the connection, and with the number of the connection.
+async fn demanding() -> (SocketAddr, tokio::sync::watch::Receiver<usize>) {
+    let (count, counted) = tokio::sync::watch::channel(0);
+    let app = upstream(move |mut stream| {
+        count.send_modify(|count| *count += 1);
+        let body = format!("401 on connection {}", *count.borrow());
+        async move {
+            while read_head(&mut stream).await.is_some() {
+                let answer = format!("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                if stream.write_all(answer.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+        }
+    })
+    .await;
+    (app, counted)
+}

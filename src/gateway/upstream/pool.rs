@@ -7,7 +7,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pingora::protocols::TcpKeepalive;
@@ -55,6 +55,8 @@ pub struct Pool {
     /// Keeps connections apart in pingora's pool that were made with other certificates on either side: its key does not include them all.
     group: u64,
     options: ProxyOptions,
+    /// One of them asked for authentication of the connection (NTLM, Negotiate).
+    authenticates: AtomicBool,
 }
 
 impl Upstreams {
@@ -72,6 +74,14 @@ impl Upstreams {
     /// The pool of each route.
     pub fn pools(&self) -> impl Iterator<Item = &(Arc<str>, Arc<Pool>)> {
         self.0.iter()
+    }
+
+    /// An upstream of this pool authenticates connections: every route to it learns that.
+    pub fn connection_auth_demanded(&self, by: &Pool) {
+        let is_same = |pool: &Pool| pool.endpoints.iter().any(|one| by.endpoints.iter().any(|other| other.label == one.label));
+        for (_, pool) in self.0.iter().filter(|(_, pool)| is_same(pool)) {
+            pool.authenticates.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The upstreams of every route, and whether each is in use rather than left out for a while.
@@ -95,6 +105,7 @@ impl Pool {
             certificate: certificate.transpose()?,
             group: group(options),
             options: options.clone(),
+            authenticates: AtomicBool::new(false),
         })
     }
 
@@ -110,6 +121,11 @@ impl Pool {
         let turn = || (0..count).map(|i| start.wrapping_add(i) % count).filter(|i| !tried.contains(i));
         let at = turn().find(|i| self.endpoints.get(*i).is_some_and(Endpoint::is_up)).or_else(|| turn().next())?;
         self.endpoints.get(at).map(|endpoint| (at, endpoint))
+    }
+
+    /// Whether connections to its upstreams are shared by nobody, since an upstream takes a connection for a user.
+    pub fn authenticates_connections(&self) -> bool {
+        self.authenticates.load(Ordering::Relaxed)
     }
 
     pub fn get(&self, at: usize) -> Option<&Endpoint> {
@@ -244,7 +260,7 @@ mod tests {
     fn pool(count: u16) -> Pool {
         let upstream = |port| Upstream::new(false, "127.0.0.1".into(), port);
         let endpoints = (0..count).map(|i| Endpoint::new(upstream(9000 + i)).unwrap()).collect();
-        Pool { next: AtomicUsize::new(0), endpoints, trust: None, certificate: None, group: 0, options: ProxyOptions::default() }
+        Pool { next: AtomicUsize::new(0), endpoints, trust: None, certificate: None, group: 0, options: ProxyOptions::default(), authenticates: AtomicBool::new(false) }
     }
 
     #[test]

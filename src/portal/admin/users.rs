@@ -106,7 +106,7 @@ async fn created(admin: &AdminRequest) -> Result<Reply, Refused> {
     };
     let account = req.services.store.account_by_login(&new.name).await?.ok_or(Refused::Gone)?;
     // A link that cannot be mailed is shown all the same: it would be lost.
-    if req.form.has("mail") && req.services.setup_links.mail(&account, &token, &req.client).is_ok() {
+    if req.form.has("mail") && req.services.setup_links.mail(&account, &token, &req.client).await.is_ok() {
         let mailed = fill(&words.link_mailed, &[("address", &account.email)]);
         let note = Note::Done(format!("{} {mailed}", words.created_note));
         return Ok(user_page(admin, &account, Some(note)));

@@ -9,7 +9,7 @@ use super::csrf::CsrfId;
 use super::fields::Fields;
 use super::headers::plain;
 use super::state::Portal;
-use crate::base::{ClientAddr, FlowId, Host, Time};
+use crate::base::{ClientAddr, FlowId, Hangup, Host, Time};
 use crate::config::Config;
 use crate::factor::{Method as Factor, MethodSet};
 use crate::login::{Judge, ReturnTo};
@@ -34,6 +34,7 @@ pub struct RequestContext {
     /// The one session cookie's value.
     pub token: Option<String>,
     pub request_id: String,
+    pub hangup: Hangup,
 }
 
 /// A checked request.
@@ -132,6 +133,7 @@ impl PageRequest {
             origin: secure_url(context.secure, &context.authority),
             host: context.host.clone(),
             language: &words.meta.lang,
+            hangup: context.hangup.clone(),
         };
         // The router has taken the prefix off.
         let target = format!("{}{target}", context.config.portal.prefix);

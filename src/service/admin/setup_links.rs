@@ -30,16 +30,16 @@ impl SetupLinks {
     ///
     /// # Errors
     /// [`Refused::CannotSend`], or [`Refused::Throttled`] if too much was sent lately.
-    pub fn mail(&self, account: &Account, token: &Secret, client: &Client) -> Result<(), Refused> {
-        self.may_mail(account, client)?;
+    pub async fn mail(&self, account: &Account, token: &Secret, client: &Client) -> Result<(), Refused> {
+        self.may_mail(account, client).await?;
         self.notices.deliver_link(account, LinkKind::Setup, self.url(token, client), SETUP_LIFETIME, client)
     }
 
-    fn may_mail(&self, account: &Account, client: &Client) -> Result<(), Refused> {
+    async fn may_mail(&self, account: &Account, client: &Client) -> Result<(), Refused> {
         if account.email.is_empty() || !self.notices.can_send(Method::Email) {
             return Err(Refused::CannotSend);
         }
-        self.notices.send_allowed(account, client)
+        self.notices.send_allowed(account, client).await
     }
 
     /// Makes a set-up link and mails it, unseen by the administrator.
@@ -47,7 +47,7 @@ impl SetupLinks {
     /// # Errors
     /// As [`Self::mail`]; then no link was made.
     pub async fn make_and_mail(&self, account: &Account, client: &Client, actor: Actor<'_>) -> Result<(), Refused> {
-        self.may_mail(account, client)?;
+        self.may_mail(account, client).await?;
         let token = self.links.make(account, LinkKind::Setup, actor).await?;
         self.notices.deliver_link(account, LinkKind::Setup, self.url(&token, client), SETUP_LIFETIME, client)
     }

@@ -2,7 +2,8 @@
 //!
 //! One JSON object per line: first a header `{"format":"vestibule-store","version":1,"created":TIME,"records":N}`, then `{"k":…,"v":…}` for
 //! each pair (base64) in the order of the keys, all from one moment, and last `{"sha256":HEX}` of every byte before that line. Secrets stay
-//! sealed under the keys of `keys.json`, which is not included: without that file no authenticator app works after a restore.
+//! sealed under the keys of `keys.json`, which is not included: without that file no authenticator app works after a restore. The keys that
+//! gateways share are in it, sealed under `keys.json` too.
 
 use std::sync::Arc;
 
@@ -11,21 +12,24 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::account::Account;
-use crate::base::{Time, UserId};
+use crate::base::Time;
 use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::context::Context;
+use crate::service::keys::{KeyError, Keys};
 use crate::service::refused::Refused;
 use crate::service::sessions::{LiveSessions, TokenMemory};
-use crate::session::EndReason;
+use crate::session::{EndReason, KeyRing};
 use crate::store::kv::Pair;
-use crate::store::{Store, StoreError, audit};
+use crate::store::{Store, StoreError, audit, is_genuine_in};
+
+use super::renewed;
 
 const FORMAT: &str = "vestibule-store";
 const VERSION: u32 = 1;
 
 /// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in again. The
 /// entries of the audit log are made again from its records.
-pub(in crate::service) const PASSING: [&[u8]; 10] = [
+pub(in crate::service) const PASSING: [&[u8]; 11] = [
     b"session/",
     b"flow/",
     b"flow-of/",
@@ -35,6 +39,7 @@ pub(in crate::service) const PASSING: [&[u8]; 10] = [
     b"link/",
     b"nothing",
     b"failed/",
+    b"keys-canary",
     audit::names::ENTRIES,
 ];
 
@@ -76,6 +81,10 @@ pub enum ImportError {
         "the mark of the audit log's beginning is not signed under the keys in DATA_DIR/keys.json; restore the keys.json that belongs to this file first"
     )]
     OtherAnchor,
+    #[error("the file's own keys do not open under DATA_DIR/keys.json; restore the keys.json that belongs to this file first")]
+    OtherKeyFile,
+    #[error("{0}")]
+    Keys(#[from] KeyError),
     #[error("{0}")]
     Store(#[from] StoreError),
     #[error("{0}")]
@@ -137,6 +146,7 @@ pub struct Backup {
     pub(in crate::service) live: Arc<LiveSessions>,
     pub(in crate::service) tokens: Arc<TokenMemory>,
     pub(in crate::service) audit: Arc<AuditLog>,
+    pub(in crate::service) keys: Arc<Keys>,
 }
 
 impl Backup {
@@ -153,17 +163,33 @@ impl Backup {
     /// # Errors
     /// [`ImportError`]; then nothing has changed.
     pub async fn import(&self, text: &str, replace: bool, actor: Actor<'_>) -> Result<usize, ImportError> {
-        let pairs: Vec<Pair> = read(text)?.into_iter().filter(|(key, _)| !PASSING.iter().any(|prefix| key.starts_with(prefix))).collect();
-        let accounts = self.accounts_in(&pairs)?;
-        if !self.store.has_own_anchor(&pairs) {
+        if !replace && !self.store.kv().scan(b"", None, 1, false).await?.is_empty() {
+            return Err(ImportError::NotEmpty);
+        }
+        let mut pairs: Vec<Pair> =
+            read(text)?.into_iter().filter(|(key, _)| !PASSING.iter().any(|prefix| key.starts_with(prefix))).collect();
+        let records = pairs.len();
+        let theirs = self.store.take_keys_out(&mut pairs).map_err(|_| ImportError::OtherKeyFile)?;
+        let keys = self.keys.with(theirs).await?;
+        let ring = match &keys {
+            Some(keys) => Arc::new(keys.ring(self.context.now()).map_err(KeyError::from)?),
+            None => self.store.keys(),
+        };
+        let accounts = accounts_in(&pairs, &ring)?;
+        if !is_genuine_in(&pairs, &ring) {
             return Err(ImportError::OtherAnchor);
         }
-        let records = pairs.len();
-        let mut pairs = pairs;
         audit::names::complete(&mut pairs)?;
+        if replace {
+            renewed::renew(&self.store, &mut pairs).await?;
+        }
+        if let Some(keys) = &keys {
+            pairs.extend(self.keys.keep(keys).await?);
+        }
         if !self.store.kv().replace(pairs, !replace).await? {
             return Err(ImportError::NotEmpty);
         }
+        self.keys.follow().await?;
         self.tokens.restore().await?;
         for session in self.live.all() {
             self.live.end(session.id(), EndReason::Revoked);
@@ -171,21 +197,21 @@ impl Backup {
         self.audit.record(Event::StoreImported, None, actor, format!("{accounts} accounts")).await?;
         Ok(records)
     }
+}
 
-    /// How many accounts there are, all of them readable, their secrets too.
-    fn accounts_in(&self, pairs: &[Pair]) -> Result<usize, ImportError> {
-        let documents = pairs.iter().filter(|(key, _)| key.starts_with(b"account/"));
-        let mut count = 0;
-        for (_, bytes) in documents {
-            let account: Account = crate::store::kv::decode(bytes)?;
-            let opens = |owner: UserId, sealed: &str| self.store.open_sealed(owner, sealed).is_ok();
-            if account.sealed().any(|sealed| !opens(account.id, sealed)) {
-                return Err(ImportError::OtherKeys(account.name));
-            }
-            count += 1;
+/// How many accounts there are, all of them readable, their secrets too.
+fn accounts_in(pairs: &[Pair], ring: &KeyRing) -> Result<usize, ImportError> {
+    let documents = pairs.iter().filter(|(key, _)| key.starts_with(b"account/"));
+    let mut count = 0;
+    for (_, bytes) in documents {
+        let account: Account = crate::store::kv::decode(bytes)?;
+        let opens = |sealed: &str| ring.open(account.id.as_bytes(), sealed).is_ok();
+        if account.sealed().any(|sealed| !opens(sealed)) {
+            return Err(ImportError::OtherKeys(account.name));
         }
-        Ok(count)
+        count += 1;
     }
+    Ok(count)
 }
 
 #[cfg(test)]

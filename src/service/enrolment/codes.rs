@@ -43,7 +43,7 @@ impl Enrolment {
     ) -> Result<Flow, Refused> {
         let (config, now) = (self.context.config(), self.context.now());
         let rules = config.mfa.otp;
-        self.notices.send_allowed(&page.account, client)?;
+        self.notices.send_allowed(&page.account, client).await?;
         let made = self.store.update_flow(flow.id, |flow| match next_code(flow, method, &rules, now) {
             Ok(code) => {
                 flow.enrolling = step.clone().or(flow.enrolling.take());

@@ -10,4 +10,4 @@ mod time_floor;
 pub use concurrency::ConcurrencyLimit;
 pub use hasher::{Busy, Hasher};
 pub use queue::Load;
-pub use time_floor::{Effort, TimeFloor};
+pub use time_floor::{Begun, Effort, TimeFloor};

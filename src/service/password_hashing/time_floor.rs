@@ -1,6 +1,7 @@
 //! One floor under the time that a wrong password takes to be refused. Hashes of different kinds cost different amounts of work: an imported
 //! bcrypt hash more than Argon2id, and a password that bcrypt cannot read next to none. Without a floor the time of an answer tells which
-//! accounts were imported, and so which names exist (OWASP ASVS 6.3.8).
+//! accounts were imported, and so which names exist (OWASP ASVS 6.3.8). A directory's verdict takes its own time, and so does that nobody has the
+//! name: all of them wait for the longest.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,6 +33,22 @@ fn thread_time() -> Duration {
 #[derive(Default)]
 pub struct TimeFloor {
     nanos: AtomicU64,
+    /// How long a verdict of a directory takes.
+    elsewhere: AtomicU64,
+}
+
+/// When a check of a password began.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun(std::time::Instant);
+
+impl Begun {
+    pub fn now() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    fn took(self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 impl TimeFloor {
@@ -40,9 +57,25 @@ impl TimeFloor {
     /// How much longer than its work a comparison can take on a busy machine, as far as it is made up for.
     const MOST_STRETCH: u32 = 8;
 
+    /// No answer waits longer for a slow directory.
+    const MOST_ELSEWHERE: Duration = Duration::from_secs(2);
+
+    /// A directory has said that a password is wrong, or that nobody has the name. One that becomes faster is followed little by little.
+    pub fn learn_elsewhere(&self, begun: Begun) {
+        let took = nanos(begun.took().min(Self::MOST_ELSEWHERE));
+        let slower = |known: u64| Some(if took >= known { took } else { known - (known - took) / 64 });
+        let _ = self.elsewhere.fetch_update(Ordering::Relaxed, Ordering::Relaxed, slower);
+    }
+
+    /// How long a wrong answer still waits, so that it takes as long as a directory's and as the costliest comparison.
+    pub fn rest_since(&self, begun: Begun) -> Duration {
+        let longest = self.elsewhere.load(Ordering::Relaxed).max(self.nanos.load(Ordering::Relaxed));
+        Duration::from_nanos(longest).min(Self::MOST).saturating_sub(begun.took())
+    }
+
     /// A comparison cost this much.
     pub fn learn(&self, effort: Effort) {
-        self.nanos.fetch_max(u64::try_from(effort.work.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.nanos.fetch_max(nanos(effort.work), Ordering::Relaxed);
     }
 
     /// How long an answer waits after a comparison, so that it takes as long as after the costliest one: what that would have cost more,
@@ -54,9 +87,31 @@ impl TimeFloor {
     }
 }
 
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_answer_waits_as_long_as_a_directory_takes() {
+        let ago = |millis: u64| Begun(std::time::Instant::now().checked_sub(Duration::from_millis(millis)).unwrap());
+        let floor = TimeFloor::default();
+        assert_eq!(floor.rest_since(ago(0)), Duration::ZERO);
+        floor.learn_elsewhere(ago(800));
+        let near = |rest: Duration, millis: u64| rest <= Duration::from_millis(millis) && rest > Duration::from_millis(millis - 100);
+        assert!(near(floor.rest_since(ago(300)), 500), "somebody who is unknown, or local");
+        floor.learn(Effort { work: Duration::from_millis(1500), wall: Duration::from_millis(1500) });
+        assert!(near(floor.rest_since(ago(800)), 700), "and as the costliest comparison");
+        // Once the directory is fast, so are the answers, in time; one that hangs does not make everybody wait for long.
+        let floor = TimeFloor::default();
+        floor.learn_elsewhere(ago(60_000));
+        assert!(floor.rest_since(ago(0)) <= TimeFloor::MOST_ELSEWHERE);
+        (0..1000).for_each(|_| floor.learn_elsewhere(ago(1)));
+        assert!(floor.rest_since(ago(0)) < Duration::from_millis(100));
+    }
 
     #[test]
     fn every_comparison_is_filled_up_to_the_costliest_one() {

@@ -124,7 +124,7 @@ impl ContactChanges {
 
     async fn send_code(&self, account: &Account, flow: &Flow, method: Method, to: &str, client: &Client) -> Result<Flow, Refused> {
         let (rules, now) = (self.context.config().mfa.otp, self.context.now());
-        self.notices.send_allowed(account, client)?;
+        self.notices.send_allowed(account, client).await?;
         let made = self.store.update_flow(flow.id, |flow| match next_code(flow, method, &rules, now) {
             Ok(code) => Edit::Write(Ok((code, flow.clone()))),
             Err(problem) => Edit::Leave(Err(problem)),

@@ -1,5 +1,7 @@
 //! Several gateways over one store: the memory of each follows what the others change.
 //!
+//! The keys are shared: one that another gateway published is known here before it signs anywhere.
+//!
 //! An account or session that another gateway wrote or deleted is read again on notice, within milliseconds; after a loss of the connection,
 //! or after an import, everything is read again. If no proof arrives for 5 seconds that all notices were followed, the memory is stale and
 //! nobody is let in from it: a request with a session is answered 503 and open connections are cut, but no session is ended or deleted. Once
@@ -21,8 +23,8 @@ use crate::account::Account;
 use crate::base::SessionId;
 use crate::service::context::Context;
 use crate::session::{EndReason, SessionRecord, over};
-use crate::store::kv::Change;
-use crate::store::{Store, StoreError};
+use crate::store::kv::{self, Change};
+use crate::store::{Store, StoreError, is_keyring};
 
 /// How long the memory is believed without news.
 const TRUST: Duration = Duration::from_secs(5);
@@ -49,8 +51,7 @@ pub async fn follow(replication: Weak<Replication>, mut changes: mpsc::Receiver<
         let Some(replication) = replication.upgrade() else { return };
         let is_proof = news.contains(&Change::Alive);
         is_behind |= news.contains(&Change::Listening) || news.contains(&Change::Replaced);
-        let keys: BTreeSet<Vec<u8>> =
-            news.drain(..).filter_map(|change| if let Change::Key(key) = change { Some(key) } else { None }).collect();
+        let keys = replication.keys_of(news.drain(..));
         match replication.catch_up(keys, is_behind).await {
             Ok(()) => is_behind = false,
             Err(e) => {
@@ -85,8 +86,27 @@ pub struct Replication {
 }
 
 impl Replication {
+    /// The keys that are to be read again. The use of a session that is here is all that there is to know.
+    fn keys_of(&self, news: impl Iterator<Item = Change>) -> BTreeSet<Vec<u8>> {
+        let mut keys = BTreeSet::new();
+        for change in news {
+            match change {
+                Change::Key(key) => {
+                    keys.insert(key);
+                }
+                Change::Used(used) => {
+                    let unknown = used.into_iter().filter(|(id, at)| !self.live.seen(*id, *at));
+                    keys.extend(unknown.map(|(id, _)| kv::key("session", id.as_bytes())));
+                }
+                Change::Replaced | Change::Listening | Change::Alive => {}
+            }
+        }
+        keys
+    }
+
     async fn catch_up(&self, keys: BTreeSet<Vec<u8>>, is_behind: bool) -> Result<(), StoreError> {
         if is_behind {
+            self.follow_keys().await?;
             restore(&self.store, &self.live).await?;
             self.tokens.restore().await?;
             self.reread.send_modify(|count| *count = count.wrapping_add(1));
@@ -94,7 +114,9 @@ impl Replication {
         }
         let mut ids = Vec::new();
         for key in keys {
-            if let Some(id) = key.strip_prefix(b"account/") {
+            if is_keyring(&key) {
+                self.follow_keys().await?;
+            } else if let Some(id) = key.strip_prefix(b"account/") {
                 let Some(id) = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) else { continue };
                 self.store.account_again(id).await?;
             } else if let Some(id) = key.strip_prefix(b"token/") {
@@ -110,6 +132,13 @@ impl Replication {
         for (id, record) in ids.into_iter().zip(records) {
             self.session_again(id, record).await?;
         }
+        Ok(())
+    }
+
+    /// Puts the keys that all gateways share in force, as they are in the store.
+    async fn follow_keys(&self) -> Result<(), StoreError> {
+        self.store.follow_keys(self.context.now()).await?;
+        self.live.rekey(self.store.keys());
         Ok(())
     }
 

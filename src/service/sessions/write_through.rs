@@ -1,13 +1,13 @@
 //! Sessions as the use cases work with them: in memory first, then in the store.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::live::{LiveSession, LiveSessions};
 use crate::account::Account;
 use crate::base::SessionId;
 use crate::service::refused::Refused;
 use crate::session::EndReason;
-use crate::store::{Store, StoreError};
+use crate::store::{EndedFile, Store, StoreError};
 
 /// How many ends one commit writes.
 const AT_ONCE: usize = 256;
@@ -16,6 +16,8 @@ const AT_ONCE: usize = 256;
 pub struct Sessions {
     pub(in crate::service) store: Arc<Store>,
     pub(in crate::service) live: Arc<LiveSessions>,
+    /// Takes ends while the store cannot.
+    pub(in crate::service) beside: OnceLock<Arc<EndedFile>>,
 }
 
 impl Sessions {
@@ -32,16 +34,43 @@ impl Sessions {
         Ok(ended)
     }
 
+    /// From now on ends that the store does not take are kept in this file, so that a restart does not forget them.
+    pub fn keep_ends_in(&self, file: EndedFile) {
+        let _ = self.beside.set(Arc::new(file));
+    }
+
     /// Has the store delete sessions that have ended.
     ///
     /// # Errors
-    /// The store's; then nothing brings them back here, and the caller tries again.
+    /// The store's; then nothing brings them back here, nor after a restart, and the caller tries again.
     pub async fn write_ends(&self, ids: &[SessionId]) -> Result<(), StoreError> {
         for ids in ids.chunks(AT_ONCE) {
-            self.store.delete_sessions(ids).await?;
+            if let Err(e) = self.store.delete_sessions(ids).await {
+                self.keep_beside(ids).await;
+                return Err(e);
+            }
             self.live.ends_are_written(ids);
+            self.forget_beside(ids).await;
         }
         Ok(())
+    }
+
+    async fn keep_beside(&self, ids: &[SessionId]) {
+        let Some(file) = self.beside.get().cloned() else { return };
+        let ids = ids.to_vec();
+        let kept = tokio::task::spawn_blocking(move || file.add(&ids)).await;
+        let kept = kept.unwrap_or_else(|e| Err(StoreError::Backend(e.to_string())));
+        if let Err(e) = kept {
+            tracing::error!(error = %e, "sessions have ended in memory alone: a restart before the store can be written brings them back");
+        }
+    }
+
+    async fn forget_beside(&self, ids: &[SessionId]) {
+        let Some(file) = self.beside.get().filter(|file| !file.is_empty()).cloned() else { return };
+        let ids = ids.to_vec();
+        if let Ok(Err(e)) = tokio::task::spawn_blocking(move || file.remove(&ids)).await {
+            tracing::warn!(error = %e, "sessions that have ended are ended once more at the next start");
+        }
     }
 
     /// Has the store delete every session that has ended and that it may still have: at the end of the process.

@@ -110,7 +110,7 @@ impl Finish {
             return Err(e);
         }
         if known.is_none() && before.browsers.iter().any(|browser| browser.id != device.name()) {
-            self.notices.notice_new_browser(&account, client);
+            self.notices.notice_new_browser(&account, client).await;
         }
         Ok(self.signed(session, device, account.name))
     }

@@ -40,7 +40,7 @@ impl OneTimeCodes {
         let (config, now) = (self.context.config(), self.context.now());
         let rules = config.mfa.otp;
         // First whether a message may go at all: a new code is the end of the one before.
-        self.notices.send_possible(&pending.account, client)?;
+        self.notices.send_possible(&pending.account, client).await?;
         let outcome = self
             .store
             .update_flow(flow.id, |flow| {
@@ -62,7 +62,7 @@ impl OneTimeCodes {
         match outcome {
             Ok(None) => Ok(flow),
             Ok(Some((code, flow))) => {
-                self.notices.send_allowed(&pending.account, client)?;
+                self.notices.send_allowed(&pending.account, client).await?;
                 // Nobody may see by the page or the time that there is nobody to send it to.
                 if flow.is_decoy() {
                     self.store.spend_time().await?;

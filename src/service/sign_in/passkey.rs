@@ -76,7 +76,7 @@ impl Passkeys {
 
     async fn attempt(&self, sealed: &str, answer: &Secret, client: &Client) -> Result<Signed, Refused> {
         let (now, config) = (self.context.now(), self.context.config());
-        let opened = self.store.keys().open(OWNER, sealed).map_err(|_| Refused::WrongPassword)?;
+        let opened = self.store.keys().open(OWNER, sealed).map_err(|e| Refused::unopened(e, Refused::WrongPassword))?;
         let challenge: Challenge = serde_json::from_slice(&opened).map_err(|_| Refused::WrongPassword)?;
         if challenge.expires <= now || !self.store.use_once(sealed.as_bytes(), challenge.expires).await? {
             return Err(Refused::Gone);

@@ -1,6 +1,7 @@
 //! Sign-in with name and password, and what follows a right one. Unknown, wrong, locked and disabled are refused alike, after the same work.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::directory_password::{Asked, DirectoryPasswords};
 use super::expired_password::PasswordsAtSource;
@@ -17,7 +18,7 @@ use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::Client;
 use crate::service::context::Context;
 use crate::service::known_browsers::{budget, knows};
-use crate::service::password_hashing::{ConcurrencyLimit, Effort, Hasher, TimeFloor};
+use crate::service::password_hashing::{Begun, Busy, ConcurrencyLimit, Effort, Hasher, TimeFloor};
 use crate::service::refused::Refused;
 use crate::store::{Counted, Edit, Store};
 
@@ -124,25 +125,20 @@ impl PasswordSignIn {
         self.failures.refuse_over_rate(std::slice::from_ref(&key)).await?;
         // 429 speaks of what was typed alone. That two names are one person's shows in no answer: over that limit nothing is right.
         let exhausted = self.store.may_fail(std::slice::from_ref(&person), self.context.now()).await?.is_err();
-        let turn = self.concurrency.pass(client.address.group()).await?;
+        let turn = client.hangup.unless(self.concurrency.pass(client.address.group())).await.ok_or(Busy)??;
+        let begun = Begun::now();
         // Others of this address may have failed while this one waited.
         self.failures.refuse_crowded(account.as_ref(), client).await?;
         if account.as_ref().is_none_or(|account| account.source.is_some()) && !exhausted && self.directories.is_any() {
             drop(turn);
             let counted = [self.failures.at_address(client), key, person];
-            return self.check_elsewhere(login, &typed, account.as_ref(), &counted, client).await;
+            return self.check_elsewhere(login, &typed, account.as_ref(), (&counted, begun), client).await;
         }
 
         let config = self.context.config();
         let phc = account.as_ref().and_then(|account| account.password.clone());
         let has_password = phc.is_some();
-        let phc = phc.unwrap_or_else(|| self.dummy_phc.clone());
-        let parameters = config.password;
-        let again = typed.clone();
-        let compare = move |memory: &mut Workspace| Effort::of(|| password::verify(&phc, &again, &parameters, memory));
-        let (verdict, effort) = self.hasher.run(compare).await?;
-        self.floor.learn(effort);
-
+        let (verdict, effort) = self.compare(phc, typed.clone()).await?;
         drop(turn);
         let right = has_password && verdict != Verdict::Wrong;
         let judged = match account.as_ref().filter(|_| !exhausted) {
@@ -153,11 +149,10 @@ impl PasswordSignIn {
             }
         };
         let Some(verified) = judged else {
-            self.store.count_failure(&[self.failures.at_address(client), key, person], self.context.now()).await?;
-            tokio::time::sleep(self.floor.rest(effort)).await;
-            // The name as typed may be a password typed into the wrong field: it is kept only if it is an account's.
-            self.audit.record(Event::PasswordWrong, account.as_ref().map(|account| account.name.as_str()), Actor::User(client), "").await?;
-            return Err(Refused::WrongPassword);
+            let elsewhere = if self.directories.is_any() { self.floor.rest_since(begun) } else { Duration::ZERO };
+            let rest = self.floor.rest(effort).max(elsewhere);
+            let counted = [self.failures.at_address(client), key, person];
+            return Err(self.refuse(account.as_ref().map(|account| account.name.as_str()), &counted, rest, client).await?);
         };
         if verdict == Verdict::RightButRehash {
             self.rehash(account.as_ref().unwrap_or(&verified), typed).await;
@@ -166,13 +161,32 @@ impl PasswordSignIn {
         Ok(Right { account: verified, must_change: false })
     }
 
+    /// Compares, with nobody's hash if there is none: the same work.
+    async fn compare(&self, phc: Option<String>, typed: Secret) -> Result<(Verdict, Effort), Busy> {
+        let phc = phc.unwrap_or_else(|| self.dummy_phc.clone());
+        let parameters = self.context.config().password;
+        let compare = move |memory: &mut Workspace| Effort::of(|| password::verify(&phc, &typed, &parameters, memory));
+        let (verdict, effort) = self.hasher.run(compare).await?;
+        self.floor.learn(effort);
+        Ok((verdict, effort))
+    }
+
+    /// A wrong password, counted and answered after `rest`. The name as typed may be a password typed into the wrong field: it is kept only if it is an
+    /// account's.
+    async fn refuse(&self, name: Option<&str>, counted: &[Counted], rest: Duration, client: &Client) -> Result<Refused, Refused> {
+        self.store.count_failure(counted, self.context.now()).await?;
+        tokio::time::sleep(rest).await;
+        self.audit.record(Event::PasswordWrong, name, Actor::User(client), "").await?;
+        Ok(Refused::WrongPassword)
+    }
+
     /// The same for a login that is no local account's: a directory knows.
     async fn check_elsewhere(
         &self,
         login: &str,
         typed: &Secret,
         known: Option<&Account>,
-        counted: &[Counted],
+        (counted, begun): (&[Counted], Begun),
         client: &Client,
     ) -> Result<Right, Refused> {
         match self.directories.ask(login, typed, known, client).await? {
@@ -181,9 +195,8 @@ impl PasswordSignIn {
                 Ok(Right { account: Verified::new(*account), must_change })
             }
             Asked::Wrong(name) => {
-                self.store.count_failure(counted, self.context.now()).await?;
-                self.audit.record(Event::PasswordWrong, name.as_deref(), Actor::User(client), "").await?;
-                Err(Refused::WrongPassword)
+                self.floor.learn_elsewhere(begun);
+                Err(self.refuse(name.as_deref(), counted, self.floor.rest_since(begun), client).await?)
             }
         }
     }

@@ -146,9 +146,7 @@ impl SecondFactor {
     fn try_totp(&self, account: &mut Account, typed: &Secret, now: Time) -> Result<(), Refused> {
         let (owner, skew) = (account.id, self.context.config().mfa.totp.skew);
         let Some(totp) = &mut account.totp else { return Err(SecondProblem::Wrong { left: None }.into()) };
-        let secret = self.store.open_sealed(owner, &totp.sealed_secret).inspect_err(|_| {
-            tracing::error!(user = %owner, "a sealed TOTP secret does not open: was keys.json replaced, or a key rotated at another gateway?");
-        })?;
+        let secret = self.store.open_sealed(owner, &totp.sealed_secret)?;
         let parameters = totp::Parameters { digits: totp.digits, period: totp.period, algorithm: totp.algorithm };
         match totp::verify(&totp::Key::from_bytes(&secret), parameters, skew, totp.last_step, typed.expose(), now) {
             totp::Verdict::Accepted { step } => {

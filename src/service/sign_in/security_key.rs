@@ -74,7 +74,7 @@ impl SecurityKeys {
     ) -> Result<Verified, Refused> {
         let now = self.context.now();
         let relying = relying_party(&self.context, client)?;
-        let opened = self.store.keys().open(OWNER, sealed).map_err(|_| Refused::Second(SecondProblem::Key))?;
+        let opened = self.store.keys().open(OWNER, sealed).map_err(|e| Refused::unopened(e, SecondProblem::Key.into()))?;
         let challenge: Challenge = serde_json::from_slice(&opened).map_err(|_| Refused::Second(SecondProblem::Key))?;
         if challenge.of != bound_to(pending)?
             || challenge.expires <= now

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::account::Account;
 use crate::app::{App, Post};
-use crate::base::{Clock, Host, Secret, Time, UserId};
+use crate::base::{Clock, Hangup, Host, Secret, Time, UserId};
 use crate::config::Config;
 use crate::factor::Method;
 use crate::factor::password::{self, Workspace};
@@ -54,6 +54,8 @@ struct Rig {
     app: Arc<App>,
     disk_is_full: Arc<AtomicBool>,
     outbox: Arc<Outbox>,
+    disk: Arc<Disk>,
+    keys: Arc<KeyRing>,
     _folder: tempfile::TempDir,
 }
 
@@ -67,10 +69,16 @@ impl Rig {
         config.limits.max_hashes = 1;
         config.password = crate::config::Password { memory_kib: 64, iterations: 2, ..config.password };
         let keys = Arc::new(KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap());
-        let kv = Disk(SledKv::open(&folder.path().join("store")).await.unwrap(), disk_is_full.clone());
-        let (store, clock) = (Store::new(Arc::new(kv), keys), Clock::manual(Time::from_secs(1_700_000_000)));
+        let disk = Arc::new(Disk(SledKv::open(&folder.path().join("store")).await.unwrap(), disk_is_full.clone()));
+        let (store, clock) = (Store::new(disk.clone(), keys.clone()), Clock::manual(Time::from_secs(1_700_000_000)));
         let app = App::over(store, Arc::new(config), clock, Post::Outbox(outbox.clone())).await.unwrap();
-        Self { app, disk_is_full, outbox, _folder: folder }
+        Self { app, disk_is_full, outbox, disk, keys, _folder: folder }
+    }
+
+    /// The program over the same data, as after a restart.
+    async fn starts_again(&self) -> Arc<App> {
+        let store = Store::new(self.disk.clone(), self.keys.clone());
+        App::over(store, self.app.config(), self.services().clock.clone(), Post::Outbox(self.outbox.clone())).await.unwrap()
     }
 
     fn services(&self) -> &Services {
@@ -131,6 +139,7 @@ fn client(last_byte: u8) -> Client {
         origin: "http://a.example".to_owned(),
         host: Host::parse(b"a.example").unwrap(),
         language: "en",
+        hangup: Hangup::never(),
     }
 }
 
@@ -286,3 +295,6 @@ async fn what_imported_hashes_cost_is_known_before_the_first_comparison() {
     rig.services().password.learn_bcrypt(6).await;
     assert!(rest() > before);
 }
+
+mod queue;
+mod restart;

@@ -62,10 +62,11 @@ pub(super) struct Lazy {
 }
 
 impl Lazy {
-    pub(super) fn new(keys: &[MasterKey]) -> Result<Self, BadKeys> {
-        let mut sorted: Vec<&MasterKey> = keys.iter().collect();
-        sorted.sort_by_key(|key| key.id);
-        let (newest, older) = sorted.split_last().ok_or(BadKeys)?;
+    /// `id` is of the key that signs. What a newer one will sign with is what the one that signs has announced.
+    pub(super) fn new(keys: &[MasterKey], id: u8) -> Result<Self, BadKeys> {
+        let mut older: Vec<&MasterKey> = keys.iter().filter(|key| key.id < id).collect();
+        older.sort_by_key(|key| key.id);
+        let newest = keys.iter().find(|key| key.id == id).ok_or(BadKeys)?;
         let mut published = vec![newest.next_assertion()?];
         for key in older.iter().rev() {
             published.push(key.own_assertion()?);

@@ -85,7 +85,7 @@ impl Directory {
             }
         };
         let request = self.request(self.domain.clone(), scope, class, vec![attribute.to_owned()]);
-        let found = self.pool.search(&request).await?;
+        let found = self.pool.search(&request, false).await?;
         Ok(found.iter().filter_map(|entry| entry.number(attribute)).filter(|count| *count > 0).min())
     }
 

@@ -18,9 +18,6 @@ use crate::source::Cause;
 /// `LDAP_MATCHING_RULE_IN_CHAIN` (MS-ADTS section 3.1.1.3.4.4.3).
 const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 
-/// Groups of one person that are looked at.
-const MAX_GROUPS: i32 = 2000;
-
 impl Directory {
     /// The mapped names of a person's groups, sorted.
     pub(super) async fn groups_of(&self, entry: &Entry) -> Result<Vec<String>, Cause> {
@@ -56,9 +53,8 @@ impl Directory {
     }
 
     async fn groups_matching(&self, filter: LdapFilter) -> Result<Vec<String>, Cause> {
-        let mut request = self.request(self.domain.clone(), LdapSearchScope::Subtree, filter, vec!["1.1".into()]);
-        request.sizelimit = MAX_GROUPS;
-        Ok(self.pool.search(&request).await?.into_iter().map(|entry| entry.dn).collect())
+        let request = self.request(self.domain.clone(), LdapSearchScope::Subtree, filter, vec!["1.1".into()]);
+        Ok(self.pool.search(&request, true).await?.into_iter().map(|entry| entry.dn).collect())
     }
 
     fn mapped(&self, groups: &[String]) -> Vec<String> {
@@ -111,7 +107,7 @@ impl Directory {
                 self.request(self.domain.clone(), LdapSearchScope::Subtree, filter, sids)
             }
         };
-        let found = self.pool.search(&request).await?;
+        let found = self.pool.search(&request, false).await?;
         Ok(found.iter().flat_map(|group| group.values("objectSid")).filter_map(|value| sid(value)).collect())
     }
 }

@@ -24,7 +24,7 @@ impl Directory {
         let wanted = vec![attributes.id.clone(), attributes.name.clone(), attributes.email.clone()];
         let mut request = self.request(base, scope, filter, wanted);
         request.sizelimit = 2;
-        self.pool.search(&request).await
+        self.pool.search(&request, false).await
     }
 
     pub(super) fn identify_one(&self, login: &str, entries: &[Entry]) -> WhoIs {
@@ -75,7 +75,7 @@ impl Directory {
     /// The entry at a place, if it is still within the base and could be found by some login.
     pub(super) async fn entry_at(&self, dn: &str) -> Result<Option<Entry>, Cause> {
         let request = self.request(dn.to_owned(), LdapSearchScope::Base, self.eligible(), self.attributes());
-        let entry = self.pool.search(&request).await?.into_iter().next();
+        let entry = self.pool.search(&request, false).await?.into_iter().next();
         Ok(entry.filter(|entry| self.is_within(&entry.dn)))
     }
 
@@ -93,7 +93,7 @@ impl Directory {
         let filter = LdapFilter::And(vec![is_this, self.eligible()]);
         let mut request = self.request(self.config.base_dn.to_string(), LdapSearchScope::Subtree, filter, self.attributes());
         request.sizelimit = 2;
-        let mut found = self.pool.search(&request).await?;
+        let mut found = self.pool.search(&request, false).await?;
         match (found.pop(), found.is_empty()) {
             (Some(entry), true) => Ok(Some(entry)),
             (Some(_), false) => Err(Cause::Protocol("two entries have one id".into())),

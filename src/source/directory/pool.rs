@@ -67,8 +67,9 @@ impl Pool {
         }
     }
 
-    /// A search by the service account. An entry that is not there is an empty answer.
-    pub async fn search(&self, request: &LdapSearchRequest) -> Result<Vec<Entry>, Cause> {
+    /// A search by the service account, `in_pages` if the answer may be larger than a server gives at once. An entry that is not there is an empty
+    /// answer.
+    pub async fn search(&self, request: &LdapSearchRequest, in_pages: bool) -> Result<Vec<Entry>, Cause> {
         let _slot = self.slots.acquire().await.map_err(|_| Cause::Busy)?;
         let mut last = Cause::Busy;
         for attempt in 0..=self.servers.len() {
@@ -76,7 +77,7 @@ impl Pool {
                 Ok(lease) => lease,
                 Err(cause) => return Err(cause),
             };
-            let asked = self.limited("a search", lease.connection.search(request.clone())).await;
+            let asked = self.limited("a search", lease.connection.search(request.clone(), in_pages)).await;
             match asked.and_then(|(entries, reply)| judge(entries, &reply)) {
                 Ok(entries) => {
                     self.give_back(lease);

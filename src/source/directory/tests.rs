@@ -10,6 +10,8 @@ use crate::config::directory::{
 };
 use crate::source::{Closed, Found, PasswordChange, PasswordSource, Person, Source, Verdict, WhoIs};
 
+mod paging;
+
 const SERVICE: &str = "cn=vestibule,ou=services,dc=corp,dc=example";
 
 fn tree() -> Tree {

@@ -63,6 +63,12 @@ impl Anchor {
     }
 }
 
+/// Whether the anchor in these pairs, where there is one, was signed under these keys.
+pub fn is_genuine_in(pairs: &[crate::store::backend::kv::Pair], keys: &KeyRing) -> bool {
+    let anchor = pairs.iter().find(|(key, _)| key == ANCHOR);
+    anchor.is_none_or(|(_, bytes)| decode::<Anchor>(bytes).is_ok_and(|anchor| anchor.is_genuine(keys)))
+}
+
 impl Store {
     async fn anchor(&self) -> Result<(Option<Anchor>, Option<Vec<u8>>), StoreError> {
         let raw = self.kv.get(ANCHOR).await?;
@@ -88,12 +94,6 @@ impl Store {
             Some(anchor) if anchor.is_genuine(&self.keys()) => AuditStart::At(anchor.seq, anchor.hash),
             Some(_) => AuditStart::Forged,
         }
-    }
-
-    /// Whether the anchor in these pairs, where there is one, opens under the keys in force.
-    pub fn has_own_anchor(&self, pairs: &[crate::store::backend::kv::Pair]) -> bool {
-        let anchor = pairs.iter().find(|(key, _)| key == ANCHOR);
-        anchor.is_none_or(|(_, bytes)| decode::<Anchor>(bytes).is_ok_and(|anchor| anchor.is_genuine(&self.keys())))
     }
 
     /// The id of the key that the anchor is signed under.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
+use crate::base::{SessionId, Time};
 use crate::store::StoreError;
 
 /// A key and its value.
@@ -60,6 +61,8 @@ pub trait Kv: Send + Sync + 'static {
 pub enum Change {
     /// This key was written or deleted; read it again.
     Key(Vec<u8>),
+    /// These sessions were last used then. Nothing else about them changed.
+    Used(Vec<(SessionId, Time)>),
     /// The whole store was replaced, as by an import: read everything again.
     Replaced,
     /// From here on changes are heard. Those before may have been missed: read everything again.
@@ -76,7 +79,12 @@ pub struct Batch {
     pub write: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Must outlive a loss of power, not only of the process.
     pub durable: bool,
+    /// All that the writes say: other processes are told this in one notice, instead of each key. Up to [`USED`] of them.
+    pub used: Vec<(SessionId, Time)>,
 }
+
+/// How many last uses fit in one notice.
+pub const USED: usize = 128;
 
 impl Batch {
     pub fn durable() -> Self {

@@ -188,13 +188,14 @@ impl Prepared {
         for (key, value) in last {
             match value {
                 Some(value) => {
-                    notices.extend(notice(origin, false, &key));
+                    notices.extend(notice(origin, false, &key).filter(|_| batch.used.is_empty()));
                     put.0.push(key);
                     put.1.push(value);
                 }
                 None => delete.push(key),
             }
         }
+        notices.extend((!batch.used.is_empty()).then(|| listen::used(origin, &batch.used)));
         let locks: Vec<String> = locks.iter().map(i32::to_string).collect();
         let begin = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({LOCKS}, bucket) FROM

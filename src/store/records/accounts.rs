@@ -317,14 +317,4 @@ impl Store {
     pub async fn spend_time(&self) -> Result<(), StoreError> {
         self.kv.commit(Batch::durable().put("nothing", "")).await.map(|_| ())
     }
-
-    /// Seals a secret of this account.
-    pub fn seal(&self, owner: UserId, plain: &[u8]) -> Result<String, StoreError> {
-        Ok(self.keys.load().seal(owner.as_bytes(), plain)?)
-    }
-
-    /// Opens a sealed secret of this account.
-    pub fn open_sealed(&self, owner: UserId, sealed: &str) -> Result<zeroize::Zeroizing<Vec<u8>>, StoreError> {
-        Ok(self.keys.load().open(owner.as_bytes(), sealed)?)
-    }
 }

@@ -1,27 +1,17 @@
-//! Failures by address and by name: counted in the store, so that no restart and no second gateway forgets them, in a fixed number
-//! of cells, so that no stranger can make it grow.
+//! Failures by address and by name, and messages that were sent: counted in the store, so that no restart and no second gateway forgets them, in
+//! a fixed number of cells, so that no stranger can make it grow.
 //!
 //! A key's cell is found by a keyed hash, which nobody outside can aim. Two keys that meet in a cell share its budget, which can
 //! only make the gateway stricter. What one failure counts for is written in one step: the whole of it or nothing.
 
 use crate::base::Time;
-use crate::config::Rate;
-use crate::limit::{Bucket, Throttled};
+use crate::limit::{Bucket, Counted, Throttled};
 use crate::session::Purpose;
 use crate::store::backend::kv::{Batch, decode, encode, key};
 use crate::store::{Store, StoreError};
 
 /// Tries against other gateways; within this one writers take turns.
 const TRIES: usize = 64;
-
-/// What failures are counted for, and its rate.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Counted {
-    /// `address` or `name`: a table of 65,536 cells each.
-    pub table: &'static str,
-    pub name: String,
-    pub rate: Rate,
-}
 
 fn cell(counted: &Counted, digest: [u8; 32]) -> Vec<u8> {
     let [high, low, ..] = digest;
@@ -74,6 +64,37 @@ impl Store {
         Err(StoreError::Contended)
     }
 
+    /// Counts one use for all of these at once, if each has room for it: of many at the same time, at whatever gateways, no more than the rates allow.
+    ///
+    /// # Errors
+    /// The inner one: wait; then nothing was counted.
+    pub async fn use_within(&self, counted: &[Counted], now: Time) -> Result<Result<(), Throttled>, StoreError> {
+        let keys = self.keys();
+        let cells: Vec<_> =
+            counted.iter().map(|one| (cell(one, keys.digest(Purpose::Failures, &[one.name.as_bytes()])), one.rate)).collect();
+        let Some((first, _)) = cells.first() else { return Ok(Ok(())) };
+        let _turn = self.failed_turns.take(first).await;
+        for _ in 0..TRIES {
+            if let Err(wait) = self.may_fail(counted, now).await? {
+                return Ok(Err(wait));
+            }
+            let mut batch = Batch::default();
+            for (index, rate) in &cells {
+                let before = self.kv.get(index).await?;
+                let mut used = bucket(before.as_deref());
+                if let Err(wait) = used.check(*rate, now) {
+                    return Ok(Err(wait));
+                }
+                used.used(*rate, now);
+                batch = batch.expect(index.clone(), before).put(index.clone(), encode(&used)?);
+            }
+            if self.kv.commit(batch).await? {
+                return Ok(Ok(()));
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
     /// Removes cells that say nothing any more; returns how many.
     pub(in crate::store) async fn sweep_failed(&self, now: Time) -> Result<usize, StoreError> {
         let (mut gone, mut after) = (0, None);
@@ -99,9 +120,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::base::UserId;
+    use crate::config::Rate;
+    use crate::limit::Sending;
     use crate::session::KeyRing;
     use crate::session::keys::MasterKey;
     use crate::store::SledKv;
+    use crate::store::postgres::{PostgresKv, server};
 
     const RATE: Rate = Rate { count: 5, per: Duration::from_secs(60) };
 
@@ -132,6 +157,41 @@ mod tests {
         assert_eq!(store.may_fail(&at("192.0.2.1"), now).await.unwrap(), alone.check(RATE, now));
         assert!(alone.check(RATE, now).is_err());
         assert_eq!(store.may_fail(&at("192.0.2.2"), now).await.unwrap(), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_stranger_floods_nobody_and_uses_up_nothing_of_the_owners() {
+        let (_folder, store, _) = store().await;
+        let (user, now) = (UserId::random().unwrap(), Time::from_secs(1_000_000));
+        let (store, mut sent) = (&store, [0; 3]);
+        for (kind, sending) in [Sending::Link, Sending::Code { browser: None }, Sending::NewBrowser].into_iter().enumerate() {
+            for n in 0..60u8 {
+                let may = store.use_within(&sending.counted(user, [10, 0, 0, n].into()), now).await.unwrap();
+                sent[kind] += u32::from(may.is_ok());
+            }
+        }
+        assert!((3..=4).contains(&sent[0]) && (20..=21).contains(&sent[1]) && (10..=11).contains(&sent[2]), "{sent:?}");
+        let own = Sending::Code { browser: Some([1; 16]) }.counted(user, [10, 0, 0, 1].into());
+        assert!(store.use_within(&own, now).await.unwrap().is_ok());
+        let others = Sending::Link.counted(UserId::random().unwrap(), [10, 0, 0, 1].into());
+        assert!(store.use_within(&others, now).await.unwrap().is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn gateways_over_one_database_count_messages_together() {
+        let url = server::url(&server::database().await);
+        let keys = Arc::new(KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap());
+        let (user, now) = (UserId::random().unwrap(), Time::from_secs(1_000_000));
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..3 {
+            let store = Arc::new(Store::new(Arc::new(PostgresKv::open(&url).await.unwrap()), keys.clone()));
+            for _ in 0..10 {
+                let (store, counted) = (store.clone(), Sending::Link.counted(user, [192, 0, 2, 1].into()));
+                all.spawn(async move { store.use_within(&counted, now).await.unwrap().is_ok() });
+            }
+        }
+        let sent = all.join_all().await.into_iter().filter(|may| *may).count();
+        assert!((3..=4).contains(&sent), "{sent}");
     }
 
     #[tokio::test]

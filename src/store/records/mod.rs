@@ -8,6 +8,8 @@ pub(super) mod links;
 pub(super) mod moved_session;
 pub(super) mod provider;
 pub(super) mod saved_post;
+mod sealed;
 pub(super) mod sessions;
+pub(super) mod shared_keys;
 pub(super) mod sources;
 pub(super) mod tokens;

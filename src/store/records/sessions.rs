@@ -4,11 +4,8 @@ use std::sync::Arc;
 
 use crate::base::SessionId;
 use crate::session::SessionRecord;
-use crate::store::backend::kv::{Batch, Pair, key};
+use crate::store::backend::kv::{Batch, Pair, USED, key};
 use crate::store::{Store, StoreError};
-
-/// How many last uses are noted in one step.
-const TOUCHED: usize = 128;
 
 pub(super) fn session_key(id: SessionId) -> Vec<u8> {
     key("session", id.as_bytes())
@@ -52,29 +49,30 @@ impl Store {
 
     /// Notes when sessions were last used. Those that are gone stay gone, and a later use noted by another gateway stands.
     pub async fn touch_sessions(&self, records: &[SessionRecord]) -> Result<(), StoreError> {
-        for records in records.chunks(TOUCHED) {
-            let mut batch = Batch::default();
-            for record in records {
-                batch = self.touched(record, batch).await?;
-            }
+        for records in records.chunks(USED) {
             // Where one of them was changed between the look and here, each is noted by itself.
-            if !batch.write.is_empty() && !self.kv.commit(batch).await? {
+            if !self.kv.commit(self.touched(records).await?).await? {
                 for record in records {
-                    let batch = self.touched(record, Batch::default()).await?;
-                    self.kv.commit(batch).await?;
+                    self.kv.commit(self.touched(std::slice::from_ref(record)).await?).await?;
                 }
             }
         }
         Ok(())
     }
 
-    async fn touched(&self, record: &SessionRecord, batch: Batch) -> Result<Batch, StoreError> {
-        let at = session_key(record.id);
-        let Some(before) = self.kv.get(&at).await? else { return Ok(batch) };
-        if unpack(record.id, &before)?.last_seen >= record.last_seen {
-            return Ok(batch);
+    async fn touched(&self, records: &[SessionRecord]) -> Result<Batch, StoreError> {
+        let keys: Vec<_> = records.iter().map(|record| session_key(record.id)).collect();
+        let values = self.kv.get_many(&keys).await?;
+        let mut batch = Batch::default();
+        for ((record, at), before) in records.iter().zip(keys).zip(values) {
+            let Some(before) = before else { continue };
+            if unpack(record.id, &before)?.last_seen >= record.last_seen {
+                continue;
+            }
+            batch = batch.expect(at.clone(), Some(before)).put(at, record.pack());
+            batch.used.push((record.id, record.last_seen));
         }
-        Ok(batch.expect(at.clone(), Some(before)).put(at, record.pack()))
+        Ok(batch)
     }
 
     /// Removes sessions for good.

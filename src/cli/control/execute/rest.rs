@@ -70,12 +70,18 @@ async fn revoke_one(services: &Services, text: &str) -> Result<usize, String> {
 
 pub(super) async fn rotate(services: &Arc<Services>, wait: bool) -> Result<Value, String> {
     let rotation = services.keys.rotate(ACTOR).await.map_err(said)?;
+    services.keys.wait_for(&rotation).await.map_err(said)?;
     let mut value = to_json(&rotation)?;
-    if wait {
-        let resealed = services.keys.reseal().await.map_err(said)?;
+    let mut add = |name: &str, what: Value| {
         if let Some(object) = value.as_object_mut() {
-            object.insert("resealed".to_owned(), to_json(resealed)?);
+            object.insert(name.to_owned(), what);
         }
+    };
+    if let Some(from) = rotation.from {
+        add("signs_from", from.rfc3339().into());
+    }
+    if wait {
+        add("resealed", to_json(services.keys.reseal().await.map_err(said)?)?);
         return Ok(value);
     }
     let services = services.clone();

@@ -187,6 +187,7 @@ impl Browser<'_> {
             now: self.house.clock.now(),
             token: self.token.clone(),
             request_id: "request-1".into(),
+            hangup: crate::base::Hangup::never(),
         };
         let request = http::Request::builder()
             .method(method)

@@ -27,6 +27,7 @@ async fn a_session_made_at_another_gateway_needs_no_second_sign_in() {
             now: b.now(),
             token,
             request_id: "1".to_owned(),
+            hangup: crate::base::Hangup::never(),
         });
         assert_eq!(router.clone().oneshot(request).await.unwrap().status(), status);
     }

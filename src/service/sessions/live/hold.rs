@@ -38,11 +38,11 @@ pub struct Hold {
 }
 
 impl Hold {
-    pub(super) fn is_relied_on(&self, now: Time) -> bool {
+    pub(in crate::service::sessions) fn is_relied_on(&self, now: Time) -> bool {
         now.millis() < self.relied_until.load(Ordering::Acquire)
     }
 
-    pub(super) fn waits(&self) -> bool {
+    pub(in crate::service::sessions) fn waits(&self) -> bool {
         self.waits.load(Ordering::Acquire)
     }
 }

@@ -12,7 +12,7 @@ pub mod table;
 pub mod user_state;
 
 pub use cached_session::CachedSession;
-pub use hold::{SourceTimes, TimesOfSources};
+pub use hold::{Hold, SourceTimes, TimesOfSources};
 pub use registry::{Found, LiveSessions};
 pub use session::LiveSession;
 pub use sources::Due;

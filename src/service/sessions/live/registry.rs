@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use tokio::sync::{mpsc, watch};
 
 use super::super::recently_ended::RecentlyEnded;
-use super::hold::TimesOfSources;
+use super::hold::{Hold, TimesOfSources};
 use super::session::LiveSession;
 use super::table::Table;
 use super::user_state::UserState;
@@ -53,7 +53,9 @@ pub struct LiveSessions {
     /// Other gateways may have changed what is in memory here. Nobody is let in from it, and nothing ends by its age.
     pub(super) stale: Arc<AtomicBool>,
     pub(super) sources: ArcSwap<TimesOfSources>,
-    /// There is or was a session of somebody of a source.
+    /// People of sources who have API tokens.
+    pub(super) token_holds: DashMap<UserId, Arc<Hold>, RandomState>,
+    /// There is or was a session or token of somebody of a source.
     pub(super) has_people: AtomicBool,
 }
 
@@ -73,6 +75,7 @@ impl LiveSessions {
             ended,
             stale: Arc::default(),
             sources: ArcSwap::default(),
+            token_holds: DashMap::default(),
             has_people: AtomicBool::default(),
         };
         (live, to_delete)

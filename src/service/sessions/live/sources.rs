@@ -1,4 +1,4 @@
-//! People of directories and providers who have sessions: until when what is known of them may be relied on, and who is to be looked up again. Nothing
+//! People of directories and providers who have sessions or API tokens: until when what is known of them may be relied on, and who is to be looked up again. Nothing
 //! here asks a source.
 
 use std::sync::Arc;
@@ -59,10 +59,28 @@ impl LiveSessions {
         Some(Hold { person, relied_until: AtomicI64::new(relied_until), due: AtomicI64::new(i64::MIN), waits: AtomicBool::new(false) })
     }
 
+    /// The same for somebody who has API tokens, shared by them all.
+    pub(in crate::service::sessions) fn token_hold(&self, account: &Account) -> Option<Arc<Hold>> {
+        let hold = self.hold(account)?;
+        Some(Arc::clone(self.token_holds.entry(account.id).or_insert_with(|| Arc::new(hold)).value()))
+    }
+
+    /// Those who have no tokens any more are looked up for them no more.
+    pub(in crate::service::sessions) fn keep_token_holds(&self, has_tokens: impl Fn(UserId) -> bool) {
+        self.token_holds.retain(|user, _| has_tokens(*user));
+    }
+
     /// The source has said at this time who the user is.
     pub fn confirmed(&self, user: UserId, at: Time) {
-        let Some(state) = self.users.get(&user).map(|entry| entry.value().clone()) else { return };
-        let (Some(hold), sources) = (&state.hold, self.sources.load()) else { return };
+        let of_sessions = self.users.get(&user).map(|entry| entry.value().clone());
+        let of_tokens = self.token_holds.get(&user).map(|entry| Arc::clone(entry.value()));
+        for hold in of_sessions.iter().filter_map(|state| state.hold.as_ref()).chain(of_tokens.as_deref()) {
+            self.confirm(hold, user, at);
+        }
+    }
+
+    fn confirm(&self, hold: &Hold, user: UserId, at: Time) {
+        let sources = self.sources.load();
         let Some(times) = sources.get(&hold.person.source) else { return };
         // Somewhat early, and not all at the same time.
         let early = u32::from(user.as_bytes().first().copied().unwrap_or_default());
@@ -96,10 +114,12 @@ impl LiveSessions {
                 due.push(Due { user, person: hold.person.clone(), since: Time::from_millis(since) });
             }
         });
+        due.sort_by_key(|one| one.user);
+        due.dedup_by_key(|one| one.user);
         due
     }
 
-    /// Who has sessions and is of this source.
+    /// Who has sessions or tokens and is of this source; who has both counts twice.
     pub fn people_of(&self, source: &SourceId) -> usize {
         let mut count = 0;
         self.each_hold(|_, hold| count += usize::from(hold.person.source == *source));
@@ -127,6 +147,9 @@ impl LiveSessions {
             if let Some(hold) = &entry.value().hold {
                 see(*entry.key(), hold);
             }
+        }
+        for entry in &self.token_holds {
+            see(*entry.key(), entry.value());
         }
     }
 }
@@ -192,6 +215,25 @@ mod tests {
         live.confirmed(account.id, at(3601));
         assert!(!session.is_ended());
         assert!(matches!(live.lookup(&token, at(3602)), Found::Live(_)));
+    }
+
+    #[test]
+    fn who_has_tokens_alone_is_due_too_and_waits_too() {
+        let (live, account, _) = rig();
+        let other = Account { id: UserId::from_bytes([2; 16]), ..account.clone() };
+        let hold = live.token_hold(&other).unwrap();
+        assert_eq!(live.due(at(0)).len(), 2);
+        live.token_hold(&account).unwrap();
+        assert_eq!(live.due(at(0)).len(), 2, "one look-up a person");
+        live.confirmed(account.id, at(0));
+        live.confirmed(other.id, at(0));
+        assert!(live.due(at(1)).is_empty() && hold.is_relied_on(at(3599)) && !hold.is_relied_on(at(3600)));
+        live.wait_or_go_on(at(3600));
+        assert!(hold.waits());
+        live.confirmed(other.id, at(3601));
+        assert!(!hold.waits());
+        live.keep_token_holds(|_| false);
+        assert!(live.due(at(4000)).iter().all(|due| due.user != other.id));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::config::{Config, StoreUrl};
 use crate::notify::{Notifier, Outbox, Texts};
 use crate::policy::Proof;
 use crate::service::Services;
-use crate::session::KeyRing;
+use crate::service::audit::Actor;
 use crate::session::keys::MasterKey;
 use crate::store::Store;
 use crate::store::{Edit, postgres::server};
@@ -16,21 +16,21 @@ use crate::store::{Edit, postgres::server};
 pub(crate) struct Rig {
     clock: Clock,
     url: StoreUrl,
-    keys: Arc<KeyRing>,
+    keys: Vec<MasterKey>,
 }
 
 impl Rig {
     pub(crate) async fn new() -> Self {
-        let keys = KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap();
+        let keys = vec![MasterKey::random(1, Time::default()).unwrap()];
         let url = StoreUrl::Postgres(server::url(&server::database().await));
-        Self { clock: Clock::manual(Time::from_secs(1_000_000)), url, keys: Arc::new(keys) }
+        Self { clock: Clock::manual(Time::from_secs(1_000_000)), url, keys }
     }
 
     /// A gateway that follows what the others change, if `follows`.
     pub(crate) async fn gateway(&self, follows: bool) -> Arc<Services> {
         let config = Arc::new(Config::default());
-        let store = Arc::new(Store::open(&self.url, self.keys.clone()).await.unwrap());
-        let (live, mut ended) = LiveSessions::new(self.keys.clone(), config.session.clone(), config.mfa.clone());
+        let store = Arc::new(Store::open(&self.url, &self.keys, self.clock.now()).await.unwrap());
+        let (live, mut ended) = LiveSessions::new(store.keys(), config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
         restore(&store, &live).await.unwrap();
         let deleting = store.clone();
@@ -232,8 +232,8 @@ async fn an_import_at_one_gateway_signs_everybody_out_at_the_others() {
     let account = alice(&a).await;
     let (_, token) = sign_in(&a, &account).await;
     soon(|| admits(&b, &token)).await;
-    let backup = a.backup.export(crate::service::audit::Actor::CommandLine).await.unwrap();
-    a.backup.import(&backup, true, crate::service::audit::Actor::CommandLine).await.unwrap();
+    let backup = a.backup.export(Actor::CommandLine).await.unwrap();
+    a.backup.import(&backup, true, Actor::CommandLine).await.unwrap();
     assert!(!admits(&a, &token));
     soon(|| !admits(&b, &token)).await;
     assert!(b.replication.adopt(&token).await.unwrap().is_none());
@@ -261,10 +261,13 @@ async fn users_are_listed_at_every_gateway() {
 
 #[tokio::test]
 async fn a_gateway_with_other_keys_is_refused() {
-    let mut rig = Rig::new().await;
+    let rig = Rig::new().await;
+    let now = rig.clock.now();
     for _ in 0..2 {
-        Store::open(&rig.url, rig.keys.clone()).await.unwrap();
+        Store::open(&rig.url, &rig.keys, now).await.unwrap();
     }
-    rig.keys = Arc::new(KeyRing::new(&[MasterKey::random(1, Time::default()).unwrap()]).unwrap());
-    assert!(matches!(Store::open(&rig.url, rig.keys.clone()).await, Err(StoreError::ForeignKeys)));
+    let foreign = [MasterKey::random(1, Time::default()).unwrap()];
+    assert!(matches!(Store::open(&rig.url, &foreign, now).await, Err(StoreError::ForeignKeys)));
 }
+
+mod whole_store;

@@ -14,6 +14,7 @@ use super::owner::{Change, Owner};
 use crate::account::Account;
 use crate::base::{Time, TokenId, UserId};
 use crate::config;
+use crate::service::sessions::live::Hold;
 use crate::token::{Digest, LastUse, Token};
 
 const MINUTE: i64 = 60_000;
@@ -105,13 +106,15 @@ impl LiveTokens {
     }
 
     /// Takes a token in. The caller reads the account once more afterwards, so that no change of it is missed.
-    pub fn insert(&self, record: Token, account: &Account) {
+    /// `hold` gives what an owner from a source is held to; asked once the owner is known to have a token.
+    pub fn insert(&self, record: Token, account: &Account, hold: impl FnOnce() -> Option<Arc<Hold>>) {
         let owner = self.owners.entry(account.id).or_insert_with(|| Arc::new(Owner::new(account, &self.mfa.load()))).clone();
         owner.update(Some(account), &self.mfa.load());
         if self.awaits_deletion().contains(&record.id) {
             return;
         }
         owner.join(record.id);
+        owner.held(hold());
         self.tokens.entry(record.id).or_insert_with(|| Arc::new(LiveToken::new(record, owner)));
     }
 
@@ -159,6 +162,10 @@ impl LiveTokens {
     /// The tokens of a user.
     pub fn of(&self, user: UserId) -> Vec<Arc<LiveToken>> {
         self.owner(user).map(|owner| owner.tokens()).unwrap_or_default().into_iter().filter_map(|id| self.get(id)).collect()
+    }
+
+    pub fn has_tokens(&self, user: UserId) -> bool {
+        self.owner(user).is_some_and(|owner| !owner.tokens().is_empty())
     }
 
     pub fn all(&self) -> Vec<Arc<LiveToken>> {

@@ -33,7 +33,7 @@ impl TokenMemory {
     pub async fn take_in(&self, token: Token) -> Result<(), StoreError> {
         let user = token.user;
         let Some(account) = self.store.account(user).await? else { return Ok(()) };
-        self.tokens.insert(token, &account);
+        self.tokens.insert(token, &account, || self.live.token_hold(&account));
         let again = self.store.account(user).await?;
         self.follow(user, again.as_ref());
         Ok(())
@@ -63,7 +63,7 @@ impl TokenMemory {
             };
             let id = token.id;
             match account.filter(|account| !account.is_closed() && account.epoch == token.epoch) {
-                Some(account) => self.tokens.insert(token, &account),
+                Some(account) => self.tokens.insert(token, &account, || self.live.token_hold(&account)),
                 None => void.push(id),
             }
         }
@@ -111,6 +111,7 @@ impl TokenMemory {
     /// The store's; what was not written is written next time.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         let (ended, used) = self.tokens.sweep(self.context.now());
+        self.live.keep_token_holds(|user| self.tokens.has_tokens(user));
         if ended > 0 {
             self.live.recheck();
         }

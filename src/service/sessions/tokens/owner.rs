@@ -3,19 +3,21 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::account::Account;
-use crate::base::TokenId;
+use crate::base::{Time, TokenId};
 use crate::config;
 use crate::policy::Person;
-use crate::service::sessions::live::person;
+use crate::service::sessions::live::{Hold, person};
 
 /// Somebody who has tokens.
 pub struct Owner {
     person: ArcSwap<Person>,
     state: Mutex<State>,
     tokens: Mutex<Vec<TokenId>>,
+    /// Of somebody of a directory or provider.
+    hold: ArcSwapOption<Hold>,
 }
 
 #[derive(Clone, Copy)]
@@ -37,7 +39,12 @@ pub(super) enum Change {
 impl Owner {
     pub(super) fn new(account: &Account, mfa: &config::Mfa) -> Self {
         let state = State { revision: account.revision, epoch: account.epoch, active: !account.is_closed() };
-        Self { person: ArcSwap::from_pointee(person(account, mfa)), state: Mutex::new(state), tokens: Mutex::default() }
+        Self {
+            person: ArcSwap::from_pointee(person(account, mfa)),
+            state: Mutex::new(state),
+            tokens: Mutex::default(),
+            hold: ArcSwapOption::empty(),
+        }
     }
 
     pub(super) fn tokens(&self) -> Vec<TokenId> {
@@ -53,6 +60,21 @@ impl Owner {
 
     pub(super) fn leave(&self, id: TokenId) {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != id);
+    }
+
+    /// What an owner from a source is held to.
+    pub(super) fn held(&self, hold: Option<Arc<Hold>>) {
+        self.hold.store(hold);
+    }
+
+    /// Whether the source of the owner was heard of lately enough; local users have none.
+    pub fn is_relied_on(&self, now: Time) -> bool {
+        self.hold.load().as_ref().is_none_or(|hold| hold.is_relied_on(now))
+    }
+
+    /// Whether what is known of the owner cannot be relied on for now.
+    pub fn waits(&self) -> bool {
+        self.hold.load().as_ref().is_some_and(|hold| hold.waits())
     }
 
     pub fn person(&self) -> Arc<Person> {

@@ -40,7 +40,11 @@ impl TokenVisitor {
 
     /// Whether a look-up would find this token again for the same text and way. Then it is in use.
     pub fn returns(&self, text: &str, way: Way, client: ClientAddr, now: Time) -> bool {
-        let again = self.grant.way == way && self.text.matches(text) && self.token.is_usable(now) && !self.live.is_stale();
+        let again = self.grant.way == way
+            && self.text.matches(text)
+            && self.token.is_usable(now)
+            && !self.live.is_stale()
+            && self.token.owner.is_relied_on(now);
         if again {
             self.token.touch(client.ip(), now);
         }
@@ -59,7 +63,7 @@ impl TokenVisitor {
 
     /// Over, or not to be relied on at the moment.
     pub fn is_ended(&self) -> bool {
-        self.token.is_ended() || self.live.is_stale()
+        self.token.is_ended() || self.live.is_stale() || self.token.owner.waits()
     }
 
     pub fn token(&self) -> &LiveToken {

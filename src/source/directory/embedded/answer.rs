@@ -10,6 +10,9 @@ use super::state::{State, locked};
 use super::tree::Record;
 use crate::source::directory::state::PASSWORD_POLICY;
 
+/// How many entries it gives at once, as servers do.
+const MOST: usize = 1000;
+
 /// The shortest password that it takes.
 const MIN_LENGTH: usize = 8;
 
@@ -31,7 +34,7 @@ pub(super) fn replies(state: &State, bound: &mut String, message: LdapMsg) -> Ve
     let id = message.msgid;
     match message.op {
         LdapOp::BindRequest(request) => vec![bind(state, bound, id, request)],
-        LdapOp::SearchRequest(request) => search(state, bound, id, &request),
+        LdapOp::SearchRequest(request) => search(state, bound, id, &request, &message.ctrl),
         LdapOp::ExtendedRequest(request) => vec![extended(state, bound, id, &request)],
         _ => Vec::new(),
     }
@@ -70,7 +73,7 @@ fn policy_control(error: u8) -> LdapControl {
     LdapControl::Unknown { oid: PASSWORD_POLICY.into(), criticality: false, value: Some(vec![0x30, 3, 0x81, 1, error]) }
 }
 
-fn search(state: &State, bound: &str, id: i32, request: &LdapSearchRequest) -> Vec<LdapMsg> {
+fn search(state: &State, bound: &str, id: i32, request: &LdapSearchRequest, controls: &[LdapControl]) -> Vec<LdapMsg> {
     locked(&state.seen).searches.push(format!("{} {:?}", request.base, request.filter));
     let done = |code| LdapMsg::new(id, LdapOp::SearchResultDone(result(code)));
     if bound.is_empty() {
@@ -78,10 +81,24 @@ fn search(state: &State, bound: &str, id: i32, request: &LdapSearchRequest) -> V
     }
     let tree = locked(&state.tree);
     let found = tree.search(&request.base, &request.scope, &request.filter);
-    let limit = usize::try_from(request.sizelimit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    let entry = |record| LdapMsg::new(id, LdapOp::SearchResultEntry(shown(record, &request.attrs)));
+    if let Some((from, size)) = controls.iter().find_map(page) {
+        let left = found.len().saturating_sub(from.saturating_add(size));
+        let cookie = if left > 0 { from.saturating_add(size).to_string().into_bytes() } else { Vec::new() };
+        let next = LdapControl::SimplePagedResults { size: 0, cookie };
+        let end = LdapMsg::new_with_ctrls(id, LdapOp::SearchResultDone(result(LdapResultCode::Success)), vec![next]);
+        return found.into_iter().skip(from).take(size).map(entry).chain([end]).collect();
+    }
+    let limit = usize::try_from(request.sizelimit).ok().filter(|limit| *limit > 0).unwrap_or(MOST).min(MOST);
     let code = if found.len() > limit { LdapResultCode::SizeLimitExceeded } else { LdapResultCode::Success };
-    let shown = found.into_iter().take(limit).map(|record| LdapMsg::new(id, LdapOp::SearchResultEntry(shown(record, &request.attrs))));
-    shown.chain([done(code)]).collect()
+    found.into_iter().take(limit).map(entry).chain([done(code)]).collect()
+}
+
+/// Where the wanted page begins, and how long it is (RFC 2696). The cookie is a number of entries.
+fn page(control: &LdapControl) -> Option<(usize, usize)> {
+    let LdapControl::SimplePagedResults { size, cookie } = control else { return None };
+    let from = std::str::from_utf8(cookie).ok()?.parse().unwrap_or(0);
+    Some((from, usize::try_from(*size).ok()?.min(MOST)))
 }
 
 fn shown(record: &Record, wanted: &[String]) -> LdapSearchResultEntry {

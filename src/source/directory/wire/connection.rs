@@ -32,6 +32,10 @@ const MAX_ENTRIES: usize = 5000;
 const MAX_REFERENCES: usize = 1000;
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
+/// How many entries a page has: fewer than any server's limit. And all pages together.
+const PAGE: i64 = 500;
+const MAX_IN_PAGES: usize = 20_000;
+
 /// How deep the elements of a message may be nested: the deepest honest one is 8.
 const MAX_DEPTH: usize = 32;
 
@@ -47,6 +51,13 @@ pub(in crate::source::directory) struct Connection {
     last_id: i32,
     /// An operation was begun and its answer not yet read to the end.
     is_busy: bool,
+}
+
+fn next_page(controls: Vec<LdapControl>) -> Option<Vec<u8>> {
+    controls.into_iter().find_map(|control| match control {
+        LdapControl::SimplePagedResults { cookie, .. } => Some(cookie),
+        _ => None,
+    })
 }
 
 impl Connection {
@@ -98,11 +109,33 @@ impl Connection {
         }
     }
 
-    /// A search to its end. References are passed over: nobody is asked elsewhere with our credentials.
-    pub async fn search(&mut self, request: LdapSearchRequest) -> Result<(Vec<Entry>, Reply), Cause> {
+    /// A search to its end, `in_pages` (RFC 2696) if the answer may be larger than a server gives at once; one that knows no pages gives what it
+    /// gives. References are passed over: nobody is asked elsewhere with our credentials.
+    pub async fn search(&mut self, request: LdapSearchRequest, in_pages: bool) -> Result<(Vec<Entry>, Reply), Cause> {
+        let (mut all, mut cookie) = (Vec::new(), Vec::new());
+        loop {
+            let page = in_pages.then_some(LdapControl::SimplePagedResults { size: PAGE, cookie });
+            let (entries, reply, next) = self.search_page(request.clone(), page).await?;
+            all.extend(entries);
+            if all.len() > MAX_IN_PAGES {
+                return Err(Cause::Protocol(format!("a search has more than {MAX_IN_PAGES} answers")));
+            }
+            match next {
+                Some(next) if in_pages && !next.is_empty() && reply.code == LdapResultCode::Success => cookie = next,
+                _ => return Ok((all, reply)),
+            }
+        }
+    }
+
+    /// Also the cookie of the next page, if the server speaks of pages.
+    async fn search_page(
+        &mut self,
+        request: LdapSearchRequest,
+        page: Option<LdapControl>,
+    ) -> Result<(Vec<Entry>, Reply, Option<Vec<u8>>), Cause> {
         let id = self.begin();
         let limit = usize::try_from(request.sizelimit).ok().filter(|limit| *limit > 0).unwrap_or(MAX_ENTRIES).min(MAX_ENTRIES);
-        self.send_message(id, LdapOp::SearchRequest(request), Vec::new()).await?;
+        self.send_message(id, LdapOp::SearchRequest(request), page.into_iter().collect()).await?;
         let (mut entries, mut references, mut size) = (Vec::new(), 0, 0);
         loop {
             let (message, policy) = self.receive(id).await?;
@@ -112,7 +145,7 @@ impl Connection {
                     entries.push(Entry::from(entry));
                 }
                 LdapOp::SearchResultReference(_) => references += 1,
-                LdapOp::SearchResultDone(result) => return Ok((entries, self.end(result, policy)?)),
+                LdapOp::SearchResultDone(result) => return Ok((entries, self.end(result, policy)?, next_page(message.ctrl))),
                 _ => return Err(unexpected("a search")),
             }
             if entries.len() > limit || references > MAX_REFERENCES || size > MAX_ANSWER {

@@ -1,13 +1,14 @@
 //! Notices of what other gateways changed: sent within the transaction of the change, heard on a connection of their own.
 //!
-//! A payload is `ORIGIN SIGN KEY`, the key in hexadecimal; the sign `*` says that the whole store was replaced. The origin tells a gateway its own notices. It leaves out those of
+//! A payload is `ORIGIN SIGN KEY`, the key in hexadecimal; the sign `*` says that the whole store was replaced, and `~` that sessions were used, with
+//! their ids and times in place of a key: so thousands in use at once are a few notices a second, and nobody reads them again. The origin tells a gateway its own notices. It leaves out those of
 //! its own sessions written, of which it knows more than the store; it follows its own deletions and its own accounts, so that
 //! whatever it read of another's change meanwhile is put right by a second look.
 
 use std::future::poll_fn;
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_postgres::AsyncMessage;
@@ -15,6 +16,7 @@ use tokio_postgres::AsyncMessage;
 use super::pool::words;
 use super::settings::{PATIENCE, Settings};
 use crate::base::random::{self, NoEntropy};
+use crate::base::{SessionId, Time};
 use crate::store::backend::kv::Change;
 
 /// Sends each of an array.
@@ -38,7 +40,7 @@ impl Origin {
 
 /// The notice of a written or deleted key, where somebody keeps such a record in memory.
 pub fn notice(origin: Origin, deleted: bool, key: &[u8]) -> Option<String> {
-    let kept = [&b"account/"[..], b"session/", b"token/"].iter().any(|kind| key.starts_with(kind));
+    let kept = [&b"account/"[..], b"session/", b"token/", b"keyring"].iter().any(|kind| key.starts_with(kind));
     kept.then(|| format!("{} {} {}", HEXLOWER.encode(&origin.0), if deleted { '-' } else { '+' }, HEXLOWER.encode(key)))
 }
 
@@ -47,12 +49,37 @@ pub fn everything(origin: Origin) -> String {
     format!("{} * ", HEXLOWER.encode(&origin.0))
 }
 
+/// The notice that sessions were used: 24 bytes for each, in base64.
+pub fn used(origin: Origin, sessions: &[(SessionId, Time)]) -> String {
+    let mut bytes = Vec::with_capacity(sessions.len() * PLACE);
+    for (id, at) in sessions {
+        bytes.extend_from_slice(id.as_bytes());
+        bytes.extend_from_slice(&at.millis().to_be_bytes());
+    }
+    format!("{} ~ {}", HEXLOWER.encode(&origin.0), BASE64URL_NOPAD.encode(&bytes))
+}
+
+fn read_used(text: &str) -> Option<Change> {
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+    let one = |place: &[u8]| {
+        let (id, at) = place.split_first_chunk::<16>()?;
+        Some((SessionId::from_bytes(*id), Time::from_millis(i64::from_be_bytes(at.try_into().ok()?))))
+    };
+    bytes.chunks(PLACE).map(one).collect::<Option<_>>().map(Change::Used)
+}
+
+/// Of an id and a time, in bytes.
+const PLACE: usize = 24;
+
 /// What to look at again, where there is need.
 fn heard(payload: &str, own: Origin) -> Option<Change> {
     let mut parts = payload.split(' ');
     let (origin, sign, key) = (parts.next()?, parts.next()?, parts.next()?);
     if sign == "*" {
         return Some(Change::Replaced);
+    }
+    if sign == "~" {
+        return if origin == HEXLOWER.encode(&own.0) { None } else { read_used(key) };
     }
     let key = HEXLOWER.decode(key.as_bytes()).ok()?;
     let known = origin == HEXLOWER.encode(&own.0) && sign == "+" && key.starts_with(b"session/");
@@ -125,6 +152,18 @@ async fn listen(settings: &Settings, own: Origin, out: &mpsc::Sender<Change>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::backend::kv::USED;
+
+    #[test]
+    fn many_uses_are_one_notice_that_fits() {
+        let (own, other) = (Origin([1; 8]), Origin([2; 8]));
+        let uses: Vec<_> = (0..USED as u128).map(|n| (SessionId::from_bytes(n.to_be_bytes()), Time::from_secs(1_800_000_000))).collect();
+        let said = used(own, &uses);
+        assert!(said.len() < 8000, "PostgreSQL's longest payload");
+        assert_eq!(heard(&said, other), Some(Change::Used(uses)));
+        assert_eq!(heard(&said, own), None);
+        assert_eq!(heard(&said[..said.len() - 3], other), None);
+    }
 
     #[test]
     fn a_notice_names_its_key_and_its_origin() {

@@ -121,7 +121,7 @@ async fn a_change_is_told_to_the_others() {
     let next = loop {
         match changes.recv().await.unwrap() {
             Change::Key(key) => break key,
-            Change::Alive | Change::Listening | Change::Replaced => {}
+            Change::Alive | Change::Listening | Change::Replaced | Change::Used(_) => {}
         }
     };
     assert_eq!(next, b"session/1");

@@ -1,7 +1,8 @@
-//! Rotates the master keys while the gateway runs. The new key signs from now on; old keys are accepted as long as anything may depend on
+//! Rotates the master keys while the gateway runs. The new key signs from then on; old keys are accepted as long as anything may depend on
 //! them; sealed secrets are sealed again under the new key.
 //!
-//! The order matters: the key file is on disk before anything is signed with a key in it.
+//! The order matters: the key file is on disk before anything is signed with a key in it. Gateways that share a store share the keys in it,
+//! sealed under the key file, which stays as it is; a new key is published to all of them before any of them signs with it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::service::context::Context;
 use crate::service::refused::Refused;
 use crate::service::sessions::LiveSessions;
 use crate::session::KeyRing;
-use crate::session::keys::MasterKey;
+use crate::session::keys::{MasterKey, SharedKeys};
 use crate::store::{Edit, Store, StoreError, keyfile};
 
 /// What else than sessions may carry an old key's signature lives at most so long: set-up links, codes, half-made sign-ins.
@@ -64,10 +65,13 @@ pub struct KeyView {
 /// What a rotation did.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Rotation {
-    /// The id of the key that signs now.
+    /// The id of the key that signs now, or from then on.
     pub id: u8,
     /// Keys that nothing needed any more.
     pub dropped: Vec<u8>,
+    /// From when on it signs, if gateways that share the store are told first.
+    #[serde(skip)]
+    pub from: Option<Time>,
 }
 
 /// What a sealing again did.
@@ -87,7 +91,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    fn key_folder(&self) -> PathBuf {
+    pub(super) fn key_folder(&self) -> PathBuf {
         self.context.config().server.data_dir.clone()
     }
 
@@ -96,10 +100,14 @@ impl Keys {
         off_thread(move || keyfile::load_or_create(&folder, now)).await
     }
 
+    /// The keys of this gateway, and of all that share its store.
+    pub(super) async fn all(&self) -> Result<SharedKeys, StoreError> {
+        if self.store.kv().is_shared() { self.store.shared_keys().await } else { Ok(SharedKeys::new(self.key_file().await?)) }
+    }
+
     /// The keys, oldest first.
     pub async fn list(&self) -> Result<Vec<KeyView>, KeyError> {
-        let (mut keys, sealed) = (self.key_file().await?, self.sealed_under().await?);
-        keys.sort_by_key(|key| key.id);
+        let (keys, sealed) = (self.all().await?.into_keys(), self.sealed_under().await?);
         let newest = self.store.keys().newest();
         let view = |key: &MasterKey| KeyView {
             id: key.id,
@@ -111,12 +119,16 @@ impl Keys {
     }
 
     /// Makes a new key, puts it in force, and drops those that nothing needs. Secrets at rest stay under the old key until
-    /// `reseal`.
+    /// `reseal`. In a shared store the key is published, and signs once its time has come (`wait_for`).
     ///
     /// # Errors
     /// If ids are used up, or the key file is another one than the running program's; then nothing has changed.
     pub async fn rotate(&self, actor: Actor<'_>) -> Result<Rotation, KeyError> {
         let _alone = ROTATING.lock().await;
+        if self.store.kv().is_shared() { self.rotate_shared(actor).await } else { self.rotate_file(actor).await }
+    }
+
+    async fn rotate_file(&self, actor: Actor<'_>) -> Result<Rotation, KeyError> {
         let mut keys = self.key_file().await?;
         keys.sort_by_key(|key| key.id);
         // Both MACs are this program's own; a difference only means that another file lies there.
@@ -135,7 +147,7 @@ impl Keys {
         self.store.rekey(ring.clone());
         self.live.rekey(ring);
         self.audit.record(Event::KeysRotated, None, actor, format!("key {id} signs")).await?;
-        Ok(Rotation { id, dropped })
+        Ok(Rotation { id, dropped, from: None })
     }
 
     /// Seals anew, under the newest key, what is sealed under another. One account at a time, so that sign-ins go on meanwhile.
@@ -190,7 +202,7 @@ impl Keys {
         Ok(accounts.iter().flat_map(crate::account::Account::sealed).filter_map(KeyRing::sealed_under).collect())
     }
 
-    async fn not_needed(&self, keys: &[MasterKey]) -> Result<Vec<u8>, StoreError> {
+    pub(super) async fn not_needed(&self, keys: &[MasterKey]) -> Result<Vec<u8>, StoreError> {
         let config = self.context.config();
         let kept = config.session.lifetime.max(config.mfa.trusted_device).max(OTHERS);
         let (mut sealed, now) = (self.sealed_under().await?, self.context.now());
@@ -204,7 +216,7 @@ fn superseded(keys: &[MasterKey], kept: Duration, now: Time) -> impl Iterator<It
     keys.iter().zip(keys.iter().skip(1)).filter(move |(_, next)| now.since(next.created) > kept).map(|(key, _)| key.id)
 }
 
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Backend(e.to_string()))?
 }
 
