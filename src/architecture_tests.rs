@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 9] = [
     &["cli"],
     &["app"],
     &["gateway", "portal"],
-    &["service", "view", "telemetry"],
+    &["service", "view", "telemetry", "acme"],
     &["store", "notify", "source"],
     &["login", "limit", "session", "forward_auth"],
     &["config"],
@@ -42,7 +42,9 @@ const UPWARD: [(&str, &str, &str); 2] = [
 ];
 
 /// Crates that stay in their rooms: the name as it is written in a path, and the rooms (or files).
-const CONFINED: [(&str, &[&str]); 9] = [
+const CONFINED: [(&str, &[&str]); 11] = [
+    ("instant_acme", &["acme"]),
+    ("rcgen", &["acme"]),
     ("ldap3_proto", &["source"]),
     ("ldap3_lber", &["source"]),
     ("pingora", &["gateway"]),

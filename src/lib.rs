@@ -11,6 +11,7 @@
 extern crate self as vestibule;
 
 pub mod account;
+pub mod acme;
 pub mod app;
 #[cfg(test)]
 mod architecture_tests;

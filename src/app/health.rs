@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::program::App;
+use crate::acme;
 use crate::service::sources::Sources;
 use crate::source::directory::Directory;
 use crate::store::StoreError;
 use crate::store::kv::Batch;
 use crate::telemetry::server::Health;
-use crate::telemetry::{Channel, DirectoryHealth, Scrape};
+use crate::telemetry::{CertificateHealth, Channel, DirectoryHealth, Scrape};
 
 #[async_trait::async_trait]
 impl Health for App {
@@ -46,12 +47,17 @@ impl Health for App {
             sessions: self.services.live.count(),
             hashes: (load.waiting, load.running, load.refused),
             channels: channels.collect(),
+            certificates: self.acme.health().into_iter().map(certificate).collect(),
             directories: directories(&self.services.sources.get()),
             providers: self.services.providers.reports().into_iter().map(|report| (report.name, report.up)).collect(),
             unsealable: self.services.store.unsealable(),
             upstreams: snapshot.upstreams.health().map(|(route, label, up)| (route.to_owned(), label.to_owned(), up)).collect(),
         }
     }
+}
+
+fn certificate(health: acme::CertificateHealth) -> CertificateHealth {
+    CertificateHealth { host: health.host, days: health.days, failed_at: health.failed_at }
 }
 
 fn directories(sources: &Sources) -> Vec<DirectoryHealth> {

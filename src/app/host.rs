@@ -13,7 +13,8 @@ use tower::ServiceExt;
 use super::pages::mount;
 use super::program::App;
 use crate::account::ApplicationPassword;
-use crate::base::{ClientAddr, Time, TokenId, UserId};
+use crate::acme::Answer;
+use crate::base::{ClientAddr, Host, Time, TokenId, UserId};
 use crate::factor::Method;
 use crate::gateway::{
     AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, Opened, PortalAnswer, PortalContext, SavingPost, Shape, Snapshot, TokenLookup,
@@ -124,6 +125,10 @@ impl GatewayHost for App {
             Found::Forged => Lookup::Forged,
             Found::Unknown => Lookup::Unknown,
         }
+    }
+
+    fn challenge(&self, host: &Host, token: Option<&str>, now: Time) -> Answer {
+        self.acme.in_force().answer(host, token, now)
     }
 
     fn revocations(&self) -> watch::Receiver<u64> {

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use super::program::{App, History, Post};
 use super::reload::{times_of_sources, wording};
 use super::{background, pages};
+use crate::acme::Acme;
 use crate::base::Clock;
 use crate::config::Config;
 use crate::gateway::Snapshot;
@@ -67,6 +68,7 @@ impl App {
         tracing::info!(sessions = live.count(), "sessions restored");
         let (texts, languages) = wording(&config)?;
         let notifier = Arc::new(notifier(&config, texts, post, &clock, &work)?);
+        let acme = Arc::new(Acme::new(store.clone(), clock.clone(), config.clone())?);
         let services = Arc::new(Services::new(config.clone(), clock, store, live, notifier)?);
         if let Some(file) = ended_file {
             services.sessions.keep_ends_in(file);
@@ -92,6 +94,7 @@ impl App {
             services,
             telemetry,
             history,
+            acme,
             unwritable,
             snapshot,
             router,

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use super::pages::Mounted;
+use crate::acme::Acme;
 use crate::base::Time;
 use crate::config::Config;
 use crate::gateway::{HealthChecks, Snapshot};
@@ -21,6 +22,8 @@ use crate::view::Languages;
 pub struct App {
     pub services: Arc<Services>,
     pub telemetry: Arc<Telemetry>,
+    /// Certificates by ACME.
+    pub acme: Arc<Acme>,
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) router: ArcSwap<Mounted>,
     pub(super) languages: ArcSwap<Languages>,

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::access::one_line;
 use super::control;
 use super::source::ConfigSource;
+use crate::acme;
 use crate::app::{App, Post};
 use crate::base::Clock;
 use crate::config::Config;
@@ -51,7 +52,8 @@ pub fn run(source: ConfigSource) -> anyhow::Result<()> {
     runtime.block_on(prove(&app, &config))?;
     runtime.block_on(app.keep_snapshots())?;
     app.keep_audit();
-    let (listeners, tls) = listeners(&config)?;
+    let (listeners, tls) = listeners(&config, &app)?;
+    runtime.block_on(app.acme.order_for(tls.wanted(&config)))?;
     let running = start_with(&app, &config, &listeners, &handed)?;
     // From here on only the shards hold them: they must not outlive the accept loops.
     drop(handed);
@@ -100,12 +102,12 @@ fn gives_way() {
     let _ = rustix::process::nice(5);
 }
 
-fn listeners(config: &Config) -> anyhow::Result<(Vec<Listener>, Tls)> {
+fn listeners(config: &Config, app: &App) -> anyhow::Result<(Vec<Listener>, Tls)> {
     let mut listeners: Vec<Listener> =
         config.server.listen.iter().map(|address| Listener { address: *address, certificates: None }).collect();
-    let mut tls = Tls::default();
+    let mut tls = Tls::new(app.acme.in_force());
     for listener in &config.server.tls {
-        let certificates = tls.add(&listener.certificates)?;
+        let certificates = tls.add(listener)?;
         listeners.push(Listener { address: listener.listen, certificates: Some(certificates) });
     }
     Ok((listeners, tls))
@@ -183,6 +185,7 @@ async fn until_stopped(app: &Arc<App>, source: Source, config: &Config, changes:
         println!("listening http://{listening} (admin)");
     }
     tokio::spawn(tls::watch(source.tls.clone()));
+    tokio::spawn(acme::run(Arc::downgrade(&app.acme)));
     tokio::spawn(follow_file(app.clone(), source.clone(), changes));
     systemd::notify(State::Ready);
     loop {

@@ -104,6 +104,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         snapshot_every,
         audit: check::services::audit(root.section("audit"), default.audit),
         telemetry: check::services::telemetry(root.section("telemetry"), default.telemetry),
+        acme: check::acme::acme(root.section("acme")),
         admin: check::login::admin(root.section("admin"), default.admin),
         tokens: check::application::tokens(root.section("tokens"), default.tokens),
         directories,
@@ -117,6 +118,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
     };
     check::providers::offer(&root, &mut config);
     check::advice::give(&root, &config);
+    check::acme::uses(&root, &config);
     root.finish();
     config
 }

@@ -1,5 +1,6 @@
 //! The configuration as the program uses it: checked, with every default filled in.
 
+pub(super) mod acme;
 pub(super) mod addresses;
 pub(super) mod defaults;
 mod provider;
@@ -20,6 +21,8 @@ use crate::factor::MethodSet;
 use crate::geo::Geo;
 use crate::policy::{Expectation, Route};
 
+pub use acme::{Acme, Eab};
+
 /// A checked configuration. `Config::default()` in tests and `demo` has no listener and no route.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -37,6 +40,7 @@ pub struct Config {
     pub snapshot_every: Duration,
     pub audit: Audit,
     pub telemetry: Telemetry,
+    pub acme: Option<Acme>,
     pub admin: Admin,
     pub tokens: Tokens,
     /// In the order in which they are asked.
@@ -78,6 +82,8 @@ pub struct ForwardAuth {
 pub struct TlsListener {
     pub listen: SocketAddr,
     pub certificates: Vec<Certificate>,
+    /// Whether certificates by ACME are used beside these.
+    pub acme: bool,
 }
 
 /// Files in PEM.

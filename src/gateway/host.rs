@@ -13,6 +13,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::sync::watch;
 
 use crate::account::ApplicationPassword;
+use crate::acme::Answer;
 use crate::base::trace::Trace;
 use crate::base::{ClientAddr, Hangup, Host, SavedPostId, Time, TokenId, UserId};
 use crate::config::Config;
@@ -302,6 +303,11 @@ pub trait GatewayHost: Send + Sync + 'static {
     /// Answers a request below the portal's prefix. An answer to a POST that is marked [`crate::service::saved_post::Replay`] stands for a saved
     /// form that is to be sent instead. The future only waits; the work is done on another runtime.
     fn portal(&self, request: http::Request<Bytes>, context: PortalContext) -> PortalAnswer;
+
+    /// What to answer to an authority that asks for this token on a host; `None` is not a token that anybody orders. From memory.
+    fn challenge(&self, _host: &Host, _token: Option<&str>, _now: Time) -> Answer {
+        Answer::NotOurs
+    }
 
     /// The HTML of an error page.
     fn error_page(&self, page: &ErrorPage<'_>) -> String;

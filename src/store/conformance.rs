@@ -1,6 +1,7 @@
 //! What every backend must do, written once. A further backend adds a line to `backends!`.
 
 mod accounts;
+mod acme;
 mod log;
 mod names;
 mod whole;
@@ -12,6 +13,7 @@ use self::accounts::{
     a_factor_belongs_to_one_account, a_taken_name_is_refused_and_changes_nothing, an_import_is_all_or_nothing,
     name_and_address_are_one_identity, of_fifty_uses_of_a_code_one_wins,
 };
+use self::acme::{acme_keys_are_sealed_and_follow_a_rotation, of_many_gateways_one_orders};
 use self::log::{the_audit_chain_holds_under_parallel_writes, the_log_is_trimmed_once_and_goes_on};
 use self::names::{a_log_of_an_earlier_version_gets_its_entries, records_are_found_by_name_and_go_from_there_too};
 use self::whole::{a_replacement_is_whole_or_nothing, a_snapshot_is_of_one_moment};
@@ -90,7 +92,8 @@ macro_rules! backends {
             sessions_written_as_json_by_an_earlier_version_are_read, the_audit_chain_holds_under_parallel_writes, scans_stay_within_their_prefix,
             the_log_is_trimmed_once_and_goes_on, a_factor_belongs_to_one_account, a_user_has_few_flows_at_once,
             records_are_found_by_name_and_go_from_there_too, a_log_of_an_earlier_version_gets_its_entries,
-            a_snapshot_is_of_one_moment, a_replacement_is_whole_or_nothing);
+            a_snapshot_is_of_one_moment, a_replacement_is_whole_or_nothing, of_many_gateways_one_orders,
+            acme_keys_are_sealed_and_follow_a_rotation);
     } )* };
 }
 

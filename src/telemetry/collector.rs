@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 use super::registered::{counter, counters, gauge, gauges};
+use crate::base::Time;
 
 /// The program at one moment.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,17 @@ pub struct Scrape {
     pub providers: Vec<(String, bool)>,
     /// Sealed secrets that did not open since the start.
     pub unsealable: u64,
+    pub certificates: Vec<CertificateHealth>,
+}
+
+/// A host whose certificate is ordered by ACME.
+#[derive(Clone, Debug, Default)]
+pub struct CertificateHealth {
+    pub host: String,
+    /// Until it expires; 0 if there is none yet.
+    pub days: i64,
+    /// When the last order failed; `None` if it did not.
+    pub failed_at: Option<Time>,
 }
 
 /// A directory of users.
@@ -62,6 +74,8 @@ pub(super) struct Gauges {
     asking: IntCounterVec,
     providers: IntGaugeVec,
     unsealable: IntCounter,
+    days: IntGaugeVec,
+    failed: IntGaugeVec,
     /// The upstreams that are shown; two scrapes at once take turns here.
     shown: Mutex<BTreeSet<(String, String)>>,
 }
@@ -75,6 +89,8 @@ impl Gauges {
         let up = "Whether an upstream is used (1) or left out after a failure to connect (0).";
         let directory = "Whether a directory server answered last (1) or failed (0).";
         let questions = "Questions to a directory, answered or failed.";
+        let days = "Whole days until a certificate by ACME expires; 0 if there is none yet, negative once it has expired.";
+        let failed = "When the last order of a certificate failed; 0 if it did not.";
         let asking = "Milliseconds spent on questions to a directory.";
         let unsealable = "Sealed secrets (authenticator apps) that did not open: keys.json does not belong to the store.";
         Ok(Self {
@@ -90,6 +106,8 @@ impl Gauges {
             questions: counters(at, "vestibule_directory_questions_total", questions, &["directory", "outcome"])?,
             asking: counters(at, "vestibule_directory_milliseconds_total", asking, &["directory"])?,
             providers: gauges(at, "vestibule_provider_up", "Whether a provider answered when it was asked last (1).", &["provider"])?,
+            days: gauges(at, "vestibule_acme_days_to_expiry", days, &["host"])?,
+            failed: gauges(at, "vestibule_acme_last_failure_timestamp_seconds", failed, &["host"])?,
             shown: Mutex::default(),
         })
     }
@@ -122,6 +140,17 @@ impl Gauges {
         *shown = now;
         drop(shown);
         self.show_directories(&scrape.directories);
+        self.show_certificates(&scrape.certificates);
+    }
+
+    fn show_certificates(&self, certificates: &[CertificateHealth]) {
+        self.days.reset();
+        self.failed.reset();
+        for certificate in certificates {
+            self.days.with_label_values(&[&certificate.host]).set(certificate.days);
+            let failed = certificate.failed_at.map_or(0, Time::unix);
+            self.failed.with_label_values(&[&certificate.host]).set(whole(failed));
+        }
     }
 
     fn show_directories(&self, directories: &[DirectoryHealth]) {
@@ -163,6 +192,7 @@ mod tests {
             failed: 1,
             millis: 5,
         }];
+        let certificates = vec![CertificateHealth { host: "wiki.example".into(), days: -1, failed_at: Some(Time::from_secs(90)) }];
         metrics.show(&Scrape {
             upstreams,
             hashes: (3, 2, 7),
@@ -170,6 +200,7 @@ mod tests {
             sessions: 4,
             directories,
             unsealable: 1,
+            certificates,
             providers: vec![("corp".to_owned(), true)],
         });
         let text = metrics.text();
@@ -181,6 +212,8 @@ mod tests {
             "vestibule_sessions 4",
             "vestibule_unsealable_secrets_total 1",
             "vestibule_directory_up{directory=\"corp\",server=\"ldaps://dc1\"} 1",
+            "vestibule_acme_days_to_expiry{host=\"wiki.example\"} -1",
+            "vestibule_acme_last_failure_timestamp_seconds{host=\"wiki.example\"} 90",
             "vestibule_directory_questions_total{directory=\"corp\",outcome=\"answered\"} 2",
             "vestibule_provider_up{provider=\"corp\"} 1",
         ] {

@@ -19,7 +19,7 @@ use crate::base::ClientAddr;
 use crate::config;
 use crate::gateway::AccessRecord;
 
-pub use collector::{Channel, DirectoryHealth, Scrape};
+pub use collector::{CertificateHealth, Channel, DirectoryHealth, Scrape};
 pub use metrics::Metrics;
 
 use otlp::Finished;

@@ -7,6 +7,7 @@ mod harness;
 static GLOBAL: harness::counting::Counting = harness::counting::Counting;
 
 mod account;
+mod acme;
 mod allocations;
 mod applications;
 mod binary;

@@ -91,8 +91,12 @@ async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
         let changes = diff::summary(&would_change(app, &loaded.config, Effort::QUICK).await?);
         // Read before anything changes, in force after everything else is: a broken certificate refuses the reload as a whole.
         let certificates = source.tls.prepare(&loaded.config, source.addresses.get(source.plain..).unwrap_or_default())?;
-        let warnings = app.reconfigure(Arc::new(loaded.config)).await?;
+        let config = Arc::new(loaded.config);
+        let warnings = app.reconfigure(config.clone()).await?;
         certificates.take();
+        if let Err(error) = app.acme.order_for(source.tls.wanted(&config)).await {
+            tracing::error!(%error, "the store did not answer: certificates are ordered as before until the next reload");
+        }
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let said = [format!("reloaded: {routes} routes"), changes].into_iter().chain(warnings).collect::<Vec<_>>();
         Ok::<_, anyhow::Error>(said.join("; "))

@@ -1,11 +1,14 @@
 //! The TLS listeners' certificates while the gateway runs: a reload reads them all and takes all or none; between reloads a changed
 //! file is taken in by itself, and a broken one leaves the old certificate in place and is logged.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::config::{self, Config};
+use crate::acme::{InForce, Wanted};
+use crate::base::Host;
+use crate::config::{self, Config, TlsListener};
 use crate::gateway::{BadCertificate, Certificates, Fresh};
 
 /// How often certificate files are looked at.
@@ -25,22 +28,41 @@ impl Kept {
     }
 }
 
-/// Every TLS listener's certificates, in the configuration's order.
+/// Every TLS listener's certificates, in the configuration's order, and those by ACME.
 #[derive(Default)]
-pub struct Tls(Vec<Kept>);
+pub struct Tls {
+    listeners: Vec<Kept>,
+    issued: Arc<InForce>,
+}
 
 /// What a reload found in the files, for each listener that it names.
 pub struct Prepared<'t>(Vec<(&'t Kept, Files, Fresh)>);
 
 impl Tls {
+    pub fn new(issued: &Arc<InForce>) -> Self {
+        Self { listeners: Vec::new(), issued: issued.clone() }
+    }
+
     /// Reads a listener's certificates at the start.
     ///
     /// # Errors
     /// Names the first file that cannot be used, and why.
-    pub fn add(&mut self, files: &[config::Certificate]) -> Result<Arc<Certificates>, BadCertificate> {
-        let certificates = Certificates::load(files)?;
-        self.0.push(Kept { certificates: certificates.clone(), files: Mutex::new(files.to_vec()) });
+    pub fn add(&mut self, listener: &TlsListener) -> Result<Arc<Certificates>, BadCertificate> {
+        let files = &listener.certificates;
+        let certificates = Certificates::load_with(files, self.issued_for(listener))?;
+        self.listeners.push(Kept { certificates: certificates.clone(), files: Mutex::new(files.clone()) });
         Ok(certificates)
+    }
+
+    fn issued_for(&self, listener: &TlsListener) -> Option<Arc<InForce>> {
+        listener.acme.then(|| self.issued.clone())
+    }
+
+    /// The hosts to order certificates for: those that no file has a certificate for.
+    pub fn wanted(&self, config: &Arc<Config>) -> Wanted {
+        let has_file = |host: &Host| self.listeners.iter().any(|kept| kept.certificates.files_name(host.as_str()));
+        let hosts: BTreeSet<Host> = config.acme_hosts().into_iter().filter(|host| !has_file(host)).collect();
+        Wanted { config: config.clone(), hosts }
     }
 
     /// Reads what `next` names for the listeners that run at `addresses`, and changes nothing yet. A listener that `next` no longer
@@ -49,9 +71,12 @@ impl Tls {
     /// # Errors
     /// Names the first file that cannot be used, and why.
     pub fn prepare(&self, next: &Config, addresses: &[SocketAddr]) -> Result<Prepared<'_>, BadCertificate> {
-        let running = self.0.iter().zip(addresses);
+        let running = self.listeners.iter().zip(addresses);
         let named = running.filter_map(|(kept, address)| Some((kept, next.server.tls.iter().find(|tls| tls.listen == *address)?)));
-        let read = named.map(|(kept, tls)| Ok((kept, tls.certificates.clone(), Certificates::read(&tls.certificates)?)));
+        let read = named.map(|(kept, tls)| {
+            let fresh = Certificates::read(&tls.certificates, self.issued_for(tls))?;
+            Ok((kept, tls.certificates.clone(), fresh))
+        });
         read.collect::<Result<_, _>>().map(Prepared)
     }
 }
@@ -77,11 +102,11 @@ fn written(files: &[config::Certificate]) -> Seen {
 /// Takes new certificates in when their files change; broken ones leave the old in place, and are logged once for each change.
 pub async fn watch(tls: Arc<Tls>) {
     // Nothing was seen yet: what changed between the start's reading and the first look is loaded by it.
-    let mut seen: Vec<Option<Seen>> = tls.0.iter().map(|_| None).collect();
+    let mut seen: Vec<Option<Seen>> = tls.listeners.iter().map(|_| None).collect();
     let mut tick = tokio::time::interval(LOOK);
     loop {
         tick.tick().await;
-        for (kept, seen) in tls.0.iter().zip(&mut seen) {
+        for (kept, seen) in tls.listeners.iter().zip(&mut seen) {
             let files = kept.files();
             let now = Some(written(&files));
             if now == *seen {

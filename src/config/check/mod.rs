@@ -1,5 +1,6 @@
 //! One file for each part of the configuration: its keys, its defaults, what is refused and what is unwise.
 
+pub(super) mod acme;
 pub(super) mod advice;
 pub(super) mod application;
 pub(super) mod directories;

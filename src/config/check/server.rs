@@ -56,8 +56,9 @@ impl Taken {
 
 fn tls_listener(s: Section, taken: &Taken) -> Option<TlsListener> {
     let listen = s.required("listen", "write ADDRESS:PORT: 0.0.0.0:8443", |entry| taken.take(entry));
-    if s.entries("certificates").is_none_or(|entries| entries.is_empty()) {
-        let remedy = "write certificates = [{ cert = \"wiki.pem\", key = \"wiki.key\" }]";
+    let acme = s.or("acme", false, value::flag);
+    if !acme && s.entries("certificates").is_none_or(|entries| entries.is_empty()) {
+        let remedy = "write certificates = [{ cert = \"wiki.pem\", key = \"wiki.key\" }], or acme = true";
         s.error("certificates", Fault::new("a TLS listener needs a certificate", remedy));
     }
     let certificates = s.sections("certificates").into_iter().filter_map(|c| {
@@ -67,7 +68,7 @@ fn tls_listener(s: Section, taken: &Taken) -> Option<TlsListener> {
     });
     let certificates = certificates.collect();
     s.finish();
-    Some(TlsListener { listen: listen?, certificates })
+    Some(TlsListener { listen: listen?, certificates, acme })
 }
 
 /// `None` if the section is left out: then nobody may ask.

@@ -11,7 +11,7 @@ use crate::config::document::tree;
 /// Every key that the reader asks for when something stands in every table, `[0]` written `[]`.
 fn read_keys() -> BTreeSet<String> {
     let all = format!(
-        "[[server.tls]]\ncertificates = [{{}}]\n[sms]\nheaders = {{ x = \"y\" }}\n[telemetry]\nheaders = {{ x = \"y\" }}\n{ROUTE}identity = {{}}\nupstream_auth = {{ basic = {{}} }}\nhealth = {{}}\nproxy = {{ client_certificate = {{}} }}\nassertion = {{}}\nrequest_headers = {{ x = \"y\" }}\nresponse_headers = {{ x = \"y\" }}\n[[routes.rules]]\nquery = {{ x = [\"y\"] }}\n[[directories]]\nattributes = {{}}\ngroup_map = {{ x = \"y\" }}\n[[expect]]\n[[providers]]\n[providers.group_map]\nx = \"y\"\n"
+        "[acme]\neab = {{}}\n[[server.tls]]\ncertificates = [{{}}]\n[sms]\nheaders = {{ x = \"y\" }}\n[telemetry]\nheaders = {{ x = \"y\" }}\n{ROUTE}identity = {{}}\nupstream_auth = {{ basic = {{}} }}\nhealth = {{}}\nproxy = {{ client_certificate = {{}} }}\nassertion = {{}}\nrequest_headers = {{ x = \"y\" }}\nresponse_headers = {{ x = \"y\" }}\n[[routes.rules]]\nquery = {{ x = [\"y\"] }}\n[[directories]]\nattributes = {{}}\ngroup_map = {{ x = \"y\" }}\n[[expect]]\n[[providers]]\n[providers.group_map]\nx = \"y\"\n"
     );
     let collector = ProblemCollector::new(Path::new("x"));
     build(&collector, &tree::read(&all).unwrap());

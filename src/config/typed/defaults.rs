@@ -27,6 +27,7 @@ impl Default for Config {
             snapshot_every: minutes(15),
             audit: Audit { retention: minutes(400 * 24 * 60), file: None },
             telemetry: Telemetry { otlp: None, headers: Vec::new(), sample_ratio: 1.0 },
+            acme: None,
             admin: Admin { groups: vec!["admins".into()], max_age: minutes(15) },
             tokens: Tokens { max_lifetime: minutes(366 * 24 * 60) },
             directories: Vec::new(),

@@ -2,6 +2,7 @@
 //! the admission no longer holds.
 
 pub mod cache;
+pub mod challenge;
 pub mod context;
 pub mod in_flight;
 pub mod lease;

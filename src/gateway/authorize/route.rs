@@ -8,7 +8,9 @@ use http::{StatusCode, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
+use crate::acme::Answer;
 use crate::base::Host;
+use crate::gateway::authorize::challenge;
 use crate::gateway::authorize::context::{Context, OwnCredential};
 use crate::gateway::authorize::lease::{CheckedAgainst, Lease, UseClock};
 use crate::gateway::authorize::policy::{self, Admission, Path, Portal, Reason, Route, Verdict};
@@ -40,6 +42,10 @@ pub enum Action {
         reason: Reason,
         route: Arc<Route>,
         token: Option<String>,
+    },
+    /// The answer to an authority that checks that the host is ours.
+    Prove {
+        authorization: String,
     },
     /// Plain HTTP for a host that has a certificate.
     ToHttps {
@@ -87,6 +93,10 @@ fn find(session: &Session, context: &mut Context, https: &HttpsHosts) -> Action 
         Ok(path) => path,
         Err(reason) => return stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
     };
+    if let Some(action) = challenge(&info, &path, context) {
+        context.info = Some(info);
+        return action;
+    }
     if let Some(location) = https_location(&info, header.raw_path(), context, https) {
         context.info = Some(info);
         return Action::ToHttps { location };
@@ -108,6 +118,7 @@ pub fn authorize_target(target: &[u8], session: &Session, context: &mut Context)
     };
     let action = match policy::path(target) {
         Err(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
+        Ok(path) if challenge(&info, &path, context).is_some() => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
         Ok(path) => match policy::portal(&context.snapshot, &info, &path) {
             Portal::Yes | Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
             Portal::No => decide(session.req_header(), context, &info, &path),
@@ -115,6 +126,15 @@ pub fn authorize_target(target: &[u8], session: &Session, context: &mut Context)
     };
     context.info = Some(info);
     action
+}
+
+/// What to do with an authority's question; `None` for every other request.
+fn challenge(info: &RequestInfo, path: &Path<'_>, context: &Context) -> Option<Action> {
+    match challenge::answer(info, path, context) {
+        Answer::NotOurs => None,
+        Answer::Unknown => Some(stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route")),
+        Answer::Authorization(authorization) => Some(Action::Prove { authorization }),
+    }
 }
 
 fn read(session: &Session, context: &Context) -> Result<RequestInfo, parse::Refusal> {

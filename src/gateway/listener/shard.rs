@@ -6,16 +6,18 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use pingora::apps::{HttpServerApp, ServerApp};
-use pingora::listeners::tls::{Acceptor, TlsSettings};
+use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::ext::set_tcp_keepalive;
 use pingora::protocols::tls::ALPN;
-use pingora::protocols::{Stream, TcpKeepalive};
+use pingora::protocols::{Ssl, Stream, TcpKeepalive};
 use pingora::server::ShutdownWatch;
+use rustls::ServerConfig;
+use rustls::version::{TLS12, TLS13};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::gateway::authorize::cache::SharedCache;
-use crate::gateway::connection::certificates::Certificates;
+use crate::gateway::connection::certificates::{CHALLENGE, Certificates};
 use crate::gateway::connection::client::{Connection, NewConnections};
 use crate::gateway::connection::deadlines::{Deadlines, Timeouts};
 use crate::gateway::connection::limits::ConnectionLimits;
@@ -118,10 +120,13 @@ impl Shard {
     /// Serves one connection, from the handshake to its end or the first missed deadline.
     async fn serve(self: Arc<Self>, socket: ClientStream, peer: SocketAddr, connection: Arc<Connection>, acceptor: Option<Arc<Acceptor>>) {
         let secure = acceptor.is_some();
+        let connection_ends = Arc::clone(&connection);
         let work = async {
             let stream: Stream = match acceptor {
                 None => Box::new(socket),
                 Some(acceptor) => match acceptor.tls_handshake(socket).await {
+                    // An authority wanted to see the certificate; nothing is asked over such a connection.
+                    Ok(stream) if matches!(stream.selected_alpn_proto(), Some(ALPN::Custom(_))) => return connection_ends.serves(),
                     Ok(stream) => Box::new(stream),
                     Err(_) => return,
                 },
@@ -145,12 +150,13 @@ async fn stopped(stop: &mut ShutdownWatch) {
     let _ = stop.wait_for(|stopped| *stopped).await;
 }
 
-/// TLS 1.2 and 1.3, HTTP/2 before HTTP/1.1.
+/// TLS 1.2 and 1.3, HTTP/2 before HTTP/1.1, and after both the challenges of ACME.
 fn acceptor(certificates: Arc<Certificates>) -> Option<Acceptor> {
-    let mut settings = TlsSettings::intermediate("", "").ok()?;
-    settings.set_cert_resolver(certificates);
-    settings.set_alpn(ALPN::H2H1);
-    Some(settings.build())
+    let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let builder = builder.with_protocol_versions(&[&TLS12, &TLS13]).ok()?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(certificates);
+    config.alpn_protocols = [&b"h2"[..], b"http/1.1", CHALLENGE].map(<[u8]>::to_vec).into();
+    Some(Acceptor::from_server_config(Arc::new(config)))
 }
 
 /// Out of file descriptors or the like: a short pause, so that the loop does not spin.

@@ -35,6 +35,7 @@ pub async fn act(session: &mut Session, context: &mut Context, action: Action) -
         }
         Action::Away { route } => write::away(session, context, &route).await?,
         Action::RefuseToken { route, reason, wait } => write::refuse_token(session, context, &route, reason, wait).await?,
+        Action::Prove { authorization } => write::prove(session, context, authorization).await?,
         Action::ToHttps { location } => write::to_https(session, context, &location).await?,
         Action::Stop { status, outcome, reason } => write::refuse(session, context, status, outcome, reason).await?,
     }

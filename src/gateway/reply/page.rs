@@ -110,6 +110,11 @@ pub fn redirect(status: StatusCode, location: &[u8]) -> Reply {
     reply
 }
 
+/// Text that is no page.
+pub fn plain(text: Bytes) -> Reply {
+    Reply::new(StatusCode::OK, "text/plain; charset=utf-8", text)
+}
+
 /// The reason of a 503 while an application is away.
 pub const AWAY: &str = "maintenance";
 

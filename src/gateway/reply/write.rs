@@ -123,6 +123,12 @@ pub async fn to_https(session: &mut Session, context: &mut Context, location: &[
     write(session, context, page::redirect(StatusCode::PERMANENT_REDIRECT, location)).await
 }
 
+/// Answers an authority's challenge (RFC 8555 section 8.3).
+pub async fn prove(session: &mut Session, context: &mut Context, authorization: String) -> Result<()> {
+    context.set_outcome(Outcome::Portal, "acme_challenge");
+    write(session, context, page::plain(authorization.into())).await
+}
+
 /// Says that an application is away, with its operator's page.
 pub async fn away(session: &mut Session, context: &mut Context, route: &Route) -> Result<()> {
     context.set_outcome(Outcome::Refused, page::AWAY);

@@ -29,7 +29,7 @@ const VERSION: u32 = 1;
 
 /// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in again. The
 /// entries of the audit log are made again from its records.
-pub(in crate::service) const PASSING: [&[u8]; 11] = [
+pub(in crate::service) const PASSING: [&[u8]; 13] = [
     b"session/",
     b"flow/",
     b"flow-of/",
@@ -40,6 +40,8 @@ pub(in crate::service) const PASSING: [&[u8]; 11] = [
     b"nothing",
     b"failed/",
     b"keys-canary",
+    b"acme/lease",
+    b"acme/challenge/",
     audit::names::ENTRIES,
 ];
 

@@ -161,6 +161,7 @@ impl Keys {
                     self.store.check_keys().await?;
                 }
                 self.store.renew_anchor().await?;
+                self.store.reseal_acme().await?;
                 return Ok(done);
             };
             after = Some(last.id);
@@ -207,6 +208,7 @@ impl Keys {
         let kept = config.session.lifetime.max(config.mfa.trusted_device).max(OTHERS);
         let (mut sealed, now) = (self.sealed_under().await?, self.context.now());
         sealed.extend(self.store.anchored_under().await?);
+        sealed.extend(self.store.acme_sealed_under().await?);
         Ok(superseded(keys, kept, now).filter(|id| !sealed.contains(id)).collect())
     }
 }

@@ -1,6 +1,7 @@
 //! The verbs of accounts, sessions, sign-ins under way, links, failures and saved forms, each one atomic step.
 
 pub(super) mod accounts;
+pub(super) mod acme;
 pub(super) mod canary;
 pub(super) mod failures;
 pub(super) mod flows;

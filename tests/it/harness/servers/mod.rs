@@ -1,7 +1,8 @@
-//! Real directory servers, started once for all tests: Samba as an Active Directory domain controller and OpenLDAP's slapd, each on a loopback
-//! address of its own, with a certificate by an authority of their own. They end with the tests.
+//! Real servers, started once for all tests: Samba as an Active Directory domain controller, OpenLDAP's slapd, and Pebble as a certificate
+//! authority, each on a loopback address of its own, with a certificate by an authority of their own. They end with the tests.
 
 pub mod authority;
+pub mod pebble;
 pub mod samba;
 pub mod slapd;
 
