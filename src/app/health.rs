@@ -16,11 +16,18 @@ use crate::telemetry::{CertificateHealth, Channel, DirectoryHealth, Scrape};
 
 #[async_trait::async_trait]
 impl Health for App {
-    async fn ready(&self) -> Result<(), String> {
-        if self.services.live.is_stale() {
+    async fn ready(&self) -> Result<Option<String>, String> {
+        let live = &self.services.live;
+        if live.is_stale() {
             return Err("no news of other gateways' changes".to_owned());
         }
         let store = &self.services.store;
+        // People who are signed in go on for a while: a balancer that took every gateway out would keep them from it.
+        let goes_on = store.kv().is_shared() && !self.services.context.config().max_stale.is_zero();
+        let limited = |why: String| {
+            let since = live.behind_since().map(|since| format!(" since {}", since.rfc3339())).unwrap_or_default();
+            if goes_on { Ok(Some(format!("serving stale{since}: {why}"))) } else { Err(why) }
+        };
         let looked = async {
             store.audit_head().await?;
             // A full disk can be read. Only after a failed write is another one tried.
@@ -30,9 +37,10 @@ impl Health for App {
             Ok::<_, StoreError>(())
         };
         match tokio::time::timeout(Duration::from_secs(2), looked).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(e)) => Err(e.to_string()),
-            Err(_) => Err("the store does not answer".to_owned()),
+            Ok(Ok(())) if live.is_behind() => limited("no news of other gateways' changes".to_owned()),
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(e)) => limited(e.to_string()),
+            Err(_) => limited("the store does not answer".to_owned()),
         }
     }
 
@@ -45,6 +53,7 @@ impl Health for App {
         let snapshot = self.snapshot.load();
         Scrape {
             sessions: self.services.live.count(),
+            stale: self.services.live.behind_since().map_or(Duration::ZERO, |since| self.services.now().since(since)),
             hashes: (load.waiting, load.running, load.refused),
             channels: channels.collect(),
             certificates: self.acme.health().into_iter().map(certificate).collect(),

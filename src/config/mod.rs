@@ -87,7 +87,8 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
     let server = check::server::server(root.section("server"), default.server);
     let portal = check::server::portal(root.section("portal"), default.portal);
     let mfa = named_for(portal.brand.company.as_deref(), default.mfa);
-    let (store, snapshot_every) = check::services::store(root.section("store"), &server.data_dir, default.snapshot_every);
+    let check::services::Stored { url: store, snapshot_every, max_stale } =
+        check::services::store(root.section("store"), &server.data_dir, (default.snapshot_every, default.max_stale));
     let directories = check::directories::directories(&root);
     let providers = check::providers::providers(&root, &directories);
     let (password, breached) = check::login::password(root.section("password"), default.password);
@@ -102,6 +103,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         limits: check::login::limits(root.section("limits"), default.limits),
         store,
         snapshot_every,
+        max_stale,
         audit: check::services::audit(root.section("audit"), default.audit),
         telemetry: check::services::telemetry(root.section("telemetry"), default.telemetry),
         acme: check::acme::acme(root.section("acme")),

@@ -38,6 +38,8 @@ pub struct Config {
     pub store: StoreUrl,
     /// How often the embedded store is looked at for a snapshot; zero: never.
     pub snapshot_every: Duration,
+    /// How long people who are signed in go on while PostgreSQL cannot be reached; zero: not at all.
+    pub max_stale: Duration,
     pub audit: Audit,
     pub telemetry: Telemetry,
     pub acme: Option<Acme>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
@@ -12,6 +13,8 @@ use crate::base::Time;
 #[derive(Clone, Debug, Default)]
 pub struct Scrape {
     pub sessions: usize,
+    /// For how long there was no news of the shared database; zero if there is.
+    pub stale: Duration,
     /// Password hashes: in the queue, being computed, refused since the start.
     pub hashes: (u64, u64, u64),
     pub channels: Vec<Channel>,
@@ -63,6 +66,7 @@ pub struct Channel {
 /// The metrics of a [`Scrape`].
 pub(super) struct Gauges {
     sessions: IntGauge,
+    stale: IntGauge,
     hashes: IntGaugeVec,
     refused: IntCounter,
     pending: IntGaugeVec,
@@ -96,6 +100,7 @@ impl Gauges {
         Ok(Self {
             unsealable: counter(at, "vestibule_unsealable_secrets_total", unsealable)?,
             sessions: gauge(at, "vestibule_sessions", "Live sessions.")?,
+            stale: gauge(at, "vestibule_store_stale_seconds", "Seconds without news of the shared database (0: it is followed).")?,
             hashes: gauges(at, "vestibule_password_hashes", hashes, &["state"])?,
             refused: counter(at, "vestibule_password_hashes_refused_total", refused)?,
             pending: gauges(at, "vestibule_messages_pending", "Messages queued or being sent.", &["channel"])?,
@@ -115,6 +120,7 @@ impl Gauges {
     pub(super) fn show(&self, scrape: &Scrape) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         self.sessions.set(whole(scrape.sessions));
+        self.stale.set(whole(scrape.stale.as_secs()));
         let (waiting, running, refused) = scrape.hashes;
         self.hashes.with_label_values(&["waiting"]).set(whole(waiting));
         self.hashes.with_label_values(&["running"]).set(whole(running));
@@ -200,6 +206,7 @@ mod tests {
             sessions: 4,
             directories,
             unsealable: 1,
+            stale: Duration::from_secs(7),
             certificates,
             providers: vec![("corp".to_owned(), true)],
         });
@@ -211,6 +218,7 @@ mod tests {
             "vestibule_messages_total{channel=\"mail\",outcome=\"sent\"} 5",
             "vestibule_sessions 4",
             "vestibule_unsealable_secrets_total 1",
+            "vestibule_store_stale_seconds 7",
             "vestibule_directory_up{directory=\"corp\",server=\"ldaps://dc1\"} 1",
             "vestibule_acme_days_to_expiry{host=\"wiki.example\"} -1",
             "vestibule_acme_last_failure_timestamp_seconds{host=\"wiki.example\"} 90",

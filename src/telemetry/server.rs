@@ -18,8 +18,8 @@ use super::{Scrape, Telemetry};
 /// What can be asked of the rest of the program.
 #[async_trait::async_trait]
 pub trait Health: Send + Sync + 'static {
-    /// Whether requests can be served: `Err` says what is missing.
-    async fn ready(&self) -> Result<(), String>;
+    /// Whether requests can be served, and with what limitation: `Err` says what is missing.
+    async fn ready(&self) -> Result<Option<String>, String>;
 
     /// How things stand, for the gauges.
     fn measure(&self) -> Scrape;
@@ -55,7 +55,8 @@ async fn answer(
         }
         "/health/live" => (StatusCode::OK, "live\n".to_owned()),
         "/health/ready" => match health.ready().await {
-            Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+            Ok(None) => (StatusCode::OK, "ready\n".to_owned()),
+            Ok(Some(limitation)) => (StatusCode::OK, format!("ready: {limitation}\n")),
             Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
         },
         _ => (StatusCode::NOT_FOUND, "there are /metrics, /health/live and /health/ready here\n".to_owned()),

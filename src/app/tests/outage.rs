@@ -1,4 +1,5 @@
-//! While the database is away nobody is let in, and nobody is told that they are signed out: 503, and when to come back.
+//! While the database is away, people who are signed in go on for `store.max_stale`. After that nobody is let in, and nobody is told that
+//! they are signed out: 503, and when to come back.
 
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ fn is_unavailable(answer: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn while_the_database_is_away_a_signed_in_user_is_asked_to_come_back() {
     let mut server = tokio::task::spawn_blocking(Own::start).await.unwrap();
-    let town = town_over(&server.url()).await;
+    let town = town_over(&server.url(), "0s").await;
     let browser = town.signs_in("alice").await;
     let cookie = browser.cookie();
     is_let_in(&town, &cookie).await;
@@ -81,4 +82,57 @@ async fn while_the_database_is_away_a_signed_in_user_is_asked_to_come_back() {
     .await
     .unwrap();
     is_let_in(&town, &cookie).await;
+}
+
+/// Waits for what the database's loss or return brings about.
+async fn comes_about(what: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !what() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never came about");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn away(mut server: Own) -> Own {
+    let stopped = move || {
+        server.stop();
+        server
+    };
+    tokio::task::spawn_blocking(stopped).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn within_max_stale_people_who_are_signed_in_go_on_and_who_is_revoked_stays_out() {
+    let server = tokio::task::spawn_blocking(Own::start).await.unwrap();
+    // Of two servers the first is not there.
+    let url = server.url().replacen('@', "@%2Fnowhere,", 1);
+    let town = town_over(&format!("{url}?target_session_attrs=read-write"), "1h").await;
+    let (alice, bob) = (town.signs_in("alice").await, town.signs_in("bob").await);
+    is_let_in(&town, &alice.cookie()).await;
+    is_let_in(&town, &bob.cookie()).await;
+    let server = away(server).await;
+    let live = town.app.services.live.clone();
+    comes_about(|| live.is_behind()).await;
+    let opened = opens(&town, "/wiki", &alice.cookie(), NAVIGATION).await;
+    assert!(opened.starts_with("HTTP/1.1 201"), "{opened}");
+    let said = town.app.ready().await.unwrap().unwrap();
+    assert!(said.starts_with("serving stale since 2023-11-14T"), "{said}");
+    // What needs the database says so, and what is not known here may be known elsewhere.
+    is_unavailable(&opens(&town, "/.vestibule/account", &alice.cookie(), NAVIGATION).await);
+    let elsewhere = live.token(crate::base::SessionId::from_bytes([9; 16]));
+    is_unavailable(&opens(&town, "/wiki", &format!("vestibule={elsewhere}"), NAVIGATION).await);
+    let revoked = town.app.services.sessions.end(bob.id, crate::session::EndReason::Revoked).await;
+    assert!(revoked.is_err(), "it says that the database does not know yet");
+    assert!(!opens(&town, "/wiki", &bob.cookie(), NAVIGATION).await.starts_with("HTTP/1.1 201"));
+    let _server = tokio::task::spawn_blocking(move || {
+        let mut server = server;
+        server.start_again();
+        server
+    })
+    .await
+    .unwrap();
+    comes_about(|| !live.is_behind()).await;
+    is_let_in(&town, &alice.cookie()).await;
+    assert_eq!(town.app.ready().await, Ok(None));
+    assert!(opens(&town, "/wiki", &bob.cookie(), NAVIGATION).await.starts_with("HTTP/1.1 303"));
 }

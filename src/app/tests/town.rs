@@ -102,17 +102,18 @@ async fn serve(mut stream: TcpStream, arrived: Arrived) {
 }
 
 pub async fn town() -> Town {
-    town_over("sled:store").await
+    town_over("sled:store", "5m").await
 }
 
-/// The same over this store.
-pub async fn town_over(store: &str) -> Town {
+/// The same over this store, which may be away for so long.
+pub async fn town_over(store: &str, max_stale: &str) -> Town {
     let folder = tempfile::tempdir().unwrap();
     let arrived = Arrived::default();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = ROUTES.replace("NOBODY", &nobody.to_string()).replace("UPSTREAM", &upstream(arrived.clone()).await.to_string());
     let data_dir = folder.path().join("data").display().to_string();
-    let data = [("VESTIBULE_SERVER__DATA_DIR".to_owned(), data_dir), ("VESTIBULE_STORE__URL".to_owned(), store.to_owned())];
+    let data = [("SERVER__DATA_DIR", data_dir.as_str()), ("STORE__URL", store), ("STORE__MAX_STALE", max_stale)];
+    let data = data.map(|(key, value)| (format!("VESTIBULE_{key}"), value.to_owned()));
     let loaded = crate::config::parse(&text, std::path::Path::new("test.toml"), data).map_err(|problems| problems.to_string()).unwrap();
     let clock = Clock::manual(Time::from_secs(1_700_000_000));
     let app = App::open(Arc::new(loaded.config), clock.clone(), Post::Outbox(Arc::default())).await.unwrap();

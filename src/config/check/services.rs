@@ -158,8 +158,18 @@ fn template(entry: &Entry) -> Result<String, Fault> {
     Ok(text)
 }
 
-/// `sled:NAME` below the data folder, or a PostgreSQL database; and how often the first is saved.
-pub(in crate::config) fn store(s: Section, data_dir: &Path, default_every: Duration) -> (StoreUrl, Duration) {
+/// What `[store]` says.
+pub(in crate::config) struct Stored {
+    pub url: StoreUrl,
+    pub snapshot_every: Duration,
+    pub max_stale: Duration,
+}
+
+/// The longest time for which a gateway that is cut off from its database may go on.
+const LONGEST_STALE: Duration = Duration::from_secs(86_400);
+
+/// `sled:NAME` below the data folder, or a PostgreSQL database; how often the first is saved, and how long the second may be away.
+pub(in crate::config) fn store(s: Section, data_dir: &Path, (every, stale): (Duration, Duration)) -> Stored {
     let url = secret(&s, "url").unwrap_or_else(|| Secret::new("sled:store"));
     let key = if s.has("url_file") { "url_file" } else { "url" };
     let store = store_url(&url, data_dir).unwrap_or_else(|fault| {
@@ -169,9 +179,10 @@ pub(in crate::config) fn store(s: Section, data_dir: &Path, default_every: Durat
     if matches!(&store, StoreUrl::Postgres(url) if travels_in_the_clear(url)) {
         s.warn(key, "sessions and password hashes travel in the clear", "use sslmode=verify-full");
     }
-    let every = s.or("snapshot_every", default_every, value::span(Duration::ZERO..=Duration::from_secs(7 * 86_400)));
+    let snapshot_every = s.or("snapshot_every", every, value::span(Duration::ZERO..=Duration::from_secs(7 * 86_400)));
+    let max_stale = s.or("max_stale", stale, value::span(Duration::ZERO..=LONGEST_STALE));
     s.finish();
-    (store, every)
+    Stored { url: store, snapshot_every, max_stale }
 }
 
 /// How long records may be kept: a hundred years.
@@ -228,8 +239,20 @@ fn store_url(secret: &Secret, data_dir: &Path) -> Result<StoreUrl, Fault> {
     Ok(StoreUrl::Sled(data_dir.join(name)))
 }
 
+/// The URL once for each host of its list: `postgres://u@a:5432,b:5432/db` names two.
+fn each_host(text: &str) -> Vec<String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (user, hosts) = authority.rfind('@').map_or(("", authority), |at| authority.split_at(at + 1));
+    hosts.split(',').map(|host| format!("{scheme}://{user}{host}{tail}")).collect()
+}
+
 fn postgres_url(text: &str) -> Result<(), Fault> {
-    let remedy = "write postgres://USER:PASSWORD@HOST:5432/DATABASE; encode special characters";
+    each_host(text).iter().try_for_each(|text| postgres_url_of_one(text))
+}
+
+fn postgres_url_of_one(text: &str) -> Result<(), Fault> {
+    let remedy = "write postgres://USER:PASSWORD@HOST:5432/DATABASE, several hosts with commas between them; encode special characters";
     let url = url::Url::parse(text).map_err(|e| Fault::new(format!("not a URL: {e}"), remedy))?;
     if url.host_str().is_none_or(str::is_empty) {
         return Err(Fault::new("the URL names no host", remedy));
@@ -243,16 +266,27 @@ fn postgres_url(text: &str) -> Result<(), Fault> {
     for (name, value) in url.query_pairs() {
         match (&*name, &*value) {
             ("sslmode", "disable" | "require" | "verify-ca" | "verify-full") | ("sslrootcert" | "application_name", _) => {}
+            ("target_session_attrs", "any" | "read-write") => {}
+            ("target_session_attrs", _) => {
+                return Err(Fault::new("target_session_attrs is neither any nor read-write", "write read-write: the gateway writes"));
+            }
             ("sslmode", _) => return Err(Fault::new("sslmode is no mode with or without TLS for certain", "write verify-full or disable")),
-            _ => return Err(Fault::new("an option of the URL is not known", "there are sslmode, sslrootcert and application_name")),
+            _ => {
+                return Err(Fault::new(
+                    "an option of the URL is not known",
+                    "there are sslmode, sslrootcert, application_name and target_session_attrs",
+                ));
+            }
         }
     }
     Ok(())
 }
 
 fn travels_in_the_clear(url: &Secret) -> bool {
-    let Ok(url) = url::Url::parse(url.expose()) else { return false };
-    // A host that starts with an encoded slash is a socket's folder.
-    let near = is_loopback(&url) || url.host_str().unwrap_or_default().starts_with('%');
-    !near && url.query_pairs().any(|(name, value)| name == "sslmode" && value == "disable")
+    each_host(url.expose()).iter().any(|text| {
+        let Ok(url) = url::Url::parse(text) else { return false };
+        // A host that starts with an encoded slash is a socket's folder.
+        let near = is_loopback(&url) || url.host_str().unwrap_or_default().starts_with('%');
+        !near && url.query_pairs().any(|(name, value)| name == "sslmode" && value == "disable")
+    })
 }

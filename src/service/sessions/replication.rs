@@ -3,9 +3,10 @@
 //! The keys are shared: one that another gateway published is known here before it signs anywhere.
 //!
 //! An account or session that another gateway wrote or deleted is read again on notice, within milliseconds; after a loss of the connection,
-//! or after an import, everything is read again. If no proof arrives for 5 seconds that all notices were followed, the memory is stale and
-//! nobody is let in from it: a request with a session is answered 503 and open connections are cut, but no session is ended or deleted. Once
-//! everything was read again, the sessions are as good as before.
+//! or after an import, everything is read again. If no proof arrives for 5 seconds that all notices were followed, the gateway is out of touch
+//! ([`Freshness::Behind`]): sessions that it knows go on, and those that it does not know, or whose time seems to be over, wait for the
+//! database. After `store.max_stale` it is stale and nobody is let in: a request with a session is answered 503 and open connections are
+//! cut, but no session is ended or deleted. Once everything was read again, the sessions are as good as before.
 //!
 //! The last use of a session is published every 20 seconds. A session that is used at another gateway may therefore end by
 //! `session.idle_timeout` up to that much early, never late.
@@ -16,17 +17,17 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::live::{Found, LiveSession, LiveSessions};
+use super::live::{Found, Freshness, LiveSession, LiveSessions};
 use super::restore::{restore, stands};
 use super::tokens::TokenMemory;
 use crate::account::Account;
-use crate::base::SessionId;
+use crate::base::{SessionId, Time};
 use crate::service::context::Context;
 use crate::session::{EndReason, SessionRecord, over};
 use crate::store::kv::{self, Change};
 use crate::store::{Store, StoreError, is_keyring};
 
-/// How long the memory is believed without news.
+/// How long the memory counts as complete without a proof.
 const TRUST: Duration = Duration::from_secs(5);
 
 /// Changes that are followed in one go.
@@ -43,9 +44,10 @@ pub async fn listening(changes: &mut mpsc::Receiver<Change>) {
 
 /// Follows the changes that other gateways make, until they or the replication are gone.
 pub async fn follow(replication: Weak<Replication>, mut changes: mpsc::Receiver<Change>) {
-    let Some(live) = replication.upgrade().map(|replication| replication.live.clone()) else { return };
+    let known = replication.upgrade().map(|replication| (replication.live.clone(), replication.context.clone()));
+    let Some((live, context)) = known else { return };
     let (proof, proved) = watch::channel(());
-    tokio::spawn(keep_watch(live, proved, TRUST));
+    tokio::spawn(keep_watch(live, proved, TRUST, move || (context.now(), context.config().max_stale)));
     let (mut news, mut is_behind) = (Vec::new(), false);
     while changes.recv_many(&mut news, AT_ONCE).await > 0 {
         let Some(replication) = replication.upgrade() else { return };
@@ -65,13 +67,24 @@ pub async fn follow(replication: Weak<Replication>, mut changes: mpsc::Receiver<
     }
 }
 
-/// Marks the memory stale for as long as there is no proof.
-async fn keep_watch(live: Arc<LiveSessions>, mut proved: watch::Receiver<()>, trust: Duration) {
+/// Says how fresh the memory is: current with a proof in the last `trust`, then out of touch, and stale after `store.max_stale`. `at` gives
+/// the time and that limit.
+async fn keep_watch(live: Arc<LiveSessions>, mut proved: watch::Receiver<()>, trust: Duration, at: impl Fn() -> (Time, Duration)) {
+    let mut waited = Duration::ZERO;
     loop {
-        match tokio::time::timeout(trust, proved.changed()).await {
-            Ok(Ok(())) => live.set_stale(false),
-            Ok(Err(_)) => return live.set_stale(true),
-            Err(_) => live.set_stale(true),
+        let refuse = at().1.max(trust);
+        let next = if waited < trust { trust } else { refuse };
+        let wait = if waited < refuse { next.saturating_sub(waited) } else { trust };
+        match tokio::time::timeout(wait, proved.changed()).await {
+            Ok(Ok(())) => {
+                waited = Duration::ZERO;
+                live.set_freshness(Freshness::Current, at().0);
+            }
+            Ok(Err(_)) => return live.set_freshness(Freshness::Stale, at().0),
+            Err(_) => {
+                waited = next;
+                live.set_freshness(if next < refuse { Freshness::Behind } else { Freshness::Stale }, at().0);
+            }
         }
     }
 }

@@ -12,6 +12,17 @@ use super::user_state::UserState;
 use crate::base::{SessionId, Time};
 use crate::session::SessionRecord;
 
+/// How well the memory follows the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Every change of other gateways was seen.
+    Current,
+    /// The database was not heard of lately; people who are signed in go on, for `store.max_stale`.
+    Behind,
+    /// The time is over: nobody is let in.
+    Stale,
+}
+
 impl LiveSessions {
     pub fn ids(&self) -> Vec<SessionId> {
         let mut ids = Vec::with_capacity(self.count());
@@ -59,20 +70,41 @@ impl LiveSessions {
         })
     }
 
-    /// Whether what is in memory can be relied on. Who watches a connection is woken when it cannot.
-    pub fn set_stale(&self, stale: bool) {
-        if self.stale.swap(stale, Ordering::AcqRel) == stale {
+    /// Says whether what is in memory can be relied on. Those who watch a connection are woken when it cannot.
+    pub fn set_freshness(&self, freshness: Freshness, now: Time) {
+        let (behind, stale) = (freshness != Freshness::Current, freshness == Freshness::Stale);
+        let was_behind = self.is_behind();
+        if was_behind != behind {
+            self.behind.store(if behind { now.millis().max(1) } else { 0 }, Ordering::Release);
+        }
+        let was_stale = self.stale.swap(stale, Ordering::AcqRel);
+        if (was_behind, was_stale) == (behind, stale) {
             return;
         }
-        if stale {
-            tracing::error!("no news of other gateways' changes: nobody is let in until the database answers");
-            self.recheck();
-        } else {
-            tracing::info!("other gateways' changes are followed again");
+        match freshness {
+            Freshness::Current => tracing::info!("other gateways' changes are followed again"),
+            Freshness::Behind => tracing::error!("no news of other gateways' changes: serving what is known until store.max_stale is over"),
+            Freshness::Stale => {
+                tracing::error!("no news of other gateways' changes: nobody is let in until the database answers");
+                self.recheck();
+            }
         }
     }
 
+    /// Nobody is let in from memory.
     pub fn is_stale(&self) -> bool {
         self.stale.load(Ordering::Acquire)
+    }
+
+    /// Other gateways may have changed what is in memory here: what is known still counts, and nothing is over by its age. True of
+    /// stale memory as well.
+    pub fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire) != 0
+    }
+
+    /// Since when [`Self::is_behind`].
+    pub fn behind_since(&self) -> Option<Time> {
+        let since = self.behind.load(Ordering::Acquire);
+        (since != 0).then(|| Time::from_millis(since))
     }
 }

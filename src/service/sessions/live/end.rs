@@ -104,7 +104,7 @@ impl LiveSessions {
         let settings = self.settings.load_full();
         let (mut dead, mut used) = (Vec::new(), Vec::new());
         self.sessions.each_of(part, |session| match session.over(&settings.0, now) {
-            Some(_) if self.is_stale() => {}
+            Some(_) if self.is_behind() => {}
             Some(reason) => dead.push((session.id(), reason)),
             None => used.extend(session.unwritten()),
         });

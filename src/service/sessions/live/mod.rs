@@ -11,6 +11,7 @@ pub mod sources;
 pub mod table;
 pub mod user_state;
 
+pub use bulk::Freshness;
 pub use cached_session::CachedSession;
 pub use hold::{Hold, SourceTimes, TimesOfSources};
 pub use registry::{Found, LiveSessions};

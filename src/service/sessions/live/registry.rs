@@ -4,7 +4,7 @@
 //! password ends sessions at once. Whoever watches a connection is woken over [`LiveSessions::revocations`].
 
 use std::collections::HashSet;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -50,8 +50,10 @@ pub struct LiveSessions {
     revocations: watch::Sender<u64>,
     /// Ended sessions whose record is still to be deleted.
     pub(super) ended: mpsc::UnboundedSender<SessionId>,
-    /// Other gateways may have changed what is in memory here. Nobody is let in from it, and nothing ends by its age.
+    /// Nobody is let in from memory: other gateways may have changed what is in it, for longer than `store.max_stale`.
     pub(super) stale: Arc<AtomicBool>,
+    /// Since when other gateways may have changed what is in memory, in milliseconds; zero: they cannot. Nothing ends by its age meanwhile.
+    pub(super) behind: AtomicI64,
     pub(super) sources: ArcSwap<TimesOfSources>,
     /// People of sources who have API tokens.
     pub(super) token_holds: DashMap<UserId, Arc<Hold>, RandomState>,
@@ -74,6 +76,7 @@ impl LiveSessions {
             revocations: watch::Sender::new(0),
             ended,
             stale: Arc::default(),
+            behind: AtomicI64::default(),
             sources: ArcSwap::default(),
             token_holds: DashMap::default(),
             has_people: AtomicBool::default(),
@@ -92,6 +95,8 @@ impl LiveSessions {
         match self.in_use(id, now) {
             Some(session) => Found::Live(session),
             None if self.is_stale() || self.waits_for_source(id, now) => Found::Unknown,
+            // Another gateway may know better, unless it ended here.
+            None if self.is_behind() && !self.has_ended(id) => Found::Unknown,
             None => Found::Ended,
         }
     }
@@ -118,7 +123,10 @@ impl LiveSessions {
             return false;
         }
         if let Some(reason) = session.over(&self.settings.load().0, now) {
-            self.end(session.id(), reason);
+            // It may have been used at another gateway that is not heard at the moment.
+            if !self.is_behind() {
+                self.end(session.id(), reason);
+            }
             return false;
         }
         if session.is_ended() || !session.state.is_relied_on(now) {

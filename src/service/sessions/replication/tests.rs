@@ -211,7 +211,7 @@ async fn without_news_nobody_is_let_in_and_nothing_is_lost() {
     let account = alice(&a).await;
     let (id, token) = sign_in(&a, &account).await;
     let (proof, proved) = watch::channel(());
-    tokio::spawn(keep_watch(a.live.clone(), proved, Duration::from_millis(200)));
+    tokio::spawn(keep_watch(a.live.clone(), proved, Duration::from_millis(200), || (Time::default(), Duration::ZERO)));
     let (watching, mut revocations) = (a.live.get(id).unwrap(), a.live.revocations());
     soon(|| a.live.is_stale()).await;
     assert!(!admits(&a, &token) && watching.is_ended() && a.replication.adopt(&token).await.unwrap().is_none());

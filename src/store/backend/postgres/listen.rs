@@ -86,6 +86,9 @@ fn heard(payload: &str, own: Origin) -> Option<Change> {
     (!known).then_some(Change::Key(key))
 }
 
+/// Asked each beat. A server that became a standby has no notices any more: it divides by zero, and the next server is tried.
+const STILL_THERE: &str = "SELECT 1 / (NOT pg_is_in_recovery())::int";
+
 /// Listens until nobody receives any more.
 pub fn start(settings: Settings, own: Origin) -> mpsc::Receiver<Change> {
     let (out, changes) = mpsc::channel(WAITING);
@@ -137,11 +140,11 @@ async fn listen(settings: &Settings, own: Origin, out: &mpsc::Sender<Change>) ->
             Err(_) => return "no answer within 2 seconds".to_owned(),
         }
         // What was heard before the answer is in the channel already: whoever receives this has followed all of it.
-        let news = if ask == "SELECT 1" { Change::Alive } else { Change::Listening };
+        let news = if ask == STILL_THERE { Change::Alive } else { Change::Listening };
         if out.send(news).await.is_err() {
             return String::new();
         }
-        ask = "SELECT 1";
+        ask = STILL_THERE;
         tokio::select! {
             () = tokio::time::sleep(BEAT) => {}
             () = out.closed() => return String::new(),

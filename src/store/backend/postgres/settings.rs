@@ -44,7 +44,9 @@ impl Settings {
         }
         let plain = zeroize::Zeroizing::new(format!("{base}?{}", rest.join("&")));
         let mut config: tokio_postgres::Config = plain.parse().map_err(|_| refused("store.url cannot be read"))?;
-        config.connect_timeout(PATIENCE).tcp_user_timeout(TCP_PATIENCE).keepalives_idle(TCP_PATIENCE);
+        // Of several hosts, one that does not answer leaves time for the next.
+        let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
+        config.connect_timeout(PATIENCE / hosts).tcp_user_timeout(TCP_PATIENCE).keepalives_idle(TCP_PATIENCE);
         if config.get_application_name().is_none() {
             config.application_name("vestibule");
         }

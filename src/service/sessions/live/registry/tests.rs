@@ -1,5 +1,6 @@
 //! The sessions in memory: whose they are, when they end, who hears of it, how small they are.
 
+use super::super::bulk::Freshness;
 use super::super::cached_session::CachedSession;
 use super::super::table::PARTS;
 use super::*;
@@ -166,7 +167,7 @@ fn a_regular_does_not_return_once_the_session_is_over() {
     live.replace(old, &new);
     assert!(!stepped_up.returns(&token, now) && !stepped_up.session().is_ended(), "what it opened goes on");
     let (stale, token, _) = regular(&live);
-    live.set_stale(true);
+    live.set_freshness(Freshness::Stale, now);
     assert!(!stale.returns(&token, now));
 }
 
@@ -213,4 +214,29 @@ fn a_trusted_browser_counts_only_while_browsers_may_be_trusted() {
     assert_eq!(session.proof(), Proof::TrustedBrowser);
     trust(0);
     assert_eq!(session.proof(), Proof::Password);
+}
+
+/// What another gateway may know better waits; what is known here goes on, and what ended here stays ended.
+#[test]
+fn out_of_touch_what_is_known_goes_on_and_nothing_is_over_by_its_age() {
+    let (live, owner, now) = (registry(), account(&[], 1), Time::from_secs(1001));
+    let (used, idle, over) =
+        (live.insert(record(&owner), &owner), live.insert(record(&owner), &owner), live.insert(record(&owner), &owner));
+    let token = |session: &LiveSession| live.token(session.id());
+    live.set_freshness(Freshness::Behind, now);
+    assert_eq!(live.behind_since(), Some(now));
+    assert!(matches!(live.lookup(&token(&used), now), Found::Live(_)) && !used.is_ended());
+    live.end(over.id(), EndReason::SignedOut);
+    assert!(matches!(live.lookup(&token(&over), now), Found::Ended));
+    let elsewhere = live.token(SessionId::from_bytes([9; 16]));
+    assert!(matches!(live.lookup(&elsewhere, now), Found::Unknown), "perhaps made at another gateway");
+    let later = Time::from_secs(1000 + 24 * 3600);
+    assert!(matches!(live.lookup(&token(&idle), later), Found::Unknown), "perhaps used at another gateway");
+    assert!(live.sweep(later).is_empty() && live.get(idle.id()).is_some());
+    live.set_freshness(Freshness::Stale, later);
+    assert_eq!(live.behind_since(), Some(now), "the moment does not move");
+    assert!(matches!(live.lookup(&token(&used), now), Found::Unknown) && used.is_ended());
+    live.set_freshness(Freshness::Current, later);
+    assert_eq!(live.behind_since(), None);
+    assert!(matches!(live.lookup(&token(&idle), later), Found::Ended));
 }
