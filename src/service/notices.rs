@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::{Account, MfaPolicy};
-use crate::base::{Clock, Secret};
+use crate::base::Secret;
 use crate::config::Config;
 use crate::factor::Method;
 use crate::factor::otp::{mask_email, mask_phone};

@@ -33,7 +33,6 @@ pub use handle::{Observer, Store};
 pub use login_name::fold;
 pub use records::accounts::{Conflict, Edit, FIRST_LETTERS};
 pub use records::acme::{AcmeCertificate, AcmeChallenge, AcmeFailure};
-pub use records::failures::Counted;
 pub use records::links::{Invitation, Link, LinkKind};
 pub use records::provider::Whose;
 pub use records::shared_keys::is_keyring;

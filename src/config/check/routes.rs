@@ -1,6 +1,7 @@
 //! `[[routes]]` and their rules: names, hosts, paths and upstreams, each with one meaning only.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::application::{application, query};
 use super::geo::whereabouts;

@@ -260,7 +260,15 @@ mod tests {
     fn pool(count: u16) -> Pool {
         let upstream = |port| Upstream::new(false, "127.0.0.1".into(), port);
         let endpoints = (0..count).map(|i| Endpoint::new(upstream(9000 + i)).unwrap()).collect();
-        Pool { next: AtomicUsize::new(0), endpoints, trust: None, certificate: None, group: 0, options: ProxyOptions::default(), authenticates: AtomicBool::new(false) }
+        Pool {
+            next: AtomicUsize::new(0),
+            endpoints,
+            trust: None,
+            certificate: None,
+            group: 0,
+            options: ProxyOptions::default(),
+            authenticates: AtomicBool::new(false),
+        }
     }
 
     #[test]

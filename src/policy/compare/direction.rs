@@ -79,5 +79,14 @@ pub fn together(directions: impl Iterator<Item = Direction>) -> Option<Direction
 
 /// A person of these groups.
 pub fn somebody(groups: &[String], mfa: MfaPolicy, methods: MethodSet) -> Arc<Person> {
-    Arc::new(Person { name: String::new(), display_name: String::new(), email: String::new(), groups: groups.to_vec(), mfa, methods, guest: None })
+    Arc::new(Person {
+        name: String::new(),
+        display_name: String::new(),
+        email: String::new(),
+        groups: groups.to_vec(),
+        mfa,
+        methods,
+        guest: None,
+        applications: Vec::new(),
+    })
 }

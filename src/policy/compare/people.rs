@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::super::identity::{Identity, Proof};
 use super::super::table::Ask;
 use super::direction::{Direction, NOW, direction_for, somebody, together};
-use super::{guests, tokens};
 use super::view::{Side, View};
+use super::{guests, tokens};
 use crate::account::MfaPolicy;
 use crate::factor::{Method, MethodSet};
 

@@ -62,7 +62,7 @@ fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView
         recovery: (!account.recovery.is_empty()).then(|| (account.recovery_left(), account.recovery.len().max(recovery::COUNT))),
         allowed: account.allowed.as_ref().map(|allowed| allowed.iter().copied().collect()),
         server_methods: config.mfa.methods,
-        tokens: services.api_tokens.of(account).into_iter().map(token_row).collect(),
+        tokens: services.api_tokens.of(account).into_iter().map(|token| token_row(token, &config.routes)).collect(),
         source: account
             .source
             .as_ref()

@@ -20,7 +20,7 @@ use crate::portal::web::state::Portal;
 use crate::service::{EnrolPage, LiveSession, Refused, Removal, Signed};
 use crate::session::CookieKind;
 use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, SessionRow};
-use crate::view::enrol::{Reason, Setup};
+use crate::view::enrol::Setup;
 use crate::view::message::Problem;
 use crate::view::recovery as fresh_codes;
 use crate::view::{AccountPages, Note, fill};
