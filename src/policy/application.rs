@@ -1,11 +1,13 @@
 //! What a route's application is told of the person and what it is asked with, beyond the request itself.
 
+pub mod guest;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::guest::{GuestAddress, GuestPattern};
+use self::guest::{GuestAddress, GuestPattern};
 use crate::identity::{Preset, Table};
 use crate::token::{CountsAs, Ways};
 

@@ -27,9 +27,9 @@ use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 use crate::path::Refusal;
 
+use super::application::guest::GuestAddress;
 use super::demand::{Demand, accepted_methods, can_answer};
 use super::grant::{self, Grant, Misfit};
-use super::guest::GuestAddress;
 use super::identity::{Identity, Person};
 use super::table::{Ask, Hit, Policy, PortalMatch};
 use super::types::{Level, Requirement, Route};

@@ -6,8 +6,8 @@ use crate::account::{ApplicationPassword, MfaPolicy};
 use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 
+use super::application::guest::GuestAddress;
 use super::grant::Grant;
-use super::guest::GuestAddress;
 
 /// What is true of a user until the account changes. Made once for an account's state and shared by its sessions.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use super::backend::kv::Kv;
 use super::backend::measured::{self, Measure};
 use super::backend::postgres::PostgresKv;
 use super::backend::sled::SledKv;
-use super::records::shared_keys::{self, Followed};
+use super::followed::{self, Followed};
 use super::turns::Turns;
 use crate::account::Account;
 use crate::base::{Time, UserId};
@@ -58,7 +58,7 @@ impl Store {
     /// # Errors
     /// Where it is held by another process, damaged, readable by others, not there, or written with other keys.
     pub async fn open(url: &StoreUrl, file: &[MasterKey], now: Time) -> Result<Self, StoreError> {
-        let keys = shared_keys::operator(file)?;
+        let keys = followed::operator(file)?;
         let kv: Arc<dyn Kv> = match url {
             StoreUrl::Sled(folder) => Arc::new(SledKv::open(folder).await?),
             StoreUrl::Postgres(url) => Arc::new(PostgresKv::open(url).await?),

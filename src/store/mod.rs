@@ -8,6 +8,7 @@ pub mod audit;
 mod backend;
 mod error;
 mod files;
+mod followed;
 mod handle;
 mod login_name;
 mod records;
@@ -33,9 +34,9 @@ pub use handle::{Observer, Store};
 pub use login_name::fold;
 pub use records::accounts::{Conflict, Edit, FIRST_LETTERS};
 pub use records::acme::{AcmeCertificate, AcmeChallenge, AcmeFailure};
+pub use records::keys::is_keyring;
 pub use records::links::{Invitation, Link, LinkKind};
 pub use records::provider::Whose;
-pub use records::shared_keys::is_keyring;
 
 #[cfg(test)]
 mod conformance;

@@ -8,7 +8,6 @@ pub(super) mod expect;
 pub(super) mod geo;
 pub(super) mod login;
 pub(super) mod providers;
-mod proxy;
 pub(super) mod routes;
 pub(super) mod server;
 pub(super) mod services;

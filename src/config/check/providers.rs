@@ -205,5 +205,4 @@ fn group_map(s: Section) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-#[path = "providers_tests.rs"]
 mod tests;

@@ -1,11 +1,13 @@
 //! `[[routes]]` and their rules: names, hosts, paths and upstreams, each with one meaning only.
 
+mod proxy;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use self::proxy::proxy;
 use super::application::{application, query};
 use super::geo::whereabouts;
-use super::proxy::proxy;
 use super::terms::Terms;
 use crate::config::document::outline::Shape;
 use crate::config::document::problem::Fault;

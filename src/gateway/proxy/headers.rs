@@ -117,5 +117,4 @@ pub fn trace(header: &mut RequestHeader, trace: Option<&Trace>) {
 }
 
 #[cfg(test)]
-#[path = "headers_tests.rs"]
 mod tests;

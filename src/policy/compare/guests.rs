@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::guest::{GuestAddress, GuestPattern};
+use super::super::application::guest::{GuestAddress, GuestPattern};
 use super::super::identity::{Identity, Person, Proof};
 use super::super::table::Ask;
 use super::direction::{Direction, NOW, direction_for, somebody, together};

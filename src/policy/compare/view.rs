@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::super::application::guest::GuestPattern;
 use super::super::decide::{Decision, decide_on};
 use super::super::demand::Demand;
 use super::super::expect::{outcome, rank};
-use super::super::guest::GuestPattern;
 use super::super::identity::Identity;
 use super::super::table::{Ask, Hit, Policy, PortalMatch};
 use super::super::types::{Level, Outcome, Requirement, Route};

@@ -2,15 +2,13 @@
 
 pub(super) mod accounts;
 pub(super) mod acme;
-pub(super) mod canary;
 pub(super) mod failures;
 pub(super) mod flows;
+pub(super) mod keys;
 pub(super) mod links;
 pub(super) mod moved_session;
 pub(super) mod provider;
 pub(super) mod saved_post;
-mod sealed;
 pub(super) mod sessions;
-pub(super) mod shared_keys;
 pub(super) mod sources;
 pub(super) mod tokens;

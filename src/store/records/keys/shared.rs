@@ -6,22 +6,15 @@
 use std::sync::Arc;
 
 use crate::base::Time;
-use crate::session::KeyRing;
 use crate::session::keys::{MasterKey, SharedKeys};
 use crate::store::backend::kv::{Batch, Pair};
+use crate::store::followed::Followed;
 use crate::store::{Store, StoreError};
 
 const RECORD: &[u8] = b"keyring";
 
 /// How often a write is tried again when the record changed meanwhile.
 const TRIES: usize = 16;
-
-/// The keys in force, and the record that they are from.
-pub struct Followed {
-    record: Vec<u8>,
-    keys: SharedKeys,
-    signer: Option<u8>,
-}
 
 impl Store {
     /// Takes the shared keys; the first gateway at a store puts those of its key file there.
@@ -135,12 +128,4 @@ impl Store {
 /// Whether a key of the store is that of the shared keys.
 pub fn is_keyring(key: &[u8]) -> bool {
     key == RECORD
-}
-
-/// The keys of a key file as the operator's, which seals the shared ones.
-///
-/// # Errors
-/// If the file has no usable key.
-pub fn operator(file: &[MasterKey]) -> Result<Arc<KeyRing>, StoreError> {
-    KeyRing::new(file).map(Arc::new).map_err(|e| StoreError::Record(e.to_string()))
 }
