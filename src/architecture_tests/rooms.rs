@@ -14,7 +14,7 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
     ("factor", &["password", "webauthn"]),
     ("gateway", &["listener", "pipeline", "saved_post", "proxy", "reply", "authorize", "upstream", "connection", "request"]),
     ("notify", &["texts"]),
-    ("policy", &["compare", "decide", "table", "query", "grant", "testing"]),
+    ("policy", &["compare", "decide", "table", "query", "grant", "application", "testing"]),
     ("portal", &["admin", "provider", "profile", "saved_post", "sign_in", "web"]),
     (
         "service",
