@@ -121,13 +121,16 @@ fn settings((old, new): (&Config, &Config)) -> Vec<&'static str> {
     let mfa = |config: &Config| {
         format!("{:?} {:?} {:?} {:?}", config.mfa.policy, config.mfa.methods, config.mfa.trusted_device, config.mfa.grace)
     };
-    let pairs: [(&str, fn(&Config) -> String); 7] = [
+    type Shown = fn(&Config) -> String;
+    let pairs: [(&str, Shown); 9] = [
         ("server.trusted_proxies", |config| format!("{:?}", config.server.trusted_proxies)),
         ("session", |config| format!("{:?}", config.session)),
         ("password", |config| format!("{:?}", config.password)),
         ("limits", |config| format!("{:?}", config.limits)),
         ("admin", |config| format!("{:?}", config.admin)),
         ("directories", |config| format!("{:?}", config.directories)),
+        ("forward_auth", |config| format!("{:?}", config.forward_auth)),
+        ("geo", |config| format!("{:?}", config.geo)),
         ("providers", |config| format!("{:?}", config.providers)),
     ];
     let differing = pairs.into_iter().filter(|(_, shown)| shown(old) != shown(new)).map(|(name, _)| name);

@@ -99,7 +99,8 @@ fn route(draft: &Draft, domain: &str, rules: &[Rule], default: Level) -> RouteDr
 /// The rule as far as it can be said; what cannot is closed.
 fn carried(rule: &Rule) -> RuleDraft {
     let exact = rule.resources.as_ref().is_none_or(|patterns| patterns.exact);
-    let sayable = exact && !rule.conditional && !rule.by_expression && !(rule.level == Level::Deny && rule.groups != Subjects::Everybody);
+    let denies_some = rule.level == Level::Deny && rule.groups != Subjects::Everybody;
+    let sayable = exact && !rule.conditional && !rule.by_expression && !denies_some;
     let patterns = rule.resources.as_ref().map_or_else(Vec::new, |patterns| patterns.texts.clone());
     if sayable || rule.level == Level::Deny && rule.groups == Subjects::Everybody && !rule.conditional {
         let demand = demand(rule.level, &rule.groups);

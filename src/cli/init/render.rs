@@ -110,7 +110,7 @@ pub fn headers(pairs: &[(String, String)]) -> String {
 /// In the largest unit that says it exactly.
 fn size(bytes: u64) -> String {
     let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    let fitting = units.into_iter().find(|(_, bits)| bytes > 0 && bytes % (1 << bits) == 0);
+    let fitting = units.into_iter().find(|(_, bits)| bytes > 0 && bytes.is_multiple_of(1 << bits));
     fitting.map_or_else(|| format!("{bytes}B"), |(unit, bits)| format!("{}{unit}", bytes >> bits))
 }
 

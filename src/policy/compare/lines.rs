@@ -30,7 +30,9 @@ pub struct All {
 pub fn close_host(found: &mut Vec<Found>, all: All) {
     let begins = found.iter().rposition(|one| one.method.starts_with('=')).map_or(0, |at| at + 1);
     let fresh = found.split_off(begins);
-    let mut cells: BTreeMap<(String, PathKind, Option<String>, Effect), BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    type Cell = (String, PathKind, Option<String>, Effect);
+    type Methods = BTreeSet<String>;
+    let mut cells: BTreeMap<Cell, BTreeMap<String, Methods>> = BTreeMap::new();
     for one in fresh {
         let methods = cells.entry((one.host, one.path, one.route, one.effect)).or_default();
         methods.entry(one.client).or_default().insert(one.method);

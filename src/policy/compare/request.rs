@@ -8,12 +8,17 @@ use super::direction::Direction;
 use super::people::{Effect, effect_for, effects};
 use super::view::{Places, Side, View};
 
+/// Where a request was led by both policies, and whether it has an encoded slash.
+type Met = (Places, Places, bool);
+/// Of somebody signed in.
+type Groups = Option<Vec<String>>;
+
 /// Two policies, and what is known of them so far. The memory grows with the policies, not with the requests.
 pub struct Requests<'p> {
     old: &'p Policy,
     new: &'p Policy,
-    effects: HashMap<(Places, Places, bool), (Vec<Effect>, Option<String>)>,
-    people: HashMap<(Places, Places, bool, Option<Vec<String>>), Option<Asked>>,
+    effects: HashMap<Met, (Vec<Effect>, Option<String>)>,
+    people: HashMap<(Met, Groups), Option<Asked>>,
 }
 
 /// What changes for one request.
@@ -47,7 +52,7 @@ impl<'p> Requests<'p> {
     pub fn asked(&mut self, ask: &Ask<'_>, groups: Option<&[String]>) -> Option<&Asked> {
         let (before, after) = (View::of(self.old, ask), View::of(self.new, ask));
         let slash = ask.path.has_encoded_slash();
-        let known = self.people.entry((before.places(), after.places(), slash, groups.map(<[String]>::to_vec)));
+        let known = self.people.entry(((before.places(), after.places(), slash), groups.map(<[String]>::to_vec)));
         let asked = known.or_insert_with(|| {
             let same = before.key(ask.path) == after.key(ask.path);
             let direction = if same { None } else { effect_for(&before, &after, ask, groups) };

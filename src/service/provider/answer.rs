@@ -21,6 +21,7 @@ use crate::source::provider::{Answer, Person, Provider, ProviderError, SKEW, Sig
 
 /// What an answer led to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once for a sign-in, and taken apart at once")]
 pub enum Answered {
     /// As after a right password.
     Entered(Entry),

@@ -10,7 +10,8 @@ async fn no_lie_in_a_token_lets_anybody_in() {
     let (world, provider) = world_with("").await;
     let mut alice = world.person("alice", &[]).await;
     world.links("alice", "ada").await;
-    let lies: [(&str, fn(&mut Value, &mut Value), &str); 12] = [
+    type Twist = fn(&mut Value, &mut Value);
+    let lies: [(&str, Twist, &str); 12] = [
         ("issuer", |_, claims| claims["iss"] = json!("https://other.example"), "was not accepted"),
         ("audience", |_, claims| claims["aud"] = json!("another"), "was not accepted"),
         ("two audiences", |_, claims| claims["aud"] = json!(["gate", "another"]), "was not accepted"),
