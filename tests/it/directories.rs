@@ -250,7 +250,7 @@ async fn what_a_directory_takes_away_is_gone_within_refresh() {
     opened.is(101);
     directory.tree().records.retain(|record| !record.dn.starts_with("cn=staff"));
     world.advance(seconds(2));
-    until("the group is gone", async || alice.calls("GET", "/staff").await.status == 403).await;
+    until("the group is gone", async || alice.may_be_cut_off("GET", "/staff").await.is_some_and(|answer| answer.status == 403)).await;
     assert_eq!(socket.hear().await, None, "the tunnel is cut");
     assert!(alice.is_signed_in().await, "the session goes on");
 

@@ -11,7 +11,7 @@ use crate::harness::*;
 /// Marks what can be reached by hand, in the order of the page.
 const CONTROLS: &str = "
     const all = [...document.querySelectorAll('a[href], button, input, select, summary')]
-        .filter((e) => e.type !== 'hidden' && !e.disabled && e.getClientRects().length > 0);
+        .filter((e) => e.type !== 'hidden' && !e.disabled && e.checkVisibility() && e.getClientRects().length > 0);
     all.forEach((e, n) => { e.dataset.turn = n; });
     document.activeElement.blur();
     return all.length";

@@ -30,9 +30,9 @@ pub(super) async fn registers(tab: &Tab, name: &str) {
 
 async fn signs_out(tab: &Tab) {
     tab.opens("/.vestibule/logout").await;
-    tab.clicks("form button").await;
+    tab.clicks("form[action$=logout] button").await;
     tab.element("h1").await;
-    tab.waits_for_none("form").await;
+    tab.waits_for_none("form[action$=logout]").await;
 }
 
 /// Password, then the key.
@@ -140,6 +140,9 @@ async fn the_keys_page_begins_and_ends_nothing_and_takes_one_answer() {
     assert_eq!(tab.text("#totp-secret").await, secret);
     alice.phone = Some(Authenticator::from_key(&secret));
     tab.types_code(&alice.code()).await;
+    tab.is_at("account").await;
+    signs_out(&tab).await;
+    tab.opens("/").await;
     // One answer to a challenge, right or wrong, and wrong ones count.
     tab.types_password("alice").await;
     tab.is_at("mfa").await;

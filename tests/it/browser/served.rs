@@ -39,8 +39,8 @@ async fn looks_at_the_fault(tab: &Tab, page: &str) {
 
 async fn signs_out(tab: &Tab) {
     goes_to(tab, "logout").await;
-    tab.clicks("form button").await;
-    tab.waits_for_none("form").await;
+    tab.clicks("form[action$=logout] button").await;
+    tab.waits_for_none("form[action$=logout]").await;
     looks_at(tab, "logout").await;
 }
 
@@ -107,6 +107,10 @@ async fn a_further_method(tab: &Tab, root: &Person, method: &str) {
     } else {
         tab.types_code(&code()).await;
     }
+    tab.element("[role=status]").await;
+    looks_at(tab, "account").await;
+    signs_out(tab).await;
+    tab.opens("/").await;
     tab.types_password("root").await;
     looks_at(tab, "mfa").await;
     tab.clicks(&format!("button[name=method][value={method}]")).await;

@@ -62,6 +62,12 @@ impl Drop for Proxy {
 
 impl Proxy {
     pub fn start(kind: Kind, machine: &Machine, gateway: &Gateway) -> Self {
+        // Somebody else may take the port before the proxy does.
+        let tries = (0..5).find_map(|_| Self::start_once(kind, machine, gateway));
+        tries.unwrap_or_else(|| panic!("{}: no free port", kind.program().display()))
+    }
+
+    fn start_once(kind: Kind, machine: &Machine, gateway: &Gateway) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let print = |name: &str| {
@@ -116,12 +122,11 @@ impl Proxy {
         let started = command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).spawn();
         let child = started.unwrap_or_else(|error| panic!("{}: {error}; scripts/test installs it", kind.program().display()));
         let mut proxy = Self { address: (Ipv4Addr::LOCALHOST, port).into(), child, _folder: folder };
-        proxy.is_up();
-        proxy
+        proxy.is_up().then_some(proxy)
     }
 
-    /// Waits until it answers for the site: some listen before they have read all of their configuration.
-    fn is_up(&mut self) {
+    /// Waits until it answers for the site: some listen before they have read all of their configuration. `false`: its port was taken.
+    fn is_up(&mut self) -> bool {
         let start = Instant::now();
         let log = || std::fs::read_to_string(self._folder.path().join("log")).unwrap();
         loop {
@@ -129,9 +134,12 @@ impl Proxy {
                 && crate::harness::binary::get(self.address, "wiki.example", "/public/up", "")
                     .is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"));
             if answers {
-                return;
+                return true;
             }
-            assert!(self.child.try_wait().unwrap().is_none(), "{}", log());
+            if self.child.try_wait().unwrap().is_some() {
+                assert!(log().to_lowercase().contains("in use"), "{}", log());
+                return false;
+            }
             assert!(start.elapsed() < PATIENCE, "{}", log());
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -80,15 +80,26 @@ impl Person {
 
     /// A request with exactly these further header lines; cookies that come back are kept.
     pub async fn asks(&mut self, method: &str, target: &str, lines: &str, body: &[u8]) -> Answer {
+        let answer = self.asks_once(method, target, lines, body).await;
+        answer.unwrap_or_else(|| panic!("no answer to {method} {target}\n{}{lines}", self.lines(target)))
+    }
+
+    /// The same; `None` if the connection ends without an answer.
+    async fn asks_once(&mut self, method: &str, target: &str, lines: &str, body: &[u8]) -> Option<Answer> {
         let mut wire = Wire::open(self.gateway, self.from).await;
         let length = if body.is_empty() && method != "POST" { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
         let head = format!("{method} {target} HTTP/1.1\r\n{}Connection: close\r\n{length}{lines}\r\n", self.lines(target));
         wire.send(&[head.as_bytes(), body].concat()).await;
-        let answer = wire.answer(method).await.unwrap_or_else(|| panic!("no answer to {head}"));
+        let answer = wire.answer(method).await?;
         for line in answer.all("set-cookie") {
             self.jar.set(line, &self.host, self.https);
         }
-        answer
+        Some(answer)
+    }
+
+    /// A script's request that may be cut off, because what it is admitted by ends under it.
+    pub async fn may_be_cut_off(&mut self, method: &str, target: &str) -> Option<Answer> {
+        self.asks_once(method, target, "Accept: application/json\r\n", b"").await
     }
 
     /// A script's request.

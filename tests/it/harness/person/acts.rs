@@ -100,7 +100,12 @@ impl Person {
 
     /// Whether this browser is signed in just now.
     pub async fn is_signed_in(&mut self) -> bool {
-        match self.calls("GET", "/").await.status {
+        // A session that ends under a request cuts it off without an answer: then the next one tells.
+        let answer = match self.may_be_cut_off("GET", "/").await {
+            Some(answer) => answer,
+            None => self.calls("GET", "/").await,
+        };
+        match answer.status {
             200 => true,
             401 => false,
             other => panic!("{other}"),
