@@ -3,6 +3,7 @@
 pub mod certified;
 mod ends;
 mod external;
+mod glewlwyd;
 mod hostile;
 mod links;
 mod people;
