@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod clock;
+pub mod credentials;
 pub mod hangup;
 pub mod host;
 pub mod id;

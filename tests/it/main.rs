@@ -43,6 +43,7 @@ mod nginx;
 mod notices;
 mod one_connection;
 mod operator;
+mod packaging;
 mod parallel;
 mod paths;
 mod providers;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::value;
 use crate::base::Secret;
+use crate::base::credentials::{credentials_directory, is_private};
 use crate::config::document::outline::Shape;
 use crate::config::document::problem::Fault;
 use crate::config::document::section::{Entry, Section};
@@ -40,16 +41,6 @@ pub(in crate::config) fn is_given(section: &Section, key: &str) -> bool {
     section.has(key) || section.has(&format!("{key}_file"))
 }
 
-/// Whether only the owner may read a file. Below the folder of systemd's credentials the group bits are the mask of an access list
-/// that names the service alone (systemd.exec(5), `LoadCredential=`), and may show reading.
-fn is_private(path: &Path, mode: u32, credentials: Option<&Path>) -> bool {
-    let is_credential = || {
-        let real = |path: &Path| path.canonicalize().ok();
-        credentials.and_then(real).zip(real(path)).is_some_and(|(folder, file)| file.starts_with(folder))
-    };
-    mode & 0o077 == 0 || (mode & 0o037 == 0 && is_credential())
-}
-
 /// The text of a secret's file, without its trailing newline.
 fn read(path: &Path) -> Result<Secret, Fault> {
     let shown = path.display();
@@ -58,8 +49,7 @@ fn read(path: &Path) -> Result<Secret, Fault> {
     if !metadata.is_file() || metadata.len() > 65_536 {
         return Err(Fault::new(format!("{shown} is no file of at most 64 KiB"), "name a file that holds the secret alone"));
     }
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
-    if !is_private(path, metadata.permissions().mode(), credentials.as_ref().map(Path::new)) {
+    if !is_private(path, metadata.permissions().mode(), credentials_directory().as_deref()) {
         return Err(Fault::new(format!("{shown} can be read by others than its owner"), format!("run: chmod 600 {shown}")));
     }
     let text = std::fs::read_to_string(path)
@@ -72,23 +62,6 @@ mod tests {
     use super::*;
     use crate::config::tests::{ROUTE, faults, read_with};
     use crate::config::{Severity, parse};
-
-    #[test]
-    fn a_credential_of_the_service_manager_may_look_readable_to_a_group() {
-        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (inside, outside) = (folder.path().join("mail.url"), other.path().join("mail.url"));
-        let link = folder.path().join("link");
-        std::fs::write(&inside, "x").unwrap();
-        std::fs::write(&outside, "x").unwrap();
-        std::os::unix::fs::symlink(&outside, &link).unwrap();
-        let given = Some(folder.path());
-        assert!(is_private(&inside, 0o100_440, given) && is_private(&inside, 0o100_400, None));
-        for (path, mode, given) in
-            [(&inside, 0o440, None), (&inside, 0o444, given), (&inside, 0o460, given), (&outside, 0o440, given), (&link, 0o440, given)]
-        {
-            assert!(!is_private(path, mode, given), "{path:?} {mode:o}");
-        }
-    }
 
     #[test]
     fn a_secret_may_stand_in_a_file_that_only_its_owner_reads() {

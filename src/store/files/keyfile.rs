@@ -1,4 +1,4 @@
-//! The key file: `DATA_DIR/keys.json`, mode 0600, made at the first start.
+//! The key file: `DATA_DIR/keys.json`, mode 0600, made at the first start; or a credential of the service manager of that name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -6,31 +6,37 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::base::Time;
+use crate::base::credentials::{credentials_directory, is_private};
 use crate::session::keys::{KeyRing, MasterKey};
 use crate::store::{StoreError, private_folder};
 
-/// The keys in `folder`, made if there are none yet.
+/// The keys in `folder`; without any there, those of the credential `keys.json`; without that, new ones are made in `folder`.
 ///
 /// # Errors
 /// A file that others can read, or that holds no usable key: never replaced by a new one, which would sign everybody out and
 /// make every sealed secret unreadable.
 pub fn load_or_create(folder: &Path, now: Time) -> Result<Vec<MasterKey>, StoreError> {
-    private_folder(folder)?;
-    let path = folder.join("keys.json");
-    match File::open(&path) {
-        Ok(file) => read(&path, file),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let keys = vec![MasterKey::random(1, now)?];
-            write(folder, &keys)?;
-            Ok(keys)
-        }
-        Err(e) => Err(StoreError::file(&path, &e)),
-    }
+    load_beside(folder, credentials_directory().as_deref(), now)
 }
 
-fn read(path: &Path, mut file: File) -> Result<Vec<MasterKey>, StoreError> {
+fn load_beside(folder: &Path, credentials: Option<&Path>, now: Time) -> Result<Vec<MasterKey>, StoreError> {
+    private_folder(folder)?;
+    for place in [Some(folder), credentials].into_iter().flatten() {
+        let path = place.join("keys.json");
+        match File::open(&path) {
+            Ok(file) => return read(&path, file, credentials),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(StoreError::file(&path, &e)),
+        }
+    }
+    let keys = vec![MasterKey::random(1, now)?];
+    write(folder, &keys)?;
+    Ok(keys)
+}
+
+fn read(path: &Path, mut file: File, credentials: Option<&Path>) -> Result<Vec<MasterKey>, StoreError> {
     let meta = file.metadata().map_err(|e| StoreError::file(path, &e))?;
-    if meta.permissions().mode() & 0o077 != 0 {
+    if !is_private(path, meta.permissions().mode(), credentials) {
         return Err(StoreError::Loose { path: path.to_owned(), mode: "600" });
     }
     let mut text = zeroize::Zeroizing::new(String::new());
@@ -71,6 +77,31 @@ mod tests {
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
         let said = load_or_create(&data, Time::default()).unwrap_err().to_string();
         assert!(said.contains("chmod 600"), "{said}");
+    }
+
+    #[test]
+    fn a_credential_is_taken_while_the_folder_has_no_keys_of_its_own() {
+        let place = tempfile::tempdir().unwrap();
+        let (data, other, credentials) = (place.path().join("data"), place.path().join("other"), place.path().join("credentials"));
+        std::fs::create_dir(&credentials).unwrap();
+        let same = |a: &[MasterKey], b: &[MasterKey]| serde_json::to_string(a).unwrap() == serde_json::to_string(b).unwrap();
+        let operators = load_or_create(&other, Time::default()).unwrap();
+        let given = credentials.join("keys.json");
+        std::fs::copy(other.join("keys.json"), &given).unwrap();
+        let mode = |file: &Path, mode| std::fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
+        mode(&given, 0o440);
+        let load = |credentials| load_beside(&data, credentials, Time::default());
+        assert!(same(&load(Some(&credentials)).unwrap(), &operators) && !data.join("keys.json").exists());
+        mode(&given, 0o644);
+        assert!(load(Some(&credentials)).is_err(), "everybody can read it");
+        mode(&given, 0o640);
+        std::fs::write(&given, "[]").unwrap();
+        assert!(load(Some(&credentials)).is_err() && !data.join("keys.json").exists(), "a broken one is not passed over");
+        // Keys of the folder's own count, and their mode is as strict as ever.
+        let own = load(None).unwrap();
+        assert!(!same(&own, &operators) && same(&load(Some(&credentials)).unwrap(), &own));
+        mode(&data.join("keys.json"), 0o440);
+        assert!(load(Some(&credentials)).is_err());
     }
 
     #[test]
