@@ -13,7 +13,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && packaging/oci/root "target/$target/release/vestibule" /image
 
 FROM scratch
-COPY --from=build /image/ /
+COPY --from=build /image/root/ /
+COPY --from=build --chown=65532:65532 /image/data/ /var/lib/
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="vestibule" \

@@ -44,6 +44,16 @@ docs:
 screenshots:
     scripts/screenshots
 
+# A Debian package from the release build; `packaging/deb/try` installs it in a fresh root.
+deb:
+    cargo build --release --locked --bin vestibule
+    packaging/deb/build target/release/vestibule
+
+# Lints and renders the Helm chart, and checks what it gives the pods; needs helm and python3-yaml.
+chart:
+    cargo build --locked --bin vestibule
+    packaging/helm/test target/debug/vestibule
+
 # A bill of materials (CycloneDX) from Cargo.lock; needs cargo-cyclonedx.
 sbom:
     cargo cyclonedx --format json --all
