@@ -11,7 +11,7 @@ pub use self::application::ApplicationPassword;
 pub use self::source::{Closed, Membership, PersonId, SourceId};
 pub use self::version::{Verified, Version};
 
-use crate::base::{Time, UserId};
+use crate::base::{Subject, Time, UserId};
 use crate::factor::{Method, MethodSet};
 
 /// What a user's second factor must be: the server's default, or an administrator's word for this user.
@@ -155,9 +155,12 @@ pub struct Account {
     pub groups: Vec<String>,
     #[serde(default)]
     pub disabled: bool,
-    /// A machine's: no password and no pages, API tokens only.
+    /// A machine's: no password and no pages, API tokens or a client certificate only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub service: bool,
+    /// Of a service account: the subject of the client certificate that stands for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_subject: Option<Subject>,
     /// A PHC string; absent until the set-up link is used.
     #[serde(default)]
     pub password: Option<String>,

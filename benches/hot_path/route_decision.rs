@@ -12,8 +12,8 @@ use vestibule::base::{ClientAddr, Host, Time};
 use vestibule::factor::{Method as Factor, MethodSet};
 use vestibule::path::Path;
 use vestibule::policy::{
-    Application, Ask, Decision, HostPattern, Identity, Level, Person, Policy, Proof, ProxyOptions, Requirement, Route, Rule, Upstream,
-    decide,
+    Application, Ask, Certificate, CertificateUse, Decision, HostPattern, Identity, Level, Person, Policy, Proof, ProxyOptions,
+    Requirement, Route, Rule, Upstream, decide,
 };
 
 const NOW: Time = Time::from_secs(1_800_000_000);
@@ -36,7 +36,14 @@ pub fn benches(criterion: &mut Criterion) {
                 let (host, path) = &asked[turn % asked.len()];
                 turn += 1;
                 let path = Path::parse(black_box(path)).unwrap();
-                let ask = Ask { host, method: &Method::GET, client: ClientAddr::new([192, 0, 2, 7].into()), path: &path, form: false };
+                let ask = Ask {
+                    host,
+                    method: &Method::GET,
+                    client: ClientAddr::new([192, 0, 2, 7].into()),
+                    path: &path,
+                    form: false,
+                    certificate: Certificate::Absent,
+                };
                 let decision = decide(&policy, &ask, Some(&who), NOW);
                 assert!(matches!(decision, Decision::Allow(_)));
             });
@@ -84,7 +91,7 @@ fn rule(n: usize) -> Rule {
 }
 
 const fn requirement(level: Level) -> Requirement {
-    Requirement { level, groups: None, factors: None, max_age: None, enforce: true }
+    Requirement { level, groups: None, factors: None, max_age: None, client_certificate: CertificateUse::None, enforce: true }
 }
 
 fn alice() -> Identity {

@@ -14,7 +14,7 @@ use super::pages::mount;
 use super::program::App;
 use crate::account::ApplicationPassword;
 use crate::acme::Answer;
-use crate::base::{ClientAddr, Host, Time, TokenId, UserId};
+use crate::base::{ClientAddr, Host, Subject, Time, TokenId, UserId};
 use crate::factor::Method;
 use crate::gateway::{
     AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, Opened, PortalAnswer, PortalContext, SavingPost, Shape, Snapshot, TokenLookup,
@@ -25,7 +25,7 @@ use crate::limit::Throttled;
 use crate::policy::{Identity, Proof};
 use crate::portal;
 use crate::service::saved_post::Form;
-use crate::service::sessions::{CachedSession, Found, TokenVisitor};
+use crate::service::sessions::{CachedSession, Found, MachineVisitor, TokenVisitor};
 use crate::session::Purpose;
 use crate::token::{Way, digest};
 use crate::view::Page;
@@ -103,6 +103,26 @@ impl UserSession for TokenVisitor {
     }
 }
 
+impl UserSession for MachineVisitor {
+    fn identity(&self) -> Identity {
+        Self::identity(self)
+    }
+
+    fn is_ended(&self) -> bool {
+        Self::is_ended(self)
+    }
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.holder().user)
+    }
+
+    fn facts(&self) -> Option<Facts> {
+        let holder = self.holder();
+        // The account is what there is of a session: its certificate may be renewed at any time.
+        Some(Facts { subject: holder.user.to_string(), session: holder.user.to_string(), auth_time: holder.since, amr: Vec::new() })
+    }
+}
+
 impl GatewayHost for App {
     fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
@@ -160,6 +180,17 @@ impl GatewayHost for App {
                 self.work.spawn(async move { services.token_failures.note(client).await });
                 TokenLookup::Invalid
             }
+        }
+    }
+
+    fn certificate_holder(&self, subject: &Subject) -> Lookup {
+        let live = &self.services.live;
+        match self.services.tokens.holders().find(subject) {
+            _ if live.is_stale() => Lookup::Unknown,
+            Some(holder) => Lookup::Live(Arc::new(MachineVisitor::new(holder, Arc::clone(live)))),
+            // Another gateway may have made it.
+            None if live.is_behind() => Lookup::Unknown,
+            None => Lookup::Ended,
         }
     }
 

@@ -38,6 +38,7 @@ impl App {
         let fixed = self.started.fixed_until_restart(&config);
         self.services.live.reconfigure(config.session.clone(), config.mfa.clone());
         self.services.tokens.table().reconfigure(config.mfa.clone());
+        self.services.tokens.holders().reconfigure(config.mfa.clone());
         self.services.reconfigure(config, sources);
         self.services.live.set_sources(times);
         self.services.notices.notifier.reword(texts);
@@ -58,7 +59,8 @@ impl App {
     /// The accounts of those who have sessions or tokens.
     async fn signed_in(&self) -> anyhow::Result<Vec<(UserId, Option<Account>)>> {
         let mut accounts = Vec::new();
-        let users: HashSet<UserId> = self.services.live.users().into_iter().chain(self.services.tokens.table().users()).collect();
+        let users = self.services.live.users().into_iter().chain(self.services.tokens.table().users());
+        let users: HashSet<UserId> = users.chain(self.services.tokens.holders().users()).collect();
         let users: Vec<UserId> = users.into_iter().collect();
         // Many at a time: over a network each by itself would take minutes.
         for users in users.chunks(AT_ONCE) {

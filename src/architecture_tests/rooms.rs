@@ -12,7 +12,10 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["commands", "demo", "serve", "diff", "init", "control", "terminal"]),
     ("config", &["check", "schema", "brand", "directory", "readers", "document", "typed"]),
     ("factor", &["password", "webauthn"]),
-    ("gateway", &["listener", "pipeline", "saved_post", "proxy", "reply", "authorize", "upstream", "connection", "request"]),
+    (
+        "gateway",
+        &["listener", "pipeline", "saved_post", "proxy", "reply", "authorize", "upstream", "connection", "request", "client_certificate"],
+    ),
     ("notify", &["texts"]),
     ("policy", &["compare", "decide", "table", "query", "grant", "application", "testing"]),
     ("portal", &["admin", "provider", "profile", "saved_post", "sign_in", "web"]),

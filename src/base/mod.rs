@@ -9,6 +9,7 @@ pub mod id;
 pub mod language;
 pub mod random;
 pub mod secret;
+pub mod subject;
 pub mod trace;
 
 pub use address::ClientAddr;
@@ -17,3 +18,4 @@ pub use hangup::{Hangup, Line};
 pub use host::Host;
 pub use id::{FlowId, SavedPostId, SessionId, TokenId, UserId};
 pub use secret::Secret;
+pub use subject::Subject;

@@ -185,7 +185,7 @@ async fn until_stopped(app: &Arc<App>, source: Source, config: &Config, changes:
         let listening = telemetry::server::start(address, app.telemetry.clone(), app.clone()).await?;
         println!("listening http://{listening} (admin)");
     }
-    tokio::spawn(tls::watch(source.tls.clone()));
+    tokio::spawn(tls::watch(source.tls.clone(), app.clone()));
     tokio::spawn(acme::run(Arc::downgrade(&app.acme)));
     tokio::spawn(follow_file(app.clone(), source.clone(), changes));
     systemd::notify(State::Ready);

@@ -67,6 +67,8 @@ pub struct Server {
     pub admin_listen: Option<SocketAddr>,
     pub trusted_proxies: Vec<IpNet>,
     pub tls: Vec<TlsListener>,
+    /// Whether a trusted proxy's word on its client's certificate counts (RFC 9440).
+    pub client_certificate_header: bool,
     /// Whether plain HTTP for a host that a certificate names is redirected to HTTPS.
     pub redirect_to_https: bool,
     /// Whether the configuration is read again when its file changes.
@@ -88,6 +90,16 @@ pub struct TlsListener {
     pub certificates: Vec<Certificate>,
     /// Whether certificates by ACME are used beside these.
     pub acme: bool,
+    /// Who signs clients' certificates, for every host whose certificate does not say otherwise.
+    pub clients: Option<ClientCa>,
+}
+
+/// Who signs clients' certificates, and which of them are no longer valid: files in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCa {
+    pub ca: PathBuf,
+    /// A revocation list (RFC 5280), or several.
+    pub crl: Option<PathBuf>,
 }
 
 /// Files in PEM.
@@ -95,6 +107,8 @@ pub struct TlsListener {
 pub struct Certificate {
     pub cert: PathBuf,
     pub key: PathBuf,
+    /// Of a listener's certificate: who signs the certificates of clients of its hosts.
+    pub clients: Option<ClientCa>,
 }
 
 #[derive(Clone, Debug)]

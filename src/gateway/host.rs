@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::account::ApplicationPassword;
 use crate::acme::Answer;
 use crate::base::trace::Trace;
-use crate::base::{ClientAddr, Hangup, Host, SavedPostId, Time, TokenId, UserId};
+use crate::base::{ClientAddr, Hangup, Host, SavedPostId, Subject, Time, TokenId, UserId};
 use crate::config::Config;
 use crate::forward_auth;
 use crate::gateway::request::cookies::OwnCookies;
@@ -220,6 +220,8 @@ pub struct AccessRecord<'a> {
     pub user: Option<&'a str>,
     /// The API token with which it came.
     pub token: Option<TokenId>,
+    /// The subject of the client's certificate, if one counts.
+    pub certificate: Option<&'a str>,
     /// Zero if nothing was answered.
     pub status: u16,
     pub outcome: Outcome,
@@ -259,6 +261,11 @@ pub trait GatewayHost: Send + Sync + 'static {
     /// The owner of an API token that came in this way. Wrong ones are counted.
     fn token(&self, _text: &str, _way: Way, _client: ClientAddr, _now: Time) -> TokenLookup {
         TokenLookup::Invalid
+    }
+
+    /// The service account that a client certificate with this subject stands for. From memory.
+    fn certificate_holder(&self, _subject: &Subject) -> Lookup {
+        Lookup::Ended
     }
 
     /// A signed statement of who asks, valid for at least half of `lifetime`.

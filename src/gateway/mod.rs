@@ -16,6 +16,7 @@
 //! ```
 
 mod authorize;
+mod client_certificate;
 mod connection;
 pub mod host;
 mod listener;
@@ -29,7 +30,8 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-pub use connection::certificates::{BadCertificate, Certificates, Fresh};
+pub use client_certificate::BadCertificate;
+pub use connection::certificates::{Certificates, Fresh};
 pub use host::{
     AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, Opened, Outcome, PortalAnswer, PortalContext, SavingPost, Shape, Snapshot,
     TokenLookup, UserSession,

@@ -91,6 +91,11 @@ pub enum Content {
     LinkMade {
         hours: u64,
     },
+    /// An API token, which opens what its owner may open.
+    TokenMade {
+        name: String,
+        expires: String,
+    },
     NewBrowser {
         browser: String,
         address: String,
@@ -126,6 +131,7 @@ pub enum MessageKind {
     AddressSet,
     PhoneChanged,
     LinkMade,
+    TokenMade,
     NewBrowser,
     SetupLink,
     ResetLink,
@@ -134,7 +140,7 @@ pub enum MessageKind {
 }
 
 impl MessageKind {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::SignInCode,
         Self::EnrolmentCode,
         Self::ContactCode,
@@ -148,6 +154,7 @@ impl MessageKind {
         Self::AddressSet,
         Self::PhoneChanged,
         Self::LinkMade,
+        Self::TokenMade,
         Self::NewBrowser,
         Self::SetupLink,
         Self::ResetLink,
@@ -170,6 +177,7 @@ impl MessageKind {
             Self::AddressSet => "address_set",
             Self::PhoneChanged => "phone_changed",
             Self::LinkMade => "link_made",
+            Self::TokenMade => "token_made",
             Self::NewBrowser => "new_browser",
             Self::SetupLink => "setup_link",
             Self::ResetLink => "reset_link",
@@ -200,6 +208,7 @@ impl Content {
             Self::AddressSet {} => MessageKind::AddressSet,
             Self::PhoneChanged { .. } => MessageKind::PhoneChanged,
             Self::LinkMade { .. } => MessageKind::LinkMade,
+            Self::TokenMade { .. } => MessageKind::TokenMade,
             Self::NewBrowser { .. } => MessageKind::NewBrowser,
             Self::SetupLink { .. } => MessageKind::SetupLink,
             Self::ResetLink { .. } => MessageKind::ResetLink,
@@ -228,7 +237,7 @@ impl Content {
     }
 
     /// One of each, with values that show what they are: to prove a set of texts.
-    pub fn samples() -> [Self; 18] {
+    pub fn samples() -> [Self; 19] {
         let code = || Secret::new("123456");
         let link = || Secret::new("https://host.example/setup?token=abc");
         [
@@ -245,6 +254,7 @@ impl Content {
             Self::AddressSet {},
             Self::PhoneChanged { new: "••• ••67".into() },
             Self::LinkMade { hours: 24 },
+            Self::TokenMade { name: "backup".into(), expires: "2030-01-01".into() },
             Self::NewBrowser { browser: "Firefox on Linux".into(), address: "192.0.2.1".into() },
             Self::SetupLink { link: link(), hours: 24 },
             Self::ResetLink { link: link(), minutes: 30 },

@@ -8,6 +8,7 @@
 //! | deny | the level is `deny`, signed in or not | 403 |
 //! | no route | a reading leads nowhere | 404 |
 //! | group | signed in, in none of the groups | 403 |
+//! | certificate | a client's certificate is required, and no valid one came | 403 |
 //! | token | a token came in a way that the route does not take | 401 |
 //! | token | it is not for this route, method or network, or not worth enough here | 403 |
 //! | guest | a guest, whom the route does not take | 403 |
@@ -32,7 +33,7 @@ use super::demand::{Demand, accepted_methods, can_answer};
 use super::grant::{self, Grant, Misfit};
 use super::identity::{Identity, Person};
 use super::table::{Ask, Hit, Policy, PortalMatch};
-use super::types::{Level, Requirement, Route};
+use super::types::{CertificateUse, Level, Requirement, Route};
 
 /// What to do with a request.
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ pub enum ForbidReason {
     /// A token is not worth two factors here, or a factor must be named or fresh.
     TokenWorth,
     TokenScope,
+    /// A client's certificate is required, and no valid one came.
+    ClientCertificate,
     /// Not for guests: two factors or a group are wanted, or the address is none that the route takes.
     Guest,
 }
@@ -97,6 +100,7 @@ impl ForbidReason {
             Self::MfaOff => "mfa_off",
             Self::TokenWorth => "token_worth",
             Self::TokenScope => "token_scope",
+            Self::ClientCertificate => "client_certificate",
             Self::Guest => "guest",
         }
     }
@@ -125,6 +129,8 @@ pub struct Admission {
     at: usize,
     person: Option<Arc<Person>>,
     observed: Option<Reason>,
+    /// The client's certificate was needed for it.
+    certified: bool,
 }
 
 impl Admission {
@@ -136,6 +142,11 @@ impl Admission {
     /// Whose identity headers to send; nobody's where every reading is `bypass`.
     pub const fn person(&self) -> Option<&Arc<Person>> {
         self.person.as_ref()
+    }
+
+    /// Whether it rests on the client's certificate: it ends with the certificate.
+    pub const fn is_certified(&self) -> bool {
+        self.certified
     }
 
     /// What would have stopped it, were it enforced.
@@ -158,15 +169,15 @@ pub fn decide(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>, now: Time)
         return Decision::NoRoute;
     }
     let mut tally = Tally::default();
-    policy.visit(ask, |hit, _| tally.add(hit, judge(hit.as_ref(), ask, who, now), who.is_some()));
-    tally.answer(who)
+    policy.visit(ask, |hit, _| tally.add(hit, ask, who, now));
+    tally.answer(ask, who)
 }
 
 /// Judges what the readings of a request have met, as [`decide`] does.
 pub(super) fn decide_on<'p>(hits: impl Iterator<Item = Option<Hit<'p>>>, ask: &Ask<'_>, who: Option<&Identity>, now: Time) -> Decision {
     let mut tally = Tally::default();
-    hits.for_each(|hit| tally.add(hit, judge(hit.as_ref(), ask, who, now), who.is_some()));
-    tally.answer(who)
+    hits.for_each(|hit| tally.add(hit, ask, who, now));
+    tally.answer(ask, who)
 }
 
 /// What one reading comes to. The order is that of strictness.
@@ -185,6 +196,8 @@ pub(super) enum Verdict {
     TokenScope,
     /// The route does not take tokens in the way in which one came.
     TokenWay,
+    /// No valid certificate where one is required.
+    Certificate,
     NoRoute,
     Deny,
     EncodedSlash,
@@ -202,6 +215,7 @@ impl Verdict {
             Self::TokenWorth => Some(Reason::Forbid(ForbidReason::TokenWorth)),
             Self::TokenScope => Some(Reason::Forbid(ForbidReason::TokenScope)),
             Self::TokenWay => Some(Reason::Challenge(ChallengeReason::Token)),
+            Self::Certificate => Some(Reason::Forbid(ForbidReason::ClientCertificate)),
             Self::Deny => Some(Reason::Forbid(ForbidReason::Deny)),
             Self::Admit | Self::NoRoute | Self::EncodedSlash => None,
         }
@@ -220,8 +234,13 @@ pub(super) fn judge(hit: Option<&Hit<'_>>, ask: &Ask<'_>, who: Option<&Identity>
     if ask.path.has_encoded_slash() && !route.encoded_slash {
         return Verdict::EncodedSlash;
     }
-    match (requirement.level, who) {
-        (Level::Deny, _) if requirement.enforce => Verdict::Deny,
+    if requirement.level == Level::Deny && requirement.enforce {
+        return Verdict::Deny;
+    }
+    if requirement.client_certificate == CertificateUse::Require && !ask.certificate.is_valid() {
+        return Verdict::Certificate;
+    }
+    match (requirement.level, asker(requirement, ask, who)) {
         (level, Some(Identity { person, token, .. })) if person.guest.is_some() => {
             by_address(level, hit, person.guest.as_ref().filter(|_| token.is_none()))
         }
@@ -232,6 +251,14 @@ pub(super) fn judge(hit: Option<&Hit<'_>>, ask: &Ask<'_>, who: Option<&Identity>
         (_, Some(who)) if !is_member(requirement, &who.person.groups) => Verdict::Group,
         (Level::OneFactor, Some(_)) => Verdict::Admit,
         (Level::TwoFactor, Some(who)) => second_factor(&Demand::from(*requirement), who, now),
+    }
+}
+
+/// Who asks: by a session or a token, and else by a service account's certificate where one counts.
+fn asker<'w>(requirement: &Requirement, ask: &Ask<'w>, who: Option<&'w Identity>) -> Option<&'w Identity> {
+    match requirement.client_certificate {
+        CertificateUse::None => who,
+        CertificateUse::Accept | CertificateUse::Require => who.or_else(|| ask.certificate.holder()),
     }
 }
 
@@ -249,7 +276,7 @@ fn by_address(level: Level, Hit { route, requirement, .. }: &Hit<'_>, address: O
 
 /// Who comes with a token: what it is for, then what its owner may do, then what it is worth here.
 fn by_token(grant: &Grant, Hit { route, requirement, .. }: &Hit<'_>, ask: &Ask<'_>, groups: &[String]) -> Verdict {
-    match grant.fits(route, ask.method, ask.client) {
+    match grant.fits(route, requirement.client_certificate, ask.method, ask.client) {
         Err(Misfit::Way) => return Verdict::TokenWay,
         Err(Misfit::Scope) => return Verdict::TokenScope,
         Ok(()) => {}
@@ -285,11 +312,14 @@ struct Tally<'p> {
     stop: Option<(Verdict, Option<&'p Arc<Route>>)>,
     observed: Option<Verdict>,
     identified: bool,
+    certified: bool,
     wanted: Option<Demand>,
 }
 
 impl<'p> Tally<'p> {
-    fn add(&mut self, hit: Option<Hit<'p>>, verdict: Verdict, signed_in: bool) {
+    fn add(&mut self, hit: Option<Hit<'p>>, ask: &Ask<'_>, who: Option<&Identity>, now: Time) {
+        let (verdict, signed_in) = (judge(hit.as_ref(), ask, who, now), who.is_some());
+        self.certified |= hit.is_some_and(|hit| rests_on_certificate(hit.requirement, who));
         let route = hit.map(|hit| hit.route);
         self.primary = self.primary.or(hit.map(|hit| hit.at));
         self.identified |= hit.is_some_and(|hit| hit.requirement.level != Level::Bypass);
@@ -313,8 +343,8 @@ impl<'p> Tally<'p> {
         }
     }
 
-    fn answer(self, who: Option<&Identity>) -> Decision {
-        let Some((verdict, route)) = self.stop else { return self.admit(who) };
+    fn answer(self, ask: &Ask<'_>, who: Option<&Identity>) -> Decision {
+        let Some((verdict, route)) = self.stop else { return self.admit(ask, who) };
         let Some(route) = route.cloned() else { return Decision::NoRoute };
         match verdict.reason() {
             Some(Reason::Forbid(reason)) => Decision::Forbid { route, reason },
@@ -337,10 +367,21 @@ impl<'p> Tally<'p> {
         Decision::Challenge { route, reason: ChallengeReason::Enrol, methods }
     }
 
-    fn admit(self, who: Option<&Identity>) -> Decision {
+    fn admit(self, ask: &Ask<'_>, who: Option<&Identity>) -> Decision {
         let Some(at) = self.primary else { return Decision::NoRoute };
+        // What was judged: where no reading lets a certificate stand for its account, none does.
+        let who = who.or_else(|| ask.certificate.holder().filter(|_| self.certified));
         let person = who.filter(|_| self.identified).map(|who| Arc::clone(&who.person));
-        Decision::Allow(Admission { at, person, observed: self.observed.and_then(Verdict::reason) })
+        Decision::Allow(Admission { at, person, observed: self.observed.and_then(Verdict::reason), certified: self.certified })
+    }
+}
+
+/// Whether an admission by this requirement needs the client's certificate.
+const fn rests_on_certificate(requirement: &Requirement, who: Option<&Identity>) -> bool {
+    match requirement.client_certificate {
+        CertificateUse::None => false,
+        CertificateUse::Accept => who.is_none() && !matches!(requirement.level, Level::Bypass),
+        CertificateUse::Require => true,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::path::{Path, Refusal};
 
 use super::decide::is_member;
 use super::identity::Person;
-use super::table::{Ask, Hit, Policy, PortalMatch};
+use super::table::{Ask, Certificate, Hit, Policy, PortalMatch};
 use super::types::{Expectation, Level, Outcome};
 
 /// Where a test that says no `from` comes from: a documentation address (RFC 5737), in nobody's network.
@@ -67,7 +67,7 @@ fn run(policy: &Policy, test: &Expectation, groups: Option<&[String]>) -> Result
     let path = Path::parse(target.as_bytes()).map_err(|refusal| format!("{what} is refused: {refusal}"))?;
     let client = ClientAddr::new(test.from.unwrap_or(STRANGER));
     // What the body says is not known here: the strictest that may be demanded is.
-    let ask = Ask { host: &host, method: &test.method, client, path: &path, form: true };
+    let ask = Ask { host: &host, method: &test.method, client, path: &path, form: true, certificate: Certificate::Absent };
     let outcome = demanded(policy, &ask, groups).map_err(|refusal| format!("{what} is refused: {refusal}"))?;
     if outcome == test.outcome {
         return Ok(());

@@ -13,7 +13,7 @@ use super::glob::Glob;
 use super::identity::Identity;
 use super::query;
 use super::table::{Ask, Hit, Policy, PortalMatch, below, folded_form, prefix_form};
-use super::types::{Level, Route, Rule};
+use super::types::{CertificateUse, Level, Route, Rule};
 use super::upstream::Upstream;
 
 /// Which route and rule decide a request, and why.
@@ -27,9 +27,11 @@ pub struct Explanation {
     pub requires: &'static str,
     /// The second factors that count, where two are wanted.
     pub factors: Vec<Method>,
+    /// What a client's certificate is there: `none`, `accept`, `require`.
+    pub client_certificate: &'static str,
     /// `allow`, `challenge`, `forbid`, `no_route`, `refuse`; `portal` for the gateway's own pages.
     pub outcome: &'static str,
-    /// Why not, or why it would be without `enforce = false`: `sign_in`, `second_factor`, `enrol`, `deny`, `group`, `mfa_off`, or a sentence.
+    /// Why not, or why it would be without `enforce = false`: `sign_in`, `second_factor`, `enrol`, `deny`, `group`, `mfa_off`, `client_certificate`, or a sentence.
     pub reason: Option<String>,
     /// Where an admitted request goes; several, with a comma, where they are balanced.
     pub upstream: Option<String>,
@@ -74,6 +76,7 @@ pub fn explain(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>, now: Time
         rule: hit.and_then(|hit| hit.rule).map(|at| at + 1),
         requires: outcome(hit.as_ref(), who.map(|who| who.person.groups.as_slice())).name(),
         factors: hit.map(|hit| factors(&hit)).unwrap_or_default(),
+        client_certificate: hit.map(|hit| hit.requirement.client_certificate).unwrap_or_default().name(),
         outcome: outcome_name,
         reason,
         upstream: primary.map(|route| upstreams(&route.upstreams)),
@@ -87,6 +90,7 @@ fn portal(outcome: &'static str, reason: &str) -> Explanation {
         rule: None,
         requires: "no_route",
         factors: Vec::new(),
+        client_certificate: CertificateUse::None.name(),
         outcome,
         reason: Some(reason.to_owned()),
         upstream: None,
@@ -227,7 +231,7 @@ mod tests {
     #[test]
     fn it_is_one_json_object_with_the_contracts_keys() {
         let json = serde_json::to_value(words("GET", "wiki.example/", None)).unwrap();
-        for key in ["route", "rule", "requires", "factors", "outcome", "reason", "upstream", "considered"] {
+        for key in ["route", "rule", "requires", "factors", "client_certificate", "outcome", "reason", "upstream", "considered"] {
             assert!(json.get(key).is_some(), "{key}");
         }
     }

@@ -1,4 +1,4 @@
-//! What somebody may do who comes with an API token: never more than its owner, within the token's own limits, in a way that the
+//! What somebody may do who comes with an API token or a service account's certificate: never more than its owner, within the token's own limits, in a way that the
 //! route takes, and worth as much as the route says.
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::base::ClientAddr;
 use crate::token::{CountsAs, Scope, Way};
 
-use super::types::{Level, Requirement, Route};
+use super::types::{CertificateUse, Level, Requirement, Route};
 
 /// A token that was shown with a request.
 #[derive(Clone, Debug)]
@@ -26,8 +26,18 @@ pub(super) enum Misfit {
 
 impl Grant {
     /// Whether the token may be used for such a request. Holds also where a route only observes.
-    pub(super) fn fits(&self, route: &Route, method: &http::Method, client: ClientAddr) -> Result<(), Misfit> {
-        if !route.application.tokens.takes(self.way) {
+    pub(super) fn fits(
+        &self,
+        route: &Route,
+        certificates: CertificateUse,
+        method: &http::Method,
+        client: ClientAddr,
+    ) -> Result<(), Misfit> {
+        let is_taken = match self.way {
+            Way::Certificate => certificates != CertificateUse::None,
+            Way::Bearer | Way::Basic | Way::Header => route.application.tokens.takes(self.way),
+        };
+        if !is_taken {
             return Err(Misfit::Way);
         }
         self.scope.covers(&route.name, method, client).map_err(|_| Misfit::Scope)

@@ -28,6 +28,6 @@ pub use expect::{Failure, Results, run_expectations};
 pub use explain::{Considered, Explanation, explain};
 pub use grant::Grant;
 pub use identity::{Identity, Person, Proof};
-pub use table::{Ask, Policy, PortalMatch};
-pub use types::{Expectation, HostPattern, Level, Outcome, Requirement, Route, Rule};
+pub use table::{Ask, Certificate, Policy, PortalMatch};
+pub use types::{CertificateUse, Expectation, HostPattern, Level, Outcome, Requirement, Route, Rule};
 pub use upstream::{ClientCertificate, HealthCheck, HostHeader, ProxyOptions, Upstream};

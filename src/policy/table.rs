@@ -18,6 +18,7 @@ use foldhash::fast::FixedState;
 use crate::base::{ClientAddr, Host};
 use crate::path::{Path, Reading, fold, lower};
 
+use super::identity::Identity;
 use super::types::{HostPattern, Requirement, Route, Rule};
 use patterned::{Patterned, patterned};
 pub(super) use prefixes::below;
@@ -35,6 +36,32 @@ pub struct Ask<'a> {
     pub path: &'a Path<'a>,
     /// Whether it has a form for a body, whose fields are not looked at.
     pub form: bool,
+    /// The client's certificate.
+    pub certificate: Certificate<'a>,
+}
+
+/// A client's certificate, as far as a decision needs to know it.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Certificate<'a> {
+    /// None came, or none that is valid for the host.
+    #[default]
+    Absent,
+    /// A valid one. If it is a service account's, then with the account.
+    Valid(Option<&'a Identity>),
+}
+
+impl<'a> Certificate<'a> {
+    pub(super) const fn is_valid(self) -> bool {
+        matches!(self, Self::Valid(_))
+    }
+
+    /// The service account that it stands for.
+    pub(super) const fn holder(self) -> Option<&'a Identity> {
+        match self {
+            Self::Absent => None,
+            Self::Valid(holder) => holder,
+        }
+    }
 }
 
 /// Every route, ready to be asked. Unchanging: a reload makes another.

@@ -53,6 +53,30 @@ impl HostPattern {
     }
 }
 
+/// What a client's certificate is on a route, or for a rule.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum CertificateUse {
+    /// It is not looked at.
+    #[default]
+    None,
+    /// A service account's stands for the account, where nobody is signed in.
+    Accept,
+    /// The same, and nothing passes without a valid one: not a session, not a token, not what is open to everybody.
+    Require,
+}
+
+impl CertificateUse {
+    pub const ALL: [Self; 3] = [Self::None, Self::Accept, Self::Require];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Accept => "accept",
+            Self::Require => "require",
+        }
+    }
+}
+
 /// What must hold for a request to go out. A rule's is its route's with what the rule says put over it.
 #[derive(Clone, Debug)]
 pub struct Requirement {
@@ -63,6 +87,8 @@ pub struct Requirement {
     pub factors: Option<MethodSet>,
     /// How old the second factor may be.
     pub max_age: Option<Duration>,
+    /// What a client's certificate is here.
+    pub client_certificate: CertificateUse,
     /// `false`: forward all the same, and record who would have been stopped.
     pub enforce: bool,
 }

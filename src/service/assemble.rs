@@ -27,7 +27,7 @@ use crate::service::profile::{Applications, ContactChanges, Profile};
 use crate::service::provider::{ProviderSignIn, Providers};
 use crate::service::saved_post::SavedPosts;
 use crate::service::services::Services;
-use crate::service::sessions::{LiveSessions, LiveTokens, Replication, Sessions, TokenMemory};
+use crate::service::sessions::{CertificateHolders, LiveSessions, LiveTokens, Replication, Sessions, TokenMemory};
 use crate::service::sign_in::directory_password::DirectoryPasswords;
 use crate::service::sign_in::expired_password::PasswordsAtSource;
 use crate::service::sign_in::failures::FailureLimits;
@@ -58,12 +58,13 @@ impl Services {
     ) -> anyhow::Result<Self> {
         let hasher = Hasher::new(config.limits.max_hashes)?;
         let tokens = Arc::new(LiveTokens::new(config.mfa.clone()));
+        let holders = Arc::new(CertificateHolders::new(config.mfa.clone()));
         let dummy_phc = password::dummy_phc(&config.password)?;
         let sources = Arc::new(SourcesInForce::new(Sources::build(&config, &clock)?));
         let context = Arc::new(Context::new(clock.clone(), config));
         let audit = Arc::new(AuditLog::new(store.clone(), context.clone()));
         let notices = Arc::new(Notices::new(notifier, store.clone(), context.clone()));
-        let tokens = Arc::new(TokenMemory { store: store.clone(), context: context.clone(), live: live.clone(), tokens });
+        let tokens = Arc::new(TokenMemory { store: store.clone(), context: context.clone(), live: live.clone(), tokens, holders });
         let records = Arc::new(SourceRecords { store: store.clone(), context: context.clone(), audit: audit.clone() });
         let shared = Shared { store, context, live, tokens, audit, notices, hasher, sources, records, turns: Arc::default() };
         Ok(shared.assemble(clock, dummy_phc))
@@ -349,6 +350,7 @@ impl Shared {
             memory: self.tokens.clone(),
             profile: profile.clone(),
             audit: self.audit.clone(),
+            notices: self.notices.clone(),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::service::context::Context;
 use crate::service::known_browsers::knows;
 use crate::service::refused::Refused;
 use crate::store::{LinkKind, Store};
+use crate::token::Token;
 
 /// A code for this client, whose browser may be known.
 fn code_from(account: &Account, client: &Client) -> Sending {
@@ -155,6 +156,12 @@ impl Notices {
         if account.password.is_some() {
             self.notice(account, Content::LinkMade { hours: lifetime.as_secs() / 3600 }, actor);
         }
+    }
+
+    /// Of an API token, whoever made it.
+    pub(in crate::service) fn notice_token(&self, account: &Account, token: &Token, actor: Actor<'_>) {
+        let day = token.expires.rfc3339().chars().take(10).collect();
+        self.notice(account, Content::TokenMade { name: token.name.clone(), expires: day }, actor);
     }
 
     /// Of everything that tells an account from what it was before. A change of the address is told to both.

@@ -113,9 +113,10 @@ impl Services {
     /// Lets the sessions and the directory see every write of an account. Call once, before anything is written.
     pub fn watch_accounts(&self) {
         let (live, tokens, directory) = (self.live.clone(), self.tokens.table().clone(), self.directory.clone());
+        let holders = self.tokens.holders().clone();
         self.store.observe(Box::new(move |id, account| {
             live.account_changed(id, account);
-            if tokens.account_changed(id, account) {
+            if tokens.account_changed(id, account) | holders.account_changed(id, account) {
                 live.recheck();
             }
             directory.account_changed(id, account);

@@ -55,6 +55,7 @@ fn write(form: Form, record: &AccessRecord<'_>, out: &mut Vec<u8>) {
     line.maybe_word("user", record.user);
     let token = record.token.map(|id| id.to_string());
     line.maybe_word("token", token.as_deref());
+    line.maybe_word("certificate", record.certificate);
     line.number("status", record.status.into());
     line.word("outcome", record.outcome.name());
     line.word("reason", record.reason);
@@ -177,6 +178,7 @@ mod tests {
             path,
             route: Some("wiki"),
             user,
+            certificate: None,
             token: None,
             status: 200,
             outcome: Outcome::Forwarded,

@@ -9,9 +9,12 @@ pub enum Way {
     Basic,
     /// `X-Vestibule-Token`, which leaves the application's own `Authorization` alone.
     Header,
+    /// No token: a service account's client certificate stands for it, over TLS or by RFC 9440. No route names it among its ways.
+    Certificate,
 }
 
 impl Way {
+    /// The ways of a token, as a route may name them.
     pub const ALL: [Self; 3] = [Self::Bearer, Self::Basic, Self::Header];
 
     pub const fn name(self) -> &'static str {
@@ -19,6 +22,7 @@ impl Way {
             Self::Bearer => "bearer",
             Self::Basic => "basic",
             Self::Header => "header",
+            Self::Certificate => "certificate",
         }
     }
 }

@@ -14,6 +14,7 @@ mod binary;
 mod brand;
 mod browser;
 mod certificates;
+mod client_certificates;
 mod contact;
 mod csrf;
 mod diff;

@@ -22,6 +22,9 @@ pub struct Args {
     /// What the session has shown: `password`, or a method; default: a method that the user has and the route accepts
     #[arg(long, value_name = "PROOF", requires = "user", value_parser = ["password", "totp", "webauthn", "email", "sms", "recovery"])]
     signed_in_with: Option<String>,
+    /// With a valid client certificate: of --user, if that is a service account, else of anybody
+    #[arg(long)]
+    certificate: bool,
     /// As the client would send it
     url: String,
 }
@@ -33,6 +36,7 @@ pub fn run(context: &Context, args: Args) -> anyhow::Result<()> {
         method: args.method.to_string(),
         url: args.url.clone(),
         proof: args.signed_in_with,
+        certificate: args.certificate,
     };
     let explanation = context.ask(control::Command::Explain(question))?;
     context.say(&explanation, &words(&args.method, &args.url, args.user.as_deref(), &explanation))
@@ -57,6 +61,7 @@ fn words(method: &http::Method, url: &str, user: Option<&str>, explanation: &Val
         line("as", cell(&who.into())),
         line("route", decider),
         line("requires", with(get("requires"), get("factors"))),
+        line("certificate", get("client_certificate")),
         line("outcome", with(get("outcome"), reason)),
         line("upstream", get("upstream")),
     ]);

@@ -111,9 +111,12 @@ pub struct Add {
     name: String,
     #[arg(long, value_name = "E", required_unless_present = "service")]
     email: Option<String>,
-    /// An account for a machine: no password and no pages, API tokens only
+    /// An account for a machine: no password and no pages, API tokens or a client certificate only
     #[arg(long)]
     service: bool,
+    /// The whole subject of the client certificate that stands for a service account: CN=backup,OU=Machines,O=Example
+    #[arg(long, value_name = "S", requires = "service")]
+    certificate_subject: Option<String>,
     /// In international form, as +491701234567
     #[arg(long, value_name = "P")]
     phone: Option<String>,
@@ -128,7 +131,7 @@ pub struct Add {
 
 #[derive(clap::Args, Debug)]
 #[group(skip)]
-#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["email", "phone", "display_name", "groups", "no_groups"]))]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["email", "phone", "display_name", "groups", "no_groups", "certificate_subject"]))]
 pub struct Set {
     /// Name or e-mail address
     name: String,
@@ -145,6 +148,9 @@ pub struct Set {
     /// No groups from now on
     #[arg(long, conflicts_with = "groups")]
     no_groups: bool,
+    /// Of a service account: the subject of its client certificate; an empty one removes it
+    #[arg(long, value_name = "S")]
+    certificate_subject: Option<String>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -225,8 +231,17 @@ fn done(context: &Context, command: control::Command, what: &str) -> anyhow::Res
 
 fn add(context: &Context, args: Add) -> anyhow::Result<()> {
     let password = args.password.given()?;
-    let Add { name, email, service, phone, display_name, groups, .. } = args;
-    let new = NewAccount { name, email: email.unwrap_or_default(), phone, display_name, groups, service, password_hash: None };
+    let Add { name, email, service, certificate_subject, phone, display_name, groups, .. } = args;
+    let new = NewAccount {
+        name,
+        email: email.unwrap_or_default(),
+        phone,
+        display_name,
+        groups,
+        service,
+        certificate_subject,
+        password_hash: None,
+    };
     let account = context.ask(control::Command::UserAdd { new, password })?;
     let name = account.get("name").map(cell).unwrap_or_default();
     let words = match account.get("setup_link") {
@@ -238,8 +253,9 @@ fn add(context: &Context, args: Add) -> anyhow::Result<()> {
 
 fn set(context: &Context, args: Set) -> anyhow::Result<()> {
     let groups = (args.no_groups || !args.groups.is_empty()).then_some(args.groups);
-    let change = AccountChange { email: args.email, phone: args.phone, display_name: args.display_name, groups, disabled: None };
-    done(context, control::Command::UserSet { name: args.name, change }, "changed")
+    let Set { name, email, phone, display_name, certificate_subject, .. } = args;
+    let change = AccountChange { email, phone, display_name, groups, disabled: None, certificate_subject };
+    done(context, control::Command::UserSet { name, change }, "changed")
 }
 
 fn import(context: &Context, args: &Import) -> anyhow::Result<()> {

@@ -157,6 +157,9 @@ pub struct Question {
     pub url: String,
     /// What the session has shown: `password` or a method. Absent: whatever a finished sign-in of this user shows.
     pub proof: Option<String>,
+    /// With a valid client certificate; if the user is a service account, with its own in the place of a session.
+    #[serde(default)]
+    pub certificate: bool,
 }
 
 impl Command {

@@ -136,6 +136,7 @@ async fn add(app: &Arc<App>, part: &Part) -> anyhow::Result<Person> {
         phone: part.phone.map(str::to_owned),
         display_name: Some(part.display.to_owned()),
         service: false,
+        certificate_subject: None,
         groups: part.groups.iter().map(|group| (*group).to_owned()).collect(),
         password_hash: Some(part.hash.to_owned()),
     };

@@ -28,6 +28,9 @@ pub struct Line<'l> {
     pub path: Cow<'l, str>,
     #[serde(borrow)]
     pub user: Option<Cow<'l, str>>,
+    /// The subject of a client certificate that counted.
+    #[serde(borrow, default)]
+    pub certificate: Option<Cow<'l, str>>,
 }
 
 /// Shows every line of a file to `see`; `None`: it is no request.

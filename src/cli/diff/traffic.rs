@@ -11,7 +11,7 @@ use crate::base::{ClientAddr, Host};
 use crate::config::Config;
 use crate::factor::{Method, MethodSet};
 use crate::path::Path;
-use crate::policy::{Ask, Asked, Direction, Policy, Requests, Side};
+use crate::policy::{Ask, Asked, Certificate, Direction, Policy, Requests, Side};
 
 /// People who are named in a row, at most.
 const MOST_PEOPLE: usize = 100_000;
@@ -117,7 +117,8 @@ impl Reader<'_> {
         let method = line.method.parse().ok()?;
         let client = ClientAddr::new(line.client.as_deref()?.parse().ok()?);
         self.date(line.timestamp.as_deref());
-        let ask = Ask { host: &host, method: &method, client, path: &path, form: false };
+        let certificate = if line.certificate.is_some() { Certificate::Valid(None) } else { Certificate::Absent };
+        let ask = Ask { host: &host, method: &method, client, path: &path, form: false, certificate };
         let user = line.user.as_deref();
         let guessed = match (user, self.known.and_then(|known| known.get(user?))) {
             (Some(_), None) => Some(self.requests.groups_before(&ask)),

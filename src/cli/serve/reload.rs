@@ -94,6 +94,8 @@ async fn swap(app: &App, source: &Source) -> anyhow::Result<String> {
         let config = Arc::new(loaded.config);
         let warnings = app.reconfigure(config.clone()).await?;
         certificates.take();
+        // What client certificates carry is judged again by the authorities in force.
+        app.services.live.recheck();
         if let Err(error) = app.acme.order_for(source.tls.wanted(&config)).await {
             tracing::error!(%error, "the store did not answer: certificates are ordered as before until the next reload");
         }

@@ -1,8 +1,10 @@
 //! Warnings: what is legal, but unwise, once everything is read.
 
 use crate::account::MfaPolicy;
+use crate::config::document::problem::Fault;
 use crate::config::document::section::Section;
-use crate::config::typed::{Config, FirstEnrolment, Password};
+use crate::config::readers::value;
+use crate::config::typed::{Config, FirstEnrolment, Password, TlsListener};
 use crate::factor::Method;
 use crate::policy::{HostPattern, Level, Requirement, Route};
 
@@ -45,6 +47,7 @@ pub(in crate::config) fn give(root: &Section, config: &Config) {
     if root.has("mail") {
         codes_by_mail(root, config);
     }
+    client_certificates(root, config);
     let limits = root.section("limits");
     if config.limits.lockout_after > 100 {
         limits.warn("lockout_after", "more than 100 failures in a row (NIST SP 800-63B-4 section 3.2.2)", "set it to 100 at most");
@@ -58,6 +61,28 @@ pub(in crate::config) fn give(root: &Section, config: &Config) {
 
 fn is_strong(password: Password) -> bool {
     OWASP.iter().any(|(memory, iterations)| password.memory_kib >= *memory && password.iterations >= *iterations)
+}
+
+/// A demand that nobody can meet, and an acceptance that never comes to anything.
+fn client_certificates(root: &Section, config: &Config) {
+    let listeners = &config.server.tls;
+    let asks = |tls: &TlsListener| tls.clients.is_some() || tls.certificates.iter().any(|certificate| certificate.clients.is_some());
+    if listeners.iter().any(asks) || config.server.client_certificate_header {
+        return;
+    }
+    let routes = root.sections("routes");
+    let rules = routes.iter().flat_map(|route| route.sections("rules"));
+    let named = |s: &Section| value_of(s).is_some_and(|word| word != "none");
+    let (what, remedy) = (
+        "no client can show a certificate here",
+        "set client_ca in [[server.tls]], or server.client_certificate_header for a proxy in front",
+    );
+    routes.iter().filter(|route| named(route)).for_each(|route| route.error("client_certificate", Fault::new(what, remedy)));
+    rules.filter(named).for_each(|rule| rule.error("client_certificate", Fault::new(what, remedy)));
+}
+
+fn value_of(s: &Section) -> Option<String> {
+    s.entry("client_certificate").and_then(|entry| value::text(&entry).ok())
 }
 
 fn listeners(s: &Section, config: &Config) {

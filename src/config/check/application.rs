@@ -20,9 +20,11 @@ use crate::policy::{Application, Assertion, GuestPattern, HeaderChange, Level, M
 use crate::token::{CountsAs, Way};
 
 /// Headers that say something else, or that the gateway or the protocol needs.
-const TAKEN: [&str; 22] = [
+const TAKEN: [&str; 24] = [
     "accept",
     "authorization",
+    "client-cert",
+    "client-cert-chain",
     "connection",
     "content-length",
     "content-type",
@@ -51,8 +53,10 @@ pub(in crate::config) fn application(s: &Section) -> Application {
     let ways = Way::ALL.map(|way| (way.name(), way));
     let worth = [("one_factor", CountsAs::OneFactor), ("two_factor", CountsAs::TwoFactor)];
     let tokens = s.some("tokens", value::choice(&ways)).map(|ways| ways.into_iter().collect()).unwrap_or(default.tokens);
-    if s.has("tokens_count_as") && !s.has("tokens") {
-        s.error("tokens_count_as", Fault::new("the route takes no tokens", "set tokens = [\"bearer\"], or remove tokens_count_as"));
+    let certificates = s.has("client_certificate") || s.sections("rules").iter().any(|rule| rule.has("client_certificate"));
+    if s.has("tokens_count_as") && !s.has("tokens") && !certificates {
+        let remedy = "set tokens = [\"bearer\"] or client_certificate = \"accept\", or remove tokens_count_as";
+        s.error("tokens_count_as", Fault::new("the route takes no tokens and no certificates", remedy));
     }
     Application {
         title: s.maybe("title", value::label).map(Into::into),
@@ -78,7 +82,9 @@ fn guest(entry: &Entry) -> Result<GuestPattern, Fault> {
 }
 
 /// Headers of a request that are the protocol's, the client's or the gateway's to say.
-const REQUEST_FIXED: [&str; 16] = [
+const REQUEST_FIXED: [&str; 18] = [
+    "client-cert",
+    "client-cert-chain",
     "connection",
     "content-length",
     "cookie",

@@ -10,7 +10,7 @@ use crate::config::document::problem::Fault;
 use crate::config::document::section::{Entry, Section};
 use crate::config::readers::pem;
 use crate::config::readers::value;
-use crate::config::typed::{ForwardAuth, Portal, Server, TlsListener};
+use crate::config::typed::{Certificate, ForwardAuth, Portal, Server, TlsListener};
 
 /// Where neither `listen` nor `[[server.tls]]` is given.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -27,11 +27,20 @@ pub(in crate::config) fn server(s: Section, default: Server) -> Server {
         admin_listen,
         trusted_proxies: s.list("trusted_proxies", value::network).unwrap_or_default(),
         tls,
+        client_certificate_header: s.or("client_certificate_header", default.client_certificate_header, value::flag),
         redirect_to_https: s.or("redirect_to_https", default.redirect_to_https, value::flag),
         reload_on_change: s.or("reload_on_change", default.reload_on_change, value::flag),
     };
+    if server.client_certificate_header && server.trusted_proxies.is_empty() && is_real(&s) {
+        let what = "nobody is believed about client certificates: there are no trusted proxies";
+        s.error("client_certificate_header", Fault::new(what, "set trusted_proxies, or remove client_certificate_header"));
+    }
     s.finish();
     server
+}
+
+const fn is_real(s: &Section) -> bool {
+    s.collector.outline.is_none()
 }
 
 fn data_dir(s: &Section, default: PathBuf) -> PathBuf {
@@ -63,12 +72,14 @@ fn tls_listener(s: Section, taken: &Taken) -> Option<TlsListener> {
     }
     let certificates = s.sections("certificates").into_iter().filter_map(|c| {
         let certificate = pem::certificate(&c);
+        let clients = pem::client_ca(&c);
         c.finish();
-        certificate
+        certificate.map(|certificate| Certificate { clients, ..certificate })
     });
     let certificates = certificates.collect();
+    let clients = pem::client_ca(&s);
     s.finish();
-    Some(TlsListener { listen: listen?, certificates, acme })
+    Some(TlsListener { listen: listen?, certificates, acme, clients })
 }
 
 /// `None` if the section is left out: then nobody may ask.

@@ -8,7 +8,7 @@ use crate::config::document::section::Section;
 use crate::config::readers::value;
 use crate::config::readers::value::{DAY, SECOND};
 use crate::factor::{Method, MethodSet};
-use crate::policy::{Level, Requirement};
+use crate::policy::{CertificateUse, Level, Requirement};
 
 /// As written or inherited; unlike a [`Requirement`] it keeps `factors` and `max_age` for the rules that inherit them.
 #[derive(Clone, Debug)]
@@ -18,6 +18,7 @@ pub(in crate::config) struct Terms {
     groups: Option<Vec<String>>,
     factors: Option<MethodSet>,
     max_age: Option<Duration>,
+    client_certificate: CertificateUse,
     enforce: bool,
 }
 
@@ -33,8 +34,11 @@ impl Terms {
         let groups = s.some("groups", value::group);
         let factors = methods(s, "factors");
         let max_age = s.maybe("max_age", value::span(SECOND..=30 * DAY));
+        let uses = CertificateUse::ALL.map(|one| (one.name(), one));
+        let inherited = route.map_or(CertificateUse::None, |route| route.client_certificate);
         let terms = Self {
             level,
+            client_certificate: s.or("client_certificate", inherited, value::choice(&uses)),
             groups: groups.or_else(|| route.and_then(|r| r.groups.clone())),
             factors: factors.or_else(|| route.and_then(|r| r.factors)),
             max_age: max_age.or_else(|| route.and_then(|r| r.max_age)),
@@ -59,6 +63,10 @@ impl Terms {
                 s.error(key, Fault::new(what, format!("set policy = \"two_factor\", or remove {key}")));
             }
         }
+        if s.has("client_certificate") && self.client_certificate != CertificateUse::None && !uses(|level| level != Level::Deny) {
+            let remedy = "set policy = \"one_factor\", or remove client_certificate";
+            s.error("client_certificate", Fault::new("client_certificate has no meaning with policy deny", remedy));
+        }
         if s.has("groups") && !uses(|level| matches!(level, Level::OneFactor | Level::TwoFactor)) {
             let what = format!("groups has no meaning with policy {}: nobody is asked to sign in", level.name());
             s.error("groups", Fault::new(what, "set policy = \"one_factor\" or \"two_factor\", or remove groups"));
@@ -75,6 +83,7 @@ impl Terms {
             groups: self.groups.filter(|_| signed_in),
             factors: self.factors.filter(|_| second),
             max_age: self.max_age.filter(|_| second),
+            client_certificate: self.client_certificate,
             enforce: self.enforce,
         }
     }

@@ -5,16 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Version};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, GeneralName, X509Certificate, X509Version};
 use zeroize::Zeroizing;
 
 use super::value;
 use crate::base::Time;
 use crate::config::document::problem::Fault;
 use crate::config::document::section::{Entry, Section};
-use crate::config::typed::Certificate;
+use crate::config::typed::{Certificate, ClientCa};
 
 fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
     std::fs::read(path)
@@ -41,6 +41,26 @@ pub(in crate::config) fn authorities(entry: &Entry) -> Result<Arc<Vec<u8>>, Faul
         store.add(certificate).map_err(|_| fault())?;
     }
     Ok(Arc::new(pem))
+}
+
+/// Who signs clients' certificates, and which are revoked. A list that has expired is a warning: the gateway runs, and takes no certificate.
+pub(in crate::config) fn client_ca(section: &Section) -> Option<ClientCa> {
+    let pem = section.maybe("client_ca", |entry| Ok((value::path(entry)?, authorities(entry)?)));
+    let crl = section.maybe("client_crl", |entry| {
+        let path = value::path(entry)?;
+        let pem = bytes(&path)?;
+        let read: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&pem).collect();
+        let is_list = |der: &CertificateRevocationListDer<'_>| CertificateRevocationList::from_der(der).is_ok();
+        if read.as_ref().is_ok_and(|lists| !lists.is_empty() && lists.iter().all(is_list)) {
+            return Ok(path);
+        }
+        let remedy = "give PEM with BEGIN X509 CRL: openssl ca -gencrl does";
+        Err(Fault::new(format!("{} holds no revocation list", path.display()), remedy))
+    });
+    if section.collector.outline.is_none() && section.has("client_crl") && !section.has("client_ca") {
+        section.error("client_crl", Fault::new("there is no client_ca beside it", "name the authority whose list it is: client_ca"));
+    }
+    pem.map(|(ca, _)| ClientCa { ca, crl })
 }
 
 /// What keeps a certificate among an upstream's authorities from being of use, and what to do.
@@ -85,7 +105,7 @@ pub fn certificate_facts(path: &Path) -> Option<(Vec<String>, Time)> {
 pub(in crate::config) fn certificate(section: &Section) -> Option<Certificate> {
     let cert = section.required("cert", "name the file with the certificate chain in PEM", value::path);
     let key = section.required("key", "name the file with the private key in PEM", value::path);
-    belongs(section, "cert", "key", Certificate { cert: cert?, key: key? })
+    belongs(section, "cert", "key", Certificate { cert: cert?, key: key?, clients: None })
 }
 
 /// The same if both can be read and belong together; the keys are what they stand under.

@@ -60,7 +60,8 @@ mod tests {
         );
         let mut config = crate::config::parse(&text, std::path::Path::new("test.toml"), []).map_err(|p| p.to_string()).unwrap().config;
         if tls {
-            config.server.tls = vec![TlsListener { listen: "0.0.0.0:8443".parse().unwrap(), certificates: Vec::new(), acme: false }];
+            config.server.tls =
+                vec![TlsListener { listen: "0.0.0.0:8443".parse().unwrap(), certificates: Vec::new(), acme: false, clients: None }];
         }
         config
     }

@@ -51,6 +51,7 @@ impl Default for Server {
             admin_listen: None,
             trusted_proxies: Vec::new(),
             tls: Vec::new(),
+            client_certificate_header: false,
             redirect_to_https: true,
             reload_on_change: false,
         }

@@ -13,7 +13,8 @@ use foldhash::fast::RandomState;
 use http::HeaderValue;
 use pingora::http::RequestHeader;
 
-use crate::base::{Host, Time};
+use crate::base::{Host, Subject, Time};
+use crate::gateway::client_certificate::ClientCertificate;
 use crate::gateway::host::UserSession;
 use crate::gateway::upstream::pool::Pool;
 use crate::policy::Person;
@@ -79,6 +80,10 @@ pub struct ShardCache {
     /// Owners of tokens, by a hash of the token and its way.
     tokens: RecentMap<u64, Arc<dyn UserSession>>,
     told: RecentMap<ToldKey, Arc<Told>>,
+    /// Certificates, by the header in which a proxy passes them on.
+    certificates: RecentMap<Box<[u8]>, Arc<ClientCertificate>>,
+    /// Service accounts, by the subjects of their certificates.
+    holders: RecentMap<Subject, Arc<dyn UserSession>>,
     hasher: RandomState,
 }
 
@@ -93,6 +98,8 @@ impl ShardCache {
         self.prepared.ages();
         self.tokens.ages();
         self.told.ages();
+        self.certificates.ages();
+        self.holders.ages();
     }
 
     /// The host that an authority names, if it was named in the same words lately.
@@ -129,6 +136,26 @@ impl ShardCache {
     pub fn remember_token(&mut self, text: &str, way: Way, owner: &Arc<dyn UserSession>) {
         let key = self.hasher.hash_one((text, way as u8));
         self.tokens.put(key, Arc::clone(owner));
+    }
+
+    /// The certificate that this header held lately.
+    pub fn certificate(&mut self, header: &[u8]) -> Option<Arc<ClientCertificate>> {
+        self.certificates.get(header).map(Arc::clone)
+    }
+
+    /// Keeps the certificate of a header.
+    pub fn remember_certificate(&mut self, header: &[u8], certificate: &Arc<ClientCertificate>) {
+        self.certificates.put(header.into(), Arc::clone(certificate));
+    }
+
+    /// The service account that this subject led to lately. The caller asks whether it still does.
+    pub fn holder(&mut self, subject: &Subject) -> Option<Arc<dyn UserSession>> {
+        self.holders.get(subject).map(Arc::clone)
+    }
+
+    /// Keeps the service account of a subject.
+    pub fn remember_holder(&mut self, subject: &Subject, holder: &Arc<dyn UserSession>) {
+        self.holders.put(subject.clone(), Arc::clone(holder));
     }
 
     /// What requests with this key were sent on with lately, if it is still what it should be.

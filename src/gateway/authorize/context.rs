@@ -10,10 +10,11 @@ use pingora::http::RequestHeader;
 use smallvec::SmallVec;
 
 use crate::base::trace::{Parent, Trace};
-use crate::base::{Time, TokenId, UserId};
+use crate::base::{Subject, Time, TokenId, UserId};
 use crate::forward_auth::Dialect;
 use crate::gateway::authorize::lease::Lease;
 use crate::gateway::authorize::policy::{self, Admission};
+use crate::gateway::client_certificate::ClientCertificate;
 use crate::gateway::host::{AccessRecord, GatewayHost, Outcome, Snapshot};
 use crate::gateway::request::navigation;
 use crate::gateway::request::parse::RequestInfo;
@@ -76,6 +77,8 @@ pub struct AccessLog {
     pub user: Option<Arc<Person>>,
     /// The API token with which the request came.
     pub token: Option<TokenId>,
+    /// The client's certificate, if it counts.
+    pub certificate: Option<Arc<ClientCertificate>>,
     pub status: u16,
     pub outcome: Outcome,
     pub reason: &'static str,
@@ -92,6 +95,7 @@ impl Context {
             route: None,
             user: None,
             token: None,
+            certificate: None,
             status: 0,
             outcome: Outcome::Cut,
             reason: "",
@@ -208,6 +212,7 @@ impl Context {
             route: self.route(),
             user: self.log.user.as_ref().map(|person| person.name.as_str()),
             token: self.log.token,
+            certificate: self.log.certificate.as_ref().map(|shown| shown.subject.as_ref().map_or("", Subject::as_str)),
             status: self.log.status,
             outcome: self.log.outcome,
             reason: self.log.reason,

@@ -1,6 +1,6 @@
 //! The right of an admitted request to go on. The decision is made once, before the request is forwarded, but the answer or the tunnel
 //! may last for hours. It is cut when its session ends, and when the request would not be admitted any more: a group was taken away,
-//! a policy changed, a reload made the route stricter. The time of the decision stays the same: a second factor that has merely
+//! a policy changed, a reload made the route stricter, the client's certificate that it rests on expired or was revoked. The time of the decision stays the same: a second factor that has merely
 //! become old since then does not matter.
 //!
 //! `revocation` asks again as soon as news of a change reaches the shard; nothing polls.
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 
 use crate::base::Time;
-use crate::gateway::authorize::policy::{self, Verdict};
+use crate::gateway::authorize::policy::{self, Asker, Verdict};
 use crate::gateway::host::{GatewayHost, Snapshot, UserSession};
 use crate::gateway::request::parse::RequestInfo;
 use crate::policy::Identity;
@@ -29,6 +29,10 @@ pub struct Lease {
     /// The target that it writes to, beside its own.
     pub destination: Option<Arc<[u8]>>,
     pub at: Time,
+    /// The session is a certificate's service account.
+    pub by_certificate: bool,
+    /// It was admitted on the client's certificate.
+    pub certified: bool,
     /// What the decision was based on.
     pub seen: CheckedAgainst,
     pub use_clock: UseClock,
@@ -82,14 +86,17 @@ impl Lease {
     fn still_holds(&self) -> bool {
         let who = self.user_session.as_ref().map(|user_session| user_session.identity());
         let snapshot = self.host.snapshot();
-        if CheckedAgainst::new(&snapshot, who.as_ref()) == self.seen {
+        let is_certified = self.info.certificate.as_ref().is_some_and(|shown| shown.still_counts(&self.info.host, self.host.now()));
+        if CheckedAgainst::new(&snapshot, who.as_ref()) == self.seen && (is_certified || !self.certified) {
             return true;
         }
+        let (who, holder) = if self.by_certificate { (None, who.as_ref()) } else { (who.as_ref(), None) };
+        let who = Asker::new(who, is_certified, holder);
         let Ok(path) = policy::path(&self.target) else { return false };
-        let verdict = policy::check_both(self.disguise.as_ref(), &snapshot, &self.info, &path, who.as_ref(), self.at);
+        let verdict = policy::check_both(self.disguise.as_ref(), &snapshot, &self.info, &path, who, self.at);
         let verdict = match (verdict, &self.destination) {
             (Verdict::Admit(first), Some(target)) => {
-                policy::check_destination(first, target, self.disguise.as_ref(), &snapshot, &self.info, who.as_ref(), self.at)
+                policy::check_destination(first, target, self.disguise.as_ref(), &snapshot, &self.info, who, self.at)
             }
             (verdict, _) => verdict,
         };

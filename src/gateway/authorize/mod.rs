@@ -4,6 +4,7 @@
 pub mod cache;
 pub mod challenge;
 pub mod context;
+pub mod credentials;
 pub mod in_flight;
 pub mod lease;
 pub mod policy;
@@ -11,5 +12,4 @@ pub mod question;
 pub mod revocation;
 pub mod route;
 pub mod sticky;
-pub mod token;
 pub mod upstream_auth;

@@ -12,7 +12,29 @@ use crate::gateway::request::parse::RequestInfo;
 use crate::gateway::upstream::pool::Pool;
 pub use crate::path::Path;
 pub use crate::policy::{Admission, ChallengeReason as Reason, Route};
-use crate::policy::{Ask, Decision, Identity, Person, PortalMatch};
+use crate::policy::{Ask, Certificate, Decision, Identity, Person, PortalMatch};
+
+/// Who asks: by a session or token, and by a client's certificate.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    pub who: Option<&'a Identity>,
+    pub certificate: Certificate<'a>,
+}
+
+impl<'a> Asker<'a> {
+    /// `is_certified`: a valid certificate came; `holder` is the service account that it stands for.
+    pub const fn new(who: Option<&'a Identity>, is_certified: bool, holder: Option<&'a Identity>) -> Self {
+        Self { who, certificate: if is_certified { Certificate::Valid(holder) } else { Certificate::Absent } }
+    }
+
+    /// Whoever it is.
+    pub fn identity(&self) -> Option<&'a Identity> {
+        match self.certificate {
+            Certificate::Valid(holder) => self.who.or(holder),
+            Certificate::Absent => self.who,
+        }
+    }
+}
 
 /// What is to be done with a request.
 pub enum Verdict {
@@ -47,7 +69,7 @@ pub fn path(raw: &[u8]) -> Result<Path<'_>, &'static str> {
 const MALFORMED: &str = "malformed_path";
 
 /// Decides a request.
-pub fn check(snapshot: &Snapshot, info: &RequestInfo, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
+pub fn check(snapshot: &Snapshot, info: &RequestInfo, path: &Path<'_>, who: Asker<'_>, now: Time) -> Verdict {
     check_as(&info.method, snapshot, info, path, who, now)
 }
 
@@ -57,7 +79,7 @@ pub fn check_both(
     snapshot: &Snapshot,
     info: &RequestInfo,
     path: &Path<'_>,
-    who: Option<&Identity>,
+    who: Asker<'_>,
     now: Time,
 ) -> Verdict {
     let (first, other) = match (check(snapshot, info, path, who, now), disguise) {
@@ -79,7 +101,7 @@ pub fn check_destination(
     disguise: Option<&Method>,
     snapshot: &Snapshot,
     info: &RequestInfo,
-    who: Option<&Identity>,
+    who: Asker<'_>,
     now: Time,
 ) -> Verdict {
     let path = match path(target) {
@@ -102,9 +124,9 @@ fn is_one_route(snapshot: &Snapshot, first: &Admission, second: &Admission) -> b
     place(first) == place(second)
 }
 
-fn check_as(method: &Method, snapshot: &Snapshot, info: &RequestInfo, path: &Path<'_>, who: Option<&Identity>, now: Time) -> Verdict {
-    let ask = Ask { host: &info.host, method, path, client: info.client, form: info.form };
-    match crate::policy::decide(&snapshot.policy, &ask, who, now) {
+fn check_as(method: &Method, snapshot: &Snapshot, info: &RequestInfo, path: &Path<'_>, who: Asker<'_>, now: Time) -> Verdict {
+    let ask = Ask { host: &info.host, method, path, client: info.client, form: info.form, certificate: who.certificate };
+    match crate::policy::decide(&snapshot.policy, &ask, who.who, now) {
         Decision::Allow(admission) => Verdict::Admit(admission),
         Decision::Challenge { route, reason, .. } => Verdict::Challenge { route, reason },
         Decision::Forbid { route, reason } => Verdict::Forbid { route, reason: reason.name() },

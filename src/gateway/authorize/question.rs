@@ -12,12 +12,13 @@ use crate::base::ClientAddr;
 use crate::config::ForwardAuth;
 use crate::forward_auth::{Dialect, Place, Question};
 use crate::gateway::authorize::context::Context;
-use crate::gateway::authorize::policy::{self, Portal};
+use crate::gateway::authorize::credentials::certificate;
+use crate::gateway::authorize::policy::{self, Admission, Portal};
 use crate::gateway::authorize::route::{self, Action};
-use crate::gateway::host::Outcome;
+use crate::gateway::client_certificate::header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
+use crate::gateway::host::{Outcome, Snapshot};
 use crate::gateway::request::parse::{self, Origin, RequestInfo};
 use crate::gateway::request::{header_names, navigation, websocket};
-use crate::identity::Names;
 
 /// Decides a question that was asked at `place`.
 pub fn authorize(session: &Session, context: &mut Context, place: Place<'_>) -> Action {
@@ -28,7 +29,7 @@ pub fn authorize(session: &Session, context: &mut Context, place: Place<'_>) -> 
         return route::stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route");
     };
     context.question = Some(place.dialect);
-    let asked = match original(session.req_header(), &snapshot.names, place) {
+    let asked = match original(session.req_header(), &snapshot, place) {
         Ok((asked, secure)) => (asked, secure),
         Err(reason) => return forbid(reason),
     };
@@ -38,7 +39,7 @@ pub fn authorize(session: &Session, context: &mut Context, place: Place<'_>) -> 
 }
 
 /// The request that is asked about, with the headers of the client's own, and its scheme if the question says it.
-fn original(question: &RequestHeader, names: &Names, place: Place<'_>) -> Result<(RequestHeader, Option<bool>), &'static str> {
+fn original(question: &RequestHeader, snapshot: &Snapshot, place: Place<'_>) -> Result<(RequestHeader, Option<bool>), &'static str> {
     let read = Question::read(place, &question.method, &question.headers).map_err(|malformed| {
         tracing::warn!(%malformed, "another proxy's question cannot be read; does its configuration come from `vestibule forward-auth snippet`?");
         "question"
@@ -49,8 +50,11 @@ fn original(question: &RequestHeader, names: &Names, place: Place<'_>) -> Result
         return Err("malformed_path");
     }
     let own = |name: &HeaderName| is_of_the_question(name, place.dialect) || (read.secure.is_some() && name == "x-forwarded-proto");
+    // The proxy's own word, as for its other requests.
+    let is_certificate =
+        |name: &HeaderName| snapshot.config.server.client_certificate_header && matches!(name.as_str(), CLIENT_CERT | CLIENT_CERT_CHAIN);
     for (name, value) in question.headers.iter().filter(|(name, _)| !own(name)) {
-        if let Some(reason) = header_names::unforwardable(names, name, &read.method) {
+        if let Some(reason) = header_names::unforwardable(&snapshot.names, name, &read.method).filter(|_| !is_certificate(name)) {
             tracing::warn!(
                 header = name.as_str(),
                 reason,
@@ -90,9 +94,14 @@ fn decide(asked: &RequestHeader, origin: Origin<'_>, context: &mut Context) -> A
     context.log.target = asked.raw_path().into();
     let info = match parse::read(asked, || b"", origin, route::host_of) {
         // The question has no body, and does not say whether the request has one: without a type it may be a form.
-        Ok(info) => Arc::new(RequestInfo { form: info.form || may_be_form(asked), ..info }),
+        Ok(info) => RequestInfo { form: info.form || may_be_form(asked), ..info },
         Err(refusal) => return forbid(refusal.reason),
     };
+    let info = match certificate::from_proxy(&asked.headers, &info, context) {
+        Ok(certificate) => Arc::new(RequestInfo { certificate, ..info }),
+        Err(refusal) => return forbid(refusal.reason),
+    };
+    context.log.certificate = info.certificate.as_ref().map(|shown| Arc::clone(&shown.certificate));
     let opens_websocket = asked.headers.contains_key("sec-websocket-key");
     context.navigation = navigation::is_navigation(&asked.method, &asked.headers) && !opens_websocket;
     context.info = Some(Arc::clone(&info));
@@ -107,7 +116,7 @@ fn decide(asked: &RequestHeader, origin: Origin<'_>, context: &mut Context) -> A
     // A cookie that is no good is expired by the pages, where it goes to the browser for certain.
     context.expire_cookie = false;
     match action {
-        Action::Forward | Action::Tunnel if opens_websocket && context.admission.as_ref().is_some_and(|a| policy::person(a).is_some()) => {
+        Action::Forward | Action::Tunnel if opens_websocket && context.admission.as_ref().is_some_and(is_guarded) => {
             match websocket::check_origin(asked, &info.authority, info.secure) {
                 Ok(()) => Action::Admit,
                 Err(reason) => forbid(reason),
@@ -117,6 +126,11 @@ fn decide(asked: &RequestHeader, origin: Origin<'_>, context: &mut Context) -> A
         Action::Stop { reason, .. } | Action::RefuseToken { reason, wait: Some(_), .. } => forbid(reason),
         other => other,
     }
+}
+
+/// Whether somebody is named to the application, or a certificate was needed: what another site could abuse.
+fn is_guarded(admission: &Admission) -> bool {
+    policy::person(admission).is_some() || admission.is_certified()
 }
 
 fn may_be_form(asked: &RequestHeader) -> bool {

@@ -12,19 +12,27 @@ use crate::acme::Answer;
 use crate::base::Host;
 use crate::gateway::authorize::challenge;
 use crate::gateway::authorize::context::{Context, OwnCredential};
+use crate::gateway::authorize::credentials::certificate;
+use crate::gateway::authorize::credentials::token::{self, ByToken};
 use crate::gateway::authorize::lease::{CheckedAgainst, Lease, UseClock};
-use crate::gateway::authorize::policy::{self, Admission, Path, Portal, Reason, Route, Verdict};
+use crate::gateway::authorize::policy::{self, Admission, Asker, Path, Portal, Reason, Route, Verdict};
 use crate::gateway::authorize::revocation::{self, with_cache};
 use crate::gateway::authorize::sticky;
-use crate::gateway::authorize::token::{self, ByToken};
 use crate::gateway::authorize::upstream_auth;
 use crate::gateway::connection::https::HttpsHosts;
+use crate::gateway::connection::tls_peer::TlsPeers;
 use crate::gateway::host::{Lookup, Outcome, UserSession};
 use crate::gateway::request::cookies::Presented;
 use crate::gateway::request::parse::{self, Origin, RequestInfo};
 use crate::gateway::request::{destination, prefix, websocket};
 use crate::policy::Identity;
 use crate::token::Way;
+
+/// What is known of connections, beside what their requests say.
+pub struct Seen {
+    pub https: Arc<HttpsHosts>,
+    pub peers: Arc<TlsPeers>,
+}
 
 /// What is to be done with a request.
 pub enum Action {
@@ -73,22 +81,30 @@ pub const fn stop(status: StatusCode, outcome: Outcome, reason: &'static str) ->
 }
 
 /// Decides, and leaves in the context what later stages require.
-pub fn authorize(session: &Session, context: &mut Context, https: &HttpsHosts) -> Action {
-    let action = find(session, context, https);
+pub fn authorize(session: &Session, context: &mut Context, seen: &Seen) -> Action {
+    let action = find(session, context, seen);
     if !matches!(action, Action::Forward) {
         context.note_navigation(session.req_header());
     }
     action
 }
 
-fn find(session: &Session, context: &mut Context, https: &HttpsHosts) -> Action {
+fn find(session: &Session, context: &mut Context, seen: &Seen) -> Action {
     let header = session.req_header();
     context.log.method = header.method.clone();
     context.log.target = header.raw_path().into();
     let info = match read(session, context) {
-        Ok(info) => Arc::new(info),
+        Ok(info) => info,
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
     };
+    let info = match certificate::find(session, &info, context, &seen.peers) {
+        Ok(certificate) => Arc::new(RequestInfo { certificate, ..info }),
+        Err(refusal) => {
+            context.info = Some(Arc::new(info));
+            return stop(refusal.status, Outcome::Refused, refusal.reason);
+        }
+    };
+    context.log.certificate = info.certificate.as_ref().map(|shown| Arc::clone(&shown.certificate));
     let path = match policy::path(header.raw_path()) {
         Ok(path) => path,
         Err(reason) => return stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
@@ -97,7 +113,7 @@ fn find(session: &Session, context: &mut Context, https: &HttpsHosts) -> Action 
         context.info = Some(info);
         return action;
     }
-    if let Some(location) = https_location(&info, header.raw_path(), context, https) {
+    if let Some(location) = https_location(&info, header.raw_path(), context, &seen.https) {
         context.info = Some(info);
         return Action::ToHttps { location };
     }
@@ -220,7 +236,7 @@ pub fn decide(header: &RequestHeader, context: &mut Context, info: &Arc<RequestI
 
 /// What is closed or not there stays so; everywhere else the route says which tokens it takes.
 fn refuse_token(context: &mut Context, info: &RequestInfo, path: &Path<'_>, (reason, wait): (&'static str, Option<Duration>)) -> Action {
-    let route = match policy::check(&context.snapshot, info, path, None, context.at) {
+    let route = match policy::check(&context.snapshot, info, path, Asker::new(None, info.certificate.is_some(), None), context.at) {
         Verdict::Admit(admission) => policy::route(&context.snapshot, Some(&admission)).map(Arc::clone),
         Verdict::Challenge { route, .. } => Some(route),
         Verdict::Forbid { route, reason } => {
@@ -244,6 +260,9 @@ fn decide_for(
 ) -> Action {
     let identity: Option<Identity> = user_session.as_ref().map(|v| v.identity());
     context.log.user = identity.as_ref().map(|i| Arc::clone(&i.person));
+    let machine = if user_session.is_none() { certificate::holder(header, info, context) } else { None };
+    let account = machine.as_ref().map(|machine| machine.identity());
+    let asker = Asker::new(identity.as_ref(), info.certificate.is_some(), account.as_ref());
     let disguise = match parse::disguise(header) {
         Ok(disguise) => disguise,
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
@@ -252,30 +271,35 @@ fn decide_for(
         Ok(destination) => destination,
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
     };
-    let verdict = match (policy::check_both(disguise.as_ref(), &context.snapshot, info, path, identity.as_ref(), context.at), destination) {
+    let verdict = match (policy::check_both(disguise.as_ref(), &context.snapshot, info, path, asker, context.at), destination) {
         (Verdict::Admit(first), Some(target)) => {
-            policy::check_destination(first, target, disguise.as_ref(), &context.snapshot, info, identity.as_ref(), context.at)
+            policy::check_destination(first, target, disguise.as_ref(), &context.snapshot, info, asker, context.at)
         }
         (verdict, _) => verdict,
     };
     if let Verdict::Challenge { route, .. } = &verdict
-        && route.application.is_away(identity.as_ref().map(|who| who.person.groups.as_slice()))
+        && route.application.is_away(asker.identity().map(|who| who.person.groups.as_slice()))
     {
         context.log.route = Some(Arc::clone(&route.name));
         return Action::Away { route: Arc::clone(route) };
     }
     match verdict {
         Verdict::Admit(admission) => {
-            if let Some(action) = stopped_by_route(header, context, info, &admission, identity.as_ref()) {
+            if let Some(action) = stopped_by_route(header, context, info, &admission, asker.identity()) {
                 return action;
             }
             let named = policy::person(&admission).is_some();
+            let by_certificate = user_session.is_none();
+            let user_session = user_session.or(machine);
+            if named && by_certificate {
+                context.log.user = account.as_ref().map(|account| Arc::clone(&account.person));
+            }
             match own_credential(context, &admission, user_session.as_ref()) {
                 Ok(credential) => context.credential = credential,
                 Err(reason) => return stop(StatusCode::BAD_GATEWAY, Outcome::Refused, reason),
             }
             let lease = Arc::new(Lease {
-                seen: CheckedAgainst::new(&context.snapshot, identity.as_ref().filter(|_| named)),
+                seen: CheckedAgainst::new(&context.snapshot, asker.identity().filter(|_| named)),
                 user_session: user_session.filter(|_| named),
                 host: Arc::clone(context.shared_host()),
                 info: Arc::clone(info),
@@ -283,13 +307,16 @@ fn decide_for(
                 disguise,
                 destination: destination.map(Arc::from),
                 at: context.at,
+                by_certificate,
+                certified: admission.is_certified(),
                 use_clock: UseClock::new(context.started(), context.snapshot.config.session.idle_timeout),
             });
             revocation::depends_on(Arc::clone(&lease));
             context.lease = Some(lease);
+            let is_certified = admission.is_certified();
             context.admission = Some(admission);
             context.preferred = sticky::preferred(&header.headers, info, context);
-            forward(header, info, named)
+            forward(header, info, named || is_certified)
         }
         Verdict::Challenge { route, .. } if context.session_unknown => {
             context.log.route = Some(Arc::clone(&route.name));
@@ -361,12 +388,13 @@ fn stopped_by_route(
 /// The reason of a 413.
 pub const BODY_TOO_LARGE: &str = "body_too_large";
 
-/// `named`: the upstream is told who it is. A route that anybody may use (`bypass`) has nothing that another site could abuse.
-fn forward(header: &RequestHeader, info: &RequestInfo, named: bool) -> Action {
+/// `guarded`: the upstream is told who it is, or a certificate was needed. A route that anybody may use (`bypass`) has nothing that another site
+/// could abuse.
+fn forward(header: &RequestHeader, info: &RequestInfo, guarded: bool) -> Action {
     if !websocket::is_wanted(header) {
         return Action::Forward;
     }
-    if named && let Err(reason) = websocket::check_origin(header, &info.authority, info.secure) {
+    if guarded && let Err(reason) = websocket::check_origin(header, &info.authority, info.secure) {
         return stop(StatusCode::FORBIDDEN, Outcome::Forbidden, reason);
     }
     match websocket::check_request(&header.headers) {

@@ -7,4 +7,6 @@ pub mod https;
 pub mod limits;
 pub mod private;
 pub mod stream;
+pub mod tls_peer;
+pub mod tls_stream;
 pub mod upload_windows;

@@ -23,6 +23,8 @@ use crate::gateway::connection::deadlines::{Deadlines, Timeouts};
 use crate::gateway::connection::limits::ConnectionLimits;
 use crate::gateway::connection::private::PrivateRegistry;
 use crate::gateway::connection::stream::ClientStream;
+use crate::gateway::connection::tls_peer::TlsPeers;
+use crate::gateway::connection::tls_stream;
 use crate::gateway::host::GatewayHost;
 use crate::gateway::pipeline::http_app::HttpApp;
 
@@ -46,6 +48,14 @@ pub struct Shard {
     pub deadlines: Deadlines,
     pub cache: SharedCache,
     pub private: Arc<PrivateRegistry>,
+    pub peers: Arc<TlsPeers>,
+}
+
+/// How a listener's connections are secured.
+struct Secure {
+    /// For listeners that ask no client for a certificate.
+    acceptor: Acceptor,
+    certificates: Arc<Certificates>,
 }
 
 impl Shard {
@@ -53,11 +63,11 @@ impl Shard {
     pub async fn run(self: Arc<Self>, listeners: Vec<(TcpListener, Option<Arc<Certificates>>)>) {
         let mut loops = JoinSet::new();
         for (listener, certificates) in listeners {
-            let acceptor = match certificates.map(acceptor) {
+            let acceptor = match certificates.map(|certificates| (acceptor(Arc::clone(&certificates)), certificates)) {
                 None => None,
-                Some(Some(acceptor)) => Some(Arc::new(acceptor)),
+                Some((Some(acceptor), certificates)) => Some(Arc::new(Secure { acceptor, certificates })),
                 // What was meant for TLS is never served in plain text.
-                Some(None) => continue,
+                Some((None, _)) => continue,
             };
             loops.spawn(Arc::clone(&self).accept(listener, acceptor));
         }
@@ -74,7 +84,7 @@ impl Shard {
         }
     }
 
-    async fn accept(self: Arc<Self>, listener: TcpListener, acceptor: Option<Arc<Acceptor>>) {
+    async fn accept(self: Arc<Self>, listener: TcpListener, acceptor: Option<Arc<Secure>>) {
         let mut connections = JoinSet::new();
         let mut stop = self.stop.clone();
         loop {
@@ -106,7 +116,7 @@ impl Shard {
         let _ = tokio::time::timeout(self.drain, ends).await;
     }
 
-    fn greet(self: &Arc<Self>, connections: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr, acceptor: Option<Arc<Acceptor>>) {
+    fn greet(self: &Arc<Self>, connections: &mut JoinSet<()>, stream: TcpStream, peer: SocketAddr, acceptor: Option<Arc<Secure>>) {
         let exempt = crate::base::ClientAddr::new(peer.ip()).is_in(&self.host.snapshot().config.server.trusted_proxies);
         let Some(permit) = self.connections.enter(peer.ip(), exempt) else { return };
         let _ = stream.set_nodelay(true);
@@ -118,13 +128,20 @@ impl Shard {
     }
 
     /// Serves one connection, from the handshake to its end or the first missed deadline.
-    async fn serve(self: Arc<Self>, socket: ClientStream, peer: SocketAddr, connection: Arc<Connection>, acceptor: Option<Arc<Acceptor>>) {
+    async fn serve(self: Arc<Self>, socket: ClientStream, peer: SocketAddr, connection: Arc<Connection>, acceptor: Option<Arc<Secure>>) {
         let secure = acceptor.is_some();
         let connection_ends = Arc::clone(&connection);
         let work = async {
             let stream: Stream = match acceptor {
                 None => Box::new(socket),
-                Some(acceptor) => match acceptor.tls_handshake(socket).await {
+                Some(secure) if secure.certificates.asks() => {
+                    match tls_stream::accept(socket, &secure.certificates, &self.host, &self.peers).await {
+                        Ok(Some(stream)) => Box::new(stream),
+                        Ok(None) => return connection_ends.serves(),
+                        Err(error) => return tracing::debug!(%error, "a handshake failed where client certificates are asked for"),
+                    }
+                }
+                Some(secure) => match secure.acceptor.tls_handshake(socket).await {
                     // An authority wanted to see the certificate; nothing is asked over such a connection.
                     Ok(stream) if matches!(stream.selected_alpn_proto(), Some(ALPN::Custom(_))) => return connection_ends.serves(),
                     Ok(stream) => Box::new(stream),

@@ -13,12 +13,14 @@ use tokio::sync::watch;
 
 use crate::base::random;
 use crate::gateway::authorize::cache::SharedCache;
+use crate::gateway::authorize::route::Seen;
 use crate::gateway::connection::certificates::Certificates;
 use crate::gateway::connection::client::NewConnections;
 use crate::gateway::connection::deadlines::{Deadlines, Timeouts};
 use crate::gateway::connection::https::HttpsHosts;
 use crate::gateway::connection::limits::ConnectionLimits;
 use crate::gateway::connection::private::PrivateRegistry;
+use crate::gateway::connection::tls_peer::TlsPeers;
 use crate::gateway::host::GatewayHost;
 use crate::gateway::listener::shard::Shard;
 use crate::gateway::listener::sockets::{self, Bound, CannotListen};
@@ -174,7 +176,9 @@ impl Plan {
     fn build(self) -> Shard {
         let conf = ServerConf { threads: 1, work_stealing: false, upstream_keepalive_pool_size: POOL, ..ServerConf::default() };
         let private = Arc::new(PrivateRegistry::default());
-        let gate = ProxyHooks::new(Arc::clone(&self.host), Arc::clone(&private), self.https, format!("{}-{:x}-", self.ids, self.number));
+        let peers = Arc::new(TlsPeers::default());
+        let seen = Seen { https: self.https, peers: Arc::clone(&peers) };
+        let gate = ProxyHooks::new(Arc::clone(&self.host), Arc::clone(&private), seen, format!("{}-{:x}-", self.ids, self.number));
         let mut proxy = HttpProxy::new(gate, Arc::new(conf));
         proxy.handle_init_modules();
         let cache = SharedCache::default();
@@ -189,6 +193,7 @@ impl Plan {
             deadlines: Deadlines::default(),
             cache,
             private,
+            peers,
         }
     }
 }

@@ -4,6 +4,7 @@ use pingora::Result;
 use pingora::proxy::Session;
 
 use crate::gateway::authorize::context::Context;
+use crate::gateway::authorize::credentials::certificate::CLIENT_CERTIFICATE;
 use crate::gateway::authorize::route::Action;
 use crate::gateway::proxy::{admission, tunnel};
 use crate::gateway::reply::{portal, write};
@@ -37,6 +38,11 @@ pub async fn act(session: &mut Session, context: &mut Context, action: Action) -
         Action::RefuseToken { route, reason, wait } => write::refuse_token(session, context, &route, reason, wait).await?,
         Action::Prove { authorization } => write::prove(session, context, authorization).await?,
         Action::ToHttps { location } => write::to_https(session, context, &location).await?,
+        Action::Stop { status, outcome, reason } if reason == CLIENT_CERTIFICATE => {
+            // A certificate can only be shown over another connection.
+            session.set_keepalive(None);
+            write::refuse(session, context, status, outcome, reason).await?;
+        }
         Action::Stop { status, outcome, reason } => write::refuse(session, context, status, outcome, reason).await?,
     }
     Ok(())

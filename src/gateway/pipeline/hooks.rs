@@ -18,10 +18,9 @@ use pingora::{Error, ErrorType, Result};
 
 use crate::forward_auth;
 use crate::gateway::authorize::context::Context;
-use crate::gateway::authorize::route::{self, Action};
+use crate::gateway::authorize::route::{self, Action, Seen};
 use crate::gateway::authorize::{policy, question};
 use crate::gateway::connection::client;
-use crate::gateway::connection::https::HttpsHosts;
 use crate::gateway::connection::private::PrivateRegistry;
 use crate::gateway::host::{GatewayHost, Outcome, Snapshot};
 use crate::gateway::pipeline::selection::{self, Selection};
@@ -44,7 +43,7 @@ pub struct ProxyHooks {
     host: Arc<Arc<dyn GatewayHost>>,
     snapshot: Mutex<Option<CachedSnapshot>>,
     selection: Selection,
-    https: Arc<HttpsHosts>,
+    seen: Seen,
     /// What this shard's request ids begin with, and how many there were so far.
     prefix: String,
     count: AtomicU64,
@@ -57,9 +56,9 @@ struct CachedSnapshot {
 }
 
 impl ProxyHooks {
-    pub fn new(host: Arc<dyn GatewayHost>, private: Arc<PrivateRegistry>, https: Arc<HttpsHosts>, prefix: String) -> Self {
+    pub fn new(host: Arc<dyn GatewayHost>, private: Arc<PrivateRegistry>, seen: Seen, prefix: String) -> Self {
         let selection = Selection::new(private);
-        Self { host: Arc::new(host), snapshot: Mutex::default(), selection, https, prefix, count: AtomicU64::new(0) }
+        Self { host: Arc::new(host), snapshot: Mutex::default(), selection, seen, prefix, count: AtomicU64::new(0) }
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -114,7 +113,7 @@ impl ProxyHttp for ProxyHooks {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         let action = match forward_auth::find(session.req_header().raw_path(), context.snapshot.policy.prefix()) {
             Some(place) => question::authorize(session, context, place),
-            None => route::authorize(session, context, &self.https),
+            None => route::authorize(session, context, &self.seen),
         };
         context.begin_trace(session.req_header());
         if matches!(action, Action::Forward) && !recognition::may_be(session.req_header(), &context.snapshot.config.portal.prefix) {

@@ -105,6 +105,7 @@ mod tests {
             trusted: false,
             secure: true,
             form: false,
+            certificate: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Header names that a client may not use, or whose use changes what is decided. Names are compared with everything but letters and
 //! digits read as `-`, as CGI, WSGI and PHP servers do when they turn headers into variables.
 //!
-//! Beside the identity and forwarding headers of the contract, the list has what says the same (`Forwarded`, `X-Real-IP`, ...), what
+//! Beside the identity and forwarding headers of the contract, the list has what says the same (`Forwarded`, `X-Real-IP`, ...), a client certificate (RFC 9440), what
 //! makes a framework serve another path than the one that was decided on (`X-Original-URL`, `X-Rewrite-URL`), and `Proxy`, which
 //! CGI programs take for their own configuration (CVE-2016-5385). A method override passes with POST only, the one method for which
 //! frameworks are meant to heed it; the request is then decided under both methods.
@@ -9,10 +9,13 @@
 use http::Method;
 use http::header::HeaderName;
 
+use crate::gateway::client_certificate::header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use crate::identity::{Names, TOKEN_HEADER};
 
 /// Names whose value is the gateway's to say.
-pub const OWNED: [&str; 20] = [
+pub const OWNED: [&str; 22] = [
+    CLIENT_CERT,
+    CLIENT_CERT_CHAIN,
     "remote-user",
     "remote-name",
     "remote-email",
@@ -36,7 +39,7 @@ pub const OWNED: [&str; 20] = [
 ];
 
 /// The first letters of all names in both lists.
-pub const INITIALS: [u8; 4] = [b'f', b'p', b'r', b'x'];
+pub const INITIALS: [u8; 5] = [b'c', b'f', b'p', b'r', b'x'];
 
 pub const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use pingora::http::RequestHeader;
 
 use crate::base::{ClientAddr, Host};
+use crate::gateway::client_certificate::Shown;
 use crate::gateway::request::{framing, header_names};
 
 /// Header lines, at most; pingora itself stops at 256.
@@ -34,6 +35,8 @@ pub struct RequestInfo {
     pub secure: bool,
     /// Whether a body comes that may be a form.
     pub form: bool,
+    /// The client's certificate that counts. Not read here.
+    pub certificate: Option<Shown>,
 }
 
 /// Why a request is refused before anything is decided.
@@ -88,7 +91,17 @@ pub fn read<R: AsRef<[u8]>>(
     let chain = trusted.then(|| forwarded_for(&header.headers)).flatten();
     let client = ClientAddr::resolve(origin.peer, chain.as_deref(), origin.trusted_proxies);
     let secure = if trusted { forwarded_proto(&header.headers).unwrap_or(origin.tls) } else { origin.tls };
-    Ok(RequestInfo { host, authority, method: header.method.clone(), client, peer: origin.peer, trusted, secure, form: has_form(header) })
+    Ok(RequestInfo {
+        host,
+        authority,
+        method: header.method.clone(),
+        client,
+        peer: origin.peer,
+        trusted,
+        secure,
+        form: has_form(header),
+        certificate: None,
+    })
 }
 
 fn bounded(header: &RequestHeader) -> Result<(), Refusal> {

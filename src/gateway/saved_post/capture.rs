@@ -140,6 +140,7 @@ mod tests {
             trusted: false,
             secure: false,
             form: true,
+            certificate: None,
         };
         keepable(&header, &info).is_some()
     }

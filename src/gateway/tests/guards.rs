@@ -6,10 +6,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::support::*;
 use crate::config::Config;
-use crate::policy::{Level, Requirement, Route, Rule};
+use crate::policy::{CertificateUse, Level, Requirement, Route, Rule};
 
 fn rule(level: Level) -> Rule {
-    let requirement = Requirement { level, groups: None, factors: None, max_age: None, enforce: true };
+    let requirement =
+        Requirement { level, groups: None, factors: None, max_age: None, client_certificate: CertificateUse::None, enforce: true };
     Rule { paths: vec![], patterns: vec![], methods: vec![], networks: vec![], query: vec![], whereabouts: None, requirement }
 }
 

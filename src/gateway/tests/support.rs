@@ -15,7 +15,7 @@ use crate::base::{Clock, Time};
 use crate::config::Config;
 use crate::factor::{Method, MethodSet};
 use crate::gateway::*;
-use crate::policy::{Application, Identity, Level, Person, Policy, Proof, ProxyOptions, Requirement, Route, Upstream};
+use crate::policy::{Application, CertificateUse, Identity, Level, Person, Policy, Proof, ProxyOptions, Requirement, Route, Upstream};
 
 /// A session that a test can end.
 pub struct Guest {
@@ -176,7 +176,14 @@ pub fn route(name: &str, path: &str, level: Level, upstreams: &[SocketAddr]) -> 
         hosts: vec![],
         path: path.into(),
         upstreams,
-        requirement: Requirement { level, groups: None, factors: None, max_age: None, enforce: true },
+        requirement: Requirement {
+            level,
+            groups: None,
+            factors: None,
+            max_age: None,
+            client_certificate: CertificateUse::None,
+            enforce: true,
+        },
         rules: vec![],
         encoded_slash: false,
         keep_post: true,

@@ -20,7 +20,7 @@ fn data(name: &str) -> PathBuf {
 }
 
 pub(super) fn files(names: &[&str]) -> Vec<Certificate> {
-    names.iter().map(|n| Certificate { cert: data(&format!("{n}.pem")), key: data(&format!("{n}.key")) }).collect()
+    names.iter().map(|n| Certificate { cert: data(&format!("{n}.pem")), key: data(&format!("{n}.key")), clients: None }).collect()
 }
 
 fn certificate(name: &str) -> CertificateDer<'static> {
@@ -62,9 +62,9 @@ async fn the_name_chooses_the_certificate_and_a_reload_exchanges_it() {
     }
     certificates.reload(&files(&["first", "wild"])).unwrap();
     assert_eq!(shown(&running, "exact.wild.example").await, certificate("wild"));
-    let missing = [Certificate { cert: data("README.md"), key: data("first.key") }];
+    let missing = [Certificate { cert: data("README.md"), key: data("first.key"), clients: None }];
     assert!(certificates.reload(&missing).unwrap_err().to_string().contains("README.md"));
-    let mixed = [Certificate { cert: data("first.pem"), key: data("wild.key") }];
+    let mixed = [Certificate { cert: data("first.pem"), key: data("wild.key"), clients: None }];
     assert!(certificates.reload(&mixed).is_err());
     assert_eq!(shown(&running, "exact.wild.example").await, certificate("wild"), "a bad reload changes nothing");
 }

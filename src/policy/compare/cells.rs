@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use http::Method;
 use ipnet::IpNet;
 
-use super::super::table::{Ask, Policy};
+use super::super::table::{Ask, Certificate, Policy};
 use super::super::types::{HostPattern, Route, Rule};
 use super::paths::{self, PathKind};
 use super::search::Searches;
@@ -111,7 +111,8 @@ pub fn kinds(old: &Policy, new: &Policy, host: &Host, searches: &mut Searches) -
 /// The routes that a path leads to, unless they are the same ones before and after.
 fn differing<'p>(old: &'p Policy, new: &'p Policy, host: &Host, target: &str) -> Vec<&'p Route> {
     let Ok(path) = Path::parse(target.as_bytes()) else { return Vec::new() };
-    let ask = Ask { host, method: &Method::GET, client: ClientAddr::new(IpAddr::from([192, 0, 2, 1])), path: &path, form: false };
+    let client = ClientAddr::new(IpAddr::from([192, 0, 2, 1]));
+    let ask = Ask { host, method: &Method::GET, client, path: &path, form: false, certificate: Certificate::Absent };
     let (before, after) = (View::of(old, &ask).routes(), View::of(new, &ask).routes());
     let shown = |routes: &[&Route]| routes.iter().map(|route| as_decided(route)).collect::<Vec<String>>();
     if shown(&before) == shown(&after) { Vec::new() } else { before.into_iter().chain(after).collect() }
@@ -120,10 +121,11 @@ fn differing<'p>(old: &'p Policy, new: &'p Policy, host: &Host, target: &str) ->
 /// Everything of a route that a decision can depend on.
 fn as_decided(route: &Route) -> String {
     let Route { name, hosts: _, path: _, upstreams: _, requirement, rules, encoded_slash, keep_post: _, proxy: _, application } = route;
-    let tokens = (application.tokens != Ways::NONE).then_some((name, application.tokens, application.tokens_count_as));
+    let tokens = (application.tokens != Ways::NONE).then_some((name, application.tokens));
+    let worth = application.tokens_count_as;
     let away = application.maintenance.as_ref().map(|away| &away.groups);
     let guests = &application.guests;
-    format!("{requirement:?} {rules:?} {encoded_slash} {tokens:?} {guests:?} {away:?}")
+    format!("{requirement:?} {rules:?} {encoded_slash} {tokens:?} {worth:?} {guests:?} {away:?}")
 }
 
 fn method_kinds<'m>(named: impl Iterator<Item = &'m Vec<Method>>) -> Vec<MethodKind> {

@@ -51,6 +51,7 @@ const fn degree(reason: Reason) -> u8 {
         Reason::Forbid(ForbidReason::TokenWorth) => CLOSED,
         Reason::Forbid(ForbidReason::TokenScope) => 52,
         Reason::Challenge(ChallengeReason::Token) => 53,
+        Reason::Forbid(ForbidReason::ClientCertificate) => 54,
         Reason::Forbid(ForbidReason::Deny) => 80,
     }
 }

@@ -1,8 +1,8 @@
 //! What a new policy changes, exactly: not by samples, but over one request of every kind that the two policies can tell apart.
 //!
 //! `cells` makes the kinds (hosts, paths around every edge, methods, networks), `paths` those of paths; `people` makes the kinds of people and
-//! proofs, and says for each pair of demands who is affected and in which direction; `tokens` and `guests` do the same for those who
-//! come without a password; `lines` puts equal changes together.
+//! proofs, and says for each pair of demands who is affected and in which direction; `visitors` do the same for those who
+//! come without a password, or show a certificate beside it; `lines` puts equal changes together.
 //!
 //! Guarantees: if nothing is found, the two policies decide alike on every request of everybody; what lets somebody through who was stopped
 //! before is never called stricter. Where requests go, and how, is not compared.
@@ -10,7 +10,6 @@
 mod cells;
 mod change;
 mod direction;
-mod guests;
 mod lines;
 mod paths;
 mod people;
@@ -18,12 +17,12 @@ mod request;
 mod search;
 #[cfg(test)]
 mod tests;
-mod tokens;
 mod view;
+mod visitors;
 
 use std::collections::BTreeSet;
 
-use super::table::{Ask, Policy};
+use super::table::{Ask, Certificate, Policy};
 
 pub use change::{Change, Comparison, Overall};
 pub use direction::Direction;
@@ -67,7 +66,14 @@ pub fn compare(old: &Policy, new: &Policy, effort: Effort) -> Comparison {
             let Ok(parsed) = crate::path::Path::parse(target.as_bytes()) else { continue };
             let shown = path.with(&query.query, query.form);
             for (method, client) in kinds.methods.iter().flat_map(|method| kinds.clients.iter().map(move |client| (method, client))) {
-                let ask = Ask { host: &host.host, method: &method.method, client: client.client, path: &parsed, form: query.form };
+                let ask = Ask {
+                    host: &host.host,
+                    method: &method.method,
+                    client: client.client,
+                    path: &parsed,
+                    form: query.form,
+                    certificate: Certificate::Absent,
+                };
                 let (effects, route) = requests.effects(&ask);
                 found.extend(effects.iter().map(|effect| lines::Found {
                     host: host.label.clone(),

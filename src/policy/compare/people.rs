@@ -9,7 +9,7 @@ use super::super::identity::{Identity, Proof};
 use super::super::table::Ask;
 use super::direction::{Direction, NOW, direction_for, somebody, together};
 use super::view::{Side, View};
-use super::{guests, tokens};
+use super::visitors::{certificates, guests, tokens};
 use crate::account::MfaPolicy;
 use crate::factor::{Method, MethodSet};
 
@@ -54,6 +54,12 @@ pub fn effects(before: &View<'_>, after: &View<'_>, ask: &Ask<'_>) -> Vec<Effect
     if let Some(direction) = tokens.filter(|_| !covered) {
         effects.push(Effect { direction, who: TOKENS.to_owned(), before: before.side_for_tokens(), after: after.side_for_tokens() });
     }
+    let groups = || kinds.iter().map(|kind| kind.groups.as_slice());
+    let shown = certificates::direction(before, after, ask, groups(), |ask, groups| effect_for(before, after, ask, groups));
+    let covered = effects.iter().any(|effect| Some(effect.direction) == shown && effect.who == EVERYBODY);
+    if let Some(direction) = shown.filter(|_| !covered) {
+        effects.push(Effect { direction, who: CERTIFIED.to_owned(), before: before.side(Some(&[])), after: after.side(Some(&[])) });
+    }
     if let Some(direction) = guests::direction(before, after, ask) {
         effects.push(Effect { direction, who: GUESTS.to_owned(), before: before.side_for_guests(), after: after.side_for_guests() });
     }
@@ -87,6 +93,7 @@ fn ages(before: &View<'_>, after: &View<'_>) -> BTreeSet<Duration> {
 
 const EVERYBODY: &str = "everybody";
 const GUESTS: &str = "guests";
+const CERTIFIED: &str = "clients with a certificate";
 const TOKENS: &str = "API tokens";
 const STRANGERS: &str = "requests without a sign-in";
 

@@ -18,7 +18,7 @@ pub struct Requests<'p> {
     old: &'p Policy,
     new: &'p Policy,
     effects: HashMap<Met, (Vec<Effect>, Option<String>)>,
-    people: HashMap<(Met, Groups), Option<Asked>>,
+    people: HashMap<(Met, Groups, bool), Option<Asked>>,
 }
 
 /// What changes for one request.
@@ -52,7 +52,8 @@ impl<'p> Requests<'p> {
     pub fn asked(&mut self, ask: &Ask<'_>, groups: Option<&[String]>) -> Option<&Asked> {
         let (before, after) = (View::of(self.old, ask), View::of(self.new, ask));
         let slash = ask.path.has_encoded_slash();
-        let known = self.people.entry(((before.places(), after.places(), slash), groups.map(<[String]>::to_vec)));
+        let known =
+            self.people.entry(((before.places(), after.places(), slash), groups.map(<[String]>::to_vec), ask.certificate.is_valid()));
         let asked = known.or_insert_with(|| {
             let same = before.key(ask.path) == after.key(ask.path);
             let direction = if same { None } else { effect_for(&before, &after, ask, groups) };

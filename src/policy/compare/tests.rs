@@ -25,7 +25,9 @@ fn one_line(change: &Change) -> String {
         let away = if side.maintenance { "away" } else { "" };
         let tokens = side.tokens.as_ref().map_or(String::new(), |tokens| format!("({tokens})"));
         let guests = side.guests.as_ref().map_or(String::new(), |guests| format!("({guests})"));
-        let parts = [side.outcome.to_owned(), side.groups.join("+"), factors, age, observed.to_owned(), away.to_owned(), tokens, guests];
+        let certificate = side.client_certificate.map_or(String::new(), |word| format!("[{word}]"));
+        let outcome = side.outcome.to_owned();
+        let parts = [outcome, side.groups.join("+"), factors, age, observed.to_owned(), away.to_owned(), tokens, guests, certificate];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     };
     format!(
@@ -72,6 +74,35 @@ fn the_same_is_the_same_however_it_is_written() {
 fn a_stricter_rule_is_one_line() {
     let new = wiki(vec![rule(&["/admin/"], Level::TwoFactor), rule(&["/admin/keys"], Level::TwoFactor)]);
     assert_eq!(lines(wiki(vec![]), new), ["Stricter wiki.example/admin * everybody: one_factor -> two_factor"]);
+}
+
+#[test]
+fn a_demand_for_a_certificate_is_stricter_and_an_acceptance_laxer() {
+    let using = |one| {
+        let mut wiki = wiki(vec![]);
+        wiki[0].requirement.client_certificate = one;
+        wiki
+    };
+    let (none, accept, require) = (using(CertificateUse::None), using(CertificateUse::Accept), using(CertificateUse::Require));
+    assert_eq!(
+        lines(none.clone(), accept.clone()),
+        ["Laxer wiki.example/ * clients with a certificate: one_factor -> one_factor [accept]"]
+    );
+    assert_eq!(differences(accept.clone(), none.clone()).verdict, Overall::Stricter);
+    assert_eq!(lines(accept, require.clone()), ["Stricter wiki.example/ * everybody: one_factor [accept] -> one_factor [require]"]);
+    let found = lines(none.clone(), require.clone());
+    assert!(found.contains(&"Stricter wiki.example/ * everybody: one_factor -> one_factor [require]".to_owned()), "{found:?}");
+    assert!(found.iter().any(|line| line.starts_with("Laxer wiki.example/ * clients with a certificate")), "{found:?}");
+    assert_eq!(differences(require, none).verdict, Overall::Laxer);
+    let rule = |used| {
+        let mut rule = rule(&["/admin"], Level::OneFactor);
+        rule.requirement.client_certificate = used;
+        wiki(vec![rule])
+    };
+    assert_eq!(lines(rule(CertificateUse::None), rule(CertificateUse::None)), Vec::<String>::new());
+    let mut observed = rule(CertificateUse::Require);
+    observed[0].rules[0].requirement.enforce = false;
+    assert_eq!(differences(rule(CertificateUse::Require), observed).verdict, Overall::Laxer);
 }
 
 #[test]
@@ -254,11 +285,15 @@ fn demand() -> impl Strategy<Value = Requirement> {
         Some(MethodSet::EMPTY.with(Factor::Totp).with(Factor::Webauthn)),
     ]);
     let age = prop::sample::select(vec![None, None, Some(60u64), Some(600)]);
-    (level, groups, factors, age, prop::bool::weighted(0.8)).prop_map(|(level, groups, factors, age, enforce)| Requirement {
+    let certificate =
+        prop::sample::select(vec![CertificateUse::None, CertificateUse::None, CertificateUse::Accept, CertificateUse::Require]);
+    let all = (level, groups, factors, age, certificate, prop::bool::weighted(0.8));
+    all.prop_map(|(level, groups, factors, age, client_certificate, enforce)| Requirement {
         level,
         groups: groups.map(|all| all.into_iter().map(str::to_owned).collect()),
         factors,
         max_age: age.map(std::time::Duration::from_secs),
+        client_certificate,
         enforce,
     })
 }
@@ -364,6 +399,16 @@ fn target() -> impl Strategy<Value = String> {
     })
 }
 
+/// None, one of nobody's, or a service account's.
+fn certificate() -> impl Strategy<Value = Option<Option<Identity>>> {
+    let groups = prop::sample::select(vec![vec![], vec!["g"], vec!["h"], vec!["g", "h"], vec!["k"]]);
+    let account = groups.prop_map(|groups| {
+        let grant = Grant { scope: std::sync::Arc::default(), way: Way::Certificate };
+        Identity { token: Some(grant), ..identity(person(&groups), Proof::Password) }
+    });
+    prop_oneof![2 => Just(None), 1 => Just(Some(None)), 2 => account.prop_map(|account| Some(Some(account)))]
+}
+
 fn somebody() -> impl Strategy<Value = Option<Identity>> {
     let second = (
         prop::sample::select(vec![Factor::Totp, Factor::Webauthn, Factor::Email, Factor::Recovery]),
@@ -411,20 +456,22 @@ proptest! {
     fn what_is_called_the_same_decides_alike_and_nothing_that_opens_is_called_stricter(
         (old, new) in pair(),
         asks in prop::collection::vec((target(), prop::sample::select(HOSTS.to_vec()), somebody(), prop::sample::select(vec!["GET", "HEAD", "POST", "PUT"]),
-            prop::sample::select(vec!["10.1.2.3", "10.2.0.1", "192.0.2.1", "2001:db8::1"]), prop::sample::select(vec!["", "", "?q=1", "?Q=2", "?r=3&q=1"]), any::<bool>()), 120),
+            prop::sample::select(vec!["10.1.2.3", "10.2.0.1", "192.0.2.1", "2001:db8::1"]), prop::sample::select(vec!["", "", "?q=1", "?Q=2", "?r=3&q=1"]), any::<bool>(), certificate()), 120),
     ) {
         let (old, new) = (policy(old), policy(new));
         let (there, back) = (compare(&old, &new, Effort::FULL), compare(&new, &old, Effort::FULL));
         prop_assert!(there.complete && back.complete);
         prop_assert_eq!(there.verdict == Overall::Same, back.verdict == Overall::Same);
-        for (target, host, who, method, from, query, form) in asks {
+        for (target, host, who, method, from, query, form, shown) in asks {
             let target = format!("{target}{query}");
             let Ok(path) = Path::parse(target.as_bytes()) else { continue };
             let (host, method) = (Host::parse(host.as_bytes()).unwrap(), method.parse().unwrap());
-            let ask = Ask { host: &host, method: &method, client: ClientAddr::new(from.parse::<IpAddr>().unwrap()), path: &path, form };
+            let certificate = shown.as_ref().map_or(Certificate::Absent, |holder| Certificate::Valid(holder.as_ref()));
+            let client = ClientAddr::new(from.parse::<IpAddr>().unwrap());
+            let ask = Ask { host: &host, method: &method, client, path: &path, form, certificate };
             let (before, after) = (judged(&old, &ask, who.as_ref()), judged(&new, &ask, who.as_ref()));
             let direction = direction_for(&before, &after);
-            let what = format!("{target} {host} {method} {from} {who:?}: {before:?} then {after:?}\n{there:#?}");
+            let what = format!("{target} {host} {method} {from} {who:?} {shown:?}: {before:?} then {after:?}\n{there:#?}");
             match there.verdict {
                 Overall::Same => prop_assert!(direction.is_none(), "the same: {what}"),
                 Overall::Stricter => prop_assert!(matches!(direction, None | Some(Direction::Stricter)), "stricter: {what}"),

@@ -11,7 +11,7 @@ use super::super::demand::Demand;
 use super::super::expect::{outcome, rank};
 use super::super::identity::Identity;
 use super::super::table::{Ask, Hit, Policy, PortalMatch};
-use super::super::types::{Level, Outcome, Requirement, Route};
+use super::super::types::{CertificateUse, Level, Outcome, Requirement, Route};
 use crate::base::Time;
 use crate::factor::Method;
 use crate::path::Path;
@@ -29,6 +29,8 @@ pub enum Meets {
         factors: Option<Vec<Method>>,
         max_age: Option<Duration>,
         enforce: bool,
+        /// What a client's certificate is, and what a service account's is worth.
+        certificate: (CertificateUse, bool),
         /// How API tokens may come, and what they are worth.
         tokens: String,
         /// Which guests are taken.
@@ -88,6 +90,9 @@ pub struct Side {
     /// For guests: the addresses that are taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guests: Option<String>,
+    /// What a client's certificate is there, if it is anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<&'static str>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -186,6 +191,7 @@ impl<'p> View<'p> {
             maintenance: false,
             tokens: None,
             guests: None,
+            client_certificate: self.certificate_use().map(CertificateUse::name),
         };
         if self.refused {
             return Side { outcome: "refused", ..side };
@@ -231,6 +237,12 @@ impl<'p> View<'p> {
         Side { guests: Some(said), ..self.side(Some(&[])) }
     }
 
+    /// The most that any reading makes of a client's certificate; `None`: nothing.
+    pub fn certificate_use(&self) -> Option<CertificateUse> {
+        let uses = self.requirements().filter(|requirement| !is_closed(requirement)).map(|requirement| requirement.client_certificate);
+        uses.max().filter(|most| *most != CertificateUse::None)
+    }
+
     /// The requirements of all readings that have one.
     pub fn requirements(&self) -> impl Iterator<Item = &'p Requirement> {
         self.hits.iter().flatten().map(|hit| hit.requirement)
@@ -244,7 +256,7 @@ fn normal(hit: Option<&Hit<'_>>, path: &Path<'_>) -> Meets {
         return Meets::Refused;
     }
     // Every part of a requirement is named here, so that a new one is not forgotten.
-    let Requirement { level, groups, factors, max_age, enforce } = hit.requirement;
+    let Requirement { level, groups, factors, max_age, client_certificate, enforce } = hit.requirement;
     let signed_in = matches!(level, Level::OneFactor | Level::TwoFactor);
     let two = *level == Level::TwoFactor;
     let sorted = |groups: &Vec<String>| groups.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
@@ -253,11 +265,22 @@ fn normal(hit: Option<&Hit<'_>>, path: &Path<'_>) -> Meets {
         groups: groups.as_ref().filter(|_| signed_in).map(sorted),
         factors: factors.filter(|_| two).map(|set| set.iter().collect()),
         max_age: max_age.filter(|_| two),
-        enforce: *enforce || *level == Level::Bypass,
-        tokens: if *level == Level::Deny && *enforce { String::new() } else { tokens(hit.route) },
+        enforce: *enforce || (*level == Level::Bypass && *client_certificate != CertificateUse::Require),
+        certificate: if is_closed(hit.requirement) {
+            (CertificateUse::None, false)
+        } else {
+            let worth = *client_certificate != CertificateUse::None && hit.route.application.tokens_count_as == CountsAs::TwoFactor;
+            (*client_certificate, worth)
+        },
+        tokens: if is_closed(hit.requirement) { String::new() } else { tokens(hit.route) },
         guests: hit.route.application.guests.iter().filter(|_| is_for_guests(hit.requirement)).map(ToString::to_string).collect(),
         away: through(hit.route),
     }
+}
+
+/// Nobody gets in, whatever they show.
+const fn is_closed(requirement: &Requirement) -> bool {
+    matches!(requirement.level, Level::Deny) && requirement.enforce
 }
 
 /// Where guests may be taken.

@@ -221,3 +221,64 @@ fn the_gateways_own_pages_are_never_forwarded() {
         assert_eq!(at(url), "no", "{url}");
     }
 }
+
+#[test]
+fn a_certificate_stands_for_a_service_account_where_it_counts_and_meets_a_demand_for_one() {
+    use crate::policy::table::Certificate;
+    use crate::token::{CountsAs, Way};
+
+    let wanting = |level, used, worth| {
+        let mut route = route("app", &[], "/", level);
+        route.requirement.client_certificate = used;
+        route.application.tokens_count_as = worth;
+        policy(vec![route])
+    };
+    let grant = Grant { scope: Arc::default(), way: Way::Certificate };
+    let account = Identity { token: Some(grant), ..identity(person(&[]), Proof::Password) };
+    let session = identity(person(&[]), Proof::Password);
+    let asked = |policy: &Policy, certificate: Certificate<'_>, who: Option<&Identity>| {
+        let decision = with_ask("GET", "h/", HERE, |ask| decide(policy, &Ask { certificate, ..*ask }, who, NOW));
+        let rests = matches!(&decision, Decision::Allow(admission) if admission.is_certified());
+        (short(policy, &decision), rests)
+    };
+    let (none, any, own) = (Certificate::Absent, Certificate::Valid(None), Certificate::Valid(Some(&account)));
+    use CertificateUse::{Accept, None as Unused, Require};
+    use Level::{Bypass, Deny, OneFactor, TwoFactor};
+    for (level, used, certificate, who, expected) in [
+        (OneFactor, Unused, own, None, ("sign_in", false)),
+        (OneFactor, Accept, none, None, ("sign_in", false)),
+        (OneFactor, Accept, any, None, ("sign_in", false)),
+        (OneFactor, Accept, own, None, ("app as alice", true)),
+        (OneFactor, Accept, none, Some(&session), ("app as alice", false)),
+        (OneFactor, Require, none, None, ("client_certificate", false)),
+        (OneFactor, Require, none, Some(&session), ("client_certificate", false)),
+        (OneFactor, Require, any, Some(&session), ("app as alice", true)),
+        (OneFactor, Require, any, None, ("sign_in", false)),
+        (OneFactor, Require, own, None, ("app as alice", true)),
+        (Bypass, Require, none, None, ("client_certificate", false)),
+        (Bypass, Require, any, None, ("app", true)),
+        (Bypass, Accept, none, None, ("app", false)),
+        (TwoFactor, Accept, own, None, ("token_worth", false)),
+        (TwoFactor, Require, any, Some(&session), ("second_factor", false)),
+        (Deny, Require, none, None, ("deny", false)),
+        (Deny, Require, own, None, ("deny", false)),
+    ] {
+        let found = asked(&wanting(level, used, CountsAs::OneFactor), certificate, who);
+        assert_eq!((found.0.as_str(), found.1), expected, "{level:?} {used:?} {certificate:?} {who:?}");
+    }
+    assert_eq!(asked(&wanting(TwoFactor, Accept, CountsAs::TwoFactor), own, None).0, "app as alice");
+    let mut fresh = route("app", &[], "/", TwoFactor);
+    fresh.requirement = Requirement { client_certificate: Require, max_age: Some(std::time::Duration::from_secs(60)), ..fresh.requirement };
+    fresh.application.tokens_count_as = CountsAs::TwoFactor;
+    assert_eq!(asked(&policy(vec![fresh]), own, None).0, "token_worth");
+    // A reading of the path that takes no certificate is a reading that nobody has signed in for.
+    let mut lax = route("app", &[], "/", OneFactor);
+    lax.requirement.client_certificate = Accept;
+    lax.rules = vec![rule(&["/admin"], OneFactor)];
+    let policy = policy(vec![lax]);
+    for path in ["h/admin", "h/%61dmin", "h/ADMIN", "h//admin", "h/x;/admin"] {
+        let decision = with_ask("GET", path, HERE, |ask| decide(&policy, &Ask { certificate: own, ..*ask }, None, NOW));
+        let opens = matches!(decision, Decision::Allow(_));
+        assert_eq!(opens, path == "h/x;/admin", "{path}");
+    }
+}

@@ -275,7 +275,7 @@ proptest! {
     ) {
         let Ok(path) = Path::parse(target.as_bytes()) else { return Ok(()) };
         let host = Host::parse(host.as_bytes()).unwrap();
-        let ask = Ask { host: &host, method: &http::Method::GET, client: ClientAddr::new([192, 0, 2, 1].into()), path: &path, form: false };
+        let ask = Ask { host: &host, method: &http::Method::GET, client: ClientAddr::new([192, 0, 2, 1].into()), path: &path, form: false, certificate: Certificate::Absent };
         let Decision::Allow(admission) = decide(&policy(routes.clone()), &ask, who.as_ref(), NOW) else { return Ok(()) };
         prop_assert!(admission.person().is_none() || who.is_some());
         for order in orders(&longer) {

@@ -11,7 +11,7 @@ use crate::policy::*;
 pub const NOW: Time = Time::from_secs(1_000_000);
 
 pub fn requirement(level: Level) -> Requirement {
-    Requirement { level, groups: None, factors: None, max_age: None, enforce: true }
+    Requirement { level, groups: None, factors: None, max_age: None, client_certificate: CertificateUse::None, enforce: true }
 }
 
 pub fn with_groups(requirement: Requirement, groups: &[&str]) -> Requirement {
@@ -81,5 +81,12 @@ pub fn with_ask<T>(method: &str, url: &str, from: &str, then: impl FnOnce(&Ask<'
     let host = Host::parse(host.as_bytes()).unwrap();
     let path = Path::parse(target.as_bytes()).unwrap();
     let method = method.parse().unwrap();
-    then(&Ask { host: &host, method: &method, client: ClientAddr::new(from.parse().unwrap()), path: &path, form: false })
+    then(&Ask {
+        host: &host,
+        method: &method,
+        client: ClientAddr::new(from.parse().unwrap()),
+        path: &path,
+        form: false,
+        certificate: Certificate::Absent,
+    })
 }

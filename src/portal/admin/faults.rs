@@ -32,6 +32,8 @@ fn text(words: &Words, error: &AccountError) -> String {
         AccountError::BadPhone(phone) => fill(&faults.bad_phone, &[("phone", phone)]),
         AccountError::BadGroup(group) => fill(&faults.bad_group, &[("group", group)]),
         AccountError::BadDisplayName => faults.bad_display_name.clone(),
+        // No form of a page has a subject.
+        AccountError::BadSubject(..) | AccountError::NoService(_) => error.to_string(),
         AccountError::BadTotp(BadUri::Malformed) => faults.uri_malformed.clone(),
         AccountError::BadTotp(BadUri::SecretTooShort) => faults.uri_short.clone(),
         AccountError::BadTotp(BadUri::OutOfRange) => faults.uri_range.clone(),

@@ -57,6 +57,7 @@ fn profile(form: &Fields, account: &Account) -> AccountChange {
         display_name: changed(form, "display_name", &account.display_name),
         groups: sent.filter(|groups| *groups != account.groups),
         disabled: None,
+        certificate_subject: None,
     }
 }
 

@@ -79,6 +79,7 @@ fn read(form: &Fields) -> NewAccount {
         display_name: some("display_name"),
         groups: groups(form.get("groups")),
         service: false,
+        certificate_subject: None,
         password_hash: None,
     }
 }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::factor::{Method as Factor, MethodSet};
 use crate::login::{Judge, ReturnTo};
 use crate::path::Path;
-use crate::policy::{Ask, Demand, Level, Policy, PortalMatch};
+use crate::policy::{Ask, Certificate, Demand, Level, Policy, PortalMatch};
 use crate::service::saved_post::Form;
 use crate::service::{Client, DeviceId, LiveSession, Services, browser_name};
 use crate::session::{CookieKind, Cookies, KeyRing, Purpose};
@@ -229,7 +229,8 @@ impl PageRequest {
         };
         let path = Path::parse(target.as_bytes()).ok()?;
         let own = !matches!(self.context.policy.under_prefix(&path), PortalMatch::No);
-        let ask = Ask { host: &host, method: &method, client: self.context.client, path: &path, form: false };
+        let ask =
+            Ask { host: &host, method: &method, client: self.context.client, path: &path, form: false, certificate: Certificate::Absent };
         if own { None } else { self.context.policy.title_for(&ask) }
     }
 
@@ -247,7 +248,7 @@ impl PageRequest {
         {
             return Some(self.wanted_of_admins());
         }
-        let ask = Ask { host, method, client: self.context.client, path: &path, form: false };
+        let ask = Ask { host, method, client: self.context.client, path: &path, form: false, certificate: Certificate::Absent };
         self.context.policy.demand_for(&ask)
     }
 
@@ -255,7 +256,14 @@ impl PageRequest {
     pub fn welcomes_guests(&self) -> bool {
         let host = self.rd.other_host().unwrap_or_else(|| self.context.host.clone());
         let Ok(path) = Path::parse(self.rd.target().as_bytes()) else { return false };
-        let ask = Ask { host: &host, method: &Method::GET, client: self.context.client, path: &path, form: false };
+        let ask = Ask {
+            host: &host,
+            method: &Method::GET,
+            client: self.context.client,
+            path: &path,
+            form: false,
+            certificate: Certificate::Absent,
+        };
         self.services.notices.can_send(Factor::Email) && self.context.policy.welcomes_guests(&ask)
     }
 

@@ -25,6 +25,10 @@ pub enum AccountError {
     BadGroup(String),
     #[error("a display name has at most 128 characters, and no commas or control characters")]
     BadDisplayName,
+    #[error("“{0}” is not the subject of a certificate: {1}; `openssl x509 -noout -subject -nameopt RFC2253 -in FILE` prints it")]
+    BadSubject(String, String),
+    #[error("“{0}” is no service account: only the certificate of a machine stands for an account; see `vestibule user add --service`")]
+    NoService(String),
     #[error("{0}")]
     BadTotp(#[from] totp::BadUri),
     #[error("{0} is already set up; remove it first with --reset {0}")]

@@ -2,6 +2,7 @@
 //! groups in a header.
 
 use super::error::AccountError;
+use crate::base::Subject;
 
 fn one_line(text: &str, most: usize) -> bool {
     !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(|c| c.is_control() || c == ',')
@@ -49,6 +50,11 @@ pub fn good_groups(groups: &[String]) -> Result<(), AccountError> {
         Some(bad) => Err(AccountError::BadGroup(bad.clone())),
         None => Ok(()),
     }
+}
+
+/// The subject of a service account's certificate.
+pub fn good_subject(text: &str) -> Result<Subject, AccountError> {
+    Subject::parse(text).map_err(|bad| AccountError::BadSubject(text.to_owned(), bad.to_string()))
 }
 
 pub fn good_display_name(name: &str) -> Result<(), AccountError> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::AccountError;
-use super::fields::{good_display_name, good_email, good_groups, good_name, good_phone};
+use super::fields::{good_display_name, good_email, good_groups, good_name, good_phone, good_subject};
 use crate::account::{Account, Failures, UserMfaPolicy};
 use crate::base::{Time, UserId};
 
@@ -21,6 +21,9 @@ pub struct NewAccount {
     /// A machine's: no password, no set-up link, no pages.
     #[serde(default)]
     pub service: bool,
+    /// The subject of the client certificate that stands for a service account, as RFC 4514 writes it.
+    #[serde(default)]
+    pub certificate_subject: Option<String>,
     /// A PHC string, if the password is already there in that form.
     #[serde(default)]
     pub password_hash: Option<String>,
@@ -37,6 +40,10 @@ impl NewAccount {
         let display_name = self.display_name.clone().filter(|name| !name.trim().is_empty()).unwrap_or_else(|| self.name.clone());
         good_display_name(&display_name)?;
         let phone = self.phone.as_deref().filter(|phone| !phone.trim().is_empty()).map(good_phone).transpose()?;
+        let certificate_subject = self.certificate_subject.as_deref().map(good_subject).transpose()?;
+        if certificate_subject.is_some() && !self.service {
+            return Err(AccountError::NoService(self.name.clone()));
+        }
         let mut groups = self.groups.clone();
         groups.dedup();
         Ok(Account {
@@ -44,6 +51,7 @@ impl NewAccount {
             phone,
             groups,
             service: self.service,
+            certificate_subject,
             password: self.password_hash.clone(),
             ..blank(&self.name, &display_name, now)?
         })
@@ -61,6 +69,7 @@ pub(in crate::service) fn blank(name: &str, display_name: &str, now: Time) -> Re
         groups: Vec::new(),
         disabled: false,
         service: false,
+        certificate_subject: None,
         password: None,
         mfa_policy: UserMfaPolicy::Inherit,
         allowed: None,

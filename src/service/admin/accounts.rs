@@ -8,7 +8,7 @@ use crate::account::{Account, Failures, PersonId};
 use crate::base::Secret;
 use crate::factor::Method;
 use crate::policy::GuestAddress;
-use crate::service::accounts::{AccountError, NewAccount, good_display_name, good_email, good_groups, good_phone};
+use crate::service::accounts::{AccountError, NewAccount, good_display_name, good_email, good_groups, good_phone, good_subject};
 use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::context::Context;
 use crate::service::links::{Links, SETUP_LIFETIME};
@@ -24,6 +24,9 @@ pub struct AccountChange {
     pub display_name: Option<String>,
     pub groups: Option<Vec<String>>,
     pub disabled: Option<bool>,
+    /// Of a service account; an empty one removes it.
+    #[serde(default)]
+    pub certificate_subject: Option<String>,
 }
 
 /// The accounts, as an administrator changes them.
@@ -108,6 +111,12 @@ impl Accounts {
         if let Some(display_name) = &change.display_name {
             good_display_name(display_name)?;
         }
+        let subject =
+            change.certificate_subject.as_deref().map(|text| if text.is_empty() { Ok(None) } else { good_subject(text).map(Some) });
+        let subject = subject.transpose()?;
+        if subject.is_some() && !account.service {
+            return Err(AccountError::NoService(account.name));
+        }
         let phone =
             change.phone.as_deref().map(|phone| if phone.is_empty() { Ok(None) } else { good_phone(phone).map(Some) }).transpose()?;
         let edit = |account: &mut Account| {
@@ -120,6 +129,7 @@ impl Accounts {
             change.groups.clone_into_some(&mut account.groups);
             change.disabled.clone_into_some(&mut account.disabled);
             phone.clone_into_some(&mut account.phone);
+            subject.clone_into_some(&mut account.certificate_subject);
             if account.phone.is_none() {
                 account.take_away(Method::Sms, None);
             }
@@ -188,6 +198,7 @@ impl AccountChange {
             ("phone", self.phone.is_some()),
             ("display name", self.display_name.is_some()),
             ("groups", self.groups.is_some()),
+            ("certificate subject", self.certificate_subject.is_some()),
             ("disabled", self.disabled == Some(true)),
             ("enabled", self.disabled == Some(false)),
         ];

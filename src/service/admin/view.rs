@@ -19,6 +19,9 @@ pub struct AccountView {
     pub groups: Vec<String>,
     pub disabled: bool,
     pub service: bool,
+    /// Of a service account: the subject of its client certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_subject: Option<String>,
     pub locked_until: Option<String>,
     pub mfa_policy: UserMfaPolicy,
     pub methods: Vec<Method>,
@@ -59,6 +62,7 @@ impl Accounts {
             groups: account.groups.clone(),
             disabled: account.disabled,
             service: account.service,
+            certificate_subject: account.certificate_subject.as_ref().map(ToString::to_string),
             locked_until: account.failures.locked_until.filter(|_| locked).map(Time::rfc3339),
             mfa_policy: account.mfa_policy,
             methods: account.enrolled().iter().collect(),

@@ -42,6 +42,7 @@ fn account(name: &MarkedYaml<'_>, user: &MarkedYaml<'_>) -> Result<Entry, String
         display_name: get("displayname").map(|shown| shown.replace(',', "")),
         groups: groups(user)?,
         service: false,
+        certificate_subject: None,
         password_hash: get("password").filter(|hash| !hash.is_empty()),
         name,
     };

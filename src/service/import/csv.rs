@@ -42,6 +42,7 @@ impl Layout {
             display_name: text(3),
             groups: groups.split(';').map(str::trim).filter(|group| !group.is_empty()).map(str::to_owned).collect(),
             service: false,
+            certificate_subject: None,
             password_hash: None,
         }
     }

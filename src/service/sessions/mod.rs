@@ -10,5 +10,5 @@ mod write_through;
 pub use live::{CachedSession, Due, Found, LiveSession, LiveSessions, PARTS, SourceTimes, TimesOfSources, UserState, person};
 pub use replication::{Replication, follow, listening};
 pub use restore::restore;
-pub use tokens::{LiveToken, LiveTokens, TokenMemory, TokenVisitor};
+pub use tokens::{CertificateHolders, LiveToken, LiveTokens, MachineVisitor, TokenMemory, TokenVisitor};
 pub use write_through::Sessions;

@@ -13,6 +13,7 @@ use crate::base::{Secret, Time, TokenId, UserId};
 use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::Client;
 use crate::service::context::Context;
+use crate::service::notices::Notices;
 use crate::service::profile::Profile;
 use crate::service::refused::Refused;
 use crate::service::sessions::{LiveSession, TokenMemory};
@@ -91,6 +92,7 @@ pub struct Tokens {
     pub(in crate::service) memory: Arc<TokenMemory>,
     pub(in crate::service) profile: Arc<Profile>,
     pub(in crate::service) audit: Arc<AuditLog>,
+    pub(in crate::service) notices: Arc<Notices>,
 }
 
 impl Tokens {
@@ -122,6 +124,7 @@ impl Tokens {
         if !self.store.create_token(&token).await? {
             return Err(TokenError::Changed);
         }
+        self.notices.notice_token(account, &token, actor);
         self.memory.take_in(token.clone()).await?;
         Ok((text, view(&token, &account.name)))
     }

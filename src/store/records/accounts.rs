@@ -1,12 +1,12 @@
 //! Accounts: one document each, found by name or e-mail address through one index, so that both are one identity.
 //!
 //! Keys: `account/ID` the document; `login/NAME` and `login/EMAIL` (folded) the id; `totp/DIGEST` and `credential/ID` the one
-//! account that owns a factor; `person/SOURCE/ID` the one account of a directory's or provider's person.
+//! account that owns a factor; `certificate/DIGEST` the one that a client certificate's subject stands for; `person/SOURCE/ID` the one account of a directory's or provider's person.
 
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::account::{Account, PersonId, Version};
-use crate::base::UserId;
+use crate::base::{Subject, UserId};
 use crate::store::audit::record::AuditRecord;
 use crate::store::backend::kv::{Batch, decode, encode, key};
 use crate::store::login_name::fold;
@@ -14,6 +14,8 @@ use crate::store::{Store, StoreError};
 
 /// How often a write is tried again when the record changed meanwhile.
 pub(super) const TRIES: usize = 64;
+/// How many index keys are read at a time.
+const PAGE: usize = 1000;
 
 /// What an id may begin with when it is written ([`crate::base::UserId`]: base32).
 pub const FIRST_LETTERS: &str = "abcdefghijklmnopqrstuvwxyz234567";
@@ -30,7 +32,7 @@ pub enum Edit<R> {
 pub enum Conflict {
     #[error("another account already signs in as “{0}”")]
     Login(String),
-    #[error("another account already has this authenticator, security key or person of a source")]
+    #[error("another account already has this authenticator, security key, certificate or person of a source")]
     Factor,
 }
 
@@ -52,10 +54,17 @@ fn factors(account: &Account) -> Vec<Vec<u8>> {
     let totp = account.totp.iter().map(|totp| key("totp", &totp.fingerprint));
     let credentials = account.webauthn.iter().map(|credential| key("credential", &credential.id));
     let persons = account.source.iter().map(|membership| &membership.person).chain(&account.linked).map(person);
-    let mut keys: Vec<_> = totp.chain(credentials).chain(persons).collect();
+    let certificate = account.certificate_subject.iter().map(certificate);
+    let mut keys: Vec<_> = totp.chain(credentials).chain(persons).chain(certificate).collect();
     keys.sort_unstable();
     keys.dedup();
     keys
+}
+
+/// A digest: a subject may be longer than a key.
+fn certificate(subject: &Subject) -> Vec<u8> {
+    use sha2::Digest;
+    key("certificate", data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(subject.as_str())))
 }
 
 /// A source's name has no slash, so no two persons share a key.
@@ -301,6 +310,19 @@ impl Store {
         let Some(id) = self.kv.get(&person(id)).await? else { return Ok(None) };
         let id: UserId = decode(&id)?;
         self.account(id).await
+    }
+
+    /// The accounts that client certificates stand for.
+    pub async fn accounts_with_certificates(&self) -> Result<Vec<Account>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
+        loop {
+            let page = self.kv.scan(b"certificate/", after.as_deref(), PAGE, false).await?;
+            let Some((last, _)) = page.last() else { return Ok(all) };
+            after = Some(last.clone());
+            for (_, id) in &page {
+                all.extend(self.account(decode(id)?).await?);
+            }
+        }
     }
 
     /// The account that a security key or passkey belongs to.

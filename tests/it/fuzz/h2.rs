@@ -43,7 +43,7 @@ impl Door {
         let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
         std::fs::write(&cert, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let certificates = Certificates::load(&[Certificate { cert, key }]).unwrap();
+        let certificates = Certificates::load(&[Certificate { cert, key, clients: None }]).unwrap();
         let front: Arc<dyn GatewayHost> = world.app().clone();
         let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: Some(certificates) };
         let running = gateway::start(&front, &[listener], &Settings { shards: 1, drain: Duration::ZERO }).unwrap();

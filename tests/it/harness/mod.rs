@@ -167,6 +167,7 @@ impl World {
             display_name: Some(format!("{name} Example")),
             groups: groups.iter().map(|g| (*g).to_owned()).collect(),
             service: false,
+            certificate_subject: None,
             password_hash: None,
         };
         let link = self.app().services.accounts.add(&new, Some(Secret::new(PASSWORD)), Actor::CommandLine).await.unwrap();

@@ -13,8 +13,9 @@ use crate::cli::control::Question;
 use crate::config::Config;
 use crate::factor::Method;
 use crate::path::Path;
-use crate::policy::{Ask, Explanation, Identity, Policy, Proof};
+use crate::policy::{Ask, Certificate, Explanation, Grant, Identity, Policy, Proof};
 use crate::service::sessions::person;
+use crate::token::Way;
 
 /// Where a question that says no `from` comes from: a documentation address (RFC 5737), in nobody's network.
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -37,8 +38,17 @@ fn answer(policy: &Policy, config: &Config, account: Option<&Account>, question:
         Ok(path) => path,
         Err(refusal) => return refused(&refusal.to_string()),
     };
-    let ask = Ask { host: &host, method: &method, client, path: &path, form: true };
-    let mut who = account.map(|account| Identity { person: Arc::new(person(account, &config.mfa)), proof: Proof::Password, token: None });
+    let named = account.map(|account| Identity { person: Arc::new(person(account, &config.mfa)), proof: Proof::Password, token: None });
+    // A service account has no session: it comes by its certificate.
+    let (mut who, holder) = match named {
+        Some(named) if question.certificate && account.is_some_and(|account| account.service) => {
+            let grant = Grant { scope: Arc::default(), way: Way::Certificate };
+            (None, Some(Identity { token: Some(grant), ..named }))
+        }
+        named => (named, None),
+    };
+    let certificate = if question.certificate { Certificate::Valid(holder.as_ref()) } else { Certificate::Absent };
+    let ask = Ask { host: &host, method: &method, client, path: &path, form: true, certificate };
     let mut explanation = crate::policy::explain(policy, &ask, who.as_ref(), now);
     if let Some(who) = &mut who {
         who.proof = proof(who, question.proof.as_deref(), &explanation, now)?;
@@ -46,7 +56,8 @@ fn answer(policy: &Policy, config: &Config, account: Option<&Account>, question:
     }
     let mut value = to_json(&explanation)?;
     if let Some(object) = value.as_object_mut() {
-        object.insert("signed_in_with".to_owned(), who.map_or(Value::Null, |who| shown(who.proof).into()));
+        let shown = who.map(|who| shown(who.proof)).or_else(|| holder.map(|_| "certificate"));
+        object.insert("signed_in_with".to_owned(), shown.map_or(Value::Null, Value::from));
         if let Some(account) = account {
             object.insert("source".to_owned(), account.source_name().into());
             object.insert("groups".to_owned(), account.groups.clone().into());
@@ -81,7 +92,7 @@ const fn shown(proof: Proof) -> &'static str {
 /// A path that no honest client sends never reaches a rule.
 fn refused(why: &str) -> Result<Value, String> {
     Ok(json!({
-        "route": null, "rule": null, "requires": "deny", "factors": [], "outcome": "refuse", "reason": why, "upstream": null,
+        "route": null, "rule": null, "requires": "deny", "factors": [], "client_certificate": "none", "outcome": "refuse", "reason": why, "upstream": null,
         "considered": [], "signed_in_with": null,
     }))
 }
@@ -107,7 +118,7 @@ mod tests {
         let text = "[server]\n[[routes]]\nname = \"a\"\nhosts = [\"wiki.example\"]\nupstreams = [\"http://127.0.0.1:1\"]\npolicy = \"one_factor\"\n";
         let config = crate::config::parse(text, std::path::Path::new("v.toml"), []).unwrap().config;
         let policy = Policy::new(config.routes.clone(), &config.portal.prefix);
-        let question = Question { user: None, from: None, method: "GET".to_owned(), url: url.to_owned(), proof: None };
+        let question = Question { user: None, from: None, method: "GET".to_owned(), url: url.to_owned(), proof: None, certificate: false };
         answer(&policy, &config, None, &question, Time::default())
     }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::{ClientAddr, Host};
 use crate::cli::init::render::render;
-use crate::policy::{Ask, Decision, ForbidReason, Policy, decide};
+use crate::policy::{Ask, Certificate, Decision, ForbidReason, Policy, decide};
 
 fn made(text: &str) -> Policy {
     let text = render(&draft(text, BasePolicy::Observe).unwrap());
@@ -21,7 +21,14 @@ fn asked(policy: &Policy, method: &str, url: &str, from: &str) -> String {
     let (host, target) = url.split_at(url.find('/').unwrap());
     let (host, path) = (Host::parse(host.as_bytes()).unwrap(), crate::path::Path::parse(target.as_bytes()).unwrap());
     let method = method.parse().unwrap();
-    let ask = Ask { host: &host, method: &method, client: ClientAddr::new(from.parse().unwrap()), path: &path, form: false };
+    let ask = Ask {
+        host: &host,
+        method: &method,
+        client: ClientAddr::new(from.parse().unwrap()),
+        path: &path,
+        form: false,
+        certificate: Certificate::Absent,
+    };
     match decide(policy, &ask, None, crate::base::Time::from_secs(0)) {
         Decision::Allow(admission) => policy.admitted(&admission).unwrap().1.upstreams[0].port.to_string(),
         Decision::Challenge { .. } => "sign in".to_owned(),

@@ -62,7 +62,7 @@ pub(super) fn tls(s: &Section) -> TlsFiles {
         let (given, missing) = if s.has("client_cert") { ("client_cert", "client_key") } else { ("client_key", "client_cert") };
         s.error(given, Fault::new(format!("{missing} is missing"), "a client certificate needs its key: give both"));
     }
-    let files = cert.zip(key).map(|(cert, key)| Certificate { cert, key });
+    let files = cert.zip(key).map(|(cert, key)| Certificate { cert, key, clients: None });
     let client = files.and_then(|files| pem::belongs(s, "client_cert", "client_key", files));
     TlsFiles { ca, client: client.map(|files| (files.cert, files.key)) }
 }

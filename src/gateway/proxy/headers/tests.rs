@@ -14,7 +14,7 @@ use crate::gateway::request::header_names::{INITIALS, OVERRIDES, OWNED, same};
 use crate::gateway::request::parse::RequestInfo;
 use crate::gateway::upstream::pool::{Pool, Upstreams};
 use crate::identity::Names;
-use crate::policy::{Application, Level, Person, ProxyOptions, Requirement, Route, Upstream};
+use crate::policy::{Application, CertificateUse, Level, Person, ProxyOptions, Requirement, Route, Upstream};
 
 fn person() -> Person {
     Person {
@@ -35,7 +35,14 @@ fn route() -> Route {
         hosts: vec![],
         path: String::new(),
         upstreams: vec![upstream()],
-        requirement: Requirement { level: Level::OneFactor, groups: None, factors: None, max_age: None, enforce: true },
+        requirement: Requirement {
+            level: Level::OneFactor,
+            groups: None,
+            factors: None,
+            max_age: None,
+            client_certificate: CertificateUse::None,
+            enforce: true,
+        },
         rules: vec![],
         encoded_slash: false,
         keep_post: true,
@@ -59,6 +66,7 @@ fn info(trusted: bool) -> RequestInfo {
         trusted,
         secure: false,
         form: false,
+        certificate: None,
     }
 }
 

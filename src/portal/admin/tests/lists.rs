@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::house::{House, NOW};
 use crate::factor::{Method, MethodSet};
-use crate::policy::{Application, Level, Proof, ProxyOptions, Requirement, Route};
+use crate::policy::{Application, CertificateUse, Level, Proof, ProxyOptions, Requirement, Route};
 use crate::service::audit::{Actor, Event};
 use crate::service::audit::{Chain, PageStart, RecordFilter};
 use crate::store::kv::{Batch, key};
@@ -21,7 +21,7 @@ fn route(name: &str, groups: &[&str], factors: Option<MethodSet>, level: Level) 
         hosts: Vec::new(),
         path: format!("/{name}"),
         upstreams: Vec::new(),
-        requirement: Requirement { level, groups, factors, max_age: None, enforce: true },
+        requirement: Requirement { level, groups, factors, max_age: None, client_certificate: CertificateUse::None, enforce: true },
         rules: Vec::new(),
         encoded_slash: false,
         keep_post: true,

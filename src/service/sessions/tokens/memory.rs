@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::holders::CertificateHolders;
 use super::live::LiveTokens;
 use crate::account::Account;
 use crate::base::{TokenId, UserId};
@@ -18,12 +19,19 @@ pub struct TokenMemory {
     pub(in crate::service) live: Arc<LiveSessions>,
     /// Shared with the store's observer, which must not hold the store.
     pub(in crate::service) tokens: Arc<LiveTokens>,
+    /// The service accounts that client certificates stand for.
+    pub(in crate::service) holders: Arc<CertificateHolders>,
 }
 
 impl TokenMemory {
     /// Those that may be used.
     pub const fn table(&self) -> &Arc<LiveTokens> {
         &self.tokens
+    }
+
+    /// The service accounts that client certificates stand for.
+    pub const fn holders(&self) -> &Arc<CertificateHolders> {
+        &self.holders
     }
 
     /// Takes a token in. The account is read after the token is there, so that no change in between is missed.
@@ -77,13 +85,25 @@ impl TokenMemory {
         for user in self.tokens.users() {
             self.follow(user, self.store.account(user).await?.as_ref());
         }
+        self.restore_holders().await?;
         self.live.recheck();
+        Ok(())
+    }
+
+    /// Those that the store no longer knows are forgotten.
+    async fn restore_holders(&self) -> Result<(), StoreError> {
+        let known = self.holders.users();
+        self.holders.restored(&self.store.accounts_with_certificates().await?);
+        // Read once more, so that no change in between is missed.
+        for user in known.into_iter().chain(self.holders.users()) {
+            self.holders.account_changed(user, self.store.account(user).await?.as_ref());
+        }
         Ok(())
     }
 
     /// An account was written or deleted.
     pub fn follow(&self, user: UserId, account: Option<&Account>) {
-        if self.tokens.account_changed(user, account) {
+        if self.tokens.account_changed(user, account) | self.holders.account_changed(user, account) {
             self.live.recheck();
         }
     }

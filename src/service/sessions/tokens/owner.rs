@@ -87,6 +87,11 @@ impl Owner {
         state.active && state.epoch == epoch
     }
 
+    /// Neither disabled nor deleted.
+    pub(super) fn is_active(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).active
+    }
+
     /// Takes a state of the account in, unless a later one is here already. `None`: it was deleted.
     pub(super) fn update(&self, account: Option<&Account>, mfa: &config::Mfa) -> Change {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -19,14 +19,22 @@ pub struct TokenVisitor {
 }
 
 /// The person as the token's owner has it, and a copy for this shard's requests to count their holds on.
-struct Copied {
+pub(super) struct Copied {
     from: Arc<Person>,
     own: Arc<Person>,
 }
 
 impl Copied {
-    fn new(from: Arc<Person>) -> Self {
+    pub(super) fn new(from: Arc<Person>) -> Self {
         Self { own: Arc::new(Person::clone(&from)), from }
+    }
+
+    /// The copy of what the person is by now.
+    pub(super) fn follow(&mut self, current: Arc<Person>) -> Arc<Person> {
+        if !Arc::ptr_eq(&self.from, &current) {
+            *self = Self::new(current);
+        }
+        Arc::clone(&self.own)
     }
 }
 
@@ -53,12 +61,8 @@ impl TokenVisitor {
 
     /// Who it is by now. The same address for as long as nothing about the person changes.
     pub fn identity(&self) -> Identity {
-        let current = self.token.owner.person();
-        let mut known = self.person.lock().unwrap_or_else(PoisonError::into_inner);
-        if !Arc::ptr_eq(&known.from, &current) {
-            *known = Copied::new(current);
-        }
-        Identity { person: Arc::clone(&known.own), proof: Proof::Password, token: Some(self.grant.clone()) }
+        let person = self.person.lock().unwrap_or_else(PoisonError::into_inner).follow(self.token.owner.person());
+        Identity { person, proof: Proof::Password, token: Some(self.grant.clone()) }
     }
 
     /// Over, or not to be relied on at the moment.

@@ -107,9 +107,13 @@ fn shown(headers: &HeaderMap) -> Shown {
 
 /// Whether a browser may have sent it by itself: for a page, or at another site's wish (Fetch Metadata, and Origin for those without).
 fn is_from_a_browser(header: &RequestHeader, info: &RequestInfo) -> bool {
+    loads_a_page(&header.headers) || is_from_another_site(header, info)
+}
+
+/// Whether another site made a browser send it. What browsers add by themselves, such as a certificate, says nothing then.
+pub fn is_from_another_site(header: &RequestHeader, info: &RequestInfo) -> bool {
     let own_site = |value: &[u8]| value.eq_ignore_ascii_case(b"same-origin") || value.eq_ignore_ascii_case(b"none");
-    loads_a_page(&header.headers)
-        || header.headers.get_all("sec-fetch-site").iter().any(|value| !own_site(value.as_bytes().trim_ascii()))
+    header.headers.get_all("sec-fetch-site").iter().any(|value| !own_site(value.as_bytes().trim_ascii()))
         || check_origin(header, &info.authority, info.secure).is_err()
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::application::guest::{GuestAddress, GuestPattern};
-use super::super::identity::{Identity, Person, Proof};
-use super::super::table::Ask;
-use super::direction::{Direction, NOW, direction_for, somebody, together};
-use super::view::View;
+use super::super::direction::{Direction, NOW, direction_for, somebody, together};
+use super::super::view::View;
 use crate::account::MfaPolicy;
 use crate::factor::MethodSet;
+use crate::policy::application::guest::{GuestAddress, GuestPattern};
+use crate::policy::identity::{Identity, Person, Proof};
+use crate::policy::table::Ask;
 
 /// What a change does to guests; `None`: nothing, or none are taken.
 pub fn direction(before: &View<'_>, after: &View<'_>, ask: &Ask<'_>) -> Option<Direction> {

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::grant::Grant;
-use super::super::identity::{Identity, Proof};
-use super::super::table::Ask;
-use super::direction::{Direction, NOW, direction_for, somebody, together};
-use super::view::View;
+use super::super::direction::{Direction, NOW, direction_for, somebody, together};
+use super::super::view::View;
 use crate::account::MfaPolicy;
 use crate::factor::MethodSet;
+use crate::policy::grant::Grant;
+use crate::policy::identity::{Identity, Proof};
+use crate::policy::table::Ask;
 use crate::token::{Scope, Way};
 
 /// What a change does to tokens whose owners are in these groups; `None`: nothing, or none are taken.
