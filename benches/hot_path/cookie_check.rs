@@ -79,5 +79,6 @@ fn record(id: SessionId, user: UserId) -> SessionRecord {
         full_auth: NOW,
         address: [192, 0, 2, 7].into(),
         browser: "Firefox on Linux".into(),
+        family: vestibule::session::Family::First,
     }
 }

@@ -71,6 +71,7 @@ fn record(n: usize, accounts: usize, now: Time) -> SessionRecord {
         full_auth: now,
         address: [192, 0, 2, (n % 256) as u8].into(),
         browser: ["Firefox · Linux", "Chrome · Windows", "Safari · iPhone", "Edge · Windows"][n % 4].into(),
+        family: vestibule::session::Family::First,
     }
 }
 

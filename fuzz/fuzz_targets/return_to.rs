@@ -25,7 +25,7 @@ fuzz_target!(|rd: &str| {
 
 fn check(rd: &str, authority: &str, secure: bool, domain: Option<&str>) {
     let names = |host: &Host| ["wiki.guarded.example", "pay.guarded.example", "elsewhere.example"].contains(&host.as_str());
-    let judge = Judge { authority, secure, names: &names, domain };
+    let judge = Judge { authority, secure, names: &names, domain, handover: None };
     let answer = ReturnTo::read(Some(rd), &judge);
     let text = answer.as_str();
     assert!(text.bytes().all(|b| (0x21..=0x7e).contains(&b) && b != b'#'), "{text:?}");

@@ -129,6 +129,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         portal,
     };
     check::providers::offer(&root, &mut config);
+    check::server::portal_url::settle(&root, &mut config);
     check::advice::give(&root, &config);
     check::acme::uses(&root, &config);
     root.finish();

@@ -3,9 +3,11 @@
 pub(super) mod acme;
 pub(super) mod addresses;
 pub(super) mod defaults;
+mod portal_url;
 mod provider;
 pub(super) mod restart_only;
 
+pub use portal_url::PortalUrl;
 pub use provider::{ClaimNames, Counts, Create, Provider, Uses};
 
 use std::net::SocketAddr;
@@ -115,6 +117,8 @@ pub struct Certificate {
 pub struct Portal {
     /// Starts with `/`, no trailing slash; lower case.
     pub prefix: String,
+    /// The one host where people sign in; `None`: every host has the pages.
+    pub url: Option<PortalUrl>,
     pub title: String,
     /// A folder with texts to put over the built-in ones.
     pub templates: Option<PathBuf>,

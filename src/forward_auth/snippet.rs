@@ -109,6 +109,18 @@ mod tests {
     }
 
     #[test]
+    fn the_portals_host_is_vestibules_as_a_whole_unless_a_route_names_it() {
+        let portal = "[portal]\nurl = \"https://login.example\"\n";
+        for proxy in Proxy::ALL.into_iter().filter(|proxy| *proxy != Proxy::HaproxyLua) {
+            let text = print(proxy, &config(&format!("{portal}{ROUTES}"))).unwrap();
+            assert!(text.contains("login.example"), "{}:\n{text}", proxy.name());
+            assert!(!print(proxy, &config(ROUTES)).unwrap().contains("portal"), "{}", proxy.name());
+            let named = print(proxy, &config(&format!("{}{ROUTES}", portal.replace("login", "wiki")))).unwrap();
+            assert!(!named.contains("portal"), "{}:\n{named}", proxy.name());
+        }
+    }
+
+    #[test]
     fn the_longest_path_comes_first_and_the_catch_all_last() {
         let every = "[[routes]]\nname = \"all\"\nupstreams = [\"http://127.0.0.1:1\"]\npolicy = \"deny\"\n";
         let values = Values::of(&config(&format!("{every}{ROUTES}"))).unwrap();

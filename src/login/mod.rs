@@ -14,11 +14,13 @@
 //!
 //! Pure: state and input give the next state. Who sends a code, and who writes the record, is the service.
 
+mod binding;
 mod flow;
 mod provider_request;
 mod provider_session;
 mod return_to;
 
+pub use binding::Binding;
 pub use flow::{AfterPassword, Enrolling, Flow, News, Purpose, after_password};
 pub use provider_request::{ProviderPurpose, ProviderRequest, ProviderSecrets};
 pub use provider_session::ProviderSession;

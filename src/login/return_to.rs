@@ -3,11 +3,17 @@
 //! A strict reader of its own, because what a lenient one accepts (`/\evil`, tabs, user information) is what open redirects are made of.
 //! (OWASP ASVS 3.7.2.)
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::Binding;
 use crate::base::Host;
 use crate::path::Path;
 
 /// As long as a target may be, in bytes: what the gateway would forward is never lost over a sign-in.
 const LONGEST: usize = 16 * 1024;
+
+/// What an address must not hold to be one value of a query.
+const VALUE: &AsciiSet = &CONTROLS.add(b'%').add(b'&').add(b'+').add(b'#').add(b' ').add(b'"').add(b'<').add(b'>');
 
 /// What a return address is judged by.
 pub struct Judge<'a> {
@@ -18,21 +24,43 @@ pub struct Judge<'a> {
     pub names: &'a dyn Fn(&Host) -> bool,
     /// `session.domain`.
     pub domain: Option<&'a str>,
+    /// On the one host where people sign in, the path of its page for hand-overs: then every host that a route names can be reached.
+    pub handover: Option<&'a str>,
 }
 
 /// A checked return address, ready for a `Location` header.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ReturnTo(String);
+pub struct ReturnTo {
+    location: String,
+    /// Where a hand-over leads.
+    beyond: Option<Beyond>,
+}
+
+/// Where a hand-over leads, and the browser that asked for it there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Beyond {
+    url: String,
+    binding: Binding,
+}
 
 impl ReturnTo {
     /// The root of the host that the user is on.
     pub fn root() -> Self {
-        Self("/".to_owned())
+        Self::at("/".to_owned())
     }
 
     /// A page of the gateway's own.
     pub fn own(prefix: &str, path: &str) -> Self {
-        Self(format!("{prefix}/{path}"))
+        Self::at(format!("{prefix}/{path}"))
+    }
+
+    const fn at(location: String) -> Self {
+        Self { location, beyond: None }
+    }
+
+    /// The path and query of the portal's page for hand-overs (`handover` is its path), for a browser that was going to `url`.
+    pub fn by_handover(handover: &str, url: &str, binding: &Binding) -> String {
+        format!("{handover}?for={}&rd={}", binding.as_str(), utf8_percent_encode(url, VALUE))
     }
 
     /// Reads `rd`; anything doubtful becomes the root.
@@ -41,11 +69,14 @@ impl ReturnTo {
     }
 
     fn parse(rd: &str, judge: &Judge) -> Option<Self> {
+        if let Some(query) = judge.handover.and_then(|path| rd.strip_prefix(path)?.strip_prefix('?')) {
+            return Self::parse_handover(query, judge);
+        }
         if rd.len() > LONGEST || !rd.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
             return None;
         }
         if rd.starts_with('/') {
-            return is_plain_target(rd).then(|| Self(rd.to_owned()));
+            return is_plain_target(rd).then(|| Self::at(rd.to_owned()));
         }
         let (secure, rest) = match (rd.strip_prefix("https://"), rd.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),
@@ -59,8 +90,9 @@ impl ReturnTo {
         let host = Host::parse(authority.as_bytes()).ok()?;
         let here = Host::parse(judge.authority.as_bytes()).ok()?;
         let same_host = host == here;
-        let reachable =
-            same_host || (judge.names)(&host) && judge.domain.is_some_and(|domain| host.is_within(domain) && here.is_within(domain));
+        let reachable = same_host
+            || (judge.names)(&host)
+                && (judge.handover.is_some() || judge.domain.is_some_and(|domain| host.is_within(domain) && here.is_within(domain)));
         // A port of its own may be another service; a step down to plain HTTP would give the cookie's absence away.
         // A step up from plain HTTP leads to the standard port and no other.
         let expected = if secure == judge.secure { port(judge.authority, judge.secure) } else { "443" };
@@ -72,33 +104,69 @@ impl ReturnTo {
             return None;
         }
         if same_host && secure == judge.secure {
-            return Some(Self(target));
+            return Some(Self::at(target));
         }
         let scheme = if secure { "https" } else { "http" };
-        Some(Self(format!("{scheme}://{}{target}", authority.to_ascii_lowercase())))
+        Some(Self::at(format!("{scheme}://{}{target}", authority.to_ascii_lowercase())))
     }
 
+    /// What is beyond a hand-over is judged as what is not, and is another host's.
+    fn parse_handover(query: &str, judge: &Judge) -> Option<Self> {
+        let (path, mut binding, mut url) = (judge.handover?, None, None);
+        if query.len() > 3 * LONGEST {
+            return None;
+        }
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let slot = match &*name {
+                "for" => &mut binding,
+                "rd" => &mut url,
+                _ => return None,
+            };
+            if slot.replace(value.into_owned()).is_some() {
+                return None;
+            }
+        }
+        let (binding, url) = (Binding::read(&binding?)?, url?);
+        if url.starts_with('/') {
+            return None;
+        }
+        let url = Self::parse(&url, judge).filter(|to| to.other_host().is_some())?.location;
+        Some(Self { location: Self::by_handover(path, &url, &binding), beyond: Some(Beyond { url, binding }) })
+    }
+
+    /// What goes into a `Location` header and into `rd`.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.location
+    }
+
+    /// Of a hand-over: where it leads (`scheme://host[:port]` and beyond), and the browser that asked for it there.
+    pub fn handover(&self) -> Option<(&str, &Binding)> {
+        self.beyond.as_ref().map(|beyond| (beyond.url.as_str(), &beyond.binding))
+    }
+
+    /// Where it leads in the end.
+    fn end(&self) -> &str {
+        self.beyond.as_ref().map_or(&self.location, |beyond| &beyond.url)
     }
 
     /// The host it leads to, where that is another one than the user is on.
     pub fn other_host(&self) -> Option<Host> {
-        let rest = self.0.strip_prefix("https://").or_else(|| self.0.strip_prefix("http://"))?;
+        let rest = self.end().strip_prefix("https://").or_else(|| self.end().strip_prefix("http://"))?;
         Host::parse(rest.split('/').next()?.as_bytes()).ok()
     }
 
     /// That host's `scheme://host[:port]`.
     pub fn other_origin(&self) -> Option<String> {
-        let (scheme, rest) = self.0.split_once("://").filter(|_| !self.0.starts_with('/'))?;
+        let (scheme, rest) = self.end().split_once("://").filter(|_| !self.end().starts_with('/'))?;
         Some(format!("{scheme}://{}", rest.split(['/', '?']).next()?))
     }
 
     /// Path and query.
     pub fn target(&self) -> &str {
-        match self.0.split_once("://") {
-            Some((_, rest)) if !self.0.starts_with('/') => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
-            _ => &self.0,
+        let end = self.end();
+        match end.split_once("://") {
+            Some((_, rest)) if !end.starts_with('/') => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
+            _ => end,
         }
     }
 }
@@ -123,7 +191,8 @@ mod tests {
 
     fn read(rd: &str) -> String {
         let names = |host: &Host| ["wiki.internal.example", "pay.internal.example", "other.example"].contains(&host.as_str());
-        let judge = Judge { authority: "wiki.internal.example", secure: true, names: &names, domain: Some("internal.example") };
+        let judge =
+            Judge { authority: "wiki.internal.example", secure: true, names: &names, domain: Some("internal.example"), handover: None };
         ReturnTo::read(Some(rd), &judge).as_str().to_owned()
     }
 
@@ -196,6 +265,75 @@ mod tests {
             let base = url::Url::parse("https://wiki.internal.example/.vestibule/login").unwrap();
             let seen = base.join(&answer).unwrap();
             prop_assert!(["wiki.internal.example", "pay.internal.example"].contains(&seen.host_str().unwrap()));
+        }
+    }
+
+    const HANDOVER: &str = "/.vestibule/handover";
+
+    /// As the portal's host reads it, which no route names.
+    fn at_portal(rd: &str) -> ReturnTo {
+        let names = |host: &Host| ["wiki.one.example", "pay.two.example"].contains(&host.as_str());
+        ReturnTo::read(
+            Some(rd),
+            &Judge { authority: "login.one.example", secure: true, names: &names, domain: None, handover: Some(HANDOVER) },
+        )
+    }
+
+    #[test]
+    fn a_handover_leads_to_a_host_that_a_route_names_and_keeps_the_exact_target() {
+        let binding = Binding::random().unwrap().1;
+        for url in [
+            "https://wiki.one.example/",
+            "https://pay.two.example/a%2fb?c=d&e=%26+f;x",
+            "https://pay.two.example/?rd=https://evil.example/",
+        ] {
+            let rd = ReturnTo::by_handover(HANDOVER, url, &binding);
+            let to = at_portal(&rd);
+            assert_eq!((to.as_str(), to.handover()), (rd.as_str(), Some((url, &binding))));
+            assert_eq!(format!("{}{}", to.other_origin().unwrap(), to.target()), url);
+        }
+        for url in [
+            "https://evil.example/",
+            "https://login.one.example/",
+            "/path",
+            "//evil.example/",
+            "http://wiki.one.example/",
+            "https://wiki.one.example:8443/",
+            "https://wiki.one.example@evil.example/",
+            "https://wiki.one.example/../x",
+            "https://wiki.one.example\\@evil.example",
+            "javascript:alert(1)",
+            "",
+        ] {
+            assert_eq!(at_portal(&ReturnTo::by_handover(HANDOVER, url, &binding)).as_str(), "/", "{url}");
+        }
+        let right = ReturnTo::by_handover(HANDOVER, "https://wiki.one.example/", &binding);
+        for wrong in [
+            format!("{right}&rd=https://pay.two.example/"),
+            format!("{right}&x=1"),
+            right.replacen("for=", "for=x", 1),
+            HANDOVER.to_owned() + "?rd=https://wiki.one.example/",
+        ] {
+            assert_eq!(at_portal(&wrong).as_str(), "/", "{wrong}");
+        }
+        // Nested in itself, and read anywhere else, it leads nowhere else.
+        let nested = ReturnTo::by_handover(HANDOVER, &format!("https://login.one.example{right}"), &binding);
+        assert_eq!(at_portal(&nested).as_str(), "/");
+        assert!(read(&right).starts_with('/') && !read(&right).starts_with("//"));
+        assert_eq!(at_portal("https://pay.two.example/x").as_str(), "https://pay.two.example/x");
+    }
+
+    proptest! {
+        #[test]
+        fn beyond_a_handover_there_are_guarded_hosts_only(url in "(https?:)?[/\\\\]{0,3}([a-z.@:\\\\/?#%&=+0-9\u{9}]|wiki\\.one\\.example){0,20}") {
+            let binding = Binding::random().unwrap().1;
+            let to = at_portal(&ReturnTo::by_handover(HANDOVER, &url, &binding));
+            if let Some((url, _)) = to.handover() {
+                let seen = url::Url::parse(url).unwrap();
+                prop_assert!(["wiki.one.example", "pay.two.example"].contains(&seen.host_str().unwrap()) && seen.scheme() == "https");
+            } else {
+                prop_assert_eq!(to.as_str(), "/");
+            }
         }
     }
 }

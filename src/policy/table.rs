@@ -136,6 +136,12 @@ impl Policy {
         self.written.classes(host.as_str()).any(|table| !table.is_empty() && !std::ptr::eq(table, &self.written.any))
     }
 
+    /// Whether a route writes this host out; neither a wildcard nor a route without hosts does.
+    pub fn writes_host_out(&self, host: &Host) -> bool {
+        let mut patterns = self.routes.iter().flat_map(|route| &route.hosts);
+        patterns.any(|pattern| matches!(pattern, HostPattern::Exact(name) if name == host.as_str()))
+    }
+
     /// Whether a request is for the gateway's own pages. Compares what was sent; nothing that only looks like the prefix is served.
     pub fn under_prefix<'a>(&self, path: &Path<'a>) -> PortalMatch<'a> {
         if self.prefix.is_empty() {

@@ -5,6 +5,7 @@
 
 mod admin;
 mod assets;
+mod handover;
 mod jwks;
 mod profile;
 mod provider;
@@ -16,9 +17,10 @@ pub use web::reply;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
+use axum::{Extension, Router};
 
+use web::extract::KnownPage;
 pub use web::page_request::{RequestContext, secure_url};
 pub use web::state::Portal;
 
@@ -51,15 +53,18 @@ pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
         .route("/language", post(sign_in::language::choose))
         .route("/logout", get(sign_in::logout::ask).post(sign_in::logout::end))
         .route("/resume", get(saved_post::page::show).post(saved_post::page::submit))
-        .route("/jwks.json", get(jwks::serve))
-        .route("/assets/{name}", get(assets::serve))
+        .route("/handover", any(handover::hand_over))
+        .route("/enter", any(handover::enter))
         .merge(profile::account::routes())
         .merge(profile::contact::routes())
         .merge(profile::tokens::routes())
         .merge(profile::applications::routes())
         .merge(admin::routes())
+        .route_layer(Extension(KnownPage))
+        .route("/jwks.json", get(jwks::serve))
+        .route("/assets/{name}", get(assets::serve))
         .fallback(web::reply::not_found)
         .method_not_allowed_fallback(web::reply::not_allowed)
         .with_state(portal);
-    Router::new().nest(prefix, pages)
+    Router::new().nest(prefix, pages).route("/", get(handover::front))
 }

@@ -27,7 +27,7 @@ use crate::service::profile::{Applications, ContactChanges, Profile};
 use crate::service::provider::{ProviderSignIn, Providers};
 use crate::service::saved_post::SavedPosts;
 use crate::service::services::Services;
-use crate::service::sessions::{CertificateHolders, LiveSessions, LiveTokens, Replication, Sessions, TokenMemory};
+use crate::service::sessions::{CertificateHolders, Handover, LiveSessions, LiveTokens, Replication, Sessions, TokenMemory};
 use crate::service::sign_in::directory_password::DirectoryPasswords;
 use crate::service::sign_in::expired_password::PasswordsAtSource;
 use crate::service::sign_in::failures::FailureLimits;
@@ -151,6 +151,7 @@ impl Shared {
             passkeys: self.passkeys(&sign_in),
             applications: self.applications(&profile),
             contact: self.contact(&sign_in, &enrolment, &profile),
+            handover: Handover { store: store.clone(), context: context.clone(), live: live.clone(), sessions: sign_in.sessions.clone() },
             admin_sessions: AdminSessions {
                 store: store.clone(),
                 live: live.clone(),

@@ -20,7 +20,7 @@ use crate::service::password_hashing::{Hasher, Load};
 use crate::service::profile::{Applications, ContactChanges, Profile};
 use crate::service::provider::{ProviderSignIn, Providers};
 use crate::service::saved_post::SavedPosts;
-use crate::service::sessions::{LiveSessions, Replication, Sessions, TokenMemory};
+use crate::service::sessions::{Handover, LiveSessions, Replication, Sessions, TokenMemory};
 use crate::service::sign_in::expired_password::PasswordsAtSource;
 use crate::service::sign_in::flows::Flows;
 use crate::service::sign_in::guest::Guests;
@@ -50,6 +50,7 @@ pub struct Services {
     pub replication: Arc<Replication>,
     /// The gateways that share the store.
     pub gateways: Arc<Gateways>,
+    pub handover: Handover,
     pub flows: Arc<Flows>,
     pub password: Arc<PasswordSignIn>,
     pub at_source: Arc<PasswordsAtSource>,

@@ -19,6 +19,8 @@ pub enum CookieKind {
     Device,
     /// The language that its reader chose.
     Language,
+    /// The browser that asked for a hand-over.
+    Enter,
 }
 
 impl CookieKind {
@@ -29,12 +31,13 @@ impl CookieKind {
             Self::Csrf => "_csrf",
             Self::Device => "_device",
             Self::Language => "_language",
+            Self::Enter => "_enter",
         }
     }
 
-    /// Flow and form cookies never leave the host that made them; the others follow `session.domain`.
+    /// Cookies of flows, forms and hand-overs never leave the host that made them; the others follow `session.domain`.
     const fn is_host_only(self) -> bool {
-        matches!(self, Self::Flow | Self::Csrf)
+        matches!(self, Self::Flow | Self::Csrf | Self::Enter)
     }
 }
 

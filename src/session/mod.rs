@@ -5,8 +5,10 @@ pub mod keys;
 pub mod origin;
 mod packed;
 mod record;
+mod sign_out;
 
 pub use cookie::{CookieKind, Cookies};
 pub use keys::{KeyRing, Purpose};
 pub use packed::Unreadable;
-pub use record::{EndReason, SessionRecord, over};
+pub use record::{EndReason, Family, SessionRecord, over};
+pub use sign_out::SignOut;

@@ -3,8 +3,9 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | the form: 1 |
-//! | 1 | bit 0: a trusted browser; bit 1: IPv6; bits 4 to 7: the second factor, 0 for none |
+//! | 1 | the form: 1, or 2 with a family |
+//! | 1 | bit 0: a trusted browser; bit 1: IPv6; bit 2: an application's host's; bits 4 to 7: the second factor, 0 for none |
+//! | 16 | in form 2: the family |
 //! | 16 | the user |
 //! | 4 | the account's epoch |
 //! | 8, 8, 8 | created, last seen, authenticated in full |
@@ -17,13 +18,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::SessionRecord;
+use super::{Family, SessionRecord};
 use crate::base::{SessionId, Time, UserId};
 use crate::factor::Method;
 
 const FORM: u8 = 1;
+/// Earlier versions, which would not end it with its family, do not read it.
+const WITH_FAMILY: u8 = 2;
 const TRUSTED: u8 = 1;
 const V6: u8 = 2;
+const HOSTS: u8 = 4;
 
 /// The bytes are no session: damaged, or written by a later version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,8 +63,16 @@ impl SessionRecord {
     pub fn pack(&self) -> Vec<u8> {
         let second = self.second.map_or(0, |(method, _)| code(method));
         let v6 = if self.address.is_ipv6() { V6 } else { 0 };
-        let mut out = Vec::with_capacity(96);
-        out.extend([FORM, u8::from(self.trusted_browser) | v6 | second << 4]);
+        let (form, hosts, family) = match self.family {
+            Family::First => (FORM, 0, None),
+            Family::Next(family) => (WITH_FAMILY, 0, Some(family)),
+            Family::Host(family) => (WITH_FAMILY, HOSTS, Some(family)),
+        };
+        let mut out = Vec::with_capacity(112);
+        out.extend([form, u8::from(self.trusted_browser) | v6 | hosts | second << 4]);
+        if let Some(family) = family {
+            out.extend(family.as_bytes());
+        }
         out.extend(self.user.as_bytes());
         out.extend(self.epoch.to_le_bytes());
         for time in [Some(self.created), Some(self.last_seen), Some(self.full_auth), self.second.map(|(_, at)| at)].into_iter().flatten() {
@@ -93,16 +105,19 @@ impl SessionRecord {
         }
         let mut rest = Rest(bytes);
         let [form, flags] = rest.take()?;
-        if form != FORM {
-            return Err(Unreadable);
-        }
+        let family = match form {
+            FORM => Family::First,
+            WITH_FAMILY if flags & HOSTS == 0 => Family::Next(SessionId::from_bytes(rest.take()?)),
+            WITH_FAMILY => Family::Host(SessionId::from_bytes(rest.take()?)),
+            _ => return Err(Unreadable),
+        };
         let user = UserId::from_bytes(rest.take()?);
         let epoch = u32::from_le_bytes(rest.take()?);
         let (created, last_seen, full_auth) = (rest.time()?, rest.time()?, rest.time()?);
         let second = method(flags >> 4)?.map(|method| Ok((method, rest.time()?))).transpose()?;
         let address = if flags & V6 == 0 { IpAddr::from(rest.take::<4>()?) } else { IpAddr::from(rest.take::<16>()?) };
         let browser = names(std::str::from_utf8(rest.0).map_err(|_| Unreadable)?);
-        Ok(Self { id, user, epoch, created, last_seen, second, trusted_browser: flags & TRUSTED != 0, full_auth, address, browser })
+        Ok(Self { id, user, epoch, created, last_seen, second, trusted_browser: flags & TRUSTED != 0, full_auth, address, browser, family })
     }
 }
 
@@ -130,12 +145,17 @@ mod tests {
         let method =
             prop::sample::select(vec![Method::Totp, Method::Webauthn, Method::Email, Method::Sms, Method::External, Method::Recovery]);
         let second = prop::option::of((method, any::<i64>().prop_map(Time::from_millis)));
-        (any::<[[u8; 16]; 2]>(), any::<u32>(), any::<[i64; 3]>(), second, any::<bool>(), any::<IpAddr>(), "\\PC{0,40}").prop_map(
-            |([id, user], epoch, times, second, trusted_browser, address, browser)| {
+        let family = prop_oneof![
+            Just(Family::First),
+            any::<[u8; 16]>().prop_map(|id| Family::Next(SessionId::from_bytes(id))),
+            any::<[u8; 16]>().prop_map(|id| Family::Host(SessionId::from_bytes(id))),
+        ];
+        (any::<[[u8; 16]; 2]>(), any::<u32>(), any::<[i64; 3]>(), second, any::<bool>(), any::<IpAddr>(), "\\PC{0,40}", family).prop_map(
+            |([id, user], epoch, times, second, trusted_browser, address, browser, family)| {
                 let [created, last_seen, full_auth] = times.map(Time::from_millis);
                 let (id, user) = (SessionId::from_bytes(id), UserId::from_bytes(user));
                 let browser = browser.into();
-                SessionRecord { id, user, epoch, created, last_seen, second, trusted_browser, full_auth, address, browser }
+                SessionRecord { id, user, epoch, created, last_seen, second, trusted_browser, full_auth, address, browser, family }
             },
         )
     }

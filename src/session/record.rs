@@ -11,6 +11,28 @@ use crate::base::{SessionId, Time, UserId};
 use crate::factor::Method;
 use crate::policy::Proof;
 
+/// What else belongs to a sign-in, where `portal.url` is set: the portal's session, and one on each host that it was handed over to. All
+/// have one id in common, that of the portal's first session; a step up gives the portal's session a new id and leaves this one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Family {
+    /// Its first session: the id in common is its own.
+    #[default]
+    #[serde(rename = "own")]
+    First,
+    /// A session of the portal's that took the place of an earlier one.
+    #[serde(rename = "next")]
+    Next(SessionId),
+    /// An application's host's: it ends with the portal's.
+    #[serde(rename = "host")]
+    Host(SessionId),
+}
+
+impl Family {
+    const fn is_first(&self) -> bool {
+        matches!(self, Self::First)
+    }
+}
+
 /// What the store keeps of a session, packed ([`SessionRecord::pack`]); earlier versions kept it as JSON under these short names.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SessionRecord {
@@ -40,6 +62,8 @@ pub struct SessionRecord {
     /// What a person would call the browser. There are few of them, shared by the sessions in memory.
     #[serde(rename = "b")]
     pub browser: Arc<str>,
+    #[serde(rename = "k", default, skip_serializing_if = "Family::is_first")]
+    pub family: Family,
 }
 
 /// Why a session is over.
@@ -56,6 +80,8 @@ pub enum EndReason {
     Replaced,
     /// By a newer one: its user had as many as there may be, and this was the one not used for longest.
     Crowded,
+    /// With the portal's session that it belonged to.
+    Portal,
 }
 
 impl EndReason {
@@ -69,6 +95,7 @@ impl EndReason {
             Self::Provider => "provider",
             Self::Replaced => "replaced",
             Self::Crowded => "crowded",
+            Self::Portal => "portal",
         }
     }
 }
@@ -93,7 +120,30 @@ impl SessionRecord {
             full_auth: now,
             address,
             browser: browser.into(),
+            family: Family::First,
         })
+    }
+
+    /// An application's host's session, under this portal's session: as old, and with what was shown for it.
+    ///
+    /// # Errors
+    /// Where the operating system gives no random bytes for its id.
+    pub fn for_host(&self, now: Time, address: IpAddr, browser: &str) -> Result<Self, NoEntropy> {
+        let family = Family::Host(self.family());
+        Ok(Self { id: SessionId::random()?, last_seen: now, address, browser: browser.into(), family, ..self.clone() })
+    }
+
+    /// What all sessions of one sign-in have in common.
+    pub const fn family(&self) -> SessionId {
+        match self.family {
+            Family::First => self.id,
+            Family::Next(family) | Family::Host(family) => family,
+        }
+    }
+
+    /// Whether it is an application's host's, and ends with the portal's.
+    pub const fn is_hosts(&self) -> bool {
+        matches!(self.family, Family::Host(_))
     }
 
     /// What was shown for it, as it was given to [`SessionRecord::begin`].

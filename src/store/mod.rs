@@ -40,6 +40,7 @@ pub use records::accounts::{Conflict, Edit, FIRST_LETTERS};
 pub use records::acme::{AcmeCertificate, AcmeChallenge, AcmeFailure};
 pub use records::gateways::leases::Duty;
 pub use records::gateways::members::Gateway;
+pub use records::handover::{Bearer, Entered, Ticket};
 pub use records::keys::is_keyring;
 pub use records::links::{Invitation, Link, LinkKind};
 pub use records::provider::Whose;

@@ -194,7 +194,7 @@ fn messages(p: &Page) -> Vec<(&'static str, Markup)> {
         ],
     };
     vec![
-        ("logout", message::logout(p, HOSTILE)),
+        ("logout", message::logout(p, HOSTILE, HOSTILE)),
         ("invite", message::invitation(p, "bob@partner.example", "sample")),
         ("signed-out", message::signed_out(p)),
         ("resume", message::resume(p, &kept)),

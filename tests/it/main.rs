@@ -47,6 +47,7 @@ mod operator;
 mod packaging;
 mod parallel;
 mod paths;
+mod portal;
 mod providers;
 mod redirects;
 mod restart;

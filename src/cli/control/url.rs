@@ -2,14 +2,20 @@
 
 use crate::config::Config;
 
-/// The portal's address: `https` where there is TLS here or a proxy in front, else `http`; the first host that a route names, else the
+/// The portal's address: `portal.url` if it is set; else `https` where there is TLS here or a proxy in front, else `http`; the first host that a route names, else the
 /// address that is listened on; a port where it is not the scheme's own.
 pub fn portal_url(config: &Config) -> String {
+    if let Some(url) = &config.portal.url {
+        return format!("{}{}", url.origin(), config.portal.prefix);
+    }
     portal_url_at(config, &config.home())
 }
 
 /// The same at another host.
 pub(super) fn portal_url_at(config: &Config, host: &str) -> String {
+    if let Some(url) = &config.portal.url {
+        return format!("{}{}", url.beside(host), config.portal.prefix);
+    }
     let tls = config.server.tls.first().map(|listener| listener.listen);
     let behind = !config.server.trusted_proxies.is_empty();
     let listen = tls.or(config.server.listen.first().copied());

@@ -125,7 +125,9 @@ fn outside<'c>(config: &'c Config, domain: &str) -> Option<&'c str> {
 /// `mail` and `sms`: whether the section is there, right or wrong.
 fn second_factors(s: &Section, config: &Config, [mail, sms]: [bool; 2]) {
     let mfa = &config.mfa;
-    if let Some((rp_id, host)) = mfa.rp_id.as_deref().and_then(|rp_id| Some((rp_id, outside(config, rp_id)?))) {
+    if config.portal.url.is_none()
+        && let Some((rp_id, host)) = mfa.rp_id.as_deref().and_then(|rp_id| Some((rp_id, outside(config, rp_id)?)))
+    {
         let webauthn = s.section("webauthn");
         webauthn.warn("rp_id", format!("{host} is not below {rp_id}: no key works there"), "name a domain that all hosts are below");
     }

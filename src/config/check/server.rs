@@ -1,5 +1,7 @@
 //! `[server]` and `[portal]`: where the gateway listens, whom it believes, where its own pages live.
 
+pub(in crate::config) mod portal_url;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,6 +100,7 @@ pub(in crate::config) fn forward_auth(s: Section, trusted: &[IpNet]) -> Option<F
 pub(in crate::config) fn portal(s: Section, default: Portal) -> Portal {
     let portal = Portal {
         prefix: s.or("prefix", default.prefix, prefix),
+        url: s.maybe("url", portal_url::read),
         title: s.or("title", default.title, value::label),
         templates: s.maybe("templates", templates),
         change_contact: s.or("change_contact", default.change_contact, value::flag),

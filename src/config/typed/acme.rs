@@ -29,7 +29,7 @@ pub struct Eab {
 }
 
 impl Config {
-    /// The hosts that a certificate can be ordered for: the exact names of all routes. Empty without `[acme]` and a listener that uses it.
+    /// The hosts that a certificate can be ordered for: the exact names of all routes, and the host of `portal.url`. Empty without `[acme]` and a listener that uses it.
     pub fn acme_hosts(&self) -> BTreeSet<Host> {
         if self.acme.is_none() || !self.server.tls.iter().any(|tls| tls.acme) {
             return BTreeSet::new();
@@ -38,7 +38,7 @@ impl Config {
             HostPattern::Exact(host) => Host::parse(host.as_bytes()).ok(),
             HostPattern::Below(_) => None,
         });
-        exact.filter(is_name).collect()
+        exact.chain(self.portal.url.iter().map(|url| url.host.clone())).filter(is_name).collect()
     }
 }
 

@@ -7,8 +7,11 @@ use crate::base::Host;
 use crate::policy::HostPattern;
 
 impl Config {
-    /// The host where people come in: the first that a route names, else the address that is listened on.
+    /// The host where people come in: that of `portal.url`, else the first that a route names, else the address that is listened on.
     pub fn home(&self) -> String {
+        if let Some(url) = &self.portal.url {
+            return url.host.as_str().to_owned();
+        }
         let exact = self.routes.iter().flat_map(|route| &route.hosts).find_map(|host| match host {
             HostPattern::Exact(host) => Some(host.clone()),
             HostPattern::Below(_) => None,
@@ -24,8 +27,12 @@ impl Config {
 
     /// Whether a mail may lead to this `scheme://host[:port]`, which a client has named: a route names the host, and the port is one that
     /// is listened on, here or by a trusted proxy. This machine itself (`localhost`, an address that is listened on) counts only while no
-    /// route names a host, and plain HTTP only if no listener has TLS: a link in a mail may be followed from anywhere.
+    /// route names a host, and plain HTTP only if no listener has TLS: a link in a mail may be followed from anywhere. With `portal.url`
+    /// it is that address and no other.
     pub fn may_link_to(&self, origin: &str) -> bool {
+        if let Some(url) = &self.portal.url {
+            return url.origin() == origin;
+        }
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
         let Ok(host) = Host::parse(authority.as_bytes()) else { return false };
         if scheme != "https" && !self.server.tls.is_empty() {

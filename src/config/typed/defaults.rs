@@ -62,6 +62,7 @@ impl Default for Portal {
     fn default() -> Self {
         Self {
             prefix: "/.vestibule".into(),
+            url: None,
             title: "Sign in".into(),
             templates: None,
             change_contact: true,

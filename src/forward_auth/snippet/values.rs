@@ -62,6 +62,8 @@ pub(super) struct Values {
     gateway_host: String,
     gateway_port: u16,
     prefix: String,
+    /// The host of `portal.url`, unless a route writes it out as well.
+    portal: Option<String>,
     cookie: String,
     /// As a pattern of Lua's.
     cookie_lua: String,
@@ -133,6 +135,7 @@ impl Values {
             gateway_host: host,
             gateway_port: listen.port(),
             prefix: plain(&config.portal.prefix)?,
+            portal: portal(config)?,
             cookie: plain(&config.session.cookie)?,
             cookie_lua: config.session.cookie.replace('-', "%-").replace('.', "%."),
             identity: answer::names(&config.routes)
@@ -146,6 +149,13 @@ impl Values {
             sites,
         })
     }
+}
+
+fn portal(config: &Config) -> Result<Option<String>, SnippetError> {
+    let Some(url) = &config.portal.url else { return Ok(None) };
+    let mut patterns = config.routes.iter().flat_map(|route| &route.hosts);
+    let is_named = patterns.any(|pattern| matches!(pattern, HostPattern::Exact(name) if name == url.host.as_str()));
+    if is_named { Ok(None) } else { plain(url.host.as_str()).map(Some) }
 }
 
 /// What a client may not send: the names of every preset, table and assertion, and what is removed anyway.

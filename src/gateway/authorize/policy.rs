@@ -140,9 +140,18 @@ fn check_as(method: &Method, snapshot: &Snapshot, info: &RequestInfo, path: &Pat
 
 /// Whether a request is the portal's.
 pub fn portal(snapshot: &Snapshot, info: &RequestInfo, path: &Path<'_>) -> Portal {
+    let is_portals = snapshot.config.is_portal(&info.host);
     match snapshot.policy.under_prefix(path) {
+        // A route for many hosts is not one for the host where people sign in: no application shares its origin by accident.
+        PortalMatch::No if is_portals && !snapshot.policy.writes_host_out(&info.host) => {
+            if path.as_sent() == "/" {
+                Portal::Yes
+            } else {
+                Portal::Hidden
+            }
+        }
         PortalMatch::No => Portal::No,
-        PortalMatch::Exactly(_) if snapshot.policy.knows_host(&info.host) => Portal::Yes,
+        PortalMatch::Exactly(_) if is_portals || snapshot.policy.knows_host(&info.host) => Portal::Yes,
         PortalMatch::Exactly(_) | PortalMatch::Disguised => Portal::Hidden,
     }
 }

@@ -8,6 +8,7 @@ use http::{HeaderValue, Version};
 use pingora::http::RequestHeader;
 
 use crate::base::Time;
+use crate::config::PortalUrl;
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::policy;
 use crate::gateway::connection::client;
@@ -36,6 +37,8 @@ impl Unsendable {
 pub struct Speaker<'a> {
     pub host: &'a dyn GatewayHost,
     pub session: &'a dyn UserSession,
+    /// The one host where people sign in, if there is one: who says it.
+    pub portal: Option<&'a PortalUrl>,
 }
 
 /// What the gateway's headers are made from.
@@ -76,7 +79,7 @@ impl<'a> Outgoing<'a> {
             at,
             person: policy::person(admission),
             route: policy::route(&context.snapshot, Some(admission))?,
-            speaker: session.map(|session| Speaker { host, session }),
+            speaker: session.map(|session| Speaker { host, session, portal: context.snapshot.config.portal.url.as_ref() }),
             names: &context.snapshot.names,
             credential: context.credential.as_ref().map(|own| &own.value),
             token_came: context.token_came,

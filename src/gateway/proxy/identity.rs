@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use crate::base::Time;
+use crate::config::PortalUrl;
 use crate::gateway::authorize::cache::{Told, ToldKey};
 use crate::gateway::authorize::revocation::with_cache;
 use crate::gateway::proxy::fields::{Outgoing, TOO_LARGE, Unsendable};
@@ -57,7 +58,8 @@ fn assert(assertion: &Assertion, person: &Person, out: &Outgoing<'_>) -> Result<
     let unsigned = Unsendable("an assertion that is not signed");
     let speaker = out.speaker.as_ref().ok_or(unsigned)?;
     let facts = speaker.session.facts().ok_or(unsigned)?;
-    let issuer = format!("{}://{}", if out.info.secure { "https" } else { "http" }, out.info.authority);
+    let own = || format!("{}://{}", if out.info.secure { "https" } else { "http" }, out.info.authority);
+    let issuer = speaker.portal.map_or_else(own, PortalUrl::origin);
     let claims = Claims {
         iss: &issuer,
         aud: &assertion.audience,

@@ -191,7 +191,8 @@ pub async fn refuse(
 /// What an answer needs to know about the request.
 pub fn about<'a>(session: &'a Session, context: &'a Context, language: Option<&'a str>) -> ReplyContext<'a> {
     let headers = &session.req_header().headers;
-    let known = context.info.as_ref().filter(|info| context.snapshot.policy.knows_host(&info.host));
+    let snapshot = &context.snapshot;
+    let known = context.info.as_ref().filter(|info| snapshot.policy.knows_host(&info.host) || snapshot.config.is_portal(&info.host));
     let shape = match known {
         None => Shape::Inline,
         Some(_) if navigation::is_framed(headers) => Shape::Framed,

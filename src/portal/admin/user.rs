@@ -56,7 +56,7 @@ fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView
         state: state(account.disabled, Locked::of(account), admin.req.context.now),
         created: account.created,
         last_sign_in: last_sign_in(account),
-        sessions: services.live.of(account.id).len(),
+        sessions: services.live.signed_in(account.id).len(),
         policy: PolicyChoice { own: account.mfa_policy, server: config.mfa.policy },
         methods: methods(account),
         recovery: (!account.recovery.is_empty()).then(|| (account.recovery_left(), account.recovery.len().max(recovery::COUNT))),

@@ -115,7 +115,7 @@ fn account_view(req: &PageRequest, session: &LiveSession, account: Account, note
     let has_password = account.password.is_some();
     let links = req.services.provider.own_links(&account).into_iter();
     let links = links.map(|link| LinkRow { name: link.name, title: link.title, linked: link.subject.is_some(), removable: has_password });
-    let mut sessions: Vec<SessionRow> = req.services.live.of(account.id).iter().map(row).collect();
+    let mut sessions: Vec<SessionRow> = req.services.live.signed_in(account.id).iter().map(row).collect();
     sessions.sort_by_key(|row| (!row.current, std::cmp::Reverse(row.last_seen)));
     let trusted = |browser: &crate::account::KnownBrowser| {
         let until = browser.trusted_until.filter(|until| req.context.now < *until)?;

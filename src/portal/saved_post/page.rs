@@ -89,7 +89,7 @@ fn sign_in(req: &mut PageRequest, id: SavedPostId) -> Reply {
 /// Where the form was going, by GET: its path alone, as what is in a query may act.
 fn page_of(req: &PageRequest, form: &Form) -> ReturnTo {
     let nobody = |_: &crate::base::Host| false;
-    let judge = Judge { authority: &req.context.authority, secure: req.context.secure, names: &nobody, domain: None };
+    let judge = Judge { authority: &req.context.authority, secure: req.context.secure, names: &nobody, domain: None, handover: None };
     ReturnTo::read(form.target.split('?').next(), &judge)
 }
 

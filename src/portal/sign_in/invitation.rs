@@ -4,6 +4,7 @@
 use axum::response::Response;
 
 use super::login::signed_in;
+use crate::portal::handover::home_of;
 use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
 use crate::service::Refused;
@@ -36,9 +37,15 @@ async fn enter(req: &mut PageRequest) -> Result<Reply, Refused> {
         Err(other) => return Err(other),
     };
     let config = &req.context.config;
-    let path = config.routes.iter().find(|route| *route.name == invitation.route).map_or("", |route| route.path.as_str());
-    let to = format!("{path}/");
-    req.go_to(&to);
+    let route = config.routes.iter().find(|route| *route.name == invitation.route);
+    let to = format!("{}/", route.map_or("", |route| route.path.as_str()));
+    if req.is_portal() {
+        let home = || route.and_then(|route| home_of(req, &route.hosts));
+        let host = req.rd.other_origin().or_else(home).unwrap_or_default();
+        req.goes_on_to(&format!("{host}{to}"));
+    } else {
+        req.go_to(&to);
+    }
     signed_in(req, &signed).await
 }
 

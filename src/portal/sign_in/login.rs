@@ -58,7 +58,7 @@ async fn news(req: &PageRequest) -> Option<Note> {
 /// Whoever was interrupted hears that nothing is lost before they type a password.
 fn form_is_saved(req: &PageRequest) -> Option<Note> {
     let page = format!("{}/resume?id=", req.context.config.portal.prefix);
-    req.rd.as_str().starts_with(&page).then(|| Note::Done(req.words.note.form_saved.clone()))
+    req.rd.target().starts_with(&page).then(|| Note::Done(req.words.note.form_saved.clone()))
 }
 
 /// To the sign-in page, which says what was done and why one is there.

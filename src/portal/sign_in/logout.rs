@@ -1,20 +1,34 @@
 //! Signing out: asked for by GET, done by POST, on the server first.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 
 use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
-use crate::service::Refused;
 use crate::service::audit::{Actor, Event};
-use crate::session::{CookieKind, EndReason};
+use crate::service::{LiveSession, Refused};
+use crate::session::{CookieKind, EndReason, SignOut};
 use crate::view::message::{self, Problem};
 
 pub async fn ask(req: PageRequest) -> Response {
-    let reply = match &req.session {
-        Some(session) => Reply::ok(message::logout(&req.page(), &session.identity().person.name)),
+    let of = req.query.get("of");
+    let reply = match req.session.clone().or_else(|| of_host(&req, of)) {
+        Some(session) => Reply::ok(message::logout(&req.page(), &session.identity().person.name, of)),
         None => Reply::ok(message::signed_out(&req.page())).cookie(req.cookies.expire(CookieKind::Flow)),
     };
     req.answer(Ok(reply))
+}
+
+/// The session that an application's host sent somebody here to end: the portal's that it belongs to, and its own if it belongs to none.
+/// The browser may have lost the portal's cookie, or may have been signed in before there was a portal.
+fn of_host(req: &PageRequest, of: &str) -> Option<Arc<LiveSession>> {
+    if !req.is_portal() || of.is_empty() {
+        return None;
+    }
+    let live = &req.services.live;
+    let session = live.get(SignOut::read(of, &live.keys(), req.context.now)?.session)?;
+    Some(live.portals(&session).unwrap_or(session))
 }
 
 pub async fn end(req: PageRequest) -> Response {
@@ -23,8 +37,15 @@ pub async fn end(req: PageRequest) -> Response {
 }
 
 async fn end_now(req: &PageRequest) -> Result<Reply, Refused> {
+    let of = req.form.get("of");
+    if req.session.is_none() && !of.is_empty() && SignOut::read(of, &req.services.live.keys(), req.context.now).is_none() {
+        // Asked too long ago: it would be no sign-out.
+        return Ok(Reply::problem(req, Problem::Csrf));
+    }
     let mut elsewhere = None;
-    if let Some(session) = &req.session {
+    let mut sessions: Vec<_> = req.session.iter().cloned().chain(of_host(req, of)).collect();
+    sessions.dedup_by_key(|session| session.id());
+    for session in &sessions {
         let ended = req.services.sessions.end(session.id(), EndReason::SignedOut).await;
         if matches!(ended, Err(Refused::EndPending)) {
             let reply = Reply::problem(req, Problem::EndPending);
@@ -34,7 +55,7 @@ async fn end_now(req: &PageRequest) -> Result<Reply, Refused> {
         let name = session.identity().person.name.clone();
         req.services.audit.record(Event::SignedOut, Some(&name), Actor::User(&req.client), "").await?;
         // Here first, whatever becomes of it there.
-        elsewhere = req.services.provider.sign_out(session.id(), &req.client).await;
+        elsewhere = req.services.provider.sign_out(session.id(), &req.client).await.or(elsewhere);
     }
     let reply = match elsewhere {
         Some(location) => Reply::go(location),

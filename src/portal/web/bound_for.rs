@@ -1,19 +1,20 @@
 //! The interrupted form that a sign-in leads to: the sign-in then demands what the form's route demands.
 
-use super::page_request::PageRequest;
+use super::page_request::{PageRequest, secure_url};
 use crate::base::{SavedPostId, UserId};
 use crate::service::saved_post::Form;
 
 /// The form that the way back leads to, so that the sign-in asks for what the form's route wants. Known once it is known who signs in.
 pub async fn bound_for(req: &PageRequest) -> Option<Form> {
     let page = format!("{}/resume?id=", req.context.config.portal.prefix);
-    let id: SavedPostId = req.rd.as_str().strip_prefix(&page)?.parse().ok()?;
+    let id: SavedPostId = req.rd.target().strip_prefix(&page)?.parse().ok()?;
+    let origin = req.rd.other_origin().unwrap_or_else(|| req.client.origin.clone());
     let user = match (owner(req), req.flow) {
         (Some(user), _) => user,
         (None, Some(flow)) => req.services.store.flow(flow).await.ok()??.user,
         (None, None) => return None,
     };
-    req.services.saved_posts.get(user, id).await.ok()?.filter(|form| is_here(req, form))
+    req.services.saved_posts.get(user, id).await.ok()?.filter(|form| is_at(&origin, form))
 }
 
 pub fn owner(req: &PageRequest) -> Option<UserId> {
@@ -22,5 +23,9 @@ pub fn owner(req: &PageRequest) -> Option<UserId> {
 
 /// A form goes to the URL that it was sent to, and is looked at on that host alone.
 pub fn is_here(req: &PageRequest, form: &Form) -> bool {
-    form.authority.eq_ignore_ascii_case(&req.context.authority) && form.secure == req.context.secure
+    is_at(&req.client.origin, form)
+}
+
+fn is_at(origin: &str, form: &Form) -> bool {
+    secure_url(form.secure, &form.authority).eq_ignore_ascii_case(origin)
 }

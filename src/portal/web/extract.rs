@@ -13,6 +13,7 @@ use super::headers::plain;
 use super::page_request::{PageRequest, RequestContext};
 use super::reply::Reply;
 use super::state::Portal;
+use crate::portal::handover;
 use crate::service::sessions::Found;
 use crate::service::{LiveSession, Services};
 use crate::view::message::Problem;
@@ -35,10 +36,19 @@ impl FromRequest<Arc<Portal>> for PageRequest {
             return Err(req.answer(Ok(Reply::problem(&req, Problem::Unavailable))));
         }
         req.check(&parts.headers)?;
+        if parts.extensions.get::<KnownPage>().is_some()
+            && let Some(elsewhere) = handover::elsewhere(&req)
+        {
+            return Err(req.answer(elsewhere));
+        }
         req.bound_for = bound_for(&req).await;
         Ok(req)
     }
 }
+
+/// The path is one of a page, on the hosts that have pages.
+#[derive(Clone, Copy)]
+pub struct KnownPage;
 
 /// Whether there is a session cannot be known for now.
 struct Unknown;
@@ -46,6 +56,13 @@ struct Unknown;
 /// The session of the request's cookie. One that is not known here may just have been made at another gateway.
 async fn session(services: &Services, request: &RequestContext) -> Result<Option<Arc<LiveSession>>, Unknown> {
     let Some(token) = request.token.as_deref() else { return Ok(None) };
+    // A session that was made for an application's host opens none of the portal's pages.
+    let is_portals = request.config.is_portal(&request.host);
+    let found = found(services, request, token).await?;
+    Ok(found.filter(|session| !(is_portals && session.is_hosts())))
+}
+
+async fn found(services: &Services, request: &RequestContext, token: &str) -> Result<Option<Arc<LiveSession>>, Unknown> {
     match services.live.lookup(token, request.now) {
         Found::Live(session) => Ok(Some(session)),
         Found::Forged => Ok(None),

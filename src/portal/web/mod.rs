@@ -2,7 +2,7 @@
 
 pub(super) mod bound_for;
 pub(super) mod csrf;
-mod extract;
+pub(super) mod extract;
 pub(super) mod fields;
 pub(super) mod headers;
 pub(super) mod page_request;

@@ -12,7 +12,7 @@ use super::state::Portal;
 use crate::base::{ClientAddr, FlowId, Hangup, Host, Time};
 use crate::config::Config;
 use crate::factor::{Method as Factor, MethodSet};
-use crate::login::{Judge, ReturnTo};
+use crate::login::{Binding, Judge, ReturnTo};
 use crate::path::Path;
 use crate::policy::{Ask, Certificate, Demand, Level, Policy, PortalMatch};
 use crate::service::saved_post::Form;
@@ -57,6 +57,8 @@ pub struct PageRequest {
     /// The page of ours that this request was made on: path and query, from `Referer`.
     pub came_from: Option<String>,
     pub(super) csrf: CsrfId,
+    /// What ties a hand-over to this browser, if the host has set it.
+    pub(in crate::portal) binding: Option<Binding>,
     /// GET or HEAD, which a link from elsewhere can make a browser send: it ends nothing.
     pub(in crate::portal) reads: bool,
     /// The browser has no form cookie yet.
@@ -67,6 +69,7 @@ pub struct PageRequest {
 struct Brought {
     flow: Option<FlowId>,
     device: Option<DeviceId>,
+    binding: Option<Binding>,
     csrf: CsrfId,
     /// The form cookie to set, where there was none.
     new_csrf: Option<String>,
@@ -84,12 +87,13 @@ impl Brought {
         let device = cookies
             .read(CookieKind::Device, lines())
             .and_then(|token| DeviceId::from_bytes(keys.verify(Purpose::Device, token, &mut buffer)?));
+        let binding = cookies.read(CookieKind::Enter, lines()).and_then(Binding::of_cookie);
         let known = cookies.read(CookieKind::Csrf, lines()).and_then(|cookie| CsrfId::read(cookie, keys));
         if let Some(csrf) = known {
-            return Ok(Self { flow, device, csrf, new_csrf: None });
+            return Ok(Self { flow, device, binding, csrf, new_csrf: None });
         }
         let csrf = CsrfId::random().map_err(|_| plain(StatusCode::SERVICE_UNAVAILABLE))?;
-        Ok(Self { flow, device, csrf, new_csrf: Some(csrf.cookie(keys)) })
+        Ok(Self { flow, device, binding, csrf, new_csrf: Some(csrf.cookie(keys)) })
     }
 }
 
@@ -120,7 +124,7 @@ impl PageRequest {
     ) -> Result<Self, Response> {
         let services = portal.services.clone();
         let cookies = Cookies::new(&context.config.session, context.secure);
-        let Brought { flow, device, csrf, new_csrf } = Brought::read(&cookies, headers, &services.live.keys())?;
+        let Brought { flow, device, binding, csrf, new_csrf } = Brought::read(&cookies, headers, &services.live.keys())?;
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let chosen = cookies.read(CookieKind::Language, lines).and_then(|tag| portal.languages.named(tag));
         let words = chosen.unwrap_or_else(|| portal.languages.choose(Some(header_text(headers, header::ACCEPT_LANGUAGE))));
@@ -154,6 +158,7 @@ impl PageRequest {
             bound_for: None,
             words,
             csrf,
+            binding,
             reads: true,
             new_csrf,
         };
@@ -168,13 +173,25 @@ impl PageRequest {
 
     fn judged(&self, sent: &str) -> ReturnTo {
         let names = |host: &Host| self.context.policy.names_host(host);
+        let handover = self.is_portal().then(|| self.handover_path());
         let judge = Judge {
             authority: &self.context.authority,
             secure: self.context.secure,
             names: &names,
             domain: self.context.config.session.domain.as_deref(),
+            handover: handover.as_deref(),
         };
         ReturnTo::read(Some(sent), &judge)
+    }
+
+    /// Whether this is the one host where people sign in (`portal.url`).
+    pub fn is_portal(&self) -> bool {
+        self.context.config.is_portal(&self.context.host)
+    }
+
+    /// Where the portal's page for hand-overs is.
+    pub(in crate::portal) fn handover_path(&self) -> String {
+        format!("{}/handover", self.context.config.portal.prefix)
     }
 
     /// Where somebody was going who comes back from elsewhere; judged like any other.
@@ -208,7 +225,7 @@ impl PageRequest {
     /// What is answered from here on leads to a place on this host.
     pub fn go_to(&mut self, path: &str) {
         let names = |_: &Host| false;
-        let judge = Judge { authority: &self.context.authority, secure: self.context.secure, names: &names, domain: None };
+        let judge = Judge { authority: &self.context.authority, secure: self.context.secure, names: &names, domain: None, handover: None };
         self.rd = ReturnTo::read(Some(path), &judge);
     }
 

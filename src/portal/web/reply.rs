@@ -1,5 +1,6 @@
 //! Answers: pages with strict headers, redirections, and the one table from what a use case refuses to what the user sees.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -7,7 +8,8 @@ use axum::response::Response;
 use maud::Markup;
 
 use super::headers::{content_security_policy, page_response};
-use super::page_request::PageRequest;
+use super::page_request::{PageRequest, RequestContext, secure_url};
+use crate::policy::HostPattern;
 use crate::service::{EnrolProblem, Refused};
 use crate::session::CookieKind;
 use crate::view::message::{self, Problem};
@@ -117,7 +119,8 @@ impl PageRequest {
         }
         let mut response = page_response(reply.status, reply.page);
         let headers = response.headers_mut();
-        let leads_to: Vec<String> = self.rd.other_origin().into_iter().chain(self.services.providers.origins()).collect();
+        let other = self.rd.other_origin().into_iter().chain(other_hosts(&self.context));
+        let leads_to: Vec<String> = other.chain(self.services.providers.origins()).collect();
         if let Ok(policy) = HeaderValue::from_str(&content_security_policy(&leads_to)) {
             headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         }
@@ -137,6 +140,27 @@ impl PageRequest {
         }
         response
     }
+}
+
+/// So many bytes of hosts; with more, a page names only the one that it leads to.
+const MOST: usize = 4096;
+
+/// On the one host where people sign in: every host that a route names, at the scheme and port of this request, since what follows a
+/// form may lead over several of them.
+fn other_hosts(context: &RequestContext) -> Vec<String> {
+    if !context.config.is_portal(&context.host) {
+        return Vec::new();
+    }
+    let port = context.authority.strip_prefix(context.host.as_str()).unwrap_or_default();
+    let patterns = context.config.routes.iter().flat_map(|route| &route.hosts);
+    let hosts: BTreeSet<String> = patterns
+        .map(|pattern| match pattern {
+            HostPattern::Exact(host) => secure_url(context.secure, &format!("{host}{port}")),
+            HostPattern::Below(domain) => secure_url(context.secure, &format!("*.{domain}{port}")),
+        })
+        .collect();
+    let length: usize = hosts.iter().map(|host| host.len() + 1).sum();
+    if length > MOST { Vec::new() } else { hosts.into_iter().collect() }
 }
 
 /// Unknown paths below the prefix are never forwarded.

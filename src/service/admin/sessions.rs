@@ -45,11 +45,15 @@ impl AdminSessions {
             let total = self.live.count();
             let page = page_within(page, total, size);
             let mut order = Selection::new(page.saturating_mul(size));
-            self.live.each(|session| order.offer(place(session)));
+            self.live.each(|session| {
+                if !session.is_hosts() {
+                    order.offer(place(session));
+                }
+            });
             (order, page, total)
         } else {
             let ids = self.users.directory().await?.ids(query);
-            let all: Vec<_> = ids.into_iter().flat_map(|user| self.live.of(user)).collect();
+            let all: Vec<_> = ids.into_iter().flat_map(|user| self.live.signed_in(user)).collect();
             let page = page_within(page, all.len(), size);
             let mut order = Selection::new(page.saturating_mul(size));
             all.iter().for_each(|session| order.offer(place(session)));
@@ -61,13 +65,14 @@ impl AdminSessions {
         Ok(SessionPage { rows, page, total })
     }
 
-    /// Ends anybody's session; nothing happens if it is over already.
+    /// Ends anybody's session, that of a host with the portal's; nothing happens if it is over already.
     ///
     /// # Errors
     /// The store's.
     pub async fn end(&self, id: SessionId, actor: Actor<'_>) -> Result<(), Refused> {
         let Some(session) = self.live.get(id) else { return Ok(()) };
-        self.sessions.end(id, EndReason::Revoked).await?;
+        let session = self.live.portals(&session).unwrap_or(session);
+        self.sessions.end(session.id(), EndReason::Revoked).await?;
         self.audit.record(Event::SessionRevoked, Some(&session.identity().person.name), actor, "").await
     }
 
@@ -82,6 +87,7 @@ impl AdminSessions {
         };
         let here = owner.as_ref().map_or_else(|| self.live.all(), |owner| self.live.of(owner.id));
         let mut ids: HashSet<_> = here.iter().map(|session| session.id()).collect();
+        let mut hosts: HashSet<_> = here.iter().filter(|session| session.is_hosts()).map(|session| session.id()).collect();
         ids.iter().for_each(|id| {
             self.live.end_for_good(*id, EndReason::Revoked);
         });
@@ -90,13 +96,17 @@ impl AdminSessions {
             AccountError::from(Refused::EndPending)
         };
         let stored = self.store.all_sessions().await.map_err(pending)?;
-        ids.extend(stored.into_iter().filter(|s| owner.as_ref().is_none_or(|a| a.id == s.user)).map(|s| s.id));
+        for record in stored.into_iter().filter(|s| owner.as_ref().is_none_or(|a| a.id == s.user)) {
+            hosts.extend(record.is_hosts().then_some(record.id));
+            ids.insert(record.id);
+        }
         let ids: Vec<_> = ids.into_iter().collect();
+        let revoked = ids.len().saturating_sub(hosts.len());
         ids.iter().for_each(|id| {
             self.live.end_for_good(*id, EndReason::Revoked);
         });
         self.sessions.write_ends(&ids).await.map_err(pending)?;
-        self.audit.record(Event::SessionRevoked, owner.as_ref().map(|a| a.name.as_str()), actor, format!("{} sessions", ids.len())).await?;
-        Ok(ids.len())
+        self.audit.record(Event::SessionRevoked, owner.as_ref().map(|a| a.name.as_str()), actor, format!("{revoked} sessions")).await?;
+        Ok(revoked)
     }
 }

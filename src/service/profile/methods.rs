@@ -182,7 +182,7 @@ impl Profile {
 
     /// Ends all other sessions of the user's own; how many.
     pub async fn end_others(&self, session: &LiveSession, client: &Client) -> Result<usize, Refused> {
-        let others: Vec<_> = self.live.of(session.user()).into_iter().filter(|other| other.id() != session.id()).collect();
+        let others: Vec<_> = self.live.signed_in(session.user()).into_iter().filter(|other| other.id() != session.id()).collect();
         for other in &others {
             self.sessions.end(other.id(), EndReason::Revoked).await?;
         }

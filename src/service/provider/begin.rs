@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::sign_in::ProviderSignIn;
 use crate::base::FlowId;
+use crate::config::PortalUrl;
 use crate::login::{ProviderPurpose, ProviderRequest, ProviderSecrets};
 use crate::service::client::Client;
 use crate::service::refused::ProviderProblem;
@@ -56,7 +57,8 @@ impl ProviderSignIn {
         let config = self.context.config();
         let now = self.context.now();
         let secrets = ProviderSecrets::random()?;
-        let redirect_uri = format!("{}{}/callback/{}", client.origin, config.portal.prefix, provider.config.name);
+        let origin = config.portal.url.as_ref().map_or_else(|| client.origin.clone(), PortalUrl::origin);
+        let redirect_uri = format!("{origin}{}/callback/{}", config.portal.prefix, provider.config.name);
         let url = provider.authorization_url(&redirect_uri, &secrets, &demand(&ask, &provider), now).await;
         let location = url.map_err(|error| self.failed(&provider, &error))?;
         let flow = ask.flow.map_or_else(FlowId::random, Ok)?;

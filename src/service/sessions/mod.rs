@@ -1,5 +1,6 @@
 //! Sessions: the live table in memory, how it follows the store and other gateways, and which sessions ended recently.
 
+pub mod handover;
 pub mod live;
 pub mod recently_ended;
 pub mod replication;
@@ -7,6 +8,7 @@ mod restore;
 pub mod tokens;
 mod write_through;
 
+pub use handover::{Handed, Handover};
 pub use live::{CachedSession, Due, Found, LiveSession, LiveSessions, PARTS, SourceTimes, TimesOfSources, UserState, person};
 pub use replication::{Replication, follow, listening};
 pub use restore::restore;

@@ -189,14 +189,37 @@ impl Replication {
 
     async fn session_again(&self, id: SessionId, record: Option<SessionRecord>) -> Result<(), StoreError> {
         let Some(record) = record else {
-            self.live.end(id, EndReason::Revoked);
+            if self.is_replaced(id).await? {
+                self.live.end_alone(id, EndReason::Replaced);
+            } else {
+                self.live.end(id, EndReason::Revoked);
+            }
             return Ok(());
         };
         if self.live.seen(id, record.last_seen) {
             return Ok(());
         }
         if let Some(account) = self.store.account(record.user).await?.filter(|account| stands(account, &record)) {
+            let (id, hosts) = (record.id, record.is_hosts().then(|| record.family()));
             self.take_in(record, &account);
+            self.end_if_orphan(id, hosts).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a session with hosts' sessions that is gone was replaced by another: at a step up they go on. Which of the two is heard of
+    /// first does not matter.
+    async fn is_replaced(&self, id: SessionId) -> Result<bool, StoreError> {
+        let Some(session) = self.live.get(id).filter(|session| !self.live.hosts_of(session).is_empty()) else { return Ok(false) };
+        Ok(self.store.portals_session(session.record().family()).await?.is_some_and(|now| now.id != id))
+    }
+
+    /// Ends a host's session, of this family, if the portal's is gone. Asked once it is in memory, so that an end that comes later finds it.
+    async fn end_if_orphan(&self, id: SessionId, family: Option<SessionId>) -> Result<(), StoreError> {
+        if let Some(family) = family
+            && self.store.portals_session(family).await?.is_none()
+        {
+            self.live.end(id, EndReason::Portal);
         }
         Ok(())
     }
@@ -223,7 +246,9 @@ impl Replication {
         if over(record.created, record.last_seen, limits, self.context.now()).is_some() {
             return Ok(None);
         }
+        let hosts = record.is_hosts().then(|| record.family());
         self.take_in(record, &account);
+        self.end_if_orphan(id, hosts).await?;
         // What was deleted or changed between the look and here was not told to a session that was not there yet.
         if self.store.session(id).await?.is_none() {
             self.live.end(id, EndReason::Revoked);

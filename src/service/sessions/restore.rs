@@ -39,6 +39,7 @@ pub async fn restore(store: &Arc<Store>, live: &Arc<LiveSessions>) -> Result<(),
         let states = Arc::new(all_states(store, live, users).await?);
         in_parts(0..=u8::MAX, |first| part(store.clone(), live.clone(), states.clone(), first)).await?.concat()
     };
+    live.end_orphans();
     store.delete_sessions(&void).await
 }
 
@@ -85,9 +86,10 @@ async fn part(store: Arc<Store>, live: Arc<LiveSessions>, states: Arc<UserStates
     Ok(void)
 }
 
+/// What belongs to them is looked at once everything is read: what replaced one of them may not be here yet.
 fn end_all(live: &LiveSessions, gone: HashSet<SessionId>) {
     for id in gone {
-        live.end(id, EndReason::Revoked);
+        live.end_alone(id, EndReason::Revoked);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::service::known_browsers::{budget, knows, remember};
 use crate::service::notices::Notices;
 use crate::service::refused::Refused;
 use crate::service::sessions::{LiveSession, LiveSessions, Sessions};
-use crate::session::{CookieKind, EndReason, SessionRecord};
+use crate::session::{CookieKind, EndReason, Family, SessionRecord};
 use crate::source::provider::linked::is_providers as is_of_provider;
 use crate::store::{Conflict, Edit, Store};
 
@@ -198,6 +198,10 @@ impl Finish {
         let mut record = SessionRecord::begin(account.id, account.epoch, proof, now, client.address.ip(), &client.browser)?;
         if let Some(old) = before {
             (record.created, record.full_auth) = (old.created, old.full_auth);
+            // Hosts' sessions go on under the new one. What was changed in an account has ended them.
+            if replaces.is_some() && !old.is_hosts() && self.context.config().portal.url.is_some() {
+                record.family = Family::Next(old.family());
+            }
         }
         // A session at the provider may be old: what was proved there is as old as that.
         if let (Follows::Provider(ProviderSession { authenticated: Some(at), .. }), true) = (follows, is_providers(proof)) {
@@ -253,7 +257,7 @@ impl Finish {
 
     /// So that nobody's sign-ins fill the memory, the session that was not used for longest goes, never the newest.
     async fn make_room(&self, user: UserId, newest: SessionId) {
-        let mut others = self.live.of(user);
+        let mut others = self.live.signed_in(user);
         others.retain(|session| session.id() != newest);
         others.sort_by_key(|session| session.last_seen());
         let over = (others.len() + 1).saturating_sub(SESSIONS_KEPT);

@@ -25,10 +25,12 @@ pub enum Purpose {
     Audit,
     /// The cookie that leads a browser to the same upstream.
     Upstream,
+    /// A host's session that is to end, shown to the portal.
+    SignOut,
 }
 
 impl Purpose {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Session,
         Self::Flow,
         Self::Device,
@@ -40,6 +42,7 @@ impl Purpose {
         Self::Failures,
         Self::Audit,
         Self::Upstream,
+        Self::SignOut,
     ];
 
     pub(super) const fn label(self) -> &'static [u8] {
@@ -55,6 +58,7 @@ impl Purpose {
             Self::Failures => b"vestibule failures v1",
             Self::Audit => b"vestibule audit v1",
             Self::Upstream => b"vestibule upstream v1",
+            Self::SignOut => b"vestibule sign-out v1",
         }
     }
 }

@@ -90,6 +90,7 @@ impl Store {
             + self.sweep_links(now).await?
             + self.sweep_saved_posts(now).await?
             + self.sweep_failed(now).await?
-            + self.sweep_providers(now).await?)
+            + self.sweep_providers(now).await?
+            + self.sweep_handovers(now).await?)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::SessionId;
-use crate::session::SessionRecord;
+use crate::session::{Family, SessionRecord};
 use crate::store::backend::kv::{Batch, Pair, USED, key};
 use crate::store::{Store, StoreError};
 
@@ -11,7 +11,21 @@ pub(super) fn session_key(id: SessionId) -> Vec<u8> {
     key("session", id.as_bytes())
 }
 
-fn unpack(id: SessionId, bytes: &[u8]) -> Result<SessionRecord, StoreError> {
+/// Where the portal's session of a family stands.
+pub(super) fn family_key(family: SessionId) -> Vec<u8> {
+    key("family", family.to_string())
+}
+
+/// What stands there.
+pub(super) fn head(session: SessionId) -> Vec<u8> {
+    session.to_string().into_bytes()
+}
+
+pub(super) fn read_head(bytes: &[u8]) -> Option<SessionId> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+pub(super) fn unpack(id: SessionId, bytes: &[u8]) -> Result<SessionRecord, StoreError> {
     SessionRecord::unpack(id, bytes).map_err(|e| StoreError::Record(e.to_string()))
 }
 
@@ -25,12 +39,16 @@ fn read((key, bytes): &Pair, names: Names<'_>) -> Result<SessionRecord, StoreErr
 }
 
 impl Store {
-    /// Keeps a session; at a step up `replaces` is gone in the same step, and nothing is kept where it was gone already.
+    /// Keeps a session; at a step up `replaces` is gone in the same step, and nothing is kept where it was gone already. From then on it
+    /// is what hosts' sessions of its family belong to.
     pub async fn put_session(&self, record: &SessionRecord, replaces: Option<SessionId>) -> Result<bool, StoreError> {
         let mut batch = Batch::durable().put(session_key(record.id), record.pack());
         if let Some(old) = replaces {
             let Some(bytes) = self.kv.get(&session_key(old)).await? else { return Ok(false) };
             batch = batch.expect(session_key(old), Some(bytes)).delete(session_key(old));
+        }
+        if let Family::Next(family) = record.family {
+            batch = batch.put(family_key(family), head(record.id));
         }
         self.kv.commit(batch).await
     }

@@ -9,15 +9,16 @@ use crate::view::parts::layout::{Card, Page, Refresh, button_form, card};
 use crate::view::parts::time;
 use crate::view::wording::words::fill;
 
-/// `logout` by GET: asks; posts to `logout`.
-pub fn logout(page: &Page, user: &str) -> Markup {
+/// `logout` by GET: asks; posts to `logout`, with the field `of` where another host says whose session it is.
+pub fn logout(page: &Page, user: &str, of: &str) -> Markup {
     let words = &page.words.logout;
+    let of_field = [("of", of)];
     let head = Card::new(&words.heading, &fill(&words.lead, &[("user", user)]), None);
     card(
         page,
         &head,
         html! {
-            (button_form(page, "logout", &[], "go", &words.button))
+            (button_form(page, "logout", if of.is_empty() { &[] } else { &of_field }, "go", &words.button))
             a.button.second href=(page.link("account")) { (words.stay) }
         },
     )
@@ -51,6 +52,8 @@ pub enum Problem {
     /// The Origin differs by its scheme alone.
     CsrfScheme,
     NotFound,
+    /// A hand-over from the portal that is not this browser's, not this host's, late, or used.
+    Ticket,
     TooLarge,
     Misdirected,
     /// Too much, for so long.
@@ -75,7 +78,14 @@ impl Problem {
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed => 400,
-            Self::Denied | Self::WrongGroup | Self::MfaOff | Self::Csrf | Self::CsrfScheme | Self::Closed(_) | Self::Managed => 403,
+            Self::Denied
+            | Self::WrongGroup
+            | Self::MfaOff
+            | Self::Csrf
+            | Self::CsrfScheme
+            | Self::Closed(_)
+            | Self::Managed
+            | Self::Ticket => 403,
             Self::NotFound => 404,
             Self::TooLarge => 413,
             Self::Misdirected => 421,
@@ -96,6 +106,7 @@ impl Problem {
             Self::MfaOff => (&w.mfa_off_heading, &w.mfa_off_text),
             Self::Csrf | Self::CsrfScheme => (&w.csrf_heading, &w.csrf_text),
             Self::NotFound => (&w.not_found_heading, &w.not_found_text),
+            Self::Ticket => (&w.ticket_heading, &w.ticket_text),
             Self::TooLarge => (&w.too_large_heading, &w.too_large_text),
             Self::Misdirected => (&w.misdirected_heading, &w.misdirected_text),
             Self::Throttled(_) => (&w.throttled_heading, &w.throttled_text),
@@ -121,7 +132,7 @@ impl Problem {
         match self {
             Self::WrongGroup | Self::MfaOff => vec![to(&w.home, "/".into()), to(&w.other_account, page.link("logout"))],
             Self::Malformed | Self::Denied | Self::NotFound | Self::TooLarge => vec![to(&w.home, "/".into())],
-            Self::Csrf | Self::CsrfScheme | Self::SourceAway => vec![to(&w.retry, page.link("login"))],
+            Self::Csrf | Self::CsrfScheme | Self::SourceAway | Self::Ticket => vec![to(&w.retry, page.link("login"))],
             Self::Closed(_) => vec![to(&w.other_account, page.link("login"))],
             Self::Managed => vec![to(&w.home, "/".into())],
             Self::EndPending | Self::UpstreamCredentials => Vec::new(),

@@ -114,7 +114,7 @@ words! {
         unavailable_heading, unavailable_text, end_pending_heading, end_pending_text, timeout_heading, timeout_text, not_sent_heading,
         not_sent_text, not_sent_hint, framed_heading, retry, home, other_account,
         source_away_heading, source_away_text, closed_heading, closed_disabled, closed_expired, closed_hours, closed_group, closed_password,
-        managed_heading, managed_text,
+        managed_heading, managed_text, ticket_heading, ticket_text,
     }
     resume: Resume {
         heading, lead, to, fields, more, file, empty, send, discard,

@@ -8,6 +8,7 @@ mod driver;
 mod enrolment;
 mod keyboard;
 mod passkeys;
+mod portal;
 mod provider;
 mod sent_codes;
 mod served;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fantoccini::elements::Element;
-use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, Locator};
 use http::Method;
 use serde_json::{Value, json};
@@ -45,13 +45,17 @@ pub struct Key {
 
 pub struct Tab {
     client: Client,
+    /// Of the host that the story is at.
     origin: String,
+    /// Every origin that may be asked.
+    known: Vec<String>,
     habits: Habits,
 }
 
 impl Tab {
     pub(super) async fn new(client: Client, world: &World, habits: Habits) -> Self {
-        let it = Self { client, origin: format!("http://localhost:{}", world.address().port()), habits };
+        let origin = format!("http://localhost:{}", world.address().port());
+        let it = Self { client, known: vec![origin.clone()], origin, habits };
         // A headless window may be narrower than a real one only through the device metrics.
         it.resizes(habits.width).await;
         // What the browser's own first page does is not the gateway's.
@@ -80,6 +84,33 @@ impl Tab {
         self.resizes(width).await;
         let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" } }] });
         self.devtools("Emulation.setEmulatedMedia", scheme).await;
+    }
+
+    /// From here on the story is at another origin.
+    pub fn goes_on_at(&mut self, origin: &str) {
+        origin.clone_into(&mut self.origin);
+        if !self.known.contains(&self.origin) {
+            self.known.push(self.origin.clone());
+        }
+    }
+
+    /// Opens another tab, and looks at it from here on; what finds it again.
+    pub async fn opens_a_tab(&self) -> WindowHandle {
+        let handle = self.client.new_window(true).await.unwrap().handle;
+        self.client.switch_to_window(handle.clone()).await.unwrap();
+        handle
+    }
+
+    pub async fn looks_at(&self, tab: &WindowHandle) {
+        self.client.switch_to_window(tab.clone()).await.unwrap();
+    }
+
+    pub async fn window(&self) -> WindowHandle {
+        self.client.window().await.unwrap()
+    }
+
+    pub async fn reloads(&self) {
+        self.client.refresh().await.unwrap();
     }
 
     /// Types an address on this host.
@@ -275,7 +306,8 @@ impl Tab {
                 continue;
             }
             let url = event["message"]["params"]["request"]["url"].as_str().unwrap_or_default().to_owned();
-            assert!(url.starts_with(&format!("{}/", self.origin)) || url.starts_with("data:") || url.starts_with("blob:"), "asked {url}");
+            let is_known = self.known.iter().any(|origin| url.starts_with(&format!("{origin}/")));
+            assert!(is_known || url.starts_with("data:") || url.starts_with("blob:"), "asked {url}");
             own += 1;
         }
         assert!(own > 0, "no request was seen at all");

@@ -321,3 +321,27 @@ async fn without_the_section_nobody_may_ask() {
     asked(&gateway, [127, 0, 0, 1], "GET", "/.vestibule/auth/nginx", public).await.is(404);
     asked(&gateway, [127, 0, 0, 1], "GET", "/.vestibule/auth/envoy/public/a", "").await.is(404);
 }
+
+/// The one host for signing in, behind another proxy: the printed configuration has all that it needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_way_over_the_portal_works_behind_each_proxy() {
+    for kind in [Kind::Nginx, Kind::Haproxy, Kind::Caddy, Kind::CurrentCaddy, Kind::Traefik, Kind::Envoy] {
+        let upstream = Upstream::start().await;
+        let machine = Machine::new(&format!("{}[portal]\nurl = \"http://login.example\"\n", config(&upstream)));
+        machine.does_with(&["user", "add", "alice", "--email", "alice@post.example", "--password-stdin"], PASSWORD);
+        let gateway = machine.serves();
+        let proxy = Proxy::start(kind, &machine, &gateway);
+        let mut alice = person(proxy.address);
+        alice.goes_to("http://wiki.example/page?a=b&c=%2f").await;
+        alice.travels().await;
+        alice.is_on("login.example", "login");
+        alice.types_password().await.is(303);
+        alice.travels().await;
+        alice.sees_at("wiki.example", "/page?a=b&c=%2f");
+        assert_eq!(upstream.last().values("remote-user"), ["alice"], "{kind:?}");
+        alice.goes_to("http://login.example/").await.leads_to("/.vestibule/account");
+        alice.goes_to("http://login.example/.vestibule/auth/nginx").await.is(404);
+        alice.signs_out_from("wiki.example", "login.example").await;
+        alice.goes_to("http://wiki.example/page").await.is(303);
+    }
+}

@@ -70,6 +70,11 @@ impl Jar {
         self.0.iter().find(|c| c.name == name).map(|c| c.value.as_str())
     }
 
+    /// As [`Jar::get`], of this host alone.
+    pub fn of(&self, name: &str, host: &str) -> Option<&str> {
+        self.0.iter().find(|c| c.name == name && c.host == host).map(|c| c.value.as_str())
+    }
+
     /// Puts a cookie in by hand, as a thief or a tamperer would.
     pub fn put(&mut self, name: &str, value: &str, host: &str) {
         self.set(&format!("{name}={value}; Path=/"), host, false);
@@ -77,6 +82,10 @@ impl Jar {
 
     pub fn drop(&mut self, name: &str) {
         self.0.retain(|c| c.name != name);
+    }
+
+    pub fn drop_at(&mut self, name: &str, host: &str) {
+        self.0.retain(|c| !(c.name == name && c.host == host));
     }
 
     pub fn clear(&mut self) {

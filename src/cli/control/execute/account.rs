@@ -47,7 +47,7 @@ pub(super) async fn list(services: &Services) -> Result<Value, String> {
 pub(super) async fn show(services: &Services, name: &str) -> Result<Value, String> {
     let account = services.accounts.named(name).await.map_err(said)?;
     let allowed = to_json(account.may_enrol(services.config().mfa.methods).iter().collect::<Vec<_>>())?;
-    let sessions = services.live.of(account.id).len();
+    let sessions = services.live.signed_in(account.id).len();
     shown(services, name, &[("allowed_methods", allowed), ("sessions", sessions.into())]).await
 }
 

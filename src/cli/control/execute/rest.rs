@@ -26,9 +26,10 @@ pub(super) async fn health(app: &App) -> Result<Value, String> {
 
 pub(super) async fn sessions(services: &Services, user: Option<&str>) -> Result<Value, String> {
     let mut sessions = match user {
-        Some(name) => services.live.of(services.accounts.named(name).await.map_err(said)?.id),
+        Some(name) => services.live.signed_in(services.accounts.named(name).await.map_err(said)?.id),
         None => services.live.all(),
     };
+    sessions.retain(|session| !session.is_hosts());
     sessions.sort_by_key(|session| (session.record().created, session.id()));
     Ok(sessions.iter().map(|session| one_session(services, session)).collect())
 }
@@ -62,8 +63,10 @@ pub(super) async fn revoke(services: &Services, which: Which) -> Result<Value, S
 async fn revoke_one(services: &Services, text: &str) -> Result<usize, String> {
     let unknown = || format!("there is no session “{text}”; `vestibule session list` shows all");
     let id: SessionId = text.parse().map_err(|_| unknown())?;
-    let name = services.live.get(id).ok_or_else(unknown)?.identity().person.name.clone();
-    services.sessions.end(id, EndReason::Revoked).await.map_err(said)?;
+    // A host's session has the portal's end with it.
+    let session = services.live.get(id).and_then(|session| services.live.portals(&session)).ok_or_else(unknown)?;
+    let name = session.identity().person.name.clone();
+    services.sessions.end(session.id(), EndReason::Revoked).await.map_err(said)?;
     services.audit.record(Event::SessionRevoked, Some(&name), ACTOR, "1 session").await.map_err(said)?;
     Ok(1)
 }

@@ -25,7 +25,7 @@ pub enum Freshness {
 
 impl LiveSessions {
     pub fn ids(&self) -> Vec<SessionId> {
-        let mut ids = Vec::with_capacity(self.count());
+        let mut ids = Vec::with_capacity(self.sessions.len());
         self.sessions.each(|session| ids.push(session.id()));
         ids
     }

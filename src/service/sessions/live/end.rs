@@ -11,7 +11,7 @@ use crate::base::{SessionId, Time, UserId};
 use crate::session::{EndReason, SessionRecord};
 
 impl LiveSessions {
-    /// Ends a session; `true` for the one caller that ended it.
+    /// Ends a session, and with the portal's those of hosts that belong to it; `true` for the one caller that ended it.
     pub fn end(&self, id: SessionId, reason: EndReason) -> bool {
         let ended = self.end_unheard(id, reason);
         if ended {
@@ -20,15 +20,30 @@ impl LiveSessions {
         ended
     }
 
+    /// Ends a session in whose place another one is, or will be in a moment: those of hosts that belong to it go on.
+    pub fn end_alone(&self, id: SessionId, reason: EndReason) -> bool {
+        let ended = self.remove(id, reason).is_some();
+        if ended {
+            self.recheck();
+        }
+        ended
+    }
+
     /// Ends a session; who watches a connection is to be woken afterwards.
     fn end_unheard(&self, id: SessionId, reason: EndReason) -> bool {
+        let Some(session) = self.remove(id, reason) else { return false };
+        self.end_orphans_of(&session);
+        true
+    }
+
+    fn remove(&self, id: SessionId, reason: EndReason) -> Option<Arc<LiveSession>> {
         // Marked before it is gone: nobody who reads it from the store meanwhile takes it in again.
         let marked = locked(&self.unwritten).insert(id);
         let Some(session) = self.sessions.remove(id) else {
             if marked {
                 locked(&self.unwritten).remove(&id);
             }
-            return false;
+            return None;
         };
         session.end();
         let user = session.user();
@@ -37,7 +52,7 @@ impl LiveSessions {
         self.users.remove_if(&user, |_, state| !state.has_sessions());
         let _ = self.ended.send(id);
         tracing::debug!(reason = reason.name(), "session ended");
-        true
+        Some(session)
     }
 
     /// As [`Self::end`], of a session that may not be in memory: nothing that is still in the store brings it back, and the store is
@@ -102,13 +117,17 @@ impl LiveSessions {
     /// The same for one of [`PARTS`] parts: some microseconds of work, and no lock that is held longer.
     pub fn sweep_part(&self, part: usize, now: Time) -> Vec<SessionRecord> {
         let settings = self.settings.load_full();
+        // Not while the part is locked: other sessions are looked at.
+        let is_over = |(id, reason): &(SessionId, EndReason)| {
+            *reason != EndReason::Idle || !self.get(*id).is_some_and(|session| self.is_used_by_hosts(&session, now))
+        };
         let (mut dead, mut used) = (Vec::new(), Vec::new());
         self.sessions.each_of(part, |session| match session.over(&settings.0, now) {
             Some(_) if self.is_behind() => {}
             Some(reason) => dead.push((session.id(), reason)),
             None => used.extend(session.unwritten()),
         });
-        let ended = dead.into_iter().filter(|(id, reason)| self.end_unheard(*id, *reason)).count();
+        let ended = dead.into_iter().filter(is_over).filter(|(id, reason)| self.end_unheard(*id, *reason)).count();
         if ended > 0 {
             self.recheck();
         }

@@ -2,6 +2,7 @@
 //! as it is; one that has ended does not come back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::registry::{LiveSessions, locked};
 use super::session::LiveSession;
@@ -37,6 +38,9 @@ impl LiveSessions {
         if let Some(known) = self.get(record.id) {
             known.seen(record.last_seen);
             return known;
+        }
+        if record.is_hosts() {
+            self.has_families.store(true, Ordering::Release);
         }
         let session = Arc::new(LiveSession::new(record, state));
         session.state.join(session.id());

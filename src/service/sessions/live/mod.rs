@@ -3,6 +3,7 @@
 mod bulk;
 pub mod cached_session;
 mod end;
+mod family;
 mod hold;
 mod insert;
 pub mod registry;

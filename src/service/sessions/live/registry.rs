@@ -19,7 +19,7 @@ use super::table::Table;
 use super::user_state::UserState;
 use crate::base::{SessionId, Time, UserId};
 use crate::config;
-use crate::session::{KeyRing, Purpose};
+use crate::session::{EndReason, KeyRing, Purpose};
 
 /// What a session cookie's value turned out to be.
 pub enum Found {
@@ -59,6 +59,8 @@ pub struct LiveSessions {
     pub(super) token_holds: DashMap<UserId, Arc<Hold>, RandomState>,
     /// There is or was a session or token of somebody of a source.
     pub(super) has_people: AtomicBool,
+    /// There is or was a host's session under a portal's.
+    pub(super) has_families: AtomicBool,
 }
 
 impl LiveSessions {
@@ -80,6 +82,7 @@ impl LiveSessions {
             sources: ArcSwap::default(),
             token_holds: DashMap::default(),
             has_people: AtomicBool::default(),
+            has_families: AtomicBool::default(),
         };
         (live, to_delete)
     }
@@ -124,10 +127,13 @@ impl LiveSessions {
         }
         if let Some(reason) = session.over(&self.settings.load().0, now) {
             // It may have been used at another gateway that is not heard at the moment.
-            if !self.is_behind() {
+            let is_used = reason == EndReason::Idle && self.is_used_by_hosts(session, now);
+            if !is_used && !self.is_behind() {
                 self.end(session.id(), reason);
             }
-            return false;
+            if !is_used {
+                return false;
+            }
         }
         if session.is_ended() || !session.state.is_relied_on(now) {
             return false;
@@ -151,7 +157,14 @@ impl LiveSessions {
         self.keys.load().sign(Purpose::Session, id.as_bytes())
     }
 
-    /// The live sessions of a user.
+    /// The live sessions of a user; those of hosts, which belong to one of the portal's, aside.
+    pub fn signed_in(&self, user: UserId) -> Vec<Arc<LiveSession>> {
+        let mut sessions = self.of(user);
+        sessions.retain(|session| !session.is_hosts());
+        sessions
+    }
+
+    /// The live sessions of a user, those of hosts too.
     pub fn of(&self, user: UserId) -> Vec<Arc<LiveSession>> {
         let Some(state) = self.users.get(&user).map(|entry| entry.value().clone()) else { return Vec::new() };
         state.sessions().iter().filter_map(|id| self.sessions.get(*id)).collect()
@@ -162,7 +175,7 @@ impl LiveSessions {
     }
 
     pub fn all(&self) -> Vec<Arc<LiveSession>> {
-        let mut all = Vec::with_capacity(self.count());
+        let mut all = Vec::with_capacity(self.sessions.len());
         self.sessions.each(|session| all.push(session.clone()));
         all
     }
@@ -172,8 +185,9 @@ impl LiveSessions {
         self.sessions.each(see);
     }
 
+    /// How many there are; those of hosts belong to one of the portal's and are not counted.
     pub fn count(&self) -> usize {
-        self.sessions.len()
+        self.sessions.signed_in()
     }
 
     /// Other limits or policies from now on; persons are made again from `accounts`.

@@ -89,6 +89,11 @@ impl LiveSession {
         }
     }
 
+    /// Whether it is an application's host's, which ends with the portal's.
+    pub const fn is_hosts(&self) -> bool {
+        self.record.is_hosts()
+    }
+
     pub fn id(&self) -> SessionId {
         self.record.id
     }

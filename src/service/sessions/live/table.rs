@@ -19,11 +19,13 @@ type Part = HashMap<SessionId, Arc<LiveSession>, FixedState>;
 pub(super) struct Table {
     parts: Box<[RwLock<Part>]>,
     count: AtomicUsize,
+    /// Those of hosts among them.
+    hosts: AtomicUsize,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Self { parts: (0..PARTS).map(|_| RwLock::default()).collect(), count: AtomicUsize::new(0) }
+        Self { parts: (0..PARTS).map(|_| RwLock::default()).collect(), count: AtomicUsize::new(0), hosts: AtomicUsize::new(0) }
     }
 }
 
@@ -39,8 +41,10 @@ impl Table {
 
     pub fn insert(&self, session: Arc<LiveSession>) {
         let Some(part) = self.part(session.id()) else { return };
+        let hosts = usize::from(session.is_hosts());
         if write(part).insert(session.id(), session).is_none() {
             self.count.fetch_add(1, Ordering::Relaxed);
+            self.hosts.fetch_add(hosts, Ordering::Relaxed);
         }
     }
 
@@ -67,11 +71,17 @@ impl Table {
             part.shrink_to(room);
         }
         self.count.fetch_sub(1, Ordering::Relaxed);
+        self.hosts.fetch_sub(usize::from(gone.is_hosts()), Ordering::Relaxed);
         Some(gone)
     }
 
     pub fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// Without those of hosts.
+    pub fn signed_in(&self) -> usize {
+        self.len().saturating_sub(self.hosts.load(Ordering::Relaxed))
     }
 
     /// Shows `see` the sessions of one part, which is locked for reading meanwhile.

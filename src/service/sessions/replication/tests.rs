@@ -270,4 +270,5 @@ async fn a_gateway_with_other_keys_is_refused() {
     assert!(matches!(Store::open(&rig.url, &foreign, now).await, Err(StoreError::ForeignKeys)));
 }
 
+mod handover;
 mod whole_store;
