@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::program::App;
 use crate::acme;
+use crate::service::device::DeviceEvent;
 use crate::service::sources::Sources;
 use crate::source::directory::Directory;
 use crate::store::StoreError;
@@ -53,6 +54,8 @@ impl Health for App {
         let snapshot = self.snapshot.load();
         Scrape {
             sessions: self.services.live.count(),
+            bound: self.services.live.bound_count(),
+            devices: DeviceEvent::ALL.into_iter().map(|event| (event.name(), self.services.devices.tally.count(event))).collect(),
             stale: self.services.live.behind_since().map_or(Duration::ZERO, |since| self.services.now().since(since)),
             hashes: (load.waiting, load.running, load.refused),
             channels: channels.collect(),

@@ -22,8 +22,10 @@ use crate::gateway::{
 };
 use crate::identity::assertion::{Claims, Signed, Unsigned};
 use crate::limit::Throttled;
-use crate::policy::{Identity, Proof};
+use crate::policy::{DeviceState, Identity, Proof};
 use crate::portal;
+use crate::service::Client;
+use crate::service::audit::{Actor, Event};
 use crate::service::saved_post::Form;
 use crate::service::sessions::{CachedSession, Found, MachineVisitor, TokenVisitor};
 use crate::session::Purpose;
@@ -46,6 +48,14 @@ impl UserSession for CachedSession {
 
     fn accepts(&self, token: &str, _secure: bool, now: Time) -> bool {
         Self::returns(self, token, now)
+    }
+
+    fn device(&self, cookie: Option<&str>, now: Time) -> DeviceState {
+        Self::device(self, cookie, now)
+    }
+
+    fn misses_device(&self) -> bool {
+        self.session().misses_device()
     }
 
     fn user(&self) -> Option<UserId> {
@@ -149,6 +159,17 @@ impl GatewayHost for App {
 
     fn challenge(&self, host: &Host, token: Option<&str>, now: Time) -> Answer {
         self.acme.in_force().answer(host, token, now)
+    }
+
+    fn device_missing(&self, user: &str, (client, host): (ClientAddr, &Host), request_id: &str) {
+        let host = host.clone();
+        let (services, user, request_id) = (Arc::clone(&self.services), user.to_owned(), request_id.to_owned());
+        self.work.spawn(async move {
+            let client = Client::of_request(client, host, request_id);
+            if let Err(error) = services.audit.record(Event::DeviceMissing, Some(&user), Actor::User(&client), "").await {
+                tracing::error!(%error, "that a session is used without its device could not be written down");
+            }
+        });
     }
 
     fn revocations(&self) -> watch::Receiver<u64> {
@@ -269,6 +290,8 @@ impl GatewayHost for App {
             None if page.reason == "identity_too_large" => message::many_groups(&base, page.user.unwrap_or_default(), page.request_id),
             None if page.reason == "application_password_missing" => message::application_password(&base, false, page.request_id),
             None if page.reason == "application_password_refused" => message::application_password(&base, true, page.request_id),
+            Some(url) if page.reason == "device_check" => message::moment(&base, false, url),
+            Some(url) if page.reason == "device_wait" => message::moment(&base, true, url),
             Some(url) if page.shape == Shape::Framed => message::framed(&base, url),
             Some(url) => message::not_sent(&base, url, page.shape == Shape::FromAnotherSite, page.request_id),
             None => message::problem(&base, problem(page.status.as_u16(), page.reason), Some(page.request_id)),
@@ -321,6 +344,8 @@ fn problem(status: u16, reason: &str) -> Problem {
     match (status, reason) {
         (403, "group" | "guest") => Problem::WrongGroup,
         (403, "mfa_off") => Problem::MfaOff,
+        (403, "device") => Problem::DeviceRequired,
+        (503, "device") => Problem::DeviceBusy,
         (403, _) => Problem::Denied,
         (404, _) => Problem::NotFound,
         (413, _) => Problem::TooLarge,

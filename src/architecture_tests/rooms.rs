@@ -18,7 +18,7 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
     ),
     ("notify", &["texts"]),
     ("policy", &["compare", "decide", "table", "query", "grant", "application", "testing"]),
-    ("portal", &["admin", "provider", "profile", "saved_post", "sign_in", "web"]),
+    ("portal", &["admin", "provider", "profile", "saved_post", "sign_in", "device", "web"]),
     (
         "service",
         &[
@@ -30,6 +30,7 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
             "provider",
             "enrolment",
             "sign_in",
+            "device",
             "sources",
             "new_password",
             "backup",
@@ -40,7 +41,7 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
             "password_hashing",
         ],
     ),
-    ("session", &["keys"]),
+    ("session", &["device", "keys"]),
     ("store", &["records", "audit", "backend", "files"]),
     ("view", &["gallery", "admin", "account", "pages", "parts", "wording"]),
 ];

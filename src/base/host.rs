@@ -75,6 +75,12 @@ impl fmt::Display for Host {
     }
 }
 
+/// The port of an authority with its colon; empty if there is none.
+pub fn port(authority: &str) -> &str {
+    let at = authority.rfind(':').filter(|at| !authority.get(*at..).is_some_and(|rest| rest.contains(']')));
+    at.and_then(|at| authority.get(at..)).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

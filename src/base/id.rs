@@ -81,6 +81,10 @@ id!(
     FlowId
 );
 id!(
+    /// What a browser calls the binding of a session to its device.
+    BindingId
+);
+id!(
     /// A form that is kept over a sign-in.
     SavedPostId
 );

@@ -16,6 +16,6 @@ pub use address::ClientAddr;
 pub use clock::{Clock, Time};
 pub use hangup::{Hangup, Line};
 pub use host::Host;
-pub use id::{FlowId, SavedPostId, SessionId, TokenId, UserId};
+pub use id::{BindingId, FlowId, SavedPostId, SessionId, TokenId, UserId};
 pub use secret::Secret;
 pub use subject::Subject;

@@ -19,6 +19,7 @@ mod typed;
 use std::path::Path;
 
 pub use brand::{Accent, Brand, Picture};
+pub use check::application::device::registering as registering_origins;
 pub use check::application::{HeadersOf, header_is_fixed};
 pub use document::problem::{Problem, Problems, Severity};
 pub use readers::pem::certificate_facts;
@@ -131,6 +132,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
     check::providers::offer(&root, &mut config);
     check::server::portal_url::settle(&root, &mut config);
     check::advice::give(&root, &config);
+    check::application::device::advise(&root, &config);
     check::acme::uses(&root, &config);
     root.finish();
     config

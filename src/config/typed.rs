@@ -139,6 +139,15 @@ pub struct Session {
     pub idle_timeout: Duration,
     /// Of guests; never longer than `lifetime`.
     pub guest_lifetime: Duration,
+    /// `None`: sessions are bound to no device.
+    pub device_bound: Option<DeviceBound>,
+}
+
+/// Sessions that are bound to a key of the browser's device (W3C Device Bound Session Credentials).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeviceBound {
+    /// Of the bound cookie.
+    pub lifetime: Duration,
 }
 
 impl Session {

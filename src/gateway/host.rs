@@ -22,7 +22,7 @@ use crate::gateway::request::cookies::OwnCookies;
 use crate::gateway::upstream::pool::{BadUpstream, Upstreams};
 use crate::identity::Names;
 use crate::identity::assertion::{Claims, Signed, Unsigned};
-use crate::policy::{Identity, Policy};
+use crate::policy::{DeviceState, Identity, Policy};
 use crate::service::saved_post::Form;
 use crate::token::Way;
 
@@ -49,6 +49,14 @@ pub trait UserSession: Send + Sync + 'static {
     /// The account behind it.
     fn user(&self) -> Option<UserId> {
         None
+    }
+    /// What a request shows of the device that the session is bound to, by the value of its bound cookie.
+    fn device(&self, _cookie: Option<&str>, _now: Time) -> DeviceState {
+        DeviceState::Unbound
+    }
+    /// It was used without its device; `true` the first time since the device was shown.
+    fn misses_device(&self) -> bool {
+        false
     }
     /// What the identity assertion says of it.
     fn facts(&self) -> Option<Facts> {
@@ -293,6 +301,9 @@ pub trait GatewayHost: Send + Sync + 'static {
     fn is_upstream(&self, _value: &str, _name: &[u8]) -> bool {
         false
     }
+
+    /// Somebody uses a session without the device that it is bound to; said once until the device is shown.
+    fn device_missing(&self, _user: &str, _from: (ClientAddr, &Host), _request_id: &str) {}
 
     /// Changes whenever a session ends, and whenever a user may do less than before.
     fn revocations(&self) -> watch::Receiver<u64>;

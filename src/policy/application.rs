@@ -1,5 +1,6 @@
 //! What a route's application is told of the person and what it is asked with, beyond the request itself.
 
+pub mod device;
 pub mod guest;
 
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::device::DeviceRule;
 use self::guest::{GuestAddress, GuestPattern};
 use crate::identity::{Preset, Table};
 use crate::token::{CountsAs, Ways};
@@ -24,6 +26,8 @@ pub struct Application {
     pub tokens_count_as: CountsAs,
     /// Addresses without an account that are let in by a code sent to them.
     pub guests: Vec<GuestPattern>,
+    /// What it wants of sessions that are bound to a device; `None`: sessions are bound to none.
+    pub device: Option<DeviceRule>,
     /// Credentials that replace the client's `Authorization` in requests of signed-in users.
     pub upstream_auth: Option<UpstreamAuth>,
     pub request_headers: Vec<HeaderChange>,
@@ -80,6 +84,7 @@ impl Default for Application {
             tokens: Ways::NONE,
             tokens_count_as: CountsAs::OneFactor,
             guests: Vec::new(),
+            device: None,
             upstream_auth: None,
             request_headers: Vec::new(),
             response_headers: Vec::new(),

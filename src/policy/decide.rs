@@ -7,6 +7,7 @@
 //! | encoded slash | `%2f`, and a reading's route does not let it through | 400 |
 //! | deny | the level is `deny`, signed in or not | 403 |
 //! | no route | a reading leads nowhere | 404 |
+//! | device | the session is bound to a device and shows nothing of it, or is not bound where that is required | 403, refresh or 401 |
 //! | group | signed in, in none of the groups | 403 |
 //! | certificate | a client's certificate is required, and no valid one came | 403 |
 //! | token | a token came in a way that the route does not take | 401 |
@@ -28,6 +29,7 @@ use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 use crate::path::Refusal;
 
+use super::application::device::{DeviceLack, DeviceRule, DeviceState};
 use super::application::guest::GuestAddress;
 use super::demand::{Demand, accepted_methods, can_answer};
 use super::grant::{self, Grant, Misfit};
@@ -64,6 +66,8 @@ pub enum ChallengeReason {
     Enrol,
     /// A token came in a way that is not taken here.
     Token,
+    /// The session is bound to a device, and the request does not show enough of it.
+    Device(DeviceLack),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +82,8 @@ pub enum ForbidReason {
     ClientCertificate,
     /// Not for guests: two factors or a group are wanted, or the address is none that the route takes.
     Guest,
+    /// Only for sessions that are bound to a device.
+    Device,
 }
 
 impl ChallengeReason {
@@ -88,6 +94,7 @@ impl ChallengeReason {
             Self::SecondFactor => "second_factor",
             Self::Enrol => "enrol",
             Self::Token => "token",
+            Self::Device(_) => "device",
         }
     }
 }
@@ -102,6 +109,7 @@ impl ForbidReason {
             Self::TokenScope => "token_scope",
             Self::ClientCertificate => "client_certificate",
             Self::Guest => "guest",
+            Self::Device => "device",
         }
     }
 }
@@ -184,8 +192,18 @@ pub(super) fn decide_on<'p>(hits: impl Iterator<Item = Option<Hit<'p>>>, ask: &A
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Verdict {
     Admit,
+    /// Admitted by a route that only observes whether bound sessions show their device.
+    DeviceObserved,
+    /// The key of the device must be used again.
+    DeviceFresh,
+    /// The session may be bound in a moment.
+    DeviceTime,
     SecondFactor,
     Enrol,
+    /// Only bound sessions are admitted.
+    DeviceBinding,
+    /// The session is bound to a device, and the request shows nothing of it: whose it is remains open.
+    DeviceCookie,
     SignIn,
     MfaOff,
     /// A guest where the route takes none, or not this one.
@@ -217,6 +235,10 @@ impl Verdict {
             Self::TokenWay => Some(Reason::Challenge(ChallengeReason::Token)),
             Self::Certificate => Some(Reason::Forbid(ForbidReason::ClientCertificate)),
             Self::Deny => Some(Reason::Forbid(ForbidReason::Deny)),
+            Self::DeviceFresh => Some(Reason::Challenge(ChallengeReason::Device(DeviceLack::Fresh))),
+            Self::DeviceTime => Some(Reason::Challenge(ChallengeReason::Device(DeviceLack::Time))),
+            Self::DeviceObserved | Self::DeviceCookie => Some(Reason::Challenge(ChallengeReason::Device(DeviceLack::Cookie))),
+            Self::DeviceBinding => Some(Reason::Forbid(ForbidReason::Device)),
             Self::Admit | Self::NoRoute | Self::EncodedSlash => None,
         }
     }
@@ -230,7 +252,7 @@ impl Verdict {
 /// Judges one reading where it leads.
 pub(super) fn judge(hit: Option<&Hit<'_>>, ask: &Ask<'_>, who: Option<&Identity>, now: Time) -> Verdict {
     let Some(hit) = hit else { return Verdict::NoRoute };
-    let Hit { route, requirement, .. } = hit;
+    let route = hit.route;
     if ask.path.has_encoded_slash() && !route.encoded_slash {
         return Verdict::EncodedSlash;
     }
@@ -240,6 +262,29 @@ pub(super) fn judge(hit: Option<&Hit<'_>>, ask: &Ask<'_>, who: Option<&Identity>
     if requirement.client_certificate == CertificateUse::Require && !ask.certificate.is_valid() {
         return Verdict::Certificate;
     }
+    let lack = who.and_then(|who| lack(hit, who, now));
+    if lack == Some(DeviceLack::Cookie) && route.application.device != Some(DeviceRule::Observe) {
+        return Verdict::DeviceCookie;
+    }
+    match (judge_person(hit, ask, who, now), lack) {
+        (Verdict::Admit, Some(DeviceLack::Cookie)) => Verdict::DeviceObserved,
+        (Verdict::Admit, Some(DeviceLack::Fresh)) => Verdict::DeviceFresh,
+        (Verdict::Admit, Some(DeviceLack::Time)) => Verdict::DeviceTime,
+        (Verdict::Admit, Some(DeviceLack::Binding)) => Verdict::DeviceBinding,
+        (verdict, _) => verdict,
+    }
+}
+
+/// What somebody who is named to the application lacks of the device; API tokens are bound to none.
+fn lack(Hit { route, requirement, .. }: &Hit<'_>, who: &Identity, now: Time) -> Option<DeviceLack> {
+    let rule = route.application.device.filter(|_| matches!(requirement.level, Level::OneFactor | Level::TwoFactor));
+    let state = if who.token.is_some() { DeviceState::Unbound } else { who.device };
+    state.lacks(rule, now)
+}
+
+/// Judges who it is and what they have proved.
+fn judge_person(hit: &Hit<'_>, ask: &Ask<'_>, who: Option<&Identity>, now: Time) -> Verdict {
+    let Hit { requirement, .. } = hit;
     match (requirement.level, asker(requirement, ask, who)) {
         (level, Some(Identity { person, token, .. })) if person.guest.is_some() => {
             by_address(level, hit, person.guest.as_ref().filter(|_| token.is_none()))
@@ -313,6 +358,8 @@ struct Tally<'p> {
     observed: Option<Verdict>,
     identified: bool,
     certified: bool,
+    /// Whose session it is remains open, and nothing stops the request: the application is told of nobody.
+    unproved: bool,
     wanted: Option<Demand>,
 }
 
@@ -333,13 +380,17 @@ impl<'p> Tally<'p> {
         }
         match verdict {
             Verdict::Admit => {}
+            Verdict::DeviceObserved => self.observed = self.observed.max(Some(verdict)),
             // Neither is a demand on the client: there is nothing to observe.
             _ if enforced || verdict.reason().is_none() || verdict.is_of_token() => {
                 if self.stop.is_none_or(|(strictest, _)| verdict > strictest) {
                     self.stop = Some((verdict, route));
                 }
             }
-            _ => self.observed = self.observed.max(Some(verdict)),
+            _ => {
+                self.unproved |= verdict == Verdict::DeviceCookie;
+                self.observed = self.observed.max(Some(verdict));
+            }
         }
     }
 
@@ -356,7 +407,7 @@ impl<'p> Tally<'p> {
 
     /// Readings that want different factors are answered by one that all of them accept.
     fn challenge(&self, route: Arc<Route>, reason: ChallengeReason, who: Option<&Identity>) -> Decision {
-        let nobody_asks = matches!(reason, ChallengeReason::SignIn | ChallengeReason::Token);
+        let nobody_asks = matches!(reason, ChallengeReason::SignIn | ChallengeReason::Token | ChallengeReason::Device(_));
         let (Some(wanted), Some(who), false) = (self.wanted, who, nobody_asks) else {
             return Decision::Challenge { route, reason, methods: MethodSet::EMPTY };
         };
@@ -371,7 +422,7 @@ impl<'p> Tally<'p> {
         let Some(at) = self.primary else { return Decision::NoRoute };
         // What was judged: where no reading lets a certificate stand for its account, none does.
         let who = who.or_else(|| ask.certificate.holder().filter(|_| self.certified));
-        let person = who.filter(|_| self.identified).map(|who| Arc::clone(&who.person));
+        let person = who.filter(|_| self.identified && !self.unproved).map(|who| Arc::clone(&who.person));
         Decision::Allow(Admission { at, person, observed: self.observed.and_then(Verdict::reason), certified: self.certified })
     }
 }

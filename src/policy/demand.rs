@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 
+use super::application::device::DeviceRule;
 use super::identity::{Person, Proof};
 use super::table::{Ask, Policy};
 use super::types::{Level, Requirement};
@@ -80,6 +81,13 @@ impl Policy {
             None => routed = false,
         });
         all.filter(|_| routed)
+    }
+
+    /// What the routes of a request want of sessions that are bound to a device: the strictest over every reading.
+    pub fn device_for(&self, ask: &Ask<'_>) -> Option<DeviceRule> {
+        let mut strictest = None;
+        self.visit(ask, |hit, _| strictest = strictest.max(hit.and_then(|hit| hit.route.application.device)));
+        strictest
     }
 
     /// Whether a route that a request may lead to takes any guests.

@@ -6,6 +6,7 @@ use crate::account::{ApplicationPassword, MfaPolicy};
 use crate::base::Time;
 use crate::factor::{Method, MethodSet};
 
+use super::application::device::DeviceState;
 use super::application::guest::GuestAddress;
 use super::grant::Grant;
 
@@ -45,4 +46,6 @@ pub struct Identity {
     pub proof: Proof,
     /// The API token with which the request came, in the place of a session.
     pub token: Option<Grant>,
+    /// Of a session: what this request shows of the device that it is bound to.
+    pub device: DeviceState,
 }

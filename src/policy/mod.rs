@@ -19,6 +19,7 @@ mod testing;
 mod types;
 mod upstream;
 
+pub use application::device::{DeviceLack, DeviceRule, DeviceState};
 pub use application::guest::{GuestAddress, GuestPattern};
 pub use application::{Application, Assertion, HeaderChange, Maintenance, UpstreamAuth};
 pub use compare::{Asked, Change, Comparison, Direction, Effort, Overall, Requests, Side, compare};

@@ -12,6 +12,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::sign_in::login;
 use super::web::headers::plain;
 use super::web::page_request::{PageRequest, RequestContext};
 use super::web::reply::Reply;
@@ -121,7 +122,12 @@ pub async fn enter(method: Method, req: PageRequest) -> Response {
 async fn entered(req: &PageRequest) -> Result<Reply, Refused> {
     let Some(binding) = &req.binding else { return Ok(Reply::problem(req, Problem::Ticket)) };
     match req.services.handover.enter(req.query.get("t"), binding, req.session.as_ref(), &req.client).await? {
-        Handed::SignedIn(cookie) => Ok(Reply::go(req.rd.as_str()).cookie(req.cookies.set(CookieKind::Session, &cookie, None))),
+        Handed::SignedIn(session, cookie) => {
+            // The portal's session was shown with its device, if it has one; this one is offered a binding of its own.
+            let offer = req.services.devices.offer(session, &req.client).await?;
+            let reply = Reply::go(req.rd.as_str()).cookie(req.cookies.set(CookieKind::Session, &cookie, None));
+            Ok(login::offers(req, offer, reply))
+        }
         Handed::Invalid => Ok(Reply::problem(req, Problem::Ticket)),
         Handed::Over => Ok(Reply::to(req, "login")),
     }

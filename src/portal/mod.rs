@@ -5,6 +5,7 @@
 
 mod admin;
 mod assets;
+mod device;
 mod handover;
 mod jwks;
 mod profile;
@@ -61,6 +62,9 @@ pub fn router(portal: Arc<Portal>, prefix: &str) -> Router {
         .merge(profile::applications::routes())
         .merge(admin::routes())
         .route_layer(Extension(KnownPage))
+        .route("/device/register", post(device::register))
+        .route("/device/refresh", post(device::refresh))
+        .route("/prove", get(device::prove))
         .route("/jwks.json", get(jwks::serve))
         .route("/assets/{name}", get(assets::serve))
         .fallback(web::reply::not_found)

@@ -15,6 +15,7 @@ use crate::service::admin::{Accounts, AdminSessions, Observed, Overview, Rebind,
 use crate::service::audit::{AuditFile, AuditLog, AuditReader, AuditRetention, AuditVerifier};
 use crate::service::backup::{Backup, RollingSnapshot};
 use crate::service::context::Context;
+use crate::service::device::Devices;
 use crate::service::enrolment::Enrolment;
 use crate::service::gateways::Gateways;
 use crate::service::import::Import;
@@ -66,7 +67,23 @@ impl Services {
         let notices = Arc::new(Notices::new(notifier, store.clone(), context.clone()));
         let tokens = Arc::new(TokenMemory { store: store.clone(), context: context.clone(), live: live.clone(), tokens, holders });
         let records = Arc::new(SourceRecords { store: store.clone(), context: context.clone(), audit: audit.clone() });
-        let shared = Shared { store, context, live, tokens, audit, notices, hasher, sources, records, turns: Arc::default() };
+        let replication = Arc::new(Replication {
+            store: store.clone(),
+            live: live.clone(),
+            tokens: tokens.clone(),
+            context: context.clone(),
+            reread: watch::Sender::new(0),
+        });
+        let devices = Arc::new(Devices {
+            store: store.clone(),
+            live: live.clone(),
+            context: context.clone(),
+            audit: audit.clone(),
+            replication: replication.clone(),
+            tally: Arc::default(),
+        });
+        let turns = Arc::default();
+        let shared = Shared { store, context, live, tokens, audit, notices, hasher, sources, records, turns, replication, devices };
         Ok(shared.assemble(clock, dummy_phc))
     }
 }
@@ -83,6 +100,8 @@ struct Shared {
     sources: Arc<SourcesInForce>,
     records: Arc<SourceRecords>,
     turns: Arc<EntryTurns>,
+    replication: Arc<Replication>,
+    devices: Arc<Devices>,
 }
 
 /// The parts of a sign-in that the other use cases build on.
@@ -143,7 +162,8 @@ impl Shared {
                 audit_file: audit_file.clone(),
             },
             audit_verifier: AuditVerifier { store: store.clone() },
-            replication,
+            replication: self.replication.clone(),
+            devices: self.devices.clone(),
             gateways,
             provider: Arc::new(self.provider(&sign_in, (&providers, &second_factor), &enrolment, &links)),
             second_factor,
@@ -214,6 +234,7 @@ impl Shared {
             context: context.clone(),
             live: live.clone(),
             sessions: sessions.clone(),
+            devices: self.devices.clone(),
             audit: audit.clone(),
             notices: notices.clone(),
         });

@@ -2,6 +2,7 @@
 
 use crate::base::random::{self, NoEntropy};
 use crate::base::{ClientAddr, Hangup, UserId};
+use crate::policy::DeviceState;
 
 /// A browser that a user signed in with before, from its signed cookie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,8 +50,36 @@ pub struct Client {
     pub host: crate::base::Host,
     /// The language of messages.
     pub language: &'static str,
+    /// What the request shows of the device that its session is bound to, and whether a new session may be bound to one.
+    pub binding: ClientBinding,
     /// Who hangs up leaves the queue of password hashes.
     pub hangup: Hangup,
+}
+
+impl Client {
+    /// Of a request of which nothing else is known.
+    pub fn of_request(address: ClientAddr, host: crate::base::Host, request_id: String) -> Self {
+        Self {
+            address,
+            browser: "?".to_owned(),
+            device: None,
+            request_id,
+            origin: String::new(),
+            host,
+            language: "en",
+            binding: ClientBinding::default(),
+            hangup: Hangup::never(),
+        }
+    }
+}
+
+/// What a client's request says of binding sessions to devices.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClientBinding {
+    /// A browser of the present, over HTTPS: it is offered to bind what it signs in to.
+    pub may_bind: bool,
+    /// Of the session that the request came with.
+    pub state: DeviceState,
 }
 
 /// What a person would call a browser, from its `User-Agent`: "Firefox on Linux". Never more than a few known words, so that

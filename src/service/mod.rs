@@ -9,6 +9,7 @@
 //! profile  provider
 //! enrolment  links
 //! sign_in
+//! device
 //! sources
 //! new_password  notices  saved_post  backup
 //! audit
@@ -23,6 +24,7 @@ pub mod audit;
 pub mod backup;
 pub mod client;
 pub mod context;
+pub mod device;
 pub mod enrolment;
 pub mod gateways;
 pub mod import;
@@ -52,7 +54,7 @@ pub use profile::{ApplicationError, ApplicationView, ContactChange, Removal};
 pub use refused::{ContactProblem, EnrolProblem, Refused, SecondProblem};
 pub use services::Services;
 pub use sessions::{LiveSession, LiveSessions};
-pub use sign_in::{Entry, Given, NotInvited, Pending, Shown, Signed};
+pub use sign_in::{Entry, Given, NotInvited, Pending, Shown, Signed, SignedDevice};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use crate::service::admin::{Accounts, AdminSessions, Observed, Overview, Rebind,
 use crate::service::audit::{AuditFile, AuditLog, AuditReader, AuditRetention, AuditVerifier};
 use crate::service::backup::{Backup, RollingSnapshot};
 use crate::service::context::Context;
+use crate::service::device::Devices;
 use crate::service::enrolment::Enrolment;
 use crate::service::gateways::Gateways;
 use crate::service::import::Import;
@@ -51,6 +52,7 @@ pub struct Services {
     /// The gateways that share the store.
     pub gateways: Arc<Gateways>,
     pub handover: Handover,
+    pub devices: Arc<Devices>,
     pub flows: Arc<Flows>,
     pub password: Arc<PasswordSignIn>,
     pub at_source: Arc<PasswordsAtSource>,

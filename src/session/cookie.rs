@@ -21,6 +21,8 @@ pub enum CookieKind {
     Language,
     /// The browser that asked for a hand-over.
     Enter,
+    /// Shows the device that the session is bound to; short-lived.
+    Bound,
 }
 
 impl CookieKind {
@@ -32,6 +34,7 @@ impl CookieKind {
             Self::Device => "_device",
             Self::Language => "_language",
             Self::Enter => "_enter",
+            Self::Bound => "-bound",
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a session is: keys and signed tokens, cookie names and attributes, the record and its limits; where a form came from. Pure.
 
 pub mod cookie;
+pub mod device;
 pub mod keys;
 pub mod origin;
 mod packed;

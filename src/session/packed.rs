@@ -117,7 +117,8 @@ impl SessionRecord {
         let second = method(flags >> 4)?.map(|method| Ok((method, rest.time()?))).transpose()?;
         let address = if flags & V6 == 0 { IpAddr::from(rest.take::<4>()?) } else { IpAddr::from(rest.take::<16>()?) };
         let browser = names(std::str::from_utf8(rest.0).map_err(|_| Unreadable)?);
-        Ok(Self { id, user, epoch, created, last_seen, second, trusted_browser: flags & TRUSTED != 0, full_auth, address, browser, family })
+        let trusted_browser = flags & TRUSTED != 0;
+        Ok(Self { id, user, epoch, created, last_seen, second, trusted_browser, full_auth, address, browser, device: None, family })
     }
 }
 
@@ -155,7 +156,20 @@ mod tests {
                 let [created, last_seen, full_auth] = times.map(Time::from_millis);
                 let (id, user) = (SessionId::from_bytes(id), UserId::from_bytes(user));
                 let browser = browser.into();
-                SessionRecord { id, user, epoch, created, last_seen, second, trusted_browser, full_auth, address, browser, family }
+                SessionRecord {
+                    id,
+                    user,
+                    epoch,
+                    created,
+                    last_seen,
+                    second,
+                    trusted_browser,
+                    full_auth,
+                    address,
+                    browser,
+                    family,
+                    device: None,
+                }
             },
         )
     }

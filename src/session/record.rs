@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::device::DeviceBinding;
 use crate::base::random::NoEntropy;
 use crate::base::{SessionId, Time, UserId};
 use crate::factor::Method;
@@ -64,6 +65,9 @@ pub struct SessionRecord {
     pub browser: Arc<str>,
     #[serde(rename = "k", default, skip_serializing_if = "Family::is_first")]
     pub family: Family,
+    /// The device that it is bound to; the store keeps that in a record of its own.
+    #[serde(skip)]
+    pub device: Option<Arc<DeviceBinding>>,
 }
 
 /// Why a session is over.
@@ -121,6 +125,7 @@ impl SessionRecord {
             address,
             browser: browser.into(),
             family: Family::First,
+            device: None,
         })
     }
 
@@ -130,7 +135,7 @@ impl SessionRecord {
     /// Where the operating system gives no random bytes for its id.
     pub fn for_host(&self, now: Time, address: IpAddr, browser: &str) -> Result<Self, NoEntropy> {
         let family = Family::Host(self.family());
-        Ok(Self { id: SessionId::random()?, last_seen: now, address, browser: browser.into(), family, ..self.clone() })
+        Ok(Self { id: SessionId::random()?, last_seen: now, address, browser: browser.into(), family, device: None, ..self.clone() })
     }
 
     /// What all sessions of one sign-in have in common.
@@ -144,6 +149,12 @@ impl SessionRecord {
     /// Whether it is an application's host's, and ends with the portal's.
     pub const fn is_hosts(&self) -> bool {
         matches!(self.family, Family::Host(_))
+    }
+
+    /// When somebody last authenticated in it.
+    pub fn authenticated(&self) -> Time {
+        let second = self.second.map_or(self.created, |(_, at)| at);
+        self.created.max(self.full_auth).max(second)
     }
 
     /// What was shown for it, as it was given to [`SessionRecord::begin`].

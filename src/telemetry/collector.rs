@@ -13,6 +13,10 @@ use crate::base::Time;
 #[derive(Clone, Debug, Default)]
 pub struct Scrape {
     pub sessions: usize,
+    /// Of these, bound to a device.
+    pub bound: usize,
+    /// What happened to such bindings since the start, by name.
+    pub devices: Vec<(&'static str, u64)>,
     /// For how long there was no news of the shared database; zero if there is.
     pub stale: Duration,
     /// Password hashes: in the queue, being computed, refused since the start.
@@ -66,6 +70,8 @@ pub struct Channel {
 /// The metrics of a [`Scrape`].
 pub(super) struct Gauges {
     sessions: IntGauge,
+    bound: IntGauge,
+    devices: IntCounterVec,
     stale: IntGauge,
     hashes: IntGaugeVec,
     refused: IntCounter,
@@ -86,6 +92,7 @@ pub(super) struct Gauges {
 
 impl Gauges {
     pub(super) fn new(at: &Registry) -> Result<Self, prometheus::Error> {
+        let devices = "What happened to bindings of sessions to devices: offers, registrations, refreshes.";
         let hashes = "Password hashes in the queue (waiting) and being computed (running).";
         let refused = "Password hashes that were not computed because the queue was full.";
         let failing = "Whether the last try to send a message failed (1).";
@@ -100,6 +107,8 @@ impl Gauges {
         Ok(Self {
             unsealable: counter(at, "vestibule_unsealable_secrets_total", unsealable)?,
             sessions: gauge(at, "vestibule_sessions", "Live sessions.")?,
+            bound: gauge(at, "vestibule_sessions_bound", "Live sessions that are bound to a device.")?,
+            devices: counters(at, "vestibule_device_events_total", devices, &["event"])?,
             stale: gauge(at, "vestibule_store_stale_seconds", "Seconds without news of the shared database (0: it is followed).")?,
             hashes: gauges(at, "vestibule_password_hashes", hashes, &["state"])?,
             refused: counter(at, "vestibule_password_hashes_refused_total", refused)?,
@@ -120,6 +129,10 @@ impl Gauges {
     pub(super) fn show(&self, scrape: &Scrape) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         self.sessions.set(whole(scrape.sessions));
+        self.bound.set(whole(scrape.bound));
+        for (event, count) in &scrape.devices {
+            raise(&self.devices.with_label_values(&[event]), *count);
+        }
         self.stale.set(whole(scrape.stale.as_secs()));
         let (waiting, running, refused) = scrape.hashes;
         self.hashes.with_label_values(&["waiting"]).set(whole(waiting));
@@ -204,6 +217,8 @@ mod tests {
             hashes: (3, 2, 7),
             channels: mail(5),
             sessions: 4,
+            bound: 2,
+            devices: vec![("registered", 3)],
             directories,
             unsealable: 1,
             stale: Duration::from_secs(7),
@@ -217,6 +232,8 @@ mod tests {
             "vestibule_password_hashes_refused_total 7",
             "vestibule_messages_total{channel=\"mail\",outcome=\"sent\"} 5",
             "vestibule_sessions 4",
+            "vestibule_sessions_bound 2",
+            "vestibule_device_events_total{event=\"registered\"} 3",
             "vestibule_unsealable_secrets_total 1",
             "vestibule_store_stale_seconds 7",
             "vestibule_directory_up{directory=\"corp\",server=\"ldaps://dc1\"} 1",

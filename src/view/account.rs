@@ -12,7 +12,7 @@ mod methods;
 mod values;
 
 pub use changes::{change_password, confirm_removal};
-pub use values::{AccountView, BrowserRow, Enrolled, LinkRow, SessionRow};
+pub use values::{AccountView, BrowserRow, Enrolled, LinkRow, SessionDevice, SessionRow};
 
 use super::parts::layout::{Ask, Page, ask, named_button, note};
 use super::parts::time;
@@ -88,6 +88,18 @@ fn password(page: &Page, view: &AccountView) -> Markup {
     }
 }
 
+fn session_device(page: &Page, session: &SessionRow) -> Markup {
+    let words = &page.words.account;
+    html! {
+        @match session.device {
+            SessionDevice::Off => {}
+            SessionDevice::Unbound => { small { (words.device_none) } }
+            SessionDevice::BoundSince(at) if session.current => { small { (words.device) " " (time::moment(at)) } }
+            SessionDevice::BoundSince(at) => { small { (words.device_other) " " (time::moment(at)) } }
+        }
+    }
+}
+
 fn sessions(page: &Page, view: &AccountView) -> Markup {
     let words = &page.words.account;
     html! {
@@ -98,6 +110,7 @@ fn sessions(page: &Page, view: &AccountView) -> Markup {
                     div.what {
                         strong { bdi { (s.browser) } @if s.current { " " span.tag { (words.session_this) } } }
                         small { bdi { (s.address) } " · " (words.last_seen) " " (time::moment(s.last_seen)) " · " (words.since) " " (time::moment(s.started)) }
+                        (session_device(page, s))
                     }
                     @if !s.current {
                         @let name = fill(&words.end_of, &[("browser", &s.browser)]);

@@ -17,6 +17,7 @@ mod certificates;
 mod client_certificates;
 mod contact;
 mod csrf;
+mod devices;
 mod diff;
 mod directories;
 mod documents;

@@ -63,6 +63,7 @@ fn client() -> Client {
         origin: "http://app.example".into(),
         host: Host::parse(b"app.example").unwrap(),
         language: "en",
+        binding: Default::default(),
         hangup: crate::base::Hangup::never(),
     }
 }

@@ -39,19 +39,34 @@ pub struct Which {
     all: bool,
 }
 
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 8] = [
     ("id", "ID"),
     ("user", "USER"),
     ("created", "CREATED"),
     ("last_seen", "LAST SEEN"),
     ("method", "METHOD"),
+    ("bound_since", "BOUND SINCE"),
     ("address", "ADDRESS"),
     ("browser", "BROWSER"),
 ];
 
+/// For the table, which has one value a column.
+fn flatten_device(row: &mut serde_json::Value) {
+    let since = row.pointer("/device/bound_since").cloned().unwrap_or_default();
+    if let Some(row) = row.as_object_mut() {
+        row.insert("bound_since".into(), since);
+    }
+}
+
 pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
     match command {
-        Command::List { user } => context.list(&COLUMNS, &context.ask(control::Command::SessionList { user })?),
+        Command::List { user } => {
+            let mut listed = context.ask(control::Command::SessionList { user })?;
+            if !context.json {
+                listed.as_array_mut().into_iter().flatten().for_each(flatten_device);
+            }
+            context.list(&COLUMNS, &listed)
+        }
         Command::Revoke { which: Which { id, user, .. }, sure } => {
             let whose = match (&id, &user) {
                 (Some(_), _) => "this session".to_owned(),

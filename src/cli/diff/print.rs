@@ -73,6 +73,8 @@ fn side(side: Option<&Value>) -> String {
         }
     }
     more.extend(side.get("max_age").map(|age| format!("no older than {}", cell(age))));
+    more.extend(side.get("device_bound").map(|rule| format!("bound sessions: {}", cell(rule))));
+    more.extend(side.get("device_age").map(|age| format!("device shown in the last {}", cell(age))));
     more.extend((side.get("enforce") == Some(&Value::Bool(false))).then(|| "only observed".to_owned()));
     more.extend((side.get("maintenance") == Some(&Value::Bool(true))).then(|| "away for maintenance".to_owned()));
     more.extend(side.get("tokens").map(|tokens| format!("tokens {}", cell(tokens))));

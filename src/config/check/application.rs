@@ -1,5 +1,6 @@
 //! What a route says of its application: how it is told who asks, which tokens it takes, and conditions on queries.
 
+pub mod device;
 mod upstream_auth;
 
 use bytes::Bytes;
@@ -48,7 +49,7 @@ const TAKEN: [&str; 24] = [
 ];
 
 /// The settings of a route.
-pub(in crate::config) fn application(s: &Section) -> Application {
+pub(in crate::config) fn application(s: &Section, binds_devices: bool) -> Application {
     let default = Application::default();
     let ways = Way::ALL.map(|way| (way.name(), way));
     let worth = [("one_factor", CountsAs::OneFactor), ("two_factor", CountsAs::TwoFactor)];
@@ -64,6 +65,7 @@ pub(in crate::config) fn application(s: &Section) -> Application {
         assertion: assertion(s),
         tokens,
         tokens_count_as: s.or("tokens_count_as", default.tokens_count_as, value::choice(&worth)),
+        device: device::rule(s, binds_devices),
         guests: s.some("guests", guest).unwrap_or_default(),
         upstream_auth: upstream_auth(s),
         request_headers: header_changes(s, "request_headers", &REQUEST_FIXED),

@@ -10,7 +10,7 @@ use crate::config::document::section::{Entry, Section};
 use crate::config::readers::pem;
 use crate::config::readers::value;
 use crate::config::readers::value::{DAY, MAX_SPAN, MINUTE, SECOND};
-use crate::config::typed::{Admin, Breached, FirstEnrolment, Limits, Mfa, Otp, Password, Session, Totp};
+use crate::config::typed::{Admin, Breached, DeviceBound, FirstEnrolment, Limits, Mfa, Otp, Password, Session, Totp};
 use crate::factor::{Method, MethodSet};
 
 pub(in crate::config) fn session(s: Section, default: Session) -> Session {
@@ -19,6 +19,7 @@ pub(in crate::config) fn session(s: Section, default: Session) -> Session {
         domain: s.maybe("domain", value::domain),
         lifetime: s.or("lifetime", default.lifetime, value::span(SECOND..=MAX_SPAN)),
         idle_timeout: s.or("idle_timeout", default.idle_timeout, value::span(SECOND..=MAX_SPAN)),
+        device_bound: device_bound(s.section("device_bound")),
         guest_lifetime: s.or("guest_lifetime", default.guest_lifetime, value::span(SECOND..=MAX_SPAN)),
     };
     if session.idle_timeout > session.lifetime {
@@ -29,6 +30,14 @@ pub(in crate::config) fn session(s: Section, default: Session) -> Session {
     }
     s.finish();
     session
+}
+
+/// On if the section is there. Browsers sign six times in nine minutes for a domain: a shorter lifetime than five minutes uses that up.
+fn device_bound(s: Section) -> Option<DeviceBound> {
+    let lifetime = s.or("lifetime", MINUTE * 10, value::span(MINUTE * 5..=MINUTE * 60));
+    let is_on = s.is_present();
+    s.finish();
+    is_on.then_some(DeviceBound { lifetime })
 }
 
 /// An RFC 6265 token; the prefix is put before it where the connection is HTTPS.

@@ -27,10 +27,11 @@ struct Taken {
 
 pub(in crate::config) fn routes(root: &Section, portal: &str, geo: Option<&Arc<Geo>>) -> Vec<Route> {
     let mut taken = Taken::default();
-    root.sections("routes").into_iter().filter_map(|s| route(s, portal, geo, &mut taken)).collect()
+    let binds_devices = root.section("session").section("device_bound").is_present();
+    root.sections("routes").into_iter().filter_map(|s| route(s, (portal, binds_devices), geo, &mut taken)).collect()
 }
 
-fn route(s: Section, portal: &str, geo: Option<&Arc<Geo>>, taken: &mut Taken) -> Option<Route> {
+fn route(s: Section, (portal, binds_devices): (&str, bool), geo: Option<&Arc<Geo>>, taken: &mut Taken) -> Option<Route> {
     let name = s.required("name", "give the route a name, for messages and `explain`", name);
     let hosts = s.some("hosts", host_pattern).unwrap_or_default();
     let path = s.or("path", String::new(), prefix);
@@ -54,7 +55,7 @@ fn route(s: Section, portal: &str, geo: Option<&Arc<Geo>>, taken: &mut Taken) ->
     let encoded_slash = s.or("encoded_slash", false, value::flag);
     let keep_post = s.or("keep_post", true, value::flag);
     let proxy = proxy(&s, &path, &upstreams);
-    let application = application(&s);
+    let application = application(&s, binds_devices);
     if s.has("guests") && !terms.takes_guests() && !rule_terms.iter().any(Terms::takes_guests) {
         let what = "no guest can get in: they come with one factor and are in no group";
         s.error("guests", Fault::new(what, "set policy = \"one_factor\" without groups, on the route or a rule, or remove guests"));

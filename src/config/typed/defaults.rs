@@ -74,7 +74,14 @@ impl Default for Portal {
 
 impl Default for Session {
     fn default() -> Self {
-        Self { cookie: "vestibule".into(), domain: None, lifetime: minutes(720), idle_timeout: minutes(60), guest_lifetime: minutes(480) }
+        Self {
+            cookie: "vestibule".into(),
+            domain: None,
+            lifetime: minutes(720),
+            idle_timeout: minutes(60),
+            guest_lifetime: minutes(480),
+            device_bound: None,
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Context {
     pub question: Option<Dialect>,
     /// The session cookie in the request is invalid: expire it in the answer.
     pub expire_cookie: bool,
+    /// The bound cookie in the request does not count, or not any more: expire it in the answer.
+    pub expire_bound: bool,
     /// The session cookie in the request may be valid, and nobody can tell at the moment.
     pub session_unknown: bool,
     /// The request's `Authorization` is an API token, which goes no further.
@@ -115,6 +117,7 @@ impl Context {
             lease: None,
             question: None,
             expire_cookie: false,
+            expire_bound: false,
             session_unknown: false,
             token_came: false,
             body_bytes: 0,

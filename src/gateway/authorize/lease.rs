@@ -15,7 +15,7 @@ use crate::base::Time;
 use crate::gateway::authorize::policy::{self, Asker, Verdict};
 use crate::gateway::host::{GatewayHost, Snapshot, UserSession};
 use crate::gateway::request::parse::RequestInfo;
-use crate::policy::Identity;
+use crate::policy::{DeviceState, Identity};
 
 /// What a request was admitted on, and what is needed to decide again.
 pub struct Lease {
@@ -33,6 +33,8 @@ pub struct Lease {
     pub by_certificate: bool,
     /// It was admitted on the client's certificate.
     pub certified: bool,
+    /// What the request showed of the device.
+    pub device: DeviceState,
     /// What the decision was based on.
     pub seen: CheckedAgainst,
     pub use_clock: UseClock,
@@ -84,7 +86,7 @@ impl Lease {
 
     /// Decides by the policy in force now and by what the person is allowed now.
     fn still_holds(&self) -> bool {
-        let who = self.user_session.as_ref().map(|user_session| user_session.identity());
+        let who = self.user_session.as_ref().map(|user_session| Identity { device: self.device, ..user_session.identity() });
         let snapshot = self.host.snapshot();
         let is_certified = self.info.certificate.as_ref().is_some_and(|shown| shown.still_counts(&self.info.host, self.host.now()));
         if CheckedAgainst::new(&snapshot, who.as_ref()) == self.seen && (is_certified || !self.certified) {

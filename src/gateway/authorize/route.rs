@@ -9,7 +9,7 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::acme::Answer;
-use crate::base::Host;
+use crate::base::{Host, host};
 use crate::gateway::authorize::challenge;
 use crate::gateway::authorize::context::{Context, OwnCredential};
 use crate::gateway::authorize::credentials::certificate;
@@ -22,10 +22,10 @@ use crate::gateway::authorize::upstream_auth;
 use crate::gateway::connection::https::HttpsHosts;
 use crate::gateway::connection::tls_peer::TlsPeers;
 use crate::gateway::host::{Lookup, Outcome, UserSession};
-use crate::gateway::request::cookies::Presented;
+use crate::gateway::request::cookies::{OwnCookies, Presented};
 use crate::gateway::request::parse::{self, Origin, RequestInfo};
 use crate::gateway::request::{destination, prefix, websocket};
-use crate::policy::Identity;
+use crate::policy::{DeviceLack, DeviceState, Identity};
 use crate::token::Way;
 
 /// What is known of connections, beside what their requests say.
@@ -55,6 +55,8 @@ pub enum Action {
     Prove {
         authorization: String,
     },
+    /// The hosts that may bind sessions for all of `session.domain`, as JSON.
+    Registering(String),
     /// Plain HTTP for a host that has a certificate.
     ToHttps {
         location: Vec<u8>,
@@ -113,6 +115,10 @@ fn find(session: &Session, context: &mut Context, seen: &Seen) -> Action {
         context.info = Some(info);
         return action;
     }
+    if let Some(origins) = registering(&info, header.raw_path(), context) {
+        context.info = Some(info);
+        return Action::Registering(origins);
+    }
     if let Some(location) = https_location(&info, header.raw_path(), context, &seen.https) {
         context.info = Some(info);
         return Action::ToHttps { location };
@@ -152,6 +158,16 @@ fn challenge(info: &RequestInfo, path: &Path<'_>, context: &Context) -> Option<A
         Answer::Authorization(authorization) => Some(Action::Prove { authorization }),
     }
 }
+
+/// What browsers ask the registrable domain before another host binds sessions for all of it.
+fn registering(info: &RequestInfo, target: &[u8], context: &Context) -> Option<String> {
+    let session = &context.snapshot.config.session;
+    let domain = session.domain.as_deref().filter(|_| session.device_bound.is_some())?;
+    let is_asked = target == REGISTERING && info.secure && info.host.as_str() == domain && context.snapshot.policy.knows_host(&info.host);
+    is_asked.then(|| crate::config::registering_origins(&context.snapshot.config, domain, host::port(&info.authority)))
+}
+
+const REGISTERING: &[u8] = b"/.well-known/device-bound-sessions";
 
 fn read(session: &Session, context: &Context) -> Result<RequestInfo, parse::Refusal> {
     let peer = session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip);
@@ -258,7 +274,8 @@ fn decide_for(
     path: &Path<'_>,
     (token, user_session): Identified<'_>,
 ) -> Action {
-    let identity: Option<Identity> = user_session.as_ref().map(|v| v.identity());
+    let device = user_session.as_deref().map_or(DeviceState::Unbound, |session| device_of(header, context, info, session));
+    let identity: Option<Identity> = user_session.as_ref().map(|v| Identity { device, ..v.identity() });
     context.log.user = identity.as_ref().map(|i| Arc::clone(&i.person));
     let machine = if user_session.is_none() { certificate::holder(header, info, context) } else { None };
     let account = machine.as_ref().map(|machine| machine.identity());
@@ -309,6 +326,7 @@ fn decide_for(
                 at: context.at,
                 by_certificate,
                 certified: admission.is_certified(),
+                device,
                 use_clock: UseClock::new(context.started(), context.snapshot.config.session.idle_timeout),
             });
             revocation::depends_on(Arc::clone(&lease));
@@ -328,6 +346,12 @@ fn decide_for(
         }
         Verdict::Challenge { route, reason } => {
             context.log.route = Some(Arc::clone(&route.name));
+            if reason == Reason::Device(DeviceLack::Cookie)
+                && let (Some(session), Some(who)) = (&user_session, &identity)
+                && session.misses_device()
+            {
+                context.host().device_missing(&who.person.name, (info.client, &info.host), &context.request_id);
+            }
             Action::Challenge { reason, route, token: token.map(str::to_owned) }
         }
         Verdict::Forbid { route, reason } => {
@@ -336,6 +360,18 @@ fn decide_for(
         }
         Verdict::NoRoute => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
         Verdict::Refuse(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
+    }
+}
+
+/// What the request shows of the device that its session is bound to, where sessions are.
+fn device_of(header: &RequestHeader, context: &Context, info: &RequestInfo, session: &dyn UserSession) -> DeviceState {
+    if context.snapshot.config.session.device_bound.is_none() {
+        return DeviceState::Unbound;
+    }
+    let cookies = &context.snapshot.cookies;
+    match OwnCookies::one(header.headers.get_all(header::COOKIE).iter(), cookies.bound_name(info.secure).as_bytes()) {
+        Presented::One(value) => session.device(Some(value), context.at),
+        Presented::None | Presented::Unusable => session.device(None, context.at),
     }
 }
 

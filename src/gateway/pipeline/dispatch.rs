@@ -5,9 +5,10 @@ use pingora::proxy::Session;
 
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::credentials::certificate::CLIENT_CERTIFICATE;
+use crate::gateway::authorize::policy::Reason;
 use crate::gateway::authorize::route::Action;
 use crate::gateway::proxy::{admission, tunnel};
-use crate::gateway::reply::{portal, write};
+use crate::gateway::reply::{device, portal, write};
 use crate::gateway::saved_post::{capture, confirmation};
 
 /// Does what was decided. An admitted request comes here if it may be the confirmation of a saved form.
@@ -28,6 +29,11 @@ pub async fn act(session: &mut Session, context: &mut Context, action: Action) -
             if let Some(dialect) = context.question {
                 return write::challenge_by_proxy(session, context, (reason, &route), dialect).await;
             }
+            if let Reason::Device(lack) = reason
+                && device::answer(session, context, lack).await?
+            {
+                return Ok(());
+            }
             let target = match capture::interrupted(session, context, &route, token.as_deref()).await? {
                 Some(resume) => resume.into_bytes(),
                 None => session.req_header().raw_path().to_vec(),
@@ -37,6 +43,7 @@ pub async fn act(session: &mut Session, context: &mut Context, action: Action) -
         Action::Away { route } => write::away(session, context, &route).await?,
         Action::RefuseToken { route, reason, wait } => write::refuse_token(session, context, &route, reason, wait).await?,
         Action::Prove { authorization } => write::prove(session, context, authorization).await?,
+        Action::Registering(origins) => write::registering(session, context, origins).await?,
         Action::ToHttps { location } => write::to_https(session, context, &location).await?,
         Action::Stop { status, outcome, reason } if reason == CLIENT_CERTIFICATE => {
             // A certificate can only be shown over another connection.

@@ -1,6 +1,8 @@
 //! What goes to the upstream beside the client's own headers. Guarantees that each identity and forwarding header arrives exactly
 //! once with the gateway's value, or not at all, however a client spells it ([`crate::gateway::request::header_names`]).
 
+pub mod device;
+
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName};
 use http::{HeaderValue, Version};
 use pingora::http::RequestHeader;
@@ -24,6 +26,9 @@ const FEW: usize = 8;
 /// # Errors
 /// If a name contains what a header or a comma-separated list cannot.
 pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Unsendable> {
+    if out.route.application.device.is_some() {
+        device::clean_request(header);
+    }
     let chain = out.info.trusted.then(|| parse::forwarded_for(&header.headers)).flatten();
     if header.headers.len() <= FEW {
         *header = prepared::join(header, out)?;

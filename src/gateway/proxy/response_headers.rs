@@ -7,6 +7,7 @@ use pingora::http::ResponseHeader;
 
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::sticky;
+use crate::gateway::proxy::headers::device;
 use crate::gateway::proxy::{changes, credentials, location};
 use crate::gateway::request::hop_by_hop::nominated;
 
@@ -41,7 +42,7 @@ pub fn clean(response: &mut ResponseHeader, context: &Context) -> Result<()> {
 fn is_changed(name: &HeaderName, value: &HeaderValue) -> bool {
     match name.as_str() {
         "connection" => !["keep-alive", "close"].iter().any(|usual| usual.as_bytes().eq_ignore_ascii_case(value.as_bytes())),
-        "set-cookie" | "location" | "content-location" | "refresh" | "keep-alive" | "proxy-connection" => true,
+        "set-cookie" | "location" | "secure-session-challenge" | "content-location" | "refresh" | "keep-alive" | "proxy-connection" => true,
         other => other == OPENER_POLICY.as_str() || other == WORKER_SCOPE.as_str(),
     }
 }
@@ -88,6 +89,7 @@ fn drop_connection_fields(response: &mut ResponseHeader) {
 /// that is not trusted that far needs a host of its own (`docs/security.md`).
 fn restrict(response: &mut ResponseHeader, context: &Context) -> Result<()> {
     response.remove_header(&WORKER_SCOPE);
+    device::clean_response(response);
     let isolates = |value: &HeaderValue| {
         let word = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
         word.to_ascii_lowercase().starts_with(b"same-origin") && !word.eq_ignore_ascii_case(b"same-origin-allow-popups")

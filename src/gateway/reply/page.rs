@@ -51,6 +51,7 @@ const fn terms(reason: Reason) -> (&'static str, &'static str, &'static str) {
         Reason::SecondFactor => ("second_factor", "mfa", "Confirm it is you with a second factor to go on."),
         Reason::Enrol => ("enrol", "enrol", "Set up a second factor to go on."),
         Reason::Token => ("token", "login", "The API token cannot be used here."),
+        Reason::Device(_) => ("device", "mfa", "The session is bound to a device that the request does not show."),
     }
 }
 
@@ -63,7 +64,11 @@ pub const fn word(reason: Reason) -> &'static str {
 /// scheme is a sign-in page: clients give up at one that they do not know, and ask for a password at one that they know.
 /// `schemes` are for clients that come with an API token.
 pub fn challenge(reason: Reason, prefix: &str, target: &[u8], schemes: &[String], about: &ReplyContext<'_>) -> Reply {
-    let (word, page, detail) = terms(reason);
+    challenge_at(terms(reason).1, reason, prefix, target, schemes, about)
+}
+
+fn challenge_at(page: &str, reason: Reason, prefix: &str, target: &[u8], schemes: &[String], about: &ReplyContext<'_>) -> Reply {
+    let (word, _, detail) = terms(reason);
     let is_framed = about.shape == Shape::Framed && about.navigation;
     let url = way_back(prefix, page, about.framed_by.filter(|_| is_framed).map_or(target, str::as_bytes));
     if about.navigation && !is_framed {
@@ -89,10 +94,27 @@ pub fn challenge_by_proxy(
     dialect: Dialect,
     about: &ReplyContext<'_>,
 ) -> Reply {
-    let mut answer = challenge(reason, base, target, schemes, about);
+    // There the browser shows its device, which another proxy's answer would not make it do.
+    let page = if matches!(reason, Reason::Device(_)) { "prove" } else { terms(reason).1 };
+    let mut answer = challenge_at(page, reason, base, target, schemes, about);
     if dialect == Dialect::Nginx {
         answer.status = StatusCode::UNAUTHORIZED;
     }
+    answer
+}
+
+/// A page that goes on to `url` by itself, for a browser that shows its device on the way.
+pub fn moment(reason: &'static str, status: StatusCode, url: &str, about: &ReplyContext<'_>) -> Reply {
+    let mut answer = shown(status, reason, "", "", Some(url), about);
+    let seconds = u8::from(status != StatusCode::OK);
+    answer.add(header::REFRESH, &format!("{seconds};url={url}"));
+    answer
+}
+
+/// The browser says that it cannot show its device for the moment.
+pub fn device_busy(about: &ReplyContext<'_>) -> Reply {
+    let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, "device", about);
+    answer.add(header::RETRY_AFTER, COME_BACK);
     answer
 }
 
@@ -113,6 +135,11 @@ pub fn redirect(status: StatusCode, location: &[u8]) -> Reply {
 /// Text that is no page.
 pub fn plain(text: Bytes) -> Reply {
     Reply::new(StatusCode::OK, "text/plain; charset=utf-8", text)
+}
+
+/// JSON.
+pub fn json(text: Bytes) -> Reply {
+    Reply::new(StatusCode::OK, "application/json", text)
 }
 
 /// The reason of a 503 while an application is away.
@@ -223,6 +250,11 @@ fn words(status: StatusCode, reason: &str) -> (&'static str, &'static str) {
         400 => ("Bad request", "The request could not be understood. Check the address and try again."),
         403 if reason == "token_scope" => ("Not for this token", "The API token is not for this application, method or network."),
         403 if reason == "token_worth" => ("Not by a token", "An API token is not enough here. Sign in instead."),
+        403 if reason == "device" => (
+            "Not on this device",
+            "This application takes only sessions that are bound to a device, which Chrome and Edge on Windows and macOS can do.",
+        ),
+        503 if reason == "device" => ("Device not shown", "Your browser could not show its device just now. Try again in a moment."),
         403 => ("No access", "You may not see this page. If you should, ask your administrator."),
         404 => ("Not found", "There is nothing at this address."),
         405 => ("Method not allowed", "This kind of request is not accepted here."),

@@ -35,6 +35,9 @@ pub async fn write(session: &mut Session, context: &mut Context, answer: Reply) 
     for value in context.expire_cookie.then(|| context.snapshot.cookies.expiries(secure)).into_iter().flatten() {
         header.append_header(header::SET_COOKIE, value)?;
     }
+    if let Some(value) = context.snapshot.cookies.bound_expiry(secure).filter(|_| context.expire_bound) {
+        header.append_header(header::SET_COOKIE, value)?;
+    }
     for (name, value) in answer.headers {
         header.append_header(name, value)?;
     }
@@ -127,6 +130,12 @@ pub async fn to_https(session: &mut Session, context: &mut Context, location: &[
 pub async fn prove(session: &mut Session, context: &mut Context, authorization: String) -> Result<()> {
     context.set_outcome(Outcome::Portal, "acme_challenge");
     write(session, context, page::plain(authorization.into())).await
+}
+
+/// Says which hosts may bind sessions for the whole domain.
+pub async fn registering(session: &mut Session, context: &mut Context, origins: String) -> Result<()> {
+    context.set_outcome(Outcome::Portal, "device_bound_sessions");
+    write(session, context, page::json(origins.into())).await
 }
 
 /// Says that an application is away, with its operator's page.

@@ -10,6 +10,8 @@ pub struct OwnCookies {
     domain: Option<String>,
     /// The session cookie's name over HTTPS.
     secure_name: String,
+    /// The bound cookie's, over HTTP and over HTTPS.
+    bound_names: [String; 2],
 }
 
 /// The session cookies of one request.
@@ -27,7 +29,8 @@ const PREFIXES: [&str; 2] = ["__host-", "__secure-"];
 impl OwnCookies {
     pub fn new(base: &str, domain: Option<&str>) -> Self {
         let prefix = if domain.is_some() { "__Secure-" } else { "__Host-" };
-        Self { base: base.to_owned(), domain: domain.map(str::to_owned), secure_name: format!("{prefix}{base}") }
+        let bound_names = [format!("{base}-bound"), format!("{prefix}{base}-bound")];
+        Self { base: base.to_owned(), domain: domain.map(str::to_owned), secure_name: format!("{prefix}{base}"), bound_names }
     }
 
     /// The session cookie's name: plain over HTTP; over HTTPS `__Host-`, or `__Secure-` with a domain.
@@ -41,12 +44,25 @@ impl OwnCookies {
             .iter()
             .find_map(|p| name.split_at_checked(p.len()).filter(|(head, _)| head.eq_ignore_ascii_case(p.as_bytes())).map(|(_, rest)| rest))
             .unwrap_or(name);
-        bare.strip_prefix(self.base.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'_'))
+        bare.strip_prefix(self.base.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'_') || rest == b"-bound")
     }
 
     /// The session cookie among all Cookie lines of a request.
     pub fn presented<'a>(&self, lines: impl Iterator<Item = &'a HeaderValue>, secure: bool) -> Presented<'a> {
         Self::one(lines, self.session_name(secure).as_bytes())
+    }
+
+    /// The bound cookie's name.
+    pub fn bound_name(&self, secure: bool) -> &str {
+        let [plain, protected] = &self.bound_names;
+        if secure { protected } else { plain }
+    }
+
+    /// A `Set-Cookie` line that expires the bound cookie: a browser that can shows the device before it sends another request.
+    pub fn bound_expiry(&self, secure: bool) -> Option<HeaderValue> {
+        let mark = if secure { "; Secure" } else { "" };
+        let domain = self.domain.as_ref().map(|d| format!("; Domain={d}")).unwrap_or_default();
+        HeaderValue::try_from(format!("{}=; Path=/{domain}; Max-Age=0{mark}; HttpOnly; SameSite=Lax", self.bound_name(secure))).ok()
     }
 
     /// The name of the cookie that leads a browser to the same upstream of a route; never sent to another host.
@@ -156,10 +172,18 @@ mod tests {
     #[test]
     fn own_names_are_known_with_every_prefix() {
         assert!(own().is_own(own().upstream_name("wiki", true).as_bytes()) && own().is_own(own().upstream_name("wiki", false).as_bytes()));
-        for name in ["vestibule", "vestibule_flow", "__Host-vestibule", "__Secure-vestibule_csrf", "__HOST-vestibule_device"] {
+        for name in [
+            "vestibule",
+            "vestibule_flow",
+            "__Host-vestibule",
+            "__Secure-vestibule_csrf",
+            "__HOST-vestibule_device",
+            "__Host-vestibule-bound",
+            "vestibule-bound",
+        ] {
             assert!(own().is_own(name.as_bytes()), "{name}");
         }
-        for name in ["vestibules", "vestibule-x", "Vestibule", "__Host-__Host-vestibule", "x_vestibule", ""] {
+        for name in ["vestibules", "vestibule-x", "vestibule-bounds", "Vestibule", "__Host-__Host-vestibule", "x_vestibule", ""] {
             assert!(!own().is_own(name.as_bytes()), "{name}");
         }
     }

@@ -47,7 +47,7 @@ pub async fn send(session: &mut Session, context: &mut Context, token: Option<&s
         Action::Away { route } => write::away(session, context, &route).await,
         Action::RefuseToken { route, reason, wait } => write::refuse_token(session, context, &route, reason, wait).await,
         Action::Stop { status, outcome, reason } => write::refuse(session, context, status, outcome, reason).await,
-        Action::Tunnel | Action::Admit | Action::Portal { .. } | Action::ToHttps { .. } | Action::Prove { .. } => {
+        Action::Tunnel | Action::Admit | Action::Portal { .. } | Action::ToHttps { .. } | Action::Prove { .. } | Action::Registering(_) => {
             write::refuse(session, context, StatusCode::INTERNAL_SERVER_ERROR, Outcome::Failed, "internal").await
         }
     }

@@ -15,7 +15,9 @@ use crate::base::{Clock, Time};
 use crate::config::Config;
 use crate::factor::{Method, MethodSet};
 use crate::gateway::*;
-use crate::policy::{Application, CertificateUse, Identity, Level, Person, Policy, Proof, ProxyOptions, Requirement, Route, Upstream};
+use crate::policy::{
+    Application, CertificateUse, DeviceState, Identity, Level, Person, Policy, Proof, ProxyOptions, Requirement, Route, Upstream,
+};
 
 /// A session that a test can end.
 pub struct Guest {
@@ -43,7 +45,12 @@ impl Guest {
 
 impl UserSession for Guest {
     fn identity(&self) -> Identity {
-        Identity { person: Arc::clone(&self.person), proof: Proof::Second { method: Method::Totp, at: Time::from_secs(1) }, token: None }
+        Identity {
+            person: Arc::clone(&self.person),
+            proof: Proof::Second { method: Method::Totp, at: Time::from_secs(1) },
+            token: None,
+            device: DeviceState::Unbound,
+        }
     }
 
     fn accepts(&self, token: &str, _secure: bool, _now: Time) -> bool {

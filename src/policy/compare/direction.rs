@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::super::application::device::DeviceLack;
 use super::super::decide::{ChallengeReason, Decision, ForbidReason, Reason};
 use super::super::identity::Person;
 use super::view::Judged;
@@ -42,8 +43,12 @@ const AWAY: u8 = 60;
 /// In the order of the decision's table.
 const fn degree(reason: Reason) -> u8 {
     match reason {
+        Reason::Challenge(ChallengeReason::Device(DeviceLack::Fresh)) => 4,
+        Reason::Challenge(ChallengeReason::Device(DeviceLack::Time)) => 6,
         Reason::Challenge(ChallengeReason::SecondFactor) => 10,
         Reason::Challenge(ChallengeReason::Enrol) => 20,
+        Reason::Forbid(ForbidReason::Device) | Reason::Challenge(ChallengeReason::Device(DeviceLack::Binding)) => 24,
+        Reason::Challenge(ChallengeReason::Device(DeviceLack::Cookie)) => 27,
         Reason::Challenge(ChallengeReason::SignIn) => 30,
         Reason::Forbid(ForbidReason::MfaOff) => 40,
         Reason::Forbid(ForbidReason::Guest) => 45,

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::application::device::DeviceState;
 use super::super::identity::{Identity, Proof};
 use super::super::table::Ask;
 use super::direction::{Direction, NOW, direction_for, somebody, together};
-use super::view::{Side, View};
+use super::view::{Side, View, device_states};
 use super::visitors::{certificates, guests, tokens};
 use crate::account::MfaPolicy;
 use crate::factor::{Method, MethodSet};
@@ -73,7 +74,8 @@ pub fn effect_for(before: &View<'_>, after: &View<'_>, ask: &Ask<'_>, groups: Op
     };
     let methods = methods(before, after);
     let proofs = proofs(&ages(before, after), &methods);
-    let directions = identities(groups, &methods, &proofs)
+    let states = device_states(before, after, NOW);
+    let directions = identities(groups, &methods, &proofs, &states)
         .filter_map(|who| direction_for(&before.judged(ask, Some(&who), NOW), &after.judged(ask, Some(&who), NOW)));
     together(directions)
 }
@@ -144,9 +146,17 @@ fn proofs(ages: &BTreeSet<Duration>, methods: &[Method]) -> Vec<Proof> {
 }
 
 /// Everybody of these groups: each policy, no method, each method, each two of them, all.
-fn identities<'a>(groups: &'a [String], methods: &'a [Method], proofs: &'a [Proof]) -> impl Iterator<Item = Identity> + 'a {
+fn identities<'a>(
+    groups: &'a [String],
+    methods: &'a [Method],
+    proofs: &'a [Proof],
+    states: &'a [DeviceState],
+) -> impl Iterator<Item = Identity> + 'a {
     let each = methods.iter().enumerate().flat_map(|(at, a)| methods.iter().skip(at).map(|b| MethodSet::EMPTY.with(*a).with(*b)));
     let sets: Vec<MethodSet> = each.chain([MethodSet::EMPTY, methods.iter().copied().collect()]).collect();
     let people = sets.into_iter().flat_map(move |methods| [MfaPolicy::Off, MfaPolicy::Optional].map(|mfa| somebody(groups, mfa, methods)));
-    people.flat_map(move |person| proofs.iter().map(move |proof| Identity { person: Arc::clone(&person), proof: *proof, token: None }))
+    people.flat_map(move |person| {
+        let shown = proofs.iter().flat_map(|proof| states.iter().map(move |state| (*proof, *state)));
+        shown.map(move |(proof, device)| Identity { person: Arc::clone(&person), proof, token: None, device })
+    })
 }

@@ -307,14 +307,18 @@ fn some_query() -> impl Strategy<Value = Vec<query::Condition>> {
 fn some_application() -> impl Strategy<Value = Application> {
     let ways = prop::sample::select(vec![vec![], vec![], vec![Way::Bearer], vec![Way::Bearer, Way::Basic]]);
     let away = prop::option::weighted(0.15, prop::sample::select(vec![vec![], vec!["g"]]));
-    (ways, prop::sample::select(vec![CountsAs::OneFactor, CountsAs::TwoFactor]), away).prop_map(|(ways, tokens_count_as, away)| {
-        Application {
+    let age = Some(std::time::Duration::from_secs(300));
+    let rules = vec![DeviceRule::Observe, DeviceRule::Prefer, DeviceRule::Require { age: None }, DeviceRule::Require { age }];
+    let device = prop::option::weighted(0.3, prop::sample::select(rules));
+    (ways, prop::sample::select(vec![CountsAs::OneFactor, CountsAs::TwoFactor]), away, device).prop_map(
+        |(ways, tokens_count_as, away, device)| Application {
+            device,
             tokens: ways.into_iter().collect(),
             tokens_count_as,
             maintenance: away.map(|groups| Maintenance { page: "away".into(), groups: groups.into_iter().map(str::to_owned).collect() }),
             ..Application::default()
-        }
-    })
+        },
+    )
 }
 
 fn some_rule() -> impl Strategy<Value = Rule> {
@@ -423,13 +427,16 @@ fn somebody() -> impl Strategy<Value = Option<Identity>> {
         let scope = |routes: Vec<&str>| Scope { routes: routes.into_iter().map(str::to_owned).collect(), ..Scope::default() };
         token.map(|(way, routes)| Grant { scope: scope(routes).into(), way })
     });
+    let proved = [0, 299, 301].map(|age| DeviceState::Proved(NOW.minus(std::time::Duration::from_secs(age))));
+    let states = [DeviceState::Unbound, DeviceState::Binding, DeviceState::Settling, DeviceState::Missing];
+    let device = prop::sample::select(states.into_iter().chain(proved).collect::<Vec<_>>());
     prop::option::weighted(
         0.8,
-        (groups, proof, methods, any::<bool>(), token).prop_map(|(groups, proof, methods, off, token)| {
+        (groups, proof, methods, any::<bool>(), token, device).prop_map(|(groups, proof, methods, off, token, device)| {
             let mut person = person(&groups);
             person.methods = methods.into_iter().collect();
             person.mfa = if off { MfaPolicy::Off } else { MfaPolicy::Optional };
-            Identity { token, ..identity(person, proof) }
+            Identity { token, device, ..identity(person, proof) }
         }),
     )
 }
@@ -448,6 +455,27 @@ fn judged(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>) -> Judged {
 
 fn opens(judged: &Judged) -> bool {
     matches!(judged.decision, Decision::Allow(_)) && !judged.away
+}
+
+#[test]
+fn what_a_route_wants_of_bound_sessions_is_compared() {
+    let with = |device| {
+        policy(vec![Route { application: Application { device, ..Application::default() }, ..route("r", &[], "/", Level::OneFactor) }])
+    };
+    let age = |secs| Some(DeviceRule::Require { age: Some(std::time::Duration::from_secs(secs)) });
+    let require = Some(DeviceRule::Require { age: None });
+    let order = [None, Some(DeviceRule::Observe), Some(DeviceRule::Prefer), require, age(600), age(300)];
+    for (at, laxer) in order.iter().enumerate() {
+        for (later, stricter) in order.iter().enumerate() {
+            let expected = match at.cmp(&later) {
+                std::cmp::Ordering::Less => Overall::Stricter,
+                std::cmp::Ordering::Equal => Overall::Same,
+                std::cmp::Ordering::Greater => Overall::Laxer,
+            };
+            let found = compare(&with(*laxer), &with(*stricter), Effort::FULL);
+            assert_eq!(found.verdict, expected, "{laxer:?} to {stricter:?}: {found:#?}");
+        }
+    }
 }
 
 proptest! {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::super::application::device::{self, DeviceRule, DeviceState};
 use super::super::application::guest::GuestPattern;
 use super::super::decide::{Decision, decide_on};
 use super::super::demand::Demand;
@@ -31,6 +32,8 @@ pub enum Meets {
         enforce: bool,
         /// What a client's certificate is, and what a service account's is worth.
         certificate: (CertificateUse, bool),
+        /// What is wanted of sessions that are bound to a device.
+        device: Option<DeviceRule>,
         /// How API tokens may come, and what they are worth.
         tokens: String,
         /// Which guests are taken.
@@ -81,6 +84,11 @@ pub struct Side {
     /// `false`: only recorded.
     #[serde(skip_serializing_if = "is_true")]
     pub enforce: bool,
+    /// What is wanted of sessions that are bound to a device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_bound: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
+    pub device_age: Option<Duration>,
     /// Whoever is admitted gets a page instead: the application is away.
     #[serde(skip_serializing_if = "is_false")]
     pub maintenance: bool,
@@ -188,6 +196,8 @@ impl<'p> View<'p> {
             factors: None,
             max_age: None,
             enforce: true,
+            device_bound: None,
+            device_age: None,
             maintenance: false,
             tokens: None,
             guests: None,
@@ -205,12 +215,20 @@ impl<'p> View<'p> {
         let wanted = deciding.clone().map(Demand::from).reduce(Demand::and);
         side.enforce = strictest == Outcome::NoRoute || deciding.clone().any(|requirement| requirement.enforce);
         if matches!(strictest, Outcome::OneFactor | Outcome::TwoFactor) {
+            let device = groups.and_then(|_| self.devices().max());
+            side.device_bound = device.map(DeviceRule::name);
+            side.device_age = self.devices().filter_map(DeviceRule::age).min().filter(|_| device.is_some());
             let named = deciding.filter_map(|requirement| requirement.groups.as_ref()).flatten().cloned();
             side.groups = named.collect::<BTreeSet<_>>().into_iter().collect();
             side.factors = wanted.and_then(|wanted| wanted.factors).map(|factors| factors.iter().collect());
             side.max_age = wanted.and_then(|wanted| wanted.max_age);
         }
         side
+    }
+
+    /// What the routes want of sessions that are bound to a device.
+    pub fn devices(&self) -> impl Iterator<Item = DeviceRule> {
+        self.hits.iter().flatten().filter(|hit| is_for_people(hit.requirement)).filter_map(|hit| hit.route.application.device)
     }
 
     /// The routes that take API tokens.
@@ -249,6 +267,12 @@ impl<'p> View<'p> {
     }
 }
 
+/// One state of every kind that the routes tell apart.
+pub fn device_states(before: &View<'_>, after: &View<'_>, now: Time) -> Vec<DeviceState> {
+    let rules: BTreeSet<DeviceRule> = before.devices().chain(after.devices()).collect();
+    if rules.is_empty() { vec![DeviceState::Unbound] } else { device::kinds(rules.into_iter().filter_map(DeviceRule::age), now) }
+}
+
 /// Without what a level does not use.
 fn normal(hit: Option<&Hit<'_>>, path: &Path<'_>) -> Meets {
     let Some(hit) = hit else { return Meets::NoRoute };
@@ -272,6 +296,7 @@ fn normal(hit: Option<&Hit<'_>>, path: &Path<'_>) -> Meets {
             let worth = *client_certificate != CertificateUse::None && hit.route.application.tokens_count_as == CountsAs::TwoFactor;
             (*client_certificate, worth)
         },
+        device: hit.route.application.device.filter(|_| signed_in),
         tokens: if is_closed(hit.requirement) { String::new() } else { tokens(hit.route) },
         guests: hit.route.application.guests.iter().filter(|_| is_for_guests(hit.requirement)).map(ToString::to_string).collect(),
         away: through(hit.route),
@@ -281,6 +306,11 @@ fn normal(hit: Option<&Hit<'_>>, path: &Path<'_>) -> Meets {
 /// Nobody gets in, whatever they show.
 const fn is_closed(requirement: &Requirement) -> bool {
     matches!(requirement.level, Level::Deny) && requirement.enforce
+}
+
+/// Where somebody signs in.
+const fn is_for_people(requirement: &Requirement) -> bool {
+    matches!(requirement.level, Level::OneFactor | Level::TwoFactor)
 }
 
 /// Where guests may be taken.

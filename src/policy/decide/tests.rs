@@ -5,6 +5,7 @@ mod factors;
 use super::super::identity::Proof;
 use super::super::types::Rule;
 use super::*;
+use crate::policy::Application;
 use crate::policy::testing::sample::*;
 
 const HERE: &str = "192.0.2.1";
@@ -281,4 +282,46 @@ fn a_certificate_stands_for_a_service_account_where_it_counts_and_meets_a_demand
         let opens = matches!(decision, Decision::Allow(_));
         assert_eq!(opens, path == "h/x;/admin", "{path}");
     }
+}
+
+fn bound(rule: DeviceRule, level: Level) -> Policy {
+    policy(vec![Route {
+        application: Application {
+            device: Some(rule),
+            tokens: [crate::token::Way::Bearer].into_iter().collect(),
+            ..Application::default()
+        },
+        ..route("r", &["a.example"], "/", level)
+    }])
+}
+
+#[test]
+fn a_bound_session_is_nobodys_until_its_device_is_shown() {
+    let shows = |device| Identity { device, ..identity(person(&["g"]), Proof::Password) };
+    let at = |rule, level, device| ask(&bound(rule, level), "GET", "a.example/", "10.0.0.1", Some(&shows(device)));
+    let require = DeviceRule::Require { age: None };
+    for rule in [DeviceRule::Prefer, require] {
+        for level in [Level::OneFactor, Level::TwoFactor] {
+            let decision = at(rule, level, DeviceState::Missing);
+            assert!(matches!(decision, Decision::Challenge { reason: ChallengeReason::Device(DeviceLack::Cookie), .. }), "{decision:?}");
+        }
+        let Decision::Allow(admission) = at(rule, Level::Bypass, DeviceState::Missing) else { panic!("open to everybody") };
+        assert!(admission.person().is_none(), "and told of nobody");
+        assert!(matches!(at(rule, Level::OneFactor, DeviceState::Proved(NOW)), Decision::Allow(_)));
+    }
+    let Decision::Allow(admission) = at(DeviceRule::Observe, Level::OneFactor, DeviceState::Missing) else { panic!("observed") };
+    assert_eq!(admission.observed().map(Reason::name), Some("device"));
+    assert!(admission.person().is_some());
+    assert!(matches!(at(DeviceRule::Prefer, Level::OneFactor, DeviceState::Unbound), Decision::Allow(_)));
+    assert!(matches!(at(require, Level::OneFactor, DeviceState::Unbound), Decision::Forbid { reason: ForbidReason::Device, .. }));
+}
+
+#[test]
+fn a_route_that_only_observes_tells_the_application_of_nobody_whose_device_is_missing() {
+    let mut route = route("r", &["a.example"], "/", Level::OneFactor);
+    route.requirement.enforce = false;
+    route.application.device = Some(DeviceRule::Prefer);
+    let who = Identity { device: DeviceState::Missing, ..identity(person(&[]), Proof::Password) };
+    let Decision::Allow(admission) = ask(&policy(vec![route]), "GET", "a.example/", "10.0.0.1", Some(&who)) else { panic!("observed") };
+    assert!(admission.person().is_none() && admission.observed().is_some());
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::account::MfaPolicy;
 use crate::factor::{Method, MethodSet};
 use crate::policy::testing::sample::{NOW, person, policy, requirement, route, rule, with_ask, with_groups};
-use crate::policy::{Application, Decision, ForbidReason, Identity, Policy, Proof, decide};
+use crate::policy::{Application, Decision, DeviceState, ForbidReason, Identity, Policy, Proof, decide};
 use crate::token::Ways;
 
 fn taking(ways: &[Way], level: Level) -> Route {
@@ -18,7 +18,7 @@ fn taking(ways: &[Way], level: Level) -> Route {
 
 fn bearer(scope: Scope, groups: &[&str]) -> Identity {
     let grant = Grant { scope: Arc::new(scope), way: Way::Bearer };
-    Identity { person: Arc::new(person(groups)), proof: Proof::Password, token: Some(grant) }
+    Identity { person: Arc::new(person(groups)), proof: Proof::Password, token: Some(grant), device: DeviceState::Unbound }
 }
 
 fn outcome(policy: &Policy, method: &str, url: &str, who: &Identity) -> &'static str {

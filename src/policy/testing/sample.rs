@@ -68,7 +68,7 @@ pub fn person(groups: &[&str]) -> Person {
 }
 
 pub fn identity(person: Person, proof: Proof) -> Identity {
-    Identity { person: Arc::new(person), proof, token: None }
+    Identity { person: Arc::new(person), proof, token: None, device: DeviceState::Unbound }
 }
 
 /// Asks for a URL without its scheme.

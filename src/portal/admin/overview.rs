@@ -7,8 +7,9 @@ use super::logs::audit_row;
 use crate::base::Time;
 use crate::portal::web::reply::Reply;
 use crate::service::Refused;
+use crate::service::device::{DeviceCensus, RouteDevices};
 use crate::service::gateways::Member;
-use crate::view::admin::{self, GatewayRow, ObservedRow, OverviewView, RouteProgress};
+use crate::view::admin::{self, DevicesView, GatewayRow, ObservedRow, OverviewView, RouteDevicesRow, RouteProgress};
 
 /// How many of the newest records are shown.
 const RECENT: usize = 8;
@@ -40,6 +41,7 @@ async fn overview(admin: &AdminRequest) -> Result<Reply, Refused> {
             .collect(),
         gateways: services.gateways.all().unwrap_or_default().into_iter().map(gateway_row).collect(),
         gateways_differ: services.gateways.warning().is_some(),
+        devices: services.devices.census(req.context.policy.routes()).map(devices),
         recent: recent.into_iter().map(audit_row).collect(),
     };
     Ok(Reply::ok(admin::overview(&req.page(), &view)))
@@ -56,6 +58,18 @@ fn gateway_row(member: Member) -> GatewayRow {
         live: member.live,
         own: member.own,
     }
+}
+
+fn devices(census: DeviceCensus) -> DevicesView {
+    let row = |of: RouteDevices| RouteDevicesRow {
+        route: of.route,
+        wants: of.wants.name(),
+        bound: of.bound,
+        all: of.all,
+        refused: of.refused,
+        more: of.more,
+    };
+    DevicesView { bound: census.bound, all: census.all, routes: census.routes.into_iter().map(row).collect() }
 }
 
 fn count(n: usize) -> u64 {

@@ -19,7 +19,7 @@ use crate::portal::web::reply::Reply;
 use crate::portal::web::state::Portal;
 use crate::service::{EnrolPage, LiveSession, Refused, Removal, Signed};
 use crate::session::CookieKind;
-use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, SessionRow};
+use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, SessionDevice, SessionRow};
 use crate::view::enrol::Setup;
 use crate::view::message::Problem;
 use crate::view::recovery as fresh_codes;
@@ -110,6 +110,11 @@ fn account_view(req: &PageRequest, session: &LiveSession, account: Account, note
             started: record.created,
             last_seen: record.last_seen,
             current: other.id() == session.id(),
+            device: match (config.session.device_bound, other.device()) {
+                (None, _) => SessionDevice::Off,
+                (Some(_), None) => SessionDevice::Unbound,
+                (Some(_), Some(device)) => SessionDevice::BoundSince(device.since),
+            },
         }
     };
     let has_password = account.password.is_some();

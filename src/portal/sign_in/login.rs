@@ -8,8 +8,9 @@ use crate::factor::Method;
 use crate::login::News;
 use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
-use crate::service::{Entry, Refused, Signed};
+use crate::service::{Entry, Refused, Signed, SignedDevice};
 use crate::session::CookieKind;
+use crate::session::device::wire;
 use crate::view::login::{self, LoginView};
 use crate::view::provider::ProviderButton;
 use crate::view::{Note, Steps};
@@ -25,7 +26,7 @@ pub async fn show(req: PageRequest) -> Response {
 /// Who is signed in already goes on, unless a fresh sign-in was asked for.
 async fn page_or_pass(req: &PageRequest) -> Result<Reply, Refused> {
     match &req.session {
-        Some(session) if !req.query.has("fresh") => Ok(Reply::go(req.rd.as_str())),
+        Some(_) if !req.query.has("fresh") && !req.misses_device() => Ok(Reply::go(req.rd.as_str())),
         Some(session) => Ok(Reply::ok(form(req, &session.identity().person.name, None, true))),
         None => match news(req).await {
             None if !req.query.has("local") && !req.query.has("fresh") => only_way_in(req).await,
@@ -155,7 +156,26 @@ pub async fn goes_on(req: &PageRequest, signed: &Signed, mut reply: Reply) -> Re
         let age = (*kind == CookieKind::Device).then_some(DEVICE_AGE);
         reply = reply.cookie(req.cookies.set(*kind, value, age));
     }
-    Ok(reply)
+    Ok(shows_device(req, signed, reply))
+}
+
+/// The offer to bind the session that the answer begins, if there is one.
+pub fn offers(req: &PageRequest, challenge: Option<String>, reply: Reply) -> Reply {
+    let Some(challenge) = challenge else { return reply };
+    let path = format!("{}/device/register", req.context.config.portal.prefix);
+    reply.header("secure-session-registration", wire::registration(&path, &challenge))
+}
+
+/// What the browser is told of the device that the session is, or may be, bound to.
+fn shows_device(req: &PageRequest, signed: &Signed, reply: Reply) -> Reply {
+    match &signed.device {
+        SignedDevice::Nothing => reply,
+        SignedDevice::Offer(challenge) => offers(req, Some(challenge.clone()), reply),
+        SignedDevice::Shows(shows) => {
+            let cookie = req.cookies.set(CookieKind::Bound, &shows.cookie, Some(shows.max_age));
+            reply.cookie(cookie).header("secure-session-challenge", shows.challenge.clone())
+        }
+    }
 }
 
 /// How long a browser is known for: longer than anybody's holidays.

@@ -49,7 +49,10 @@ async fn end_now(req: &PageRequest) -> Result<Reply, Refused> {
         let ended = req.services.sessions.end(session.id(), EndReason::SignedOut).await;
         if matches!(ended, Err(Refused::EndPending)) {
             let reply = Reply::problem(req, Problem::EndPending);
-            return Ok(reply.cookie(req.cookies.expire(CookieKind::Session)).cookie(req.cookies.expire(CookieKind::Flow)));
+            return Ok(reply
+                .cookie(req.cookies.expire(CookieKind::Session))
+                .cookie(req.cookies.expire(CookieKind::Bound))
+                .cookie(req.cookies.expire(CookieKind::Flow)));
         }
         ended?;
         let name = session.identity().person.name.clone();
@@ -61,5 +64,6 @@ async fn end_now(req: &PageRequest) -> Result<Reply, Refused> {
         Some(location) => Reply::go(location),
         None => Reply::ok(message::signed_out(&req.page())),
     };
-    Ok(reply.cookie(req.cookies.expire(CookieKind::Session)).cookie(req.cookies.expire(CookieKind::Flow)))
+    let reply = reply.cookie(req.cookies.expire(CookieKind::Session)).cookie(req.cookies.expire(CookieKind::Bound));
+    Ok(reply.cookie(req.cookies.expire(CookieKind::Flow)))
 }

@@ -59,6 +59,7 @@ impl Door {
     /// A session that already has what its destination wants need not be here.
     fn is_needless(&self, req: &PageRequest) -> bool {
         self.pending.flow.is_none()
+            && !req.misses_device()
             && self.pending.session.as_ref().is_some_and(|session| {
                 req.wanted().is_none_or(|wanted| wanted.level < Level::TwoFactor || wanted.is_met_by(session.proof(), req.context.now))
             })
@@ -147,6 +148,8 @@ async fn choice(req: &PageRequest) -> Result<Reply, Refused> {
         return Ok(Reply::go(req.rd.as_str()));
     }
     match door.ordered().as_slice() {
+        // Only a sign-in is left to show who it is.
+        [] if req.misses_device() => Ok(Reply::go(req.page().link_with("login", &[("fresh", "1")]))),
         [] if door.pending.flow.is_none() => Ok(Reply::to(req, "enrol")),
         // A GET sends no code: where none is on its way, the page of the one method has a button for it.
         [only] => Ok(Reply::to(req, &format!("mfa/{only}"))),

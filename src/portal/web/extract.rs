@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use super::bound_for::bound_for;
 use super::csrf::{self, Sender};
+use super::device;
 use super::headers::plain;
 use super::page_request::{PageRequest, RequestContext};
 use super::reply::Reply;
@@ -41,6 +42,7 @@ impl FromRequest<Arc<Portal>> for PageRequest {
         {
             return Err(req.answer(elsewhere));
         }
+        device::hold(&mut req, &parts.headers)?;
         req.bound_for = bound_for(&req).await;
         Ok(req)
     }

@@ -1,7 +1,9 @@
 //! What every page shares: a checked request, an answer, form fields, form tokens.
 
+mod binding;
 pub(super) mod bound_for;
 pub(super) mod csrf;
+pub(super) mod device;
 pub(super) mod extract;
 pub(super) mod fields;
 pub(super) mod headers;

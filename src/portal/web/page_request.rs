@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 
+use super::binding::binding;
 use super::csrf::CsrfId;
 use super::fields::Fields;
 use super::headers::plain;
@@ -14,7 +15,8 @@ use crate::config::Config;
 use crate::factor::{Method as Factor, MethodSet};
 use crate::login::{Binding, Judge, ReturnTo};
 use crate::path::Path;
-use crate::policy::{Ask, Certificate, Demand, Level, Policy, PortalMatch};
+use crate::policy::{Ask, Certificate, Demand, DeviceRule, DeviceState, Level, Policy, PortalMatch};
+use crate::service::client::ClientBinding;
 use crate::service::saved_post::Form;
 use crate::service::{Client, DeviceId, LiveSession, Services, browser_name};
 use crate::session::{CookieKind, Cookies, KeyRing, Purpose};
@@ -129,11 +131,16 @@ impl PageRequest {
         let chosen = cookies.read(CookieKind::Language, lines).and_then(|tag| portal.languages.named(tag));
         let words = chosen.unwrap_or_else(|| portal.languages.choose(Some(header_text(headers, header::ACCEPT_LANGUAGE))));
         let (query, form) = (Fields::parse(target.split_once('?').map_or("", |(_, query)| query).as_bytes()), Fields::parse(body));
+        let binding = match context.config.session.device_bound {
+            Some(_) => binding(&cookies, headers, session.as_deref(), &services.live.keys(), (context.secure, context.now)),
+            None => ClientBinding::default(),
+        };
         let client = Client {
             address: context.client,
             browser: browser_name(header_text(headers, header::USER_AGENT)),
             device,
             request_id: context.request_id.clone(),
+            binding,
             origin: secure_url(context.secure, &context.authority),
             host: context.host.clone(),
             language: &words.meta.lang,
@@ -199,6 +206,11 @@ impl PageRequest {
         self.rd = self.judged(rd);
     }
 
+    /// Whether the session is bound to a device and the request shows nothing of it: it opens none of our pages but those where one authenticates.
+    pub fn misses_device(&self) -> bool {
+        self.client.binding.state == DeviceState::Missing
+    }
+
     /// What every page of this request shares.
     pub fn page(&self) -> Page {
         let rd = self.rd.as_str();
@@ -236,6 +248,14 @@ impl PageRequest {
         }
         let host = self.rd.other_host().unwrap_or_else(|| self.context.host.clone());
         self.wanted_by(&host, &Method::GET, self.rd.target())
+    }
+
+    /// What the place that the user is going to wants of sessions that are bound to a device.
+    pub fn wanted_of_device(&self) -> Option<DeviceRule> {
+        let host = self.rd.other_host().unwrap_or_else(|| self.context.host.clone());
+        let path = Path::parse(self.rd.target().as_bytes()).ok()?;
+        let ask = Ask { host: &host, method: &Method::GET, client: self.context.client, path: &path, form: false };
+        self.context.policy.device_for(&ask)
     }
 
     /// What people call the place that the user is going to.

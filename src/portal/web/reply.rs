@@ -20,12 +20,13 @@ pub struct Reply {
     page: Option<Markup>,
     location: Option<String>,
     cookies: Vec<String>,
+    headers: Vec<(&'static str, String)>,
     retry_after: Option<Duration>,
 }
 
 impl Reply {
     pub fn page(status: StatusCode, page: Markup) -> Self {
-        Self { status, page: Some(page), location: None, cookies: Vec::new(), retry_after: None }
+        Self { status, page: Some(page), location: None, cookies: Vec::new(), headers: Vec::new(), retry_after: None }
     }
 
     pub fn ok(page: Markup) -> Self {
@@ -39,7 +40,14 @@ impl Reply {
 
     /// 303 to a checked place.
     pub fn go(location: impl Into<String>) -> Self {
-        Self { status: StatusCode::SEE_OTHER, page: None, location: Some(location.into()), cookies: Vec::new(), retry_after: None }
+        Self {
+            status: StatusCode::SEE_OTHER,
+            page: None,
+            location: Some(location.into()),
+            cookies: Vec::new(),
+            headers: Vec::new(),
+            retry_after: None,
+        }
     }
 
     /// 303 to a page of ours, with the way back in its query.
@@ -55,15 +63,36 @@ impl Reply {
         let mut reply = Self::page(status, message::problem(&page, problem, Some(&req.context.request_id)));
         reply.retry_after = match problem {
             Problem::Throttled(wait) => Some(wait),
-            Problem::Unavailable | Problem::EndPending => Some(Duration::from_secs(5)),
+            Problem::Unavailable | Problem::EndPending | Problem::DeviceBusy => Some(Duration::from_secs(5)),
             _ => None,
         };
         reply
     }
 
+    /// The page goes on by itself: to where this request was going, once the browser has shown its device.
+    pub fn moment(req: &PageRequest, waits: bool) -> Self {
+        let status = if waits { StatusCode::FORBIDDEN } else { StatusCode::OK };
+        let mut page = req.page();
+        page.csrf.clear();
+        let page = Self::page(status, message::moment(&page, waits, &req.target));
+        page.header("refresh", format!("{};url={}{}", u8::from(waits), req.client.origin, req.target))
+    }
+
+    /// Whether it shows something, and leads nowhere.
+    pub const fn is_page(&self) -> bool {
+        self.page.is_some()
+    }
+
     #[must_use]
     pub fn cookie(mut self, cookie: String) -> Self {
         self.cookies.push(cookie);
+        self
+    }
+
+    /// With a header more; a value that cannot be sent is left out.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -132,6 +161,11 @@ impl PageRequest {
         }
         if let Some(wait) = reply.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        for (name, value) in reply.headers {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
         }
         for cookie in reply.cookies {
             if let Ok(cookie) = HeaderValue::from_str(&cookie) {

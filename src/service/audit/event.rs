@@ -48,11 +48,14 @@ pub enum Event {
     ProviderUnlinked,
     ProviderRefused,
     ProviderSignedOut,
+    DeviceBound,
+    DeviceMissing,
+    DeviceWrongKey,
 }
 
 impl Event {
     /// Every event, for a choice.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 43] = [
         Self::PasswordRight,
         Self::PasswordWrong,
         Self::SecondWrong,
@@ -93,6 +96,9 @@ impl Event {
         Self::ProviderUnlinked,
         Self::ProviderRefused,
         Self::ProviderSignedOut,
+        Self::DeviceBound,
+        Self::DeviceMissing,
+        Self::DeviceWrongKey,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -137,6 +143,9 @@ impl Event {
             Self::ProviderUnlinked => "provider.unlinked",
             Self::ProviderRefused => "provider.refused",
             Self::ProviderSignedOut => "provider.signed_out",
+            Self::DeviceBound => "device.bound",
+            Self::DeviceMissing => "device.missing",
+            Self::DeviceWrongKey => "device.wrong_key",
         }
     }
 
@@ -166,6 +175,8 @@ impl Event {
                 | Self::PolicyRefused
                 | Self::FailuresCounted
                 | Self::ProviderRefused
+                | Self::DeviceMissing
+                | Self::DeviceWrongKey
         )
     }
 }

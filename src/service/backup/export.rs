@@ -31,6 +31,8 @@ const VERSION: u32 = 1;
 /// entries of the audit log are made again from its records.
 pub(in crate::service) const PASSING: [&[u8]; 15] = [
     b"session/",
+    b"device/",
+    b"device-offer/",
     b"flow/",
     b"flow-of/",
     b"provider-request/",

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::live::{LiveSession, LiveSessions};
 use super::restore::stands;
 use super::write_through::Sessions;
-use crate::base::Secret;
+use crate::base::{Secret, SessionId};
 use crate::login::Binding;
 use crate::service::client::Client;
 use crate::service::context::Context;
@@ -27,8 +27,8 @@ const HOSTS_KEPT: usize = 100;
 
 /// What became of a ticket that was shown.
 pub enum Handed {
-    /// The value of the host's session cookie.
-    SignedIn(String),
+    /// The host's session, and the value of its cookie.
+    SignedIn(SessionId, String),
     /// Used, late, never made, or another browser's or host's.
     Invalid,
     /// It was right, and the portal's session ended meanwhile.
@@ -98,7 +98,7 @@ impl Handover {
             self.end_before(before, &session).await?;
         }
         self.make_room(&session).await;
-        Ok(Handed::SignedIn(self.live.token(id)))
+        Ok(Handed::SignedIn(id, self.live.token(id)))
     }
 
     /// What the browser had on this host is over; of the same sign-in, what it opened goes on.

@@ -197,6 +197,7 @@ impl Replication {
             return Ok(());
         };
         if self.live.seen(id, record.last_seen) {
+            self.live.bind(id, record.device.as_ref());
             return Ok(());
         }
         if let Some(account) = self.store.account(record.user).await?.filter(|account| stands(account, &record)) {

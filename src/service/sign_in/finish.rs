@@ -11,6 +11,7 @@ use crate::policy::Proof;
 use crate::service::audit::{Actor, AuditLog, Event};
 use crate::service::client::{Client, DeviceId};
 use crate::service::context::Context;
+use crate::service::device::{Devices, Shows};
 use crate::service::known_browsers::{budget, knows, remember};
 use crate::service::notices::Notices;
 use crate::service::refused::Refused;
@@ -28,6 +29,17 @@ pub struct Signed {
     pub session: SessionId,
     pub cookies: Vec<(CookieKind, String)>,
     pub name: String,
+    pub device: SignedDevice,
+}
+
+/// What the answer says of the device that the session is, or may be, bound to.
+#[derive(Debug)]
+pub enum SignedDevice {
+    Nothing,
+    /// The challenge to register a key.
+    Offer(String),
+    /// The session goes on under another id, bound as it was.
+    Shows(Shows),
 }
 
 /// The session that a new one follows, whose age it keeps.
@@ -75,6 +87,7 @@ pub struct Finish {
     pub(in crate::service) context: Arc<Context>,
     pub(in crate::service) live: Arc<LiveSessions>,
     pub(in crate::service) sessions: Arc<Sessions>,
+    pub(in crate::service) devices: Arc<Devices>,
     pub(in crate::service) audit: Arc<AuditLog>,
     pub(in crate::service) notices: Arc<Notices>,
 }
@@ -112,7 +125,8 @@ impl Finish {
         if known.is_none() && before.browsers.iter().any(|browser| browser.id != device.name()) {
             self.notices.notice_new_browser(&account, client).await;
         }
-        Ok(self.signed(session, device, account.name))
+        let is_kept = matches!(follows, Follows::Ended(_));
+        self.signed(session, device, account.name, (client, !is_kept)).await
     }
 
     /// A change of how its user signs in, made in a session. The epoch grows and the session goes on under it, with a new id, with what it
@@ -135,6 +149,7 @@ impl Finish {
         };
         let mut next = SessionRecord::begin(old.user, old.epoch, proof, now, client.address.ip(), &client.browser)?;
         (next.created, next.full_auth) = (old.created, old.full_auth);
+        self.devices.carry(&old, &mut next, client);
         let edit = |account: &mut Account| match edit(account) {
             Edit::Leave(result) => Edit::Leave((result, None)),
             Edit::Write(result) => {
@@ -160,16 +175,35 @@ impl Finish {
             self.sessions.end(id, EndReason::Revoked).await?;
             return Err(e);
         }
-        Ok(Ok((result, Some(self.signed(id, device, account.name)))))
+        Ok(Ok((result, Some(self.signed(id, device, account.name, (client, false)).await?))))
     }
 
-    /// The cookies of a session.
-    fn signed(&self, session: SessionId, device: DeviceId, name: String) -> Signed {
+    /// The cookies of a session. One that is bound to no device is offered to be, if somebody has just authenticated.
+    async fn signed(
+        &self,
+        session: SessionId,
+        device: DeviceId,
+        name: String,
+        (client, has_authenticated): (&Client, bool),
+    ) -> Result<Signed, Refused> {
+        let record = self.live.get(session).map(|session| session.record());
+        let shows = match &record {
+            Some(record) => self.devices.goes_on(record, client)?,
+            None => None,
+        };
+        let is_bound = record.is_some_and(|record| record.device.is_some());
+        let shown = match shows {
+            Some(shows) => SignedDevice::Shows(shows),
+            None if has_authenticated && !is_bound => {
+                self.devices.offer(session, client).await?.map_or(SignedDevice::Nothing, SignedDevice::Offer)
+            }
+            None => SignedDevice::Nothing,
+        };
         let cookies = vec![
             (CookieKind::Session, self.live.token(session)),
             (CookieKind::Device, self.store.keys().sign(crate::session::Purpose::Device, &device.to_bytes())),
         ];
-        Signed { session, cookies, name }
+        Ok(Signed { session, cookies, name, device: shown })
     }
 
     /// The account after the sign-in: the browser is known, and if somebody `signs_in`, failures are forgotten.
@@ -202,6 +236,7 @@ impl Finish {
             if replaces.is_some() && !old.is_hosts() && self.context.config().portal.url.is_some() {
                 record.family = Family::Next(old.family());
             }
+            self.devices.carry(old, &mut record, client);
         }
         // A session at the provider may be old: what was proved there is as old as that.
         if let (Follows::Provider(ProviderSession { authenticated: Some(at), .. }), true) = (follows, is_providers(proof)) {

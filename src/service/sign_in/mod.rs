@@ -14,7 +14,7 @@ pub mod second_factor;
 pub mod security_key;
 
 pub(in crate::service) use finish::Follows;
-pub use finish::Signed;
+pub use finish::{Signed, SignedDevice};
 pub use guest::NotInvited;
 pub(in crate::service) use one_time_code::{judge_sent, next_code};
 pub use password::Entry;

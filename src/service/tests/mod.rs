@@ -139,6 +139,7 @@ fn client(last_byte: u8) -> Client {
         origin: "http://a.example".to_owned(),
         host: Host::parse(b"a.example").unwrap(),
         language: "en",
+        binding: Default::default(),
         hangup: Hangup::never(),
     }
 }

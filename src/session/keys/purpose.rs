@@ -27,10 +27,14 @@ pub enum Purpose {
     Upstream,
     /// A host's session that is to end, shown to the portal.
     SignOut,
+    /// The cookie that shows the device of a session.
+    Bound,
+    /// What a browser signs to get that cookie again.
+    BoundChallenge,
 }
 
 impl Purpose {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Session,
         Self::Flow,
         Self::Device,
@@ -43,6 +47,8 @@ impl Purpose {
         Self::Audit,
         Self::Upstream,
         Self::SignOut,
+        Self::Bound,
+        Self::BoundChallenge,
     ];
 
     pub(super) const fn label(self) -> &'static [u8] {
@@ -59,6 +65,8 @@ impl Purpose {
             Self::Audit => b"vestibule audit v1",
             Self::Upstream => b"vestibule upstream v1",
             Self::SignOut => b"vestibule sign-out v1",
+            Self::Bound => b"vestibule bound v1",
+            Self::BoundChallenge => b"vestibule bound challenge v1",
         }
     }
 }

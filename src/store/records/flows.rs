@@ -91,6 +91,7 @@ impl Store {
             + self.sweep_saved_posts(now).await?
             + self.sweep_failed(now).await?
             + self.sweep_providers(now).await?
-            + self.sweep_handovers(now).await?)
+            + self.sweep_handovers(now).await?
+            + self.sweep_device_offers(now).await?)
     }
 }

@@ -6,6 +6,7 @@ use crate::base::SessionId;
 use crate::session::SessionRecord;
 use crate::store::backend::kv::{decode, key};
 use crate::store::records::accounts::TRIES;
+use crate::store::records::devices::{device_key, put_device};
 use crate::store::records::sessions::session_key;
 use crate::store::{Conflict, Edit, Store, StoreError};
 
@@ -39,7 +40,9 @@ impl Store {
             let batch = Self::account_batch(Some((&before, bytes)), &after)?
                 .expect(session_key(from), Some(session))
                 .delete(session_key(from))
+                .delete(device_key(from))
                 .put(session_key(to.id), to.pack());
+            let batch = put_device(batch, to)?;
             match self.kv.commit(batch).await {
                 Ok(true) => {
                     moved();

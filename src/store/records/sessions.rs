@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::base::SessionId;
+use crate::session::device::DeviceBinding;
 use crate::session::{Family, SessionRecord};
 use crate::store::backend::kv::{Batch, Pair, USED, key};
+use crate::store::records::devices::{device_key, put_device};
 use crate::store::{Store, StoreError};
 
 pub(super) fn session_key(id: SessionId) -> Vec<u8> {
@@ -39,13 +41,13 @@ fn read((key, bytes): &Pair, names: Names<'_>) -> Result<SessionRecord, StoreErr
 }
 
 impl Store {
-    /// Keeps a session; at a step up `replaces` is gone in the same step, and nothing is kept where it was gone already. From then on it
-    /// is what hosts' sessions of its family belong to.
+    /// Keeps a session and its binding; at a step up `replaces` is gone in the same step, with its binding, and nothing is kept where it was
+    /// gone already. From then on it is what hosts' sessions of its family belong to.
     pub async fn put_session(&self, record: &SessionRecord, replaces: Option<SessionId>) -> Result<bool, StoreError> {
-        let mut batch = Batch::durable().put(session_key(record.id), record.pack());
+        let mut batch = put_device(Batch::durable().put(session_key(record.id), record.pack()), record)?;
         if let Some(old) = replaces {
             let Some(bytes) = self.kv.get(&session_key(old)).await? else { return Ok(false) };
-            batch = batch.expect(session_key(old), Some(bytes)).delete(session_key(old));
+            batch = batch.expect(session_key(old), Some(bytes)).delete(session_key(old)).delete(device_key(old));
         }
         if let Family::Next(family) = record.family {
             batch = batch.put(family_key(family), head(record.id));
@@ -55,14 +57,21 @@ impl Store {
 
     /// The session with this id.
     pub async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        self.kv.get(&session_key(id)).await?.map(|bytes| unpack(id, &bytes)).transpose()
+        let Some(bytes) = self.kv.get(&session_key(id)).await? else { return Ok(None) };
+        let device = self.device(id).await?.map(Arc::new);
+        Ok(Some(SessionRecord { device, ..unpack(id, &bytes)? }))
     }
 
     /// The sessions with these ids, in their order, in one go.
     pub async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<Option<SessionRecord>>, StoreError> {
         let keys: Vec<_> = ids.iter().map(|id| session_key(*id)).collect();
         let values = self.kv.get_many(&keys).await?;
-        ids.iter().zip(values).map(|(id, bytes)| bytes.map(|bytes| unpack(*id, &bytes)).transpose()).collect()
+        let devices = self.devices(ids).await?;
+        let one = |((id, bytes), device): ((&SessionId, Option<Vec<u8>>), Option<DeviceBinding>)| {
+            let record = bytes.map(|bytes| unpack(*id, &bytes)).transpose()?;
+            Ok(record.map(|record| SessionRecord { device: device.map(Arc::new), ..record }))
+        };
+        ids.iter().zip(values).zip(devices).map(one).collect()
     }
 
     /// Notes when sessions were last used. Those that are gone stay gone, and a later use noted by another gateway stands.
@@ -98,7 +107,7 @@ impl Store {
         if ids.is_empty() {
             return Ok(());
         }
-        let batch = ids.iter().fold(Batch::durable(), |batch, id| batch.delete(session_key(*id)));
+        let batch = ids.iter().fold(Batch::durable(), |batch, id| batch.delete(session_key(*id)).delete(device_key(*id)));
         self.kv.commit(batch).await?;
         Ok(())
     }
@@ -107,7 +116,9 @@ impl Store {
     pub async fn sessions(&self, after: Option<SessionId>, limit: usize, names: Names<'_>) -> Result<Vec<SessionRecord>, StoreError> {
         let after = after.map(session_key);
         let pairs = self.kv.scan(b"session/", after.as_deref(), limit, false).await?;
-        pairs.iter().map(|pair| read(pair, names)).collect()
+        let mut page = pairs.iter().map(|pair| read(pair, names)).collect::<Result<Vec<_>, _>>()?;
+        self.attach_devices(b"device/", &mut page).await?;
+        Ok(page)
     }
 
     /// As [`Store::sessions`], of those whose id begins with this byte: all 256 together are every session, and can be read side by side.
@@ -120,7 +131,9 @@ impl Store {
     ) -> Result<Vec<SessionRecord>, StoreError> {
         let after = after.map(session_key);
         let pairs = self.kv.scan(&key("session", [first]), after.as_deref(), limit, false).await?;
-        pairs.iter().map(|pair| read(pair, names)).collect()
+        let mut page = pairs.iter().map(|pair| read(pair, names)).collect::<Result<Vec<_>, _>>()?;
+        self.attach_devices(&key("device", [first]), &mut page).await?;
+        Ok(page)
     }
 
     /// Every session.

@@ -30,6 +30,16 @@ pub struct SessionRow {
     pub started: Time,
     pub last_seen: Time,
     pub current: bool,
+    pub device: SessionDevice,
+}
+
+/// What is said of the device of a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SessionDevice {
+    /// Sessions are bound to none here.
+    Off,
+    Unbound,
+    BoundSince(Time),
 }
 
 /// A browser that skips the second factor.

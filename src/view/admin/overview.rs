@@ -9,6 +9,7 @@ use crate::factor::Method;
 use crate::view::parts::chart::{Bar, Pair};
 use crate::view::parts::layout::Page;
 use crate::view::parts::{chart, time};
+use crate::view::wording::words::fill;
 
 /// How many of those who may open a route could do so with two factors.
 #[derive(Clone, Debug)]
@@ -45,6 +46,27 @@ pub struct GatewayRow {
     pub own: bool,
 }
 
+/// How many sessions are bound to a device.
+#[derive(Clone, Debug)]
+pub struct DevicesView {
+    pub bound: u64,
+    pub all: u64,
+    pub routes: Vec<RouteDevicesRow>,
+}
+
+/// The same of those that may open a route.
+#[derive(Clone, Debug)]
+pub struct RouteDevicesRow {
+    pub route: String,
+    /// `observe`, `prefer` or `require`.
+    pub wants: &'static str,
+    pub bound: u64,
+    pub all: u64,
+    /// Who would be refused, the first few.
+    pub refused: Vec<String>,
+    pub more: usize,
+}
+
 /// The overview.
 #[derive(Clone, Debug, Default)]
 pub struct OverviewView {
@@ -63,6 +85,8 @@ pub struct OverviewView {
     pub gateways: Vec<GatewayRow>,
     /// Live ones run different configurations.
     pub gateways_differ: bool,
+    /// Sessions that are bound to a device; `None`: they are bound to none.
+    pub devices: Option<DevicesView>,
     /// The newest few.
     pub recent: Vec<AuditRow>,
 }
@@ -90,6 +114,13 @@ pub fn overview(page: &Page, view: &OverviewView) -> Markup {
                         h2 #s-gateways { (words.gateways) }
                         @if view.gateways_differ { p.lead role="status" { (words.gateways_differ) } }
                         (gateways(page, view))
+                    }
+                }
+                @if let Some(devices) = &view.devices {
+                    section.whole aria-labelledby="s-devices" {
+                        h2 #s-devices { (words.devices) }
+                        p.lead { (fill(&words.devices_lead, &[("bound", &devices.bound.to_string()), ("all", &devices.all.to_string())])) }
+                        (devices_table(page, devices))
                     }
                 }
                 @if !view.recent.is_empty() {
@@ -141,6 +172,23 @@ fn routes(page: &Page, view: &OverviewView) -> Markup {
     let missing = |r: &RouteProgress| (r.ready < r.of).then(|| page.link_with("admin/users", &[("missing", &r.route)]));
     let bars: Vec<Bar<'_>> = view.routes.iter().map(|r| Bar { label: &r.route, value: r.ready, of: r.of, href: missing(r) }).collect();
     chart::bars(page, &bars)
+}
+
+fn devices_table(page: &Page, view: &DevicesView) -> Markup {
+    let words = &page.words.admin;
+    let share = |row: &RouteDevicesRow| fill(&words.device_share, &[("bound", &row.bound.to_string()), ("all", &row.all.to_string())]);
+    let refused = |row: &RouteDevicesRow| {
+        let more = if row.more > 0 { format!(" + {}", row.more) } else { String::new() };
+        fill(&words.device_refused, &[("users", &format!("{}{more}", row.refused.join(", ")))])
+    };
+    html! {
+        ul.rows { @for row in &view.routes {
+            li { div {
+                strong { bdi { (row.route) } } " " span.tag { (row.wants) }
+                p.soft { (share(row)) ". " @if row.refused.is_empty() { (words.device_nobody) } @else { (refused(row)) } "." }
+            } }
+        } }
+    }
 }
 
 fn observed(page: &Page, view: &OverviewView) -> Markup {

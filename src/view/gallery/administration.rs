@@ -6,8 +6,8 @@ use super::samples::{HOSTILE, ago};
 use crate::account::{MfaPolicy, UserMfaPolicy};
 use crate::factor::Method;
 use crate::view::admin::{
-    self, AuditRow, AuditView, GatewayRow, LinkedRow, MethodRow, ObservedRow, OverviewView, Paging, PolicyChoice, RouteProgress, State,
-    Trail, UserRow, UserView,
+    self, AuditRow, AuditView, DevicesView, GatewayRow, LinkedRow, MethodRow, ObservedRow, OverviewView, Paging, PolicyChoice,
+    RouteDevicesRow, RouteProgress, State, Trail, UserRow, UserView,
 };
 use crate::view::pages::tokens::TokenRow;
 use crate::view::parts::layout::Page;
@@ -91,7 +91,16 @@ fn events(count: usize) -> Vec<AuditRow> {
 }
 
 fn overview() -> OverviewView {
+    let row = |wants, refused: &[&str], more| RouteDevicesRow {
+        route: HOSTILE.into(),
+        wants,
+        bound: 100,
+        all: 184,
+        refused: refused.iter().map(|name| (*name).to_owned()).collect(),
+        more,
+    };
     OverviewView {
+        devices: Some(DevicesView { bound: 120, all: 184, routes: vec![row("prefer", &["alice", "bob"], 62), row("require", &[], 0)] }),
         active_sessions: 184,
         users: 273,
         enrolled: 201,

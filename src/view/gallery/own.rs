@@ -4,7 +4,7 @@ use maud::Markup;
 
 use super::samples::{HOSTILE, MASKED, ago, sent};
 use crate::factor::Method;
-use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, SessionRow};
+use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, SessionDevice, SessionRow};
 use crate::view::pages::applications::{ApplicationRow, ApplicationsView};
 use crate::view::pages::tokens::{TokenRow, TokensView, Typed};
 use crate::view::pages::{applications, contact, tokens};
@@ -36,6 +36,7 @@ fn view(p: &Page) -> AccountView {
         started: ago(seen + 200),
         last_seen: ago(seen),
         current,
+        device: if current { SessionDevice::BoundSince(ago(seen + 100)) } else { SessionDevice::Unbound },
     };
     AccountView {
         links: vec![

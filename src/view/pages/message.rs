@@ -72,6 +72,10 @@ pub enum Problem {
     Closed(Closed),
     /// What the source keeps is not changed here.
     Managed,
+    /// Only sessions that are bound to a device get here.
+    DeviceRequired,
+    /// The browser cannot show the device for the moment.
+    DeviceBusy,
 }
 
 impl Problem {
@@ -85,14 +89,15 @@ impl Problem {
             | Self::CsrfScheme
             | Self::Closed(_)
             | Self::Managed
-            | Self::Ticket => 403,
+            | Self::Ticket
+            | Self::DeviceRequired => 403,
             Self::NotFound => 404,
             Self::TooLarge => 413,
             Self::Misdirected => 421,
             Self::Throttled(_) => 429,
             Self::Internal => 500,
             Self::BadGateway | Self::UpstreamCredentials => 502,
-            Self::Unavailable | Self::EndPending | Self::SourceAway => 503,
+            Self::Unavailable | Self::EndPending | Self::SourceAway | Self::DeviceBusy => 503,
             Self::Timeout => 504,
         }
     }
@@ -119,6 +124,8 @@ impl Problem {
             Self::SourceAway => (&w.source_away_heading, &w.source_away_text),
             Self::Closed(closed) => (&w.closed_heading, reason(closed, page)),
             Self::Managed => (&w.managed_heading, &w.managed_text),
+            Self::DeviceRequired => (&w.device_heading, &w.device_text),
+            Self::DeviceBusy => (&w.device_busy_heading, &w.device_busy_text),
         }
     }
 
@@ -134,9 +141,15 @@ impl Problem {
             Self::Malformed | Self::Denied | Self::NotFound | Self::TooLarge => vec![to(&w.home, "/".into())],
             Self::Csrf | Self::CsrfScheme | Self::SourceAway | Self::Ticket => vec![to(&w.retry, page.link("login"))],
             Self::Closed(_) => vec![to(&w.other_account, page.link("login"))],
-            Self::Managed => vec![to(&w.home, "/".into())],
+            Self::Managed | Self::DeviceRequired => vec![to(&w.home, "/".into())],
             Self::EndPending | Self::UpstreamCredentials => Vec::new(),
-            Self::Misdirected | Self::Throttled(_) | Self::Internal | Self::BadGateway | Self::Unavailable | Self::Timeout => {
+            Self::Misdirected
+            | Self::Throttled(_)
+            | Self::Internal
+            | Self::BadGateway
+            | Self::Unavailable
+            | Self::Timeout
+            | Self::DeviceBusy => {
                 vec![to(&w.retry, again)]
             }
         }
@@ -195,6 +208,23 @@ fn throttled(page: &Page, wait: Duration, reference: Option<&str>) -> Markup {
                 span { "429" }
                 @if let Some(id) = reference { span { (fill(&page.words.common.reference, &[("id", id)])) } }
             }
+        },
+    )
+}
+
+/// Goes on to `url` by itself, if it is answered with a `Refresh` header: a browser that can shows the device on the way. `waits`: the session is being
+/// bound. Answer it with 200, or 403.
+pub fn moment(page: &Page, waits: bool, url: &str) -> Markup {
+    let words = &page.words.problem;
+    let (heading, text) =
+        if waits { (&words.device_wait_heading, &words.device_wait_text) } else { (&words.device_check_heading, &words.device_check_text) };
+    let head = Card { heading, ..Card::default() };
+    card(
+        page,
+        &head,
+        html! {
+            p.lead role="alert" { (text) }
+            a.button.go href=(url) { (page.words.common.proceed) }
         },
     )
 }

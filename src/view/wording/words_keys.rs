@@ -78,6 +78,7 @@ words! {
         remove_last, recovery, recovery_left, recovery_low, recovery_out, recovery_none, recovery_new, recovery_new_hint, password, password_changed,
         password_change, sessions, session_this, last_seen, since, end, end_of, end_others, end_others_ask, browsers, browsers_lead, browsers_none, trusted_until,
         revoke, revoke_of, revoke_all, revoke_all_ask, sign_out, to_admin, remove_heading, remove_lead, remove_lead_last, remove_lead_session,
+        device, device_other, device_none,
     }
     tokens: Tokens {
         heading, lead, none, new, name, name_example, days, days_hint, routes, routes_hint, methods, methods_hint, networks,
@@ -115,6 +116,7 @@ words! {
         not_sent_text, not_sent_hint, framed_heading, retry, home, other_account,
         source_away_heading, source_away_text, closed_heading, closed_disabled, closed_expired, closed_hours, closed_group, closed_password,
         managed_heading, managed_text, ticket_heading, ticket_text,
+        device_heading, device_text, device_check_heading, device_check_text, device_wait_heading, device_wait_text, device_busy_heading, device_busy_text,
     }
     resume: Resume {
         heading, lead, to, fields, more, file, empty, send, discard,
@@ -135,6 +137,7 @@ words! {
         older, newer, bounded, verify, missing, observed, observed_lead, reason, count,
         gateways, gateways_differ, gateway, version, configuration, last_heard, silent, this_gateway, reached, unreached,
         not_yourself, mail_link, create_mail, link_mailed, confirm_wrong, codes_lead, name_reserved, form_unread, source, source_lead, source_closed,
+        devices, devices_lead, device_share, device_refused, device_nobody,
     }
     fault: Fault {
         unknown, service, login_taken, factor_taken, bad_name, bad_email, bad_phone, bad_group, bad_display_name, uri_malformed,
@@ -143,5 +146,6 @@ words! {
     }
     event: Event {
         password_right, password_wrong, second_factor_wrong, sign_in_finished, step_up_finished, sign_out, account_locked, code_sent, enrolment_vouched, factor_added, factor_removed, factor_renamed, recovery_used, recovery_renewed, password_changed, link_made, link_used, session_revoked, session_renewed, browser_forgotten, token_made, token_revoked, token_wrong, account_added, account_changed, account_deleted, keys_rotated, store_exported, store_imported, policy_reloaded, policy_refused, audit_trimmed, failures_counted, provider_linked, provider_refused, provider_signed_out, provider_unlinked,
+        device_bound, device_missing, device_wrong_key,
     }
 }

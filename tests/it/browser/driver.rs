@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
-use fantoccini::ClientBuilder;
+use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -123,6 +123,18 @@ impl Driver {
         let client = tokio::time::timeout(START, connecting.connect(&self.url)).await.expect("Chromium takes too long");
         let client = client.unwrap_or_else(|e| panic!("Chromium does not start ({e}): run scripts/test, which installs it"));
         Tab::new(client, world, habits).await
+    }
+
+    /// A browser with a profile of this name and further flags, before whatever it is sent to.
+    pub async fn launches(&self, profile: &str, more: &[String]) -> Client {
+        let mut arguments: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+        arguments.push(format!("--user-data-dir={}", self.profile.path().join(profile).display()));
+        arguments.extend_from_slice(more);
+        let wanted = json!({ "goog:chromeOptions": { "args": arguments, "prefs": { "intl.accept_languages": "en" } } });
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        let connecting = builder.capabilities(wanted.as_object().unwrap().clone());
+        let client = tokio::time::timeout(START, connecting.connect(&self.url)).await.expect("Chromium takes too long");
+        client.unwrap_or_else(|e| panic!("Chromium does not start ({e}): run scripts/test, which installs it"))
     }
 
     /// Puts everything away.

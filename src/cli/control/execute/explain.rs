@@ -13,7 +13,7 @@ use crate::cli::control::Question;
 use crate::config::Config;
 use crate::factor::Method;
 use crate::path::Path;
-use crate::policy::{Ask, Certificate, Explanation, Grant, Identity, Policy, Proof};
+use crate::policy::{Ask, Certificate, DeviceState, Explanation, Grant, Identity, Policy, Proof};
 use crate::service::sessions::person;
 use crate::token::Way;
 
@@ -38,7 +38,12 @@ fn answer(policy: &Policy, config: &Config, account: Option<&Account>, question:
         Ok(path) => path,
         Err(refusal) => return refused(&refusal.to_string()),
     };
-    let named = account.map(|account| Identity { person: Arc::new(person(account, &config.mfa)), proof: Proof::Password, token: None });
+    let named = account.map(|account| Identity {
+        person: Arc::new(person(account, &config.mfa)),
+        proof: Proof::Password,
+        token: None,
+        device: DeviceState::Unbound,
+    });
     // A service account has no session: it comes by its certificate.
     let (mut who, holder) = match named {
         Some(named) if question.certificate && account.is_some_and(|account| account.service) => {

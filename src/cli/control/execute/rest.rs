@@ -12,6 +12,7 @@ use crate::cli::control::Which;
 use crate::service::audit::{Actor, Event};
 use crate::service::{LiveSession, Services};
 use crate::session::EndReason;
+use crate::session::device::DeviceBinding;
 use crate::store::{AuditRecord, StoreError, fold};
 use crate::telemetry::server::Health;
 
@@ -31,10 +32,12 @@ pub(super) async fn sessions(services: &Services, user: Option<&str>) -> Result<
     };
     sessions.retain(|session| !session.is_hosts());
     sessions.sort_by_key(|session| (session.record().created, session.id()));
-    Ok(sessions.iter().map(|session| one_session(services, session)).collect())
+    let ids: Vec<_> = sessions.iter().map(|session| session.id()).collect();
+    let devices = services.store.devices(&ids).await.map_err(said)?;
+    Ok(sessions.iter().zip(devices).map(|(session, device)| one_session(services, session, device.as_ref())).collect())
 }
 
-fn one_session(services: &Services, session: &LiveSession) -> Value {
+fn one_session(services: &Services, session: &LiveSession, device: Option<&DeviceBinding>) -> Value {
     let (record, config) = (session.record(), services.config());
     let ends = record.created.plus(config.session.lifetime);
     json!({
@@ -46,6 +49,7 @@ fn one_session(services: &Services, session: &LiveSession) -> Value {
         "browser": record.browser,
         "method": record.second.map(|(method, _)| method.name()),
         "trusted_browser": record.trusted_browser,
+        "device": device.map(|device| json!({ "bound_since": device.since.rfc3339(), "proved_at": device.proved_at.rfc3339() })),
         "expires": ends.rfc3339(),
         "idle_expires": record.last_seen.plus(config.session.idle_timeout).min(ends).rfc3339(),
     })

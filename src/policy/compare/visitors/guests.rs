@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::direction::{Direction, NOW, direction_for, somebody, together};
-use super::super::view::View;
+use super::super::view::{View, device_states};
 use crate::account::MfaPolicy;
 use crate::factor::MethodSet;
 use crate::policy::application::guest::{GuestAddress, GuestPattern};
@@ -15,9 +15,10 @@ use crate::policy::table::Ask;
 pub fn direction(before: &View<'_>, after: &View<'_>, ask: &Ask<'_>) -> Option<Direction> {
     let patterns: Vec<&GuestPattern> = before.guests().chain(after.guests()).collect();
     let somebody = somebody(&[], MfaPolicy::Optional, MethodSet::EMPTY);
-    let guests = examples(&patterns).into_iter().map(|address| {
-        let person = Person { guest: Some(address), ..(*somebody).clone() };
-        Identity { person: Arc::new(person), proof: Proof::Password, token: None }
+    let states = device_states(before, after, NOW);
+    let guests = examples(&patterns).into_iter().flat_map(|address| {
+        let person = Arc::new(Person { guest: Some(address), ..(*somebody).clone() });
+        states.iter().map(move |device| Identity { person: Arc::clone(&person), proof: Proof::Password, token: None, device: *device })
     });
     together(guests.filter_map(|who| direction_for(&before.judged(ask, Some(&who), NOW), &after.judged(ask, Some(&who), NOW))))
 }

@@ -7,6 +7,7 @@ use super::super::direction::{Direction, NOW, direction_for, somebody, together}
 use super::super::view::View;
 use crate::account::MfaPolicy;
 use crate::factor::MethodSet;
+use crate::policy::application::device::DeviceState;
 use crate::policy::grant::Grant;
 use crate::policy::identity::{Identity, Proof};
 use crate::policy::table::Ask;
@@ -24,7 +25,13 @@ pub fn direction<'g>(before: &View<'_>, after: &View<'_>, ask: &Ask<'_>, groups:
     let people = groups.map(|groups| somebody(groups, MfaPolicy::Optional, MethodSet::EMPTY));
     let tokens = people.flat_map(|person| {
         let each = scopes.iter().flat_map(|scope| Way::ALL.map(|way| Grant { scope: Arc::clone(scope), way }));
-        each.map(move |grant| Identity { person: Arc::clone(&person), proof: Proof::Password, token: Some(grant) }).collect::<Vec<_>>()
+        each.map(move |grant| Identity {
+            person: Arc::clone(&person),
+            proof: Proof::Password,
+            token: Some(grant),
+            device: DeviceState::Unbound,
+        })
+        .collect::<Vec<_>>()
     });
     together(tokens.filter_map(|who| direction_for(&before.judged(ask, Some(&who), NOW), &after.judged(ask, Some(&who), NOW))))
 }

@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 use super::registry::LiveSessions;
 use super::session::LiveSession;
 use crate::base::{Time, secret};
-use crate::policy::{Identity, Person};
+use crate::policy::{DeviceState, Identity, Person};
 use crate::session::KeyRing;
+use crate::session::device::BoundCookie;
 
 /// A visitor who may come again.
 pub struct CachedSession {
@@ -19,6 +20,14 @@ pub struct CachedSession {
     /// Under which the token's signature was right.
     keys: Arc<KeyRing>,
     person: Mutex<Copied>,
+    bound: Mutex<Option<Shown>>,
+}
+
+/// A bound cookie that was read before, under these keys.
+struct Shown {
+    value: Zeroizing<String>,
+    keys: Arc<KeyRing>,
+    cookie: BoundCookie,
 }
 
 /// The person as the session has it, and a copy for this shard's requests to count their holds on.
@@ -37,7 +46,7 @@ impl CachedSession {
     /// Whom a look-up of the token has just found, under these keys.
     pub fn new(live: Arc<LiveSessions>, session: Arc<LiveSession>, token: &str, keys: Arc<KeyRing>) -> Self {
         let person = Mutex::new(Copied::new(session.latest().state.person.load_full()));
-        Self { live, session, token: token.to_owned().into(), keys, person }
+        Self { live, session, token: token.to_owned().into(), keys, person, bound: Mutex::default() }
     }
 
     /// Whether the token would be found to be this session's again. Compared in constant time: other clients' requests may come over the
@@ -56,7 +65,26 @@ impl CachedSession {
         if !Arc::ptr_eq(&known.from, &current) {
             *known = Copied::new(Arc::clone(&current));
         }
-        Identity { person: Arc::clone(&known.own), proof: session.proof(), token: None }
+        Identity { person: Arc::clone(&known.own), proof: session.proof(), token: None, device: DeviceState::Unbound }
+    }
+
+    /// What a request shows of the device, by the value of its bound cookie.
+    pub fn device(&self, value: Option<&str>, now: Time) -> DeviceState {
+        let session = self.session.latest();
+        let shown = value.filter(|_| session.is_bound()).and_then(|value| self.read_bound(value));
+        session.device_state(shown, now)
+    }
+
+    fn read_bound(&self, value: &str) -> Option<BoundCookie> {
+        let keys = self.live.keys.load();
+        let mut known = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |shown: &&Shown| secret::same(shown.value.as_bytes(), value.as_bytes()) && Arc::ptr_eq(&shown.keys, &keys);
+        if let Some(shown) = known.as_ref().filter(same) {
+            return Some(shown.cookie);
+        }
+        let cookie = BoundCookie::read(value, &keys)?;
+        *known = Some(Shown { value: value.to_owned().into(), keys: Arc::clone(&keys), cookie });
+        Some(cookie)
     }
 
     /// The session that it goes on in.

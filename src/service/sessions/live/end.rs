@@ -46,6 +46,7 @@ impl LiveSessions {
             return None;
         };
         session.end();
+        self.unbind(&session);
         let user = session.user();
         locked(&self.recently_ended).add(id, user);
         session.state.leave(id);

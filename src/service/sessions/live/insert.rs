@@ -8,6 +8,8 @@ use super::registry::{LiveSessions, locked};
 use super::session::LiveSession;
 use super::user_state::UserState;
 use crate::account::Account;
+use crate::base::{BindingId, SessionId};
+use crate::session::device::DeviceBinding;
 use crate::session::{EndReason, SessionRecord};
 
 impl LiveSessions {
@@ -37,6 +39,7 @@ impl LiveSessions {
         let state = entry.value().clone();
         if let Some(known) = self.get(record.id) {
             known.seen(record.last_seen);
+            self.bind_to(&known, record.device.as_ref());
             return known;
         }
         if record.is_hosts() {
@@ -45,12 +48,47 @@ impl LiveSessions {
         let session = Arc::new(LiveSession::new(record, state));
         session.state.join(session.id());
         self.sessions.insert(session.clone());
+        self.bind_to(&session, session.device().as_ref());
         drop(entry);
         // It may have ended since it was read from the store, or have ended while the store could not be written.
         if self.has_ended(session.id()) {
             self.end(session.id(), EndReason::Revoked);
         }
         session
+    }
+
+    /// A session was bound to a device; `false` if it is not here.
+    pub fn bind(&self, id: SessionId, device: Option<&Arc<DeviceBinding>>) -> bool {
+        let session = self.get(id);
+        session.inspect(|session| self.bind_to(session, device)).is_some()
+    }
+
+    fn bind_to(&self, session: &LiveSession, device: Option<&Arc<DeviceBinding>>) {
+        let Some(device) = device else { return };
+        session.bind(device);
+        self.bindings.insert(device.id, session.id());
+        // It may have ended meanwhile, and its binding have been looked for before it was here.
+        if self.get(session.id()).is_none() {
+            self.unbind(session);
+        }
+    }
+
+    /// The binding of a session that has ended leads nowhere; one that went on to another session stays.
+    pub(super) fn unbind(&self, session: &LiveSession) {
+        if let Some(device) = session.device() {
+            self.bindings.remove_if(&device.id, |_, of| *of == session.id());
+        }
+    }
+
+    /// How many sessions are bound to a device.
+    pub fn bound_count(&self) -> usize {
+        self.bindings.len()
+    }
+
+    /// The session that a browser knows a binding of.
+    pub fn bound(&self, binding: BindingId) -> Option<Arc<LiveSession>> {
+        let id = *self.bindings.get(&binding)?.value();
+        self.get(id).filter(|session| !session.is_ended())
     }
 
     /// The same name, shared.

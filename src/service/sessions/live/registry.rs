@@ -17,7 +17,7 @@ use super::hold::{Hold, TimesOfSources};
 use super::session::LiveSession;
 use super::table::Table;
 use super::user_state::UserState;
-use crate::base::{SessionId, Time, UserId};
+use crate::base::{BindingId, SessionId, Time, UserId};
 use crate::config;
 use crate::session::{EndReason, KeyRing, Purpose};
 
@@ -45,6 +45,8 @@ pub struct LiveSessions {
     pub(super) unwritten: Mutex<HashSet<SessionId>>,
     // Ids are random and the gateway's own.
     pub(super) users: DashMap<UserId, Arc<UserState>, RandomState>,
+    /// Sessions by what browsers call their bindings; those names are random and the gateway's own.
+    pub(super) bindings: DashMap<BindingId, SessionId, RandomState>,
     pub(super) keys: ArcSwap<KeyRing>,
     pub(super) settings: ArcSwap<(config::Session, config::Mfa)>,
     revocations: watch::Sender<u64>,
@@ -73,6 +75,7 @@ impl LiveSessions {
             recently_ended: Mutex::default(),
             unwritten: Mutex::default(),
             users: DashMap::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), USER_PARTS),
+            bindings: DashMap::with_capacity_and_hasher_and_shard_amount(0, RandomState::default(), USER_PARTS),
             keys: ArcSwap::new(keys),
             settings: ArcSwap::from_pointee((session, mfa)),
             revocations: watch::Sender::new(0),

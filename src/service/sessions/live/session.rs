@@ -2,12 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
 
 use super::user_state::UserState;
 use crate::account::Version;
 use crate::base::{SessionId, Time, UserId};
 use crate::config;
-use crate::policy::{Identity, Proof};
+use crate::policy::{DeviceState, Identity, Proof};
+use crate::session::device::{BoundCookie, DeviceBinding};
 use crate::session::{EndReason, SessionRecord, over};
 
 /// A use is noted to this precision, so that most requests write nothing, not even memory.
@@ -16,6 +20,8 @@ const PRECISION_MILLIS: i64 = 1000;
 /// A session in use.
 pub struct LiveSession {
     pub(super) record: SessionRecord,
+    /// The device that it is bound to: once, for as long as it has this id.
+    device: ArcSwapOption<DeviceBinding>,
     last_seen: AtomicI64,
     /// `last_seen` as the store has it.
     written: AtomicI64,
@@ -23,24 +29,31 @@ pub struct LiveSession {
     /// The session that replaced this one at a step up: what this one opened goes on in its name.
     successor: OnceLock<Arc<Self>>,
     pub(super) state: Arc<UserState>,
+    /// It was noted that the session is used without its device.
+    missed: AtomicBool,
 }
+
+/// How long after a sign-in the browser may take to bind the session, before it counts as one that cannot.
+const BINDING: Duration = Duration::from_secs(10);
 
 impl LiveSession {
     /// One of an epoch that its user has left behind is over from the start.
-    pub(super) fn new(record: SessionRecord, state: Arc<UserState>) -> Self {
+    pub(super) fn new(mut record: SessionRecord, state: Arc<UserState>) -> Self {
         let seen = record.last_seen.millis();
         Self {
+            device: ArcSwapOption::new(record.device.take()),
             last_seen: AtomicI64::new(seen),
             written: AtomicI64::new(seen),
             ended: AtomicBool::new(state.epoch() != record.epoch),
             successor: OnceLock::new(),
+            missed: AtomicBool::new(false),
             state,
             record,
         }
     }
 
     pub fn identity(&self) -> Identity {
-        Identity { person: self.state.person.load_full(), proof: self.proof(), token: None }
+        Identity { person: self.state.person.load_full(), proof: self.proof(), token: None, device: DeviceState::Unbound }
     }
 
     /// What its user has proved beyond the password, as far as it counts by now.
@@ -107,9 +120,54 @@ impl LiveSession {
         Version::new(self.record.user, self.record.epoch)
     }
 
+    /// The device that it is bound to.
+    pub fn device(&self) -> Option<Arc<DeviceBinding>> {
+        self.device.load_full()
+    }
+
+    /// Whether it is bound to a device.
+    pub fn is_bound(&self) -> bool {
+        self.device.load().is_some()
+    }
+
+    /// It is bound from now on.
+    pub(super) fn bind(&self, device: &Arc<DeviceBinding>) {
+        self.device.compare_and_swap(&None::<Arc<DeviceBinding>>, Some(Arc::clone(device)));
+    }
+
+    /// What a request shows of the device, by the bound cookie that came with it.
+    pub fn device_state(&self, shown: Option<BoundCookie>, now: Time) -> DeviceState {
+        let device = self.device.load();
+        let Some(device) = device.as_ref() else {
+            let is_new = now.since(self.authenticated()) < BINDING;
+            return if is_new { DeviceState::Binding } else { DeviceState::Unbound };
+        };
+        let counts = |cookie: &BoundCookie| cookie.session == self.id() && cookie.binding == device.id && now < cookie.expires;
+        match shown.filter(counts) {
+            Some(cookie) => DeviceState::Proved(cookie.proved_at),
+            None if now < device.holds_from(self.authenticated()) => DeviceState::Settling,
+            None => DeviceState::Missing,
+        }
+    }
+
+    /// It was used without its device; `true` the first time since the device was shown.
+    pub fn misses_device(&self) -> bool {
+        !self.missed.swap(true, Ordering::Relaxed)
+    }
+
+    /// The device was shown.
+    pub fn shows_device(&self) {
+        self.missed.store(false, Ordering::Relaxed);
+    }
+
+    /// When somebody last authenticated in it.
+    pub fn authenticated(&self) -> Time {
+        self.record.authenticated()
+    }
+
     /// The record with the time of its last use.
     pub fn record(&self) -> SessionRecord {
-        SessionRecord { last_seen: self.last_seen(), ..self.record.clone() }
+        SessionRecord { last_seen: self.last_seen(), device: self.device(), ..self.record.clone() }
     }
 
     /// When it was last used.

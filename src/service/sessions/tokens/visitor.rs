@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::live::LiveToken;
 use crate::base::{ClientAddr, Secret, Time};
-use crate::policy::{Grant, Identity, Person, Proof};
+use crate::policy::{DeviceState, Grant, Identity, Person, Proof};
 use crate::service::sessions::live::LiveSessions;
 use crate::token::{Scope, Way};
 
@@ -62,7 +62,7 @@ impl TokenVisitor {
     /// Who it is by now. The same address for as long as nothing about the person changes.
     pub fn identity(&self) -> Identity {
         let person = self.person.lock().unwrap_or_else(PoisonError::into_inner).follow(self.token.owner.person());
-        Identity { person, proof: Proof::Password, token: Some(self.grant.clone()) }
+        Identity { person, proof: Proof::Password, token: Some(self.grant.clone()), device: DeviceState::Unbound }
     }
 
     /// Over, or not to be relied on at the moment.
