@@ -2,6 +2,7 @@
 
 mod audit;
 mod background;
+mod gateways;
 mod health;
 mod host;
 mod open;

@@ -17,7 +17,7 @@ use super::order::{self, Fault, Issued, Kind};
 use super::schedule;
 use crate::base::{Clock, Host, Time, random};
 use crate::config::{self, Config};
-use crate::store::{AcmeCertificate, AcmeFailure, Store, StoreError};
+use crate::store::{AcmeCertificate, AcmeFailure, Duty, Store, StoreError};
 
 /// How long an order may take, how long the lease that it is made under lasts, and how long its challenges are answered.
 const ATTEMPT: Duration = Duration::from_secs(4 * 60);
@@ -144,12 +144,12 @@ impl Acme {
             }
             self.attempt(plan, config, &host).await?;
         }
-        self.store.release_acme_lease(&self.holder).await
+        self.store.release_lease(Duty::Certificates, &self.holder).await
     }
 
     async fn hold_lease(&self) -> Result<bool, StoreError> {
         let now = self.clock.now();
-        self.store.take_acme_lease(&self.holder, now.plus(LEASE), now).await
+        self.store.take_lease(Duty::Certificates, &self.holder, now.plus(LEASE), now).await
     }
 
     fn due(&self, plan: &Plan, config: &config::Acme) -> Vec<String> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::program::App;
 use crate::service::audit::AuditFileWriter;
+use crate::store::Duty;
 
 /// How often the log's beginning is looked at.
 const TRIM: Duration = Duration::from_secs(3600);
@@ -68,6 +69,15 @@ async fn trim(app: Weak<App>) {
     loop {
         tick.tick().await;
         let Some(app) = app.upgrade() else { return };
+        match app.services.gateways.takes(Duty::Retention, TRIM * 2).await {
+            Ok(true) => {}
+            // Another gateway does it for all.
+            Ok(false) => continue,
+            Err(e) => {
+                tracing::error!(error = %e, "old records of the audit log stay");
+                continue;
+            }
+        }
         match app.services.store.index_audit().await {
             Ok(0) => {}
             Ok(records) => tracing::info!(records, "records of the audit log are found by name from now on"),

@@ -13,6 +13,7 @@ use crate::service::backup::RollingSnapshot;
 use crate::service::sessions::PARTS;
 use crate::session::SessionRecord;
 use crate::store::snapshot::Snapshots;
+use crate::store::{Duty, StoreError};
 
 /// How often sessions are swept and their last use is written down.
 const SWEEP: Duration = Duration::from_secs(20);
@@ -36,6 +37,16 @@ impl App {
             self.work.spawn(snapshots(Arc::downgrade(self), folder, config.snapshot_every));
         }
         Ok(())
+    }
+}
+
+impl App {
+    /// Removes what has expired from the store; `None` if another gateway does it for all.
+    pub(super) async fn sweep_store(&self) -> Result<Option<usize>, StoreError> {
+        if !self.services.gateways.takes(Duty::Sweep, SWEEP * 3).await? {
+            return Ok(None);
+        }
+        self.services.store.sweep(self.services.now()).await.map(Some)
     }
 }
 
@@ -96,7 +107,7 @@ pub(super) async fn sweep(app: Weak<App>) {
                 tokio::task::yield_now().await;
             }
             app.services.tokens.sweep().await?;
-            app.services.store.sweep(app.services.now()).await
+            app.sweep_store().await
         };
         // What fails is logged where it fails.
         let _ = app.services.audit.record_counted().await;

@@ -38,7 +38,7 @@ impl Health for App {
         };
         match tokio::time::timeout(Duration::from_secs(2), looked).await {
             Ok(Ok(())) if live.is_behind() => limited("no news of other gateways' changes".to_owned()),
-            Ok(Ok(())) => Ok(None),
+            Ok(Ok(())) => Ok(self.services.gateways.warning()),
             Ok(Err(e)) => limited(e.to_string()),
             Err(_) => limited("the store does not answer".to_owned()),
         }

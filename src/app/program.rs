@@ -87,6 +87,7 @@ impl App {
     pub async fn flush(&self) -> anyhow::Result<()> {
         let used = self.services.live.sweep(self.services.now());
         self.services.sessions.write_all_ends().await?;
+        let _ = self.services.gateways.leave().await;
         let _ = self.services.audit.record_counted().await;
         self.services.store.touch_sessions(&used).await?;
         Ok(self.services.tokens.sweep().await?)

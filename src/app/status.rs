@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::program::App;
 use crate::base::Time;
 use crate::config::{StoreUrl, certificate_facts};
+use crate::service::gateways::Member;
 use crate::telemetry::server::Health;
 
 /// Where something is, and whether it could be reached lately.
@@ -67,6 +68,11 @@ pub struct Status {
     pub certificates: Vec<CertificateStatus>,
     pub directories: Vec<DirectoryStatus>,
     pub routes: Vec<RouteStatus>,
+    /// Those that share the store, this one among them; absent with an embedded store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateways: Option<Vec<Member>>,
+    /// What is not as it should be, and stops nothing.
+    pub warnings: Vec<String>,
 }
 
 impl App {
@@ -81,6 +87,7 @@ impl App {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             ready: ready.is_ok(),
+            warnings: ready.clone().ok().flatten().into_iter().collect(),
             reason: ready.err(),
             started: history.started.rfc3339(),
             last_reload: history.reloaded.map(Time::rfc3339),
@@ -92,6 +99,7 @@ impl App {
             certificates: self.certificates(),
             directories: scrape.directories.iter().map(|d| DirectoryStatus { name: d.name.clone(), servers: ends(&d.servers) }).collect(),
             routes: self.routes(&scrape.upstreams),
+            gateways: self.services.gateways.all(),
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) const SUB_ROOMS: &[(&str, &[&str])] = &[
             "admin",
             "import",
             "tokens",
+            "gateways",
             "profile",
             "provider",
             "enrolment",

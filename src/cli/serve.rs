@@ -180,6 +180,7 @@ async fn until_stopped(app: &Arc<App>, source: Source, config: &Config, changes:
         })
     };
     let _control = control::serve(app.clone(), reloader, &config.server.data_dir).context("the control socket")?;
+    app.join_gateways().await;
     if let Some(address) = config.server.admin_listen {
         let listening = telemetry::server::start(address, app.telemetry.clone(), app.clone()).await?;
         println!("listening http://{listening} (admin)");

@@ -40,6 +40,14 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
 }
 
+/// The secret in a file that only its owner may read, without its last line end: as a key that ends in `_file` names it.
+///
+/// # Errors
+/// What is wrong with the file, and what to do.
+pub fn read_secret_file(file: &Path) -> Result<crate::base::Secret, String> {
+    readers::secret::read(file).map_err(|fault| format!("{}; {}", fault.what, fault.remedy))
+}
+
 /// Reads a file and the environment's overrides.
 ///
 /// # Errors
@@ -73,7 +81,8 @@ pub fn parse(text: &str, file: &Path, env: impl IntoIterator<Item = (String, Str
         }
     };
     document::env::overlay(&mut entries, env, &collector);
-    let config = build(&collector, &entries);
+    let mut config = build(&collector, &entries);
+    config.fingerprint = document::fingerprint::of(&entries, &collector.secrets.borrow());
     let problems = collector.into_problems();
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Problems(problems));
@@ -114,6 +123,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         routes: check::routes::routes(&root, &portal.prefix, geo.as_ref()),
         geo,
         expect: check::expect::expectations(&root),
+        fingerprint: String::new(),
         providers,
         server,
         portal,

@@ -54,6 +54,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     pub expect: Vec<Expectation>,
     pub providers: Vec<Provider>,
+    /// Of what gateways over one store should have in common: [`super::document::fingerprint`]. Empty if nothing is written.
+    pub fingerprint: String,
 }
 
 #[derive(Clone, Debug)]
@@ -239,6 +241,12 @@ pub enum StoreUrl {
     /// A folder.
     Sled(PathBuf),
     Postgres(Secret),
+    /// From a file, which is read again for each new connection: its password may change.
+    PostgresIn {
+        file: PathBuf,
+        /// As it was in the file.
+        url: Secret,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

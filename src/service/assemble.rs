@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::factor::password;
 use crate::limit::RateLimiter;
 use crate::notify::Notifier;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::service::admin::directory::Directory;
 use crate::service::admin::overview::Activity;
@@ -16,6 +16,7 @@ use crate::service::audit::{AuditFile, AuditLog, AuditReader, AuditRetention, Au
 use crate::service::backup::{Backup, RollingSnapshot};
 use crate::service::context::Context;
 use crate::service::enrolment::Enrolment;
+use crate::service::gateways::Gateways;
 use crate::service::import::Import;
 use crate::service::keys::Keys;
 use crate::service::links::Links;
@@ -41,6 +42,9 @@ use crate::service::sign_in::security_key::SecurityKeys;
 use crate::service::sources::{EntryTurns, SourceRecords, SourceRefresh, Sources, SourcesInForce};
 use crate::service::tokens::{TokenFailures, Tokens};
 use crate::store::Store;
+
+/// How many answers of other gateways may wait for whoever counts them.
+const ANSWERS: usize = 1024;
 
 impl Services {
     /// # Errors
@@ -108,6 +112,15 @@ impl Shared {
         let providers = Arc::new(Providers::new(&context.config(), &clock));
         let directory: Arc<Directory> = Arc::default();
         let users = Arc::new(UserList { store: store.clone(), directory: directory.clone() });
+        let replication = Arc::new(Replication {
+            store: store.clone(),
+            live: live.clone(),
+            tokens: tokens.clone(),
+            context: context.clone(),
+            reread: watch::Sender::new(0),
+            answers: broadcast::Sender::new(ANSWERS),
+        });
+        let gateways = Arc::new(Gateways::new(store.clone(), context.clone(), replication.clone()));
         let keys = Arc::new(Keys { store: store.clone(), live: live.clone(), context: context.clone(), audit: audit.clone() });
         let audit_file = Arc::new(AuditFile::new(store.clone(), context.clone()));
         let accounts = Arc::new(Accounts {
@@ -129,13 +142,8 @@ impl Shared {
                 audit_file: audit_file.clone(),
             },
             audit_verifier: AuditVerifier { store: store.clone() },
-            replication: Arc::new(Replication {
-                store: store.clone(),
-                live: live.clone(),
-                tokens: tokens.clone(),
-                context: context.clone(),
-                reread: watch::Sender::new(0),
-            }),
+            replication,
+            gateways,
             provider: Arc::new(self.provider(&sign_in, (&providers, &second_factor), &enrolment, &links)),
             second_factor,
             providers,

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! admin  import  keys
-//! tokens
+//! tokens  gateways
 //! profile  provider
 //! enrolment  links
 //! sign_in
@@ -24,6 +24,7 @@ pub mod backup;
 pub mod client;
 pub mod context;
 pub mod enrolment;
+pub mod gateways;
 pub mod import;
 pub mod keys;
 mod known_browsers;

@@ -10,6 +10,7 @@ use crate::service::audit::{AuditFile, AuditLog, AuditReader, AuditRetention, Au
 use crate::service::backup::{Backup, RollingSnapshot};
 use crate::service::context::Context;
 use crate::service::enrolment::Enrolment;
+use crate::service::gateways::Gateways;
 use crate::service::import::Import;
 use crate::service::keys::Keys;
 use crate::service::links::Links;
@@ -47,6 +48,8 @@ pub struct Services {
     pub notices: Arc<Notices>,
     pub sessions: Arc<Sessions>,
     pub replication: Arc<Replication>,
+    /// The gateways that share the store.
+    pub gateways: Arc<Gateways>,
     pub flows: Arc<Flows>,
     pub password: Arc<PasswordSignIn>,
     pub at_source: Arc<PasswordsAtSource>,

@@ -21,6 +21,15 @@ pub enum StoreError {
     Record(String),
     #[error("this store was written with another key file; copy keys.json from a gateway that uses it into this one's data_dir")]
     ForeignKeys,
+    #[error(
+        "this store was written by vestibule {version}, in a form that this release cannot read (form {format}; this one reads up to {ours}); \
+         upgrade this gateway"
+    )]
+    NewerFormat { version: String, format: u32, ours: u32 },
+    #[error(
+        "the gateway {name} runs vestibule {version}, which cannot read what this release writes; stop or upgrade it first (docs/guides/upgrade.md)"
+    )]
+    OlderGateway { name: String, version: String },
     #[error("the record kept changing under the write; try again")]
     Contended,
     #[error("the operating system gave no random bytes")]

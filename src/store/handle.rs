@@ -62,8 +62,10 @@ impl Store {
         let kv: Arc<dyn Kv> = match url {
             StoreUrl::Sled(folder) => Arc::new(SledKv::open(folder).await?),
             StoreUrl::Postgres(url) => Arc::new(PostgresKv::open(url).await?),
+            StoreUrl::PostgresIn { file, url } => Arc::new(PostgresKv::open_from(file, url).await?),
         };
         let store = Self::new(kv, keys);
+        store.check_format().await?;
         if store.kv.is_shared() {
             store.join_keys(file, now).await?;
         }

@@ -1,6 +1,7 @@
 //! The assembled program: its health, its interrupted forms, an outage of its store, and two of it over one database.
 
 mod earlier_release;
+mod gateways;
 mod health;
 mod outage;
 mod providers;

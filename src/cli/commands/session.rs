@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use crate::cli::context::Context;
 use crate::cli::control;
+use crate::cli::terminal::output::reached;
 use crate::cli::terminal::prompt::Sure;
 
 #[derive(Subcommand, Debug)]
@@ -65,7 +66,7 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             };
             let done = context.ask(control::Command::SessionRevoke { which })?;
             let count = done.get("revoked").and_then(serde_json::Value::as_u64).unwrap_or(0);
-            context.say(&done, &format!("{count} session{} ended", if count == 1 { "" } else { "s" }))
+            context.say(&done, &format!("{count} session{} ended{}", if count == 1 { "" } else { "s" }, reached(&done)))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `vestibule store`: the store as a file, and back.
+//! `vestibule store`: the store as a file, and back; and as views for people who speak SQL.
 
 use std::path::PathBuf;
 
@@ -30,10 +30,19 @@ pub enum Command {
         #[command(flatten)]
         sure: Sure,
     },
+    /// Print SQL that makes read-only views of accounts, sessions and the audit log in PostgreSQL, without secrets
+    #[command(
+        after_help = "Example:\n  vestibule store views | psql postgres://owner@db/vestibule\n  psql -c 'GRANT SELECT ON vestibule_accounts, vestibule_sessions, vestibule_audit TO reports'"
+    )]
+    Views,
 }
 
 pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Views => {
+            let sql = crate::store::views();
+            context.say(&json!({ "sql": sql }), sql.trim_end())
+        }
         Command::Export { file } => {
             let lines = context.ask(control::Command::StoreExport)?;
             let mut text = String::new();

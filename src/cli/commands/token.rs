@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use ipnet::IpNet;
 
-use crate::cli::terminal::output::cell;
+use crate::cli::terminal::output::{cell, reached};
 use crate::cli::{Context, control};
 use crate::service::tokens::NewToken;
 
@@ -78,7 +78,7 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::List { user } => context.list(&COLUMNS, &context.ask(control::Command::TokenList { user })?),
         Command::Revoke { id } => {
             let done = context.ask(control::Command::TokenRevoke { id })?;
-            context.say(&done, &format!("{}: revoked", done.get("id").map(cell).unwrap_or_default()))
+            context.say(&done, &format!("{}: revoked{}", done.get("id").map(cell).unwrap_or_default(), reached(&done)))
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::cli::access::read_file;
 use crate::cli::context::Context;
 use crate::cli::control;
 use crate::cli::terminal::output;
-use crate::cli::terminal::output::cell;
+use crate::cli::terminal::output::{cell, reached};
 use crate::cli::terminal::progress::Line;
 use crate::cli::terminal::prompt::{PasswordFrom, Sure};
 use crate::service::accounts::NewAccount;
@@ -220,7 +220,7 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
 
 fn done(context: &Context, command: control::Command, what: &str) -> anyhow::Result<()> {
     let account = context.ask(command)?;
-    context.say(&account, &format!("{}: {what}", account.get("name").map(cell).unwrap_or_default()))
+    context.say(&account, &format!("{}: {what}{}", account.get("name").map(cell).unwrap_or_default(), reached(&account)))
 }
 
 fn add(context: &Context, args: Add) -> anyhow::Result<()> {

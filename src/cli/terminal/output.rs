@@ -4,6 +4,8 @@ use std::io::Write;
 
 use serde_json::Value;
 
+use crate::service::gateways::Reach;
+
 /// Prints a value as JSON, indented.
 pub fn json(value: &Value) -> anyhow::Result<()> {
     line(&serde_json::to_string_pretty(value)?)
@@ -65,6 +67,12 @@ pub fn aligned(lines: &[Vec<String>]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     lines.iter().map(shown).collect::<Vec<_>>().join("\n")
+}
+
+/// `; reached 2 of 3 gateways; …`, where an answer says how far a change has reached; else nothing.
+pub fn reached(answer: &Value) -> String {
+    let reach = answer.get("reach").cloned().and_then(|reach| serde_json::from_value::<Reach>(reach).ok());
+    reach.map(|reach| format!("; {}", printable(&reach.text()))).unwrap_or_default()
 }
 
 #[cfg(test)]

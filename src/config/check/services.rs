@@ -176,7 +176,14 @@ pub(in crate::config) fn store(s: Section, data_dir: &Path, (every, stale): (Dur
         s.error(key, fault);
         StoreUrl::Sled(data_dir.join("store"))
     });
-    if matches!(&store, StoreUrl::Postgres(url) if travels_in_the_clear(url)) {
+    let store = match store {
+        StoreUrl::Postgres(url) => match s.entry("url_file").and_then(|entry| value::path(&entry).ok()) {
+            Some(file) => StoreUrl::PostgresIn { file, url },
+            None => StoreUrl::Postgres(url),
+        },
+        other => other,
+    };
+    if matches!(&store, StoreUrl::Postgres(url) | StoreUrl::PostgresIn { url, .. } if travels_in_the_clear(url)) {
         s.warn(key, "sessions and password hashes travel in the clear", "use sslmode=verify-full");
     }
     let snapshot_every = s.or("snapshot_every", every, value::span(Duration::ZERO..=Duration::from_secs(7 * 86_400)));
@@ -267,6 +274,9 @@ fn postgres_url_of_one(text: &str) -> Result<(), Fault> {
         match (&*name, &*value) {
             ("sslmode", "disable" | "require" | "verify-ca" | "verify-full") | ("sslrootcert" | "application_name", _) => {}
             ("target_session_attrs", "any" | "read-write") => {}
+            // Where the connection goes that listens, past a pooler; with the same user and database.
+            ("listen", hosts) if !hosts.is_empty() && !hosts.contains(['@', '?', '#', ' ']) => {}
+            ("listen", _) => return Err(Fault::new("listen names no host", "write listen=HOST:5432")),
             ("target_session_attrs", _) => {
                 return Err(Fault::new("target_session_attrs is neither any nor read-write", "write read-write: the gateway writes"));
             }

@@ -17,6 +17,8 @@ pub(in crate::config) struct ProblemCollector {
     problems: RefCell<Vec<Problem>>,
     pub(in crate::config) known: RefCell<BTreeSet<String>>,
     strangers: RefCell<BTreeSet<String>>,
+    /// Keys that hold secrets.
+    pub(in crate::config) secrets: RefCell<BTreeSet<String>>,
     /// If there is one, every key is there and none has a value.
     pub(in crate::config) outline: Option<Outline>,
 }
@@ -29,6 +31,7 @@ impl ProblemCollector {
             problems: RefCell::default(),
             known: RefCell::default(),
             strangers: RefCell::default(),
+            secrets: RefCell::default(),
             outline: None,
         }
     }

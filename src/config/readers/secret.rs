@@ -13,6 +13,7 @@ use crate::config::document::section::{Entry, Section};
 /// The secret of a key, from the key or from its file; both is an error.
 pub(in crate::config) fn secret(section: &Section, key: &str) -> Option<Secret> {
     let file_key = format!("{key}_file");
+    section.collector.secrets.borrow_mut().extend([section.key(key), section.key(&file_key)]);
     let (inline, file) = (section.entry(key), section.entry(&file_key));
     for entry in inline.iter().chain(&file) {
         entry.takes(|| Shape::Text);
@@ -42,7 +43,7 @@ pub(in crate::config) fn is_given(section: &Section, key: &str) -> bool {
 }
 
 /// The text of a secret's file, without its trailing newline.
-fn read(path: &Path) -> Result<Secret, Fault> {
+pub(in crate::config) fn read(path: &Path) -> Result<Secret, Fault> {
     let shown = path.display();
     let metadata =
         std::fs::metadata(path).map_err(|e| Fault::new(format!("{shown} cannot be read: {e}"), "create the file, or correct the path"))?;

@@ -37,6 +37,7 @@ impl Default for Config {
             routes: Vec::new(),
             expect: Vec::new(),
             providers: Vec::new(),
+            fingerprint: String::new(),
         }
     }
 }

@@ -32,7 +32,9 @@ fn same_store(a: &StoreUrl, b: &StoreUrl) -> bool {
     match (a, b) {
         (StoreUrl::Sled(a), StoreUrl::Sled(b)) => a == b,
         (StoreUrl::Postgres(a), StoreUrl::Postgres(b)) => a.matches(b.expose()),
-        (StoreUrl::Sled(_), StoreUrl::Postgres(_)) | (StoreUrl::Postgres(_), StoreUrl::Sled(_)) => false,
+        // What is in the file is followed without a restart.
+        (StoreUrl::PostgresIn { file: a, .. }, StoreUrl::PostgresIn { file: b, .. }) => a == b,
+        (StoreUrl::Sled(_) | StoreUrl::Postgres(_) | StoreUrl::PostgresIn { .. }, _) => false,
     }
 }
 

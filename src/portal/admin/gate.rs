@@ -25,6 +25,7 @@ use crate::portal::web::reply::Reply;
 use crate::portal::web::state::Portal;
 use crate::service::LiveSession;
 use crate::service::audit::Actor;
+use crate::view::fill;
 use crate::view::message::Problem;
 
 /// Somebody who passed the gate with this request. Made here and nowhere else.
@@ -83,6 +84,18 @@ impl AdminRequest {
     /// As the audit log names who did it.
     pub fn actor(&self) -> Actor<'_> {
         Actor::Admin(&self.req.client, &self.admin.name)
+    }
+
+    /// What was done, and which gateways know of it already, where several share the store.
+    pub async fn with_reach(&self, said: &str) -> String {
+        let words = &self.req.words.admin;
+        let Some(reach) = self.req.services.gateways.reach().await else { return said.to_owned() };
+        let counts = [("reached", reach.reached.to_string()), ("of", reach.of.to_string())];
+        let mut text = format!("{said} {}", fill(&words.reached, &counts.each_ref().map(|(key, count)| (*key, count.as_str()))));
+        if let Some((names, most)) = reach.unanswered() {
+            text = format!("{text} {}", fill(&words.unreached, &[("names", &names), ("most", &most)]));
+        }
+        text
     }
 }
 

@@ -57,7 +57,8 @@ async fn session_ended(admin: &AdminRequest) -> Result<Reply, Refused> {
     if let Ok(id) = admin.req.form.get("id").parse::<SessionId>() {
         admin.req.services.admin_sessions.end(id, admin.actor()).await?;
     }
-    session_page(admin, Some(Note::Done(admin.req.words.note.sessions_ended.clone()))).await
+    let said = admin.with_reach(&admin.req.words.note.sessions_ended).await;
+    session_page(admin, Some(Note::Done(said))).await
 }
 
 /// The beginning of a day, in UTC.

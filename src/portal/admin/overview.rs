@@ -7,7 +7,8 @@ use super::logs::audit_row;
 use crate::base::Time;
 use crate::portal::web::reply::Reply;
 use crate::service::Refused;
-use crate::view::admin::{self, ObservedRow, OverviewView, RouteProgress};
+use crate::service::gateways::Member;
+use crate::view::admin::{self, GatewayRow, ObservedRow, OverviewView, RouteProgress};
 
 /// How many of the newest records are shown.
 const RECENT: usize = 8;
@@ -37,9 +38,24 @@ async fn overview(admin: &AdminRequest) -> Result<Reply, Refused> {
             .into_iter()
             .map(|(seen, count)| ObservedRow { route: seen.route, user: seen.user, reason: seen.reason, count })
             .collect(),
+        gateways: services.gateways.all().unwrap_or_default().into_iter().map(gateway_row).collect(),
+        gateways_differ: services.gateways.warning().is_some(),
         recent: recent.into_iter().map(audit_row).collect(),
     };
     Ok(Reply::ok(admin::overview(&req.page(), &view)))
+}
+
+fn gateway_row(member: Member) -> GatewayRow {
+    GatewayRow {
+        name: member.name,
+        listeners: member.listeners,
+        version: member.version,
+        fingerprint: member.fingerprint,
+        heard: member.record.heard,
+        sessions: member.sessions,
+        live: member.live,
+        own: member.own,
+    }
 }
 
 fn count(n: usize) -> u64 {

@@ -131,7 +131,11 @@ async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Res
     let (services, words) = (&req.services, req.words);
     let done = |account: &Account, text: &str| user_page(admin, account, Some(Note::Done(text.to_owned())));
     Ok(match order {
-        Order::Change(change) => done(&services.accounts.change(name, &change, actor).await?, &words.note.saved),
+        Order::Change(change) => {
+            let account = services.accounts.change(name, &change, actor).await?;
+            let saved = &words.note.saved;
+            done(&account, &if change.disabled == Some(true) { admin.with_reach(saved).await } else { saved.clone() })
+        }
         Order::Mfa(change) => {
             let said = match change.reset.len() {
                 0 => words.note.saved.clone(),
@@ -145,11 +149,12 @@ async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Res
         }
         Order::EndSessions => {
             let ended = services.admin_sessions.revoke(Some(name), actor).await?;
-            done(account, &fill(&words.note.sessions_ended_n, &[("n", &ended.to_string())]))
+            let said = fill(&words.note.sessions_ended_n, &[("n", &ended.to_string())]);
+            done(account, &admin.with_reach(&said).await)
         }
         Order::RevokeToken(id) => {
             services.api_tokens.revoke(id, Some(account.id), actor).await?;
-            done(account, &words.tokens.revoked)
+            done(account, &admin.with_reach(&words.tokens.revoked).await)
         }
         Order::RecoveryCodes => {
             let codes = services.accounts.recovery_codes(name, actor).await?;

@@ -20,7 +20,7 @@ use crate::service::refused::Refused;
 use crate::service::sessions::{LiveSessions, TokenMemory};
 use crate::session::{EndReason, KeyRing};
 use crate::store::kv::Pair;
-use crate::store::{Store, StoreError, audit, is_genuine_in};
+use crate::store::{Store, StoreError, audit, check_format_of, is_format, is_genuine_in};
 
 use super::renewed;
 
@@ -29,7 +29,7 @@ const VERSION: u32 = 1;
 
 /// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in again. The
 /// entries of the audit log are made again from its records.
-pub(in crate::service) const PASSING: [&[u8]; 13] = [
+pub(in crate::service) const PASSING: [&[u8]; 15] = [
     b"session/",
     b"flow/",
     b"flow-of/",
@@ -40,6 +40,8 @@ pub(in crate::service) const PASSING: [&[u8]; 13] = [
     b"nothing",
     b"failed/",
     b"keys-canary",
+    b"gateway/",
+    b"lease/",
     b"acme/lease",
     b"acme/challenge/",
     audit::names::ENTRIES,
@@ -168,8 +170,10 @@ impl Backup {
         if !replace && !self.store.kv().scan(b"", None, 1, false).await?.is_empty() {
             return Err(ImportError::NotEmpty);
         }
+        let written = read(text)?;
+        check_format_of(&written)?;
         let mut pairs: Vec<Pair> =
-            read(text)?.into_iter().filter(|(key, _)| !PASSING.iter().any(|prefix| key.starts_with(prefix))).collect();
+            written.into_iter().filter(|(key, _)| !is_format(key) && !PASSING.iter().any(|prefix| key.starts_with(prefix))).collect();
         let records = pairs.len();
         let theirs = self.store.take_keys_out(&mut pairs).map_err(|_| ImportError::OtherKeyFile)?;
         let keys = self.keys.with(theirs).await?;
@@ -185,6 +189,7 @@ impl Backup {
         if replace {
             renewed::renew(&self.store, &mut pairs).await?;
         }
+        pairs.extend(self.store.format_record().await?);
         if let Some(keys) = &keys {
             pairs.extend(self.keys.keep(keys).await?);
         }

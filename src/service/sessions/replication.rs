@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::live::{Found, Freshness, LiveSession, LiveSessions};
 use super::restore::{restore, stands};
@@ -24,7 +24,7 @@ use crate::account::Account;
 use crate::base::{SessionId, Time};
 use crate::service::context::Context;
 use crate::session::{EndReason, SessionRecord, over};
-use crate::store::kv::{self, Change};
+use crate::store::kv::{self, Change, Question, Word};
 use crate::store::{Store, StoreError, is_keyring};
 
 /// How long the memory counts as complete without a proof.
@@ -48,14 +48,19 @@ pub async fn follow(replication: Weak<Replication>, mut changes: mpsc::Receiver<
     let Some((live, context)) = known else { return };
     let (proof, proved) = watch::channel(());
     tokio::spawn(keep_watch(live, proved, TRUST, move || (context.now(), context.config().max_stale)));
-    let (mut news, mut is_behind) = (Vec::new(), false);
+    let (mut news, mut is_behind, mut asked) = (Vec::new(), false, Vec::new());
     while changes.recv_many(&mut news, AT_ONCE).await > 0 {
         let Some(replication) = replication.upgrade() else { return };
         let is_proof = news.contains(&Change::Alive);
         is_behind |= news.contains(&Change::Listening) || news.contains(&Change::Replaced);
+        asked.extend(news.iter().filter_map(|change| if let Change::Asked(question) = change { Some(*question) } else { None }));
+        asked.truncate(AT_ONCE);
         let keys = replication.keys_of(news.drain(..));
         match replication.catch_up(keys, is_behind).await {
-            Ok(()) => is_behind = false,
+            Ok(()) => {
+                is_behind = false;
+                replication.answer(std::mem::take(&mut asked));
+            }
             Err(e) => {
                 tracing::error!(error = %e, "changes made by other gateways cannot be read; all is read again");
                 is_behind = true;
@@ -96,6 +101,7 @@ pub struct Replication {
     pub(in crate::service) tokens: Arc<TokenMemory>,
     pub(in crate::service) context: Arc<Context>,
     pub(in crate::service) reread: watch::Sender<u64>,
+    pub(in crate::service) answers: broadcast::Sender<(Question, String)>,
 }
 
 impl Replication {
@@ -111,7 +117,8 @@ impl Replication {
                     let unknown = used.into_iter().filter(|(id, at)| !self.live.seen(*id, *at));
                     keys.extend(unknown.map(|(id, _)| kv::key("session", id.as_bytes())));
                 }
-                Change::Replaced | Change::Listening | Change::Alive => {}
+                Change::Answered(question, by) => drop(self.answers.send((question, by))),
+                Change::Asked(_) | Change::Replaced | Change::Listening | Change::Alive => {}
             }
         }
         keys
@@ -153,6 +160,26 @@ impl Replication {
         self.store.follow_keys(self.context.now()).await?;
         self.live.rekey(self.store.keys());
         Ok(())
+    }
+
+    /// Says that everything before these questions was followed here.
+    fn answer(&self, questions: Vec<Question>) {
+        if questions.is_empty() {
+            return;
+        }
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            for question in questions {
+                if let Err(e) = store.kv().tell(Word::Answer(question)).await {
+                    tracing::debug!(error = %e, "another gateway's question was not answered");
+                }
+            }
+        });
+    }
+
+    /// What other gateways answer from now on.
+    pub fn answers(&self) -> broadcast::Receiver<(Question, String)> {
+        self.answers.subscribe()
     }
 
     /// Changes when everything was read again, for whoever keeps more of the store in memory.

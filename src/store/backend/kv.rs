@@ -50,10 +50,32 @@ pub trait Kv: Send + Sync + 'static {
         None
     }
 
+    /// The name of this process among those that may have the store open, in hexadecimal; `None` where no other can.
+    fn member(&self) -> Option<String> {
+        None
+    }
+
+    /// Tells every process that has the store open, after all that was committed before. `false` where there is no other.
+    async fn tell(&self, _word: Word) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     /// Whether other processes may have the store open.
     fn is_shared(&self) -> bool {
         false
     }
+}
+
+/// A question to all processes that have a store open: a number that nobody else asks with.
+pub type Question = [u8; 8];
+
+/// What processes say to each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Word {
+    /// Who has followed all that was committed before this?
+    Ask(Question),
+    /// This process has.
+    Answer(Question),
 }
 
 /// News of a store that several processes share.
@@ -67,6 +89,10 @@ pub enum Change {
     Replaced,
     /// From here on changes are heard. Those before may have been missed: read everything again.
     Listening,
+    /// Somebody asks who has followed every change that was reported before this.
+    Asked(Question),
+    /// This process ([`Kv::member`]) had followed everything that was committed before this question.
+    Answered(Question, String),
     /// Every change up to a moment ago was reported before this. Comes once a second; where it does not come, changes may be
     /// missed.
     Alive,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::kv::{Batch, Change, Kv, Pair};
+use super::kv::{Batch, Change, Kv, Pair, Word};
 use crate::store::StoreError;
 
 /// Told of every call: its name, how long it took, whether it failed.
@@ -62,6 +62,14 @@ impl Kv for MeasuredKv {
 
     fn changes(&self) -> Option<mpsc::Receiver<Change>> {
         self.inner.changes()
+    }
+
+    fn member(&self) -> Option<String> {
+        self.inner.member()
+    }
+
+    async fn tell(&self, word: Word) -> Result<bool, StoreError> {
+        self.timed("tell", self.inner.tell(word)).await
     }
 
     fn is_shared(&self) -> bool {

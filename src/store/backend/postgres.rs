@@ -16,12 +16,17 @@
 mod listen;
 mod pool;
 #[cfg(test)]
+mod practice_tests;
+#[cfg(test)]
 pub(crate) mod server;
 mod settings;
+mod source;
 #[cfg(test)]
 mod tests;
+pub(in crate::store) mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
@@ -30,12 +35,13 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
-use super::kv::{Batch, Change, Kv, Pair, upper};
+use super::kv::{Batch, Change, Kv, Pair, Word, upper};
 use crate::base::Secret;
 use crate::store::StoreError;
 use listen::{Origin, notice};
 use pool::{Lease, Pool, words};
-use settings::{PATIENCE, Settings};
+use settings::PATIENCE;
+use source::Source;
 
 /// The table in a PostgreSQL database.
 pub struct PostgresKv {
@@ -66,7 +72,19 @@ impl PostgresKv {
     /// # Errors
     /// Where the server cannot be reached, or lets this user neither use nor make the table.
     pub async fn open(url: &Secret) -> Result<Self, StoreError> {
-        let kv = Self { pool: Pool::new(Settings::read(url)?), origin: Origin::random()? };
+        Self::over(Source::new(None, url)?).await
+    }
+
+    /// As [`Self::open`]; the file that the URL is from is read again for each new connection, so that its password may change.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_from(file: &std::path::Path, url: &Secret) -> Result<Self, StoreError> {
+        Self::over(Source::new(Some(file.to_owned()), url)?).await
+    }
+
+    async fn over(source: Source) -> Result<Self, StoreError> {
+        let kv = Self { pool: Pool::new(Arc::new(source)), origin: Origin::random()? };
         let lease = kv.pool.take(false).await.map_err(StoreError::Backend)?;
         let made = patiently(async { prepare(&lease.client).await.map_err(|e| words(&e)) }).await;
         made.map_err(|e| StoreError::Backend(format!("the table vestibule_kv can be neither used nor made: {e}")))?;
@@ -277,7 +295,17 @@ impl Kv for PostgresKv {
     }
 
     fn changes(&self) -> Option<mpsc::Receiver<Change>> {
-        Some(listen::start(self.pool.settings().clone(), self.origin))
+        Some(listen::start(self.pool.source().clone(), self.origin))
+    }
+
+    fn member(&self) -> Option<String> {
+        Some(self.origin.text())
+    }
+
+    async fn tell(&self, word: Word) -> Result<bool, StoreError> {
+        let words = vec![listen::word(self.origin, word)];
+        self.rows(listen::NOTIFY, &[(&words, Type::TEXT_ARRAY)]).await?;
+        Ok(true)
     }
 
     fn is_shared(&self) -> bool {

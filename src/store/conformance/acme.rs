@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{AcmeCertificate, AcmeChallenge, Store};
+use super::super::{AcmeCertificate, AcmeChallenge, Duty, Store};
 use super::race;
 use crate::base::{Secret, Time};
 use crate::session::KeyRing;
@@ -21,7 +21,7 @@ pub(super) async fn of_many_gateways_one_orders(store: Arc<Store>) {
     let place = std::sync::atomic::AtomicUsize::new(0);
     let taken = race(names.len(), || {
         let (store, name) = (store.clone(), names[place.fetch_add(1, std::sync::atomic::Ordering::Relaxed)].clone());
-        async move { store.take_acme_lease(&name, now.plus(LEASE), now).await.unwrap().then_some(name) }
+        async move { store.take_lease(Duty::Certificates, &name, now.plus(LEASE), now).await.unwrap().then_some(name) }
     })
     .await;
     let holders: Vec<String> = taken.into_iter().flatten().collect();
@@ -29,21 +29,21 @@ pub(super) async fn of_many_gateways_one_orders(store: Arc<Store>) {
         return assert!(!holders.is_empty());
     }
     let [holder] = holders.as_slice() else { panic!("{holders:?}") };
-    assert!(store.take_acme_lease(holder, now.plus(LEASE), now).await.unwrap(), "its holder may hold it for longer");
+    assert!(store.take_lease(Duty::Certificates, holder, now.plus(LEASE), now).await.unwrap(), "its holder may hold it for longer");
     assert!(!store.put_acme_certificate("other", "wiki.example", &certificate()).await.unwrap());
     assert!(store.put_acme_certificate(holder, "wiki.example", &certificate()).await.unwrap());
     let later = now.plus(LEASE * 2);
-    assert!(store.take_acme_lease("other", later.plus(LEASE), later).await.unwrap(), "it has run out");
+    assert!(store.take_lease(Duty::Certificates, "other", later.plus(LEASE), later).await.unwrap(), "it has run out");
     assert!(!store.put_acme_certificate(holder, "wiki.example", &certificate()).await.unwrap(), "what was ordered under it is too late");
-    store.release_acme_lease(holder).await.unwrap();
-    assert!(!store.take_acme_lease(holder, later.plus(LEASE), later).await.unwrap(), "nobody gives back what is another's");
-    store.release_acme_lease("other").await.unwrap();
-    assert!(store.take_acme_lease(holder, later.plus(LEASE), later).await.unwrap());
+    store.release_lease(Duty::Certificates, holder).await.unwrap();
+    assert!(!store.take_lease(Duty::Certificates, holder, later.plus(LEASE), later).await.unwrap(), "nobody gives back what is another's");
+    store.release_lease(Duty::Certificates, "other").await.unwrap();
+    assert!(store.take_lease(Duty::Certificates, holder, later.plus(LEASE), later).await.unwrap());
 }
 
 pub(super) async fn acme_keys_are_sealed_and_follow_a_rotation(store: Arc<Store>) {
     let now = Time::from_secs(1000);
-    assert!(store.take_acme_lease("a", now.plus(LEASE), now).await.unwrap());
+    assert!(store.take_lease(Duty::Certificates, "a", now.plus(LEASE), now).await.unwrap());
     let before = store.acme_version().await.unwrap();
     assert!(store.put_acme_certificate("a", "wiki.example", &certificate()).await.unwrap());
     store.put_acme_account("https://ca.example", b"BEGIN PRIVATE account").await.unwrap();

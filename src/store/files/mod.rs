@@ -3,5 +3,6 @@
 pub mod ended;
 pub mod journal;
 pub mod keyfile;
+pub mod member;
 pub(super) mod private;
 pub mod snapshot;

@@ -82,6 +82,13 @@ impl Store {
         self.kv.get(&key("account", id.to_string())).await?.map(|bytes| decode(&bytes)).transpose()
     }
 
+    /// The accounts with these ids, in their order, in one go.
+    pub async fn accounts_by_id(&self, ids: &[UserId]) -> Result<Vec<Option<Account>>, StoreError> {
+        let keys: Vec<_> = ids.iter().map(|id| key("account", id.to_string())).collect();
+        let values = self.kv.get_many(&keys).await?;
+        values.into_iter().map(|bytes| bytes.map(|bytes| decode(&bytes)).transpose()).collect()
+    }
+
     /// Reads an account again that another process wrote or deleted, and tells whoever is told of written accounts.
     pub async fn account_again(&self, id: UserId) -> Result<(), StoreError> {
         let account = self.account(id).await?;

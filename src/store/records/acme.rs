@@ -2,7 +2,7 @@
 //! way, and what failed. Private keys are sealed. Guarantees that a certificate is written only while its writer still holds the lease,
 //! so that of several gateways one orders.
 //!
-//! Keys: `acme/lease` who orders and until when; `acme/account/DIRECTORY`; `acme/certificate/HOST`; `acme/challenge/TOKEN`;
+//! Keys: `acme/lease` who orders and until when ([`Duty::Certificates`]); `acme/account/DIRECTORY`; `acme/certificate/HOST`; `acme/challenge/TOKEN`;
 //! `acme/failure/HOST`; `acme/version` changes with each of certificates and challenges.
 
 use std::collections::BTreeMap;
@@ -14,9 +14,8 @@ use zeroize::Zeroizing;
 use crate::base::{Secret, Time, random};
 use crate::session::KeyRing;
 use crate::store::backend::kv::{Batch, decode, encode, key};
-use crate::store::{Store, StoreError};
+use crate::store::{Duty, Store, StoreError};
 
-const LEASE: &[u8] = b"acme/lease";
 const VERSION: &[u8] = b"acme/version";
 const ACCOUNT: &str = "acme/account";
 const CERTIFICATE: &str = "acme/certificate";
@@ -27,12 +26,6 @@ const FAILURE: &str = "acme/failure";
 const PAGE: usize = 500;
 /// How often a write is tried again when the record changed meanwhile.
 const TRIES: usize = 16;
-
-#[derive(Serialize, Deserialize)]
-struct Lease {
-    holder: String,
-    until: Time,
-}
 
 /// A certificate and its key.
 #[derive(Clone, Debug)]
@@ -78,31 +71,6 @@ pub struct AcmeFailure {
 }
 
 impl Store {
-    /// Takes the lease, or holds it for longer; `false` while another has it.
-    pub async fn take_acme_lease(&self, holder: &str, until: Time, now: Time) -> Result<bool, StoreError> {
-        let before = self.kv.get(LEASE).await?;
-        let held = before.as_deref().map(decode::<Lease>).transpose()?;
-        // Nobody else can hold it in a store that is not shared: there it is what a crash left.
-        if self.kv.is_shared() && held.is_some_and(|lease| lease.holder != holder && lease.until > now) {
-            return Ok(false);
-        }
-        let lease = encode(&Lease { holder: holder.to_owned(), until })?;
-        self.kv.commit(Batch::durable().expect(LEASE, before).put(LEASE, lease)).await
-    }
-
-    /// Gives the lease back, if it is still this holder's.
-    pub async fn release_acme_lease(&self, holder: &str) -> Result<(), StoreError> {
-        if let Some(lease) = self.held_lease(holder).await? {
-            self.kv.commit(Batch::default().expect(LEASE, Some(lease)).delete(LEASE)).await?;
-        }
-        Ok(())
-    }
-
-    async fn held_lease(&self, holder: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(bytes) = self.kv.get(LEASE).await? else { return Ok(None) };
-        Ok(Some(bytes).filter(|bytes| decode::<Lease>(bytes).is_ok_and(|lease| lease.holder == holder)))
-    }
-
     /// The account at an authority, as JSON; `None` if there is none, or it was sealed under a key that is gone.
     pub async fn acme_account(&self, directory: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         let place = key(ACCOUNT, directory);
@@ -130,11 +98,12 @@ impl Store {
 
     /// Keeps a certificate, and forgets what failed before; `false` if the lease is no longer this holder's.
     pub async fn put_acme_certificate(&self, holder: &str, host: &str, certificate: &AcmeCertificate) -> Result<bool, StoreError> {
-        let Some(lease) = self.held_lease(holder).await? else { return Ok(false) };
+        let Some(lease) = self.held_lease(Duty::Certificates, holder).await? else { return Ok(false) };
         let place = key(CERTIFICATE, host);
         let sealed_key = self.keys().seal(&place, certificate.key.expose().as_bytes())?;
         let record = SealedCertificate { directory: certificate.directory.clone(), chain: certificate.chain.clone(), sealed_key };
-        let batch = Batch::durable().expect(LEASE, Some(lease)).put(place, encode(&record)?).delete(key(FAILURE, host));
+        let batch =
+            Batch::durable().expect(Duty::Certificates.place(), Some(lease)).put(place, encode(&record)?).delete(key(FAILURE, host));
         self.kv.commit(batch.put(VERSION, random::bytes::<16>()?)).await
     }
 

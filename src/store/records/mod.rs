@@ -4,6 +4,7 @@ pub(super) mod accounts;
 pub(super) mod acme;
 pub(super) mod failures;
 pub(super) mod flows;
+pub(super) mod gateways;
 pub(super) mod keys;
 pub(super) mod links;
 pub(super) mod moved_session;

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 pub use links::LinkedRow;
 pub use logs::{AuditFilter, AuditRow, AuditView, SessionRow, SessionsView, Trail, audit, sessions};
-pub use overview::{ObservedRow, OverviewView, RouteProgress, overview};
+pub use overview::{GatewayRow, ObservedRow, OverviewView, RouteProgress, overview};
 pub use steps::{confirm_delete, new_user, recovery_codes, setup_link};
 pub use user::{MethodRow, PolicyChoice, UserView, user};
 pub use users::{State, UserFilter, UserRow, UsersView, users};

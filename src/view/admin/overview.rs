@@ -4,10 +4,11 @@ use maud::{Markup, html};
 
 use super::logs::{AuditRow, audit_table, user_link};
 use super::{Place, admin};
+use crate::base::Time;
 use crate::factor::Method;
-use crate::view::parts::chart;
 use crate::view::parts::chart::{Bar, Pair};
 use crate::view::parts::layout::Page;
+use crate::view::parts::{chart, time};
 
 /// How many of those who may open a route could do so with two factors.
 #[derive(Clone, Debug)]
@@ -27,6 +28,23 @@ pub struct ObservedRow {
     pub count: u64,
 }
 
+/// One of the gateways that share the store.
+#[derive(Clone, Debug)]
+pub struct GatewayRow {
+    pub name: String,
+    /// Where it listens.
+    pub listeners: Vec<String>,
+    pub version: String,
+    /// Of its configuration.
+    pub fingerprint: String,
+    pub heard: Time,
+    pub sessions: u64,
+    /// Heard of lately.
+    pub live: bool,
+    /// The one that made this page.
+    pub own: bool,
+}
+
 /// The overview.
 #[derive(Clone, Debug, Default)]
 pub struct OverviewView {
@@ -41,6 +59,10 @@ pub struct OverviewView {
     pub routes: Vec<RouteProgress>,
     /// The most frequent of them.
     pub observed: Vec<ObservedRow>,
+    /// Empty: nobody shares the store.
+    pub gateways: Vec<GatewayRow>,
+    /// Live ones run different configurations.
+    pub gateways_differ: bool,
     /// The newest few.
     pub recent: Vec<AuditRow>,
 }
@@ -62,6 +84,13 @@ pub fn overview(page: &Page, view: &OverviewView) -> Markup {
                 }
                 @if !view.observed.is_empty() {
                     section.whole aria-labelledby="s-observed" { h2 #s-observed { (words.observed) } p.lead { (words.observed_lead) } (observed(page, view)) }
+                }
+                @if !view.gateways.is_empty() {
+                    section.whole aria-labelledby="s-gateways" {
+                        h2 #s-gateways { (words.gateways) }
+                        @if view.gateways_differ { p.lead role="status" { (words.gateways_differ) } }
+                        (gateways(page, view))
+                    }
                 }
                 @if !view.recent.is_empty() {
                     section.whole aria-labelledby="s-recent" { h2 #s-recent { (words.recent) } (audit_table(page, &view.recent)) }
@@ -131,6 +160,36 @@ fn observed(page: &Page, view: &OverviewView) -> Markup {
                         td { @if row.user.is_empty() { span.soft { "–" } } @else { (user_link(page, &row.user)) } }
                         td { code { (row.reason) } }
                         td { (row.count) }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+fn gateways(page: &Page, view: &OverviewView) -> Markup {
+    let words = &page.words.admin;
+    html! {
+        div.scroll tabindex="0" role="group" aria-label=(words.gateways) {
+            table {
+                thead { tr {
+                    th scope="col" { (words.gateway) }
+                    th scope="col" { (words.version) }
+                    th scope="col" { (words.configuration) }
+                    th scope="col" { (words.sessions) }
+                    th scope="col" { (words.last_heard) }
+                } }
+                tbody { @for row in &view.gateways {
+                    tr {
+                        th scope="row" {
+                            bdi { (row.name) }
+                            @if row.own { " " span.tag { (words.this_gateway) } } @else if !row.live { " " span.tag { (words.silent) } }
+                            small { bdi { (row.listeners.join(", ")) } }
+                        }
+                        td { (row.version) }
+                        td { code { (row.fingerprint) } }
+                        td { (row.sessions) }
+                        td { (time::exact(row.heard)) }
                     }
                 } }
             }

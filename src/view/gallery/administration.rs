@@ -6,8 +6,8 @@ use super::samples::{HOSTILE, ago};
 use crate::account::{MfaPolicy, UserMfaPolicy};
 use crate::factor::Method;
 use crate::view::admin::{
-    self, AuditRow, AuditView, LinkedRow, MethodRow, ObservedRow, OverviewView, Paging, PolicyChoice, RouteProgress, State, Trail, UserRow,
-    UserView,
+    self, AuditRow, AuditView, GatewayRow, LinkedRow, MethodRow, ObservedRow, OverviewView, Paging, PolicyChoice, RouteProgress, State,
+    Trail, UserRow, UserView,
 };
 use crate::view::pages::tokens::TokenRow;
 use crate::view::parts::layout::Page;
@@ -103,7 +103,23 @@ fn overview() -> OverviewView {
             RouteProgress { route: "wiki".into(), ready: 201, of: 273 },
         ],
         observed: vec![ObservedRow { route: "wiki".into(), user: "user4".into(), reason: "second_factor".into(), count: 31 }],
+        gateways: ["web1", "web2"].map(gateway).to_vec(),
+        gateways_differ: true,
         recent: events(6),
+    }
+}
+
+fn gateway(name: &str) -> GatewayRow {
+    let own = name == "web1";
+    GatewayRow {
+        name: name.into(),
+        listeners: vec!["https://192.0.2.7:443".into()],
+        version: "1.0.0".into(),
+        fingerprint: if own { "3f2a01b2c3d4" } else { "91bc5d0e7f10" }.into(),
+        heard: ago(0),
+        sessions: 184,
+        live: own,
+        own,
     }
 }
 

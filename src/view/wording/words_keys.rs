@@ -133,6 +133,7 @@ words! {
         password_only, time, event, outcome, detail, since, until, any, ok, failed, chain_whole, chain_broken, sign_ins, failures,
         active_sessions, enrolled_users, locked_users, over_time, in_use, progress, progress_lead, route, of, as_table, period, recent,
         older, newer, bounded, verify, missing, observed, observed_lead, reason, count,
+        gateways, gateways_differ, gateway, version, configuration, last_heard, silent, this_gateway, reached, unreached,
         not_yourself, mail_link, create_mail, link_mailed, confirm_wrong, codes_lead, name_reserved, form_unread, source, source_lead, source_closed,
     }
     fault: Fault {

@@ -50,6 +50,12 @@ fn text(status: &Value) -> String {
             format!("{}: {}", directory.get("name").map(cell).unwrap_or_default(), ends(directory, "servers")),
         ]);
     }
+    for gateway in list(status, "gateways") {
+        lines.push(vec!["gateway".to_owned(), gateway_text(gateway)]);
+    }
+    for warning in list(status, "warnings") {
+        lines.push(vec!["warning".to_owned(), cell(warning)]);
+    }
     for route in list(status, "routes") {
         let get = |key: &str| route.get(key).map(cell).unwrap_or_default();
         lines.push(vec!["route".to_owned(), format!("{} ({}): {}", get("name"), get("policy"), ends(route, "upstreams"))]);
@@ -59,6 +65,27 @@ fn text(status: &Value) -> String {
 
 fn list<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
     value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// `web1 1.2.3, configuration 3f2a01b2c3d4, 12 sessions, heard 2026-01-01T00:00:00Z (this one)`.
+fn gateway_text(gateway: &Value) -> String {
+    let get = |key: &str| gateway.get(key).map(cell).unwrap_or_default();
+    let is = |key: &str| gateway.get(key).and_then(Value::as_bool) == Some(true);
+    let mut text = format!(
+        "{} {}, configuration {}, {} sessions, heard {}, {}",
+        get("name"),
+        get("version"),
+        get("fingerprint"),
+        get("sessions"),
+        get("heard"),
+        get("listeners"),
+    );
+    if is("own") {
+        text += " (this one)";
+    } else if !is("live") {
+        text += " SILENT";
+    }
+    text
 }
 
 /// `127.0.0.1:3000 up, 127.0.0.1:3001 DOWN`.
@@ -94,6 +121,9 @@ mod tests {
             "sms": { "failing": true, "sent": 2, "failed": 1, "pending": 4 },
             "certificates": [{ "listen": "0.0.0.0:443", "names": ["a.example", "b.example"], "expires": "2026-03-01T00:00:00Z" }],
             "directories": [],
+            "gateways": [{ "name": "web1", "version": "1.0.0", "fingerprint": "3f2a01b2c3d4", "sessions": 3, "heard": "2026-01-01T00:00:00Z",
+                "listeners": ["http://127.0.0.1:8080"], "own": false, "live": false }],
+            "warnings": ["gateways differ"],
             "routes": [{ "name": "wiki", "policy": "one_factor", "upstreams": [{ "address": "127.0.0.1:1", "up": true }, { "address": "127.0.0.1:2", "up": false }] }],
         });
         let text = text(&status);
@@ -102,6 +132,8 @@ mod tests {
             "last reload  -",
             "not configured",
             "FAILING, 2 sent, 1 failed, 4 waiting",
+            "web1 1.0.0, configuration 3f2a01b2c3d4, 3 sessions, heard 2026-01-01T00:00:00Z, http://127.0.0.1:8080 SILENT",
+            "warning      gateways differ",
             "a.example, b.example until 2026-03-01T00:00:00Z",
             "wiki (one_factor): 127.0.0.1:1 up, 127.0.0.1:2 DOWN",
         ] {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::answer::{json as to_json, said};
+use super::answer::{json as to_json, said, with_reach};
 use crate::base::Secret;
 use crate::cli::control::portal_url;
 use crate::factor::Method;
@@ -54,7 +54,7 @@ pub(super) async fn show(services: &Services, name: &str) -> Result<Value, Strin
 pub(super) async fn delete(services: &Services, name: &str) -> Result<Value, String> {
     let account = services.accounts.named(name).await.map_err(said)?;
     services.accounts.remove(&account.name, ACTOR).await.map_err(said)?;
-    Ok(json!({ "name": account.name, "deleted": true }))
+    Ok(with_reach(services, json!({ "name": account.name, "deleted": true })).await)
 }
 
 pub(super) async fn rebind(services: &Services, name: &str) -> Result<Value, String> {
@@ -74,7 +74,8 @@ pub(super) async fn passwd(services: &Services, name: &str, password: &Secret) -
 
 pub(super) async fn set(services: &Services, name: &str, change: &AccountChange) -> Result<Value, String> {
     let account = services.accounts.change(name, change, ACTOR).await.map_err(said)?;
-    shown(services, &account.name, &[]).await
+    let value = shown(services, &account.name, &[]).await?;
+    Ok(if change.disabled == Some(true) { with_reach(services, value).await } else { value })
 }
 
 pub(super) async fn link(services: &Services, name: &str) -> Result<Value, String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::answer::{json as to_json, said};
+use super::answer::{json as to_json, said, with_reach};
 use crate::app::App;
 use crate::base::{SessionId, Time};
 use crate::cli::control::Which;
@@ -56,7 +56,7 @@ pub(super) async fn revoke(services: &Services, which: Which) -> Result<Value, S
         Which::All => services.admin_sessions.revoke(None, ACTOR).await.map_err(said)?,
         Which::One(id) => revoke_one(services, &id).await?,
     };
-    Ok(json!({ "revoked": revoked }))
+    Ok(with_reach(services, json!({ "revoked": revoked })).await)
 }
 
 async fn revoke_one(services: &Services, text: &str) -> Result<usize, String> {

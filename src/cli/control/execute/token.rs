@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::answer::with_reach;
 use super::{json as to_json, said};
 use crate::service::Services;
 use crate::service::audit::Actor;
@@ -31,7 +32,7 @@ pub(super) async fn revoke(services: &Services, id: &str) -> Result<Value, Strin
     let unknown = || format!("there is no token “{id}”; `vestibule token list` shows those there are");
     let parsed = id.parse().map_err(|_| unknown())?;
     if services.api_tokens.revoke(parsed, None, ACTOR).await.map_err(said)? {
-        Ok(json!({ "id": id, "revoked": true }))
+        Ok(with_reach(services, json!({ "id": id, "revoked": true })).await)
     } else {
         Err(unknown())
     }

@@ -199,3 +199,26 @@ async fn whom_nobody_knows_is_not_found() {
     }
     assert_eq!(root.post("admin/users/nobody", &[("action", "delete"), ("confirm", "nobody")]).await.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_page_says_which_gateways_there_are_and_which_know_of_a_revocation() {
+    let database = crate::store::postgres::server::database().await;
+    let url = crate::store::postgres::server::url(&database);
+    let house = House::with(|config| config.store = crate::config::StoreUrl::Postgres(url)).await;
+    house.app.join_gateways().await;
+    let silent = crate::store::Gateway {
+        name: "<web2>".into(),
+        heard: NOW,
+        fingerprint: "other".into(),
+        max_stale: Duration::from_secs(300),
+        ..Default::default()
+    };
+    house.app.services.store.put_gateway("ffff", &silent).await.unwrap();
+    house.app.services.gateways.beat().await.unwrap();
+    house.add("alice", &[]).await;
+    let root = house.root().await;
+    let page = root.get("admin").await;
+    assert!(page.has("&lt;web2&gt;") && page.has("different configurations") && page.has("this one"), "{}", page.html);
+    let page = root.post("admin/users/alice", &[("action", "disable")]).await;
+    assert!(page.has("Reached 1 of 2 gateways.") && page.has("up to 5m"), "{}", page.html);
+}

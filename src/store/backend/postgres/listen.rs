@@ -1,23 +1,28 @@
 //! Notices of what other gateways changed: sent within the transaction of the change, heard on a connection of their own.
 //!
 //! A payload is `ORIGIN SIGN KEY`, the key in hexadecimal; the sign `*` says that the whole store was replaced, and `~` that sessions were used, with
-//! their ids and times in place of a key: so thousands in use at once are a few notices a second, and nobody reads them again. The origin tells a gateway its own notices. It leaves out those of
+//! their ids and times in place of a key: so thousands in use at once are a few notices a second, and nobody reads them again. `?` asks who has followed
+//! all that came before, and `!` answers. `=` proves a new line: it is sent over a connection of the pool and must be heard on the line, which it is not where a
+//! pooler gives the line's connection to others. The origin tells a gateway its own notices. It leaves out those of
 //! its own sessions written, of which it knows more than the store; it follows its own deletions and its own accounts, so that
 //! whatever it read of another's change meanwhile is put right by a second look.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_postgres::AsyncMessage;
+use tokio_postgres::types::Type;
 
 use super::pool::words;
 use super::settings::{PATIENCE, Settings};
+use super::source::Source;
 use crate::base::random::{self, NoEntropy};
 use crate::base::{SessionId, Time};
-use crate::store::backend::kv::Change;
+use crate::store::backend::kv::{Change, Word};
 
 /// Sends each of an array.
 pub const NOTIFY: &str = "SELECT pg_notify('vestibule', word) FROM unnest($1) AS word";
@@ -35,6 +40,11 @@ pub struct Origin([u8; 8]);
 impl Origin {
     pub fn random() -> Result<Self, NoEntropy> {
         random::bytes().map(Self)
+    }
+
+    /// In hexadecimal.
+    pub fn text(self) -> String {
+        HEXLOWER.encode(&self.0)
     }
 }
 
@@ -59,6 +69,14 @@ pub fn used(origin: Origin, sessions: &[(SessionId, Time)]) -> String {
     format!("{} ~ {}", HEXLOWER.encode(&origin.0), BASE64URL_NOPAD.encode(&bytes))
 }
 
+/// The notice of a question or an answer. Those who do not know it take the number for a key that is nobody's.
+pub fn word(origin: Origin, word: Word) -> String {
+    match word {
+        Word::Ask(question) => format!("{} ? {}", origin.text(), HEXLOWER.encode(&question)),
+        Word::Answer(question) => format!("{} ! {}", origin.text(), HEXLOWER.encode(&question)),
+    }
+}
+
 fn read_used(text: &str) -> Option<Change> {
     let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
     let one = |place: &[u8]| {
@@ -75,6 +93,9 @@ const PLACE: usize = 24;
 fn heard(payload: &str, own: Origin) -> Option<Change> {
     let mut parts = payload.split(' ');
     let (origin, sign, key) = (parts.next()?, parts.next()?, parts.next()?);
+    if sign == "=" {
+        return None;
+    }
     if sign == "*" {
         return Some(Change::Replaced);
     }
@@ -82,6 +103,15 @@ fn heard(payload: &str, own: Origin) -> Option<Change> {
         return if origin == HEXLOWER.encode(&own.0) { None } else { read_used(key) };
     }
     let key = HEXLOWER.decode(key.as_bytes()).ok()?;
+    if sign == "?" || sign == "!" {
+        let question = key.try_into().ok()?;
+        let is_own = origin == own.text();
+        return if sign == "!" {
+            Some(Change::Answered(question, origin.to_owned()))
+        } else {
+            (!is_own).then_some(Change::Asked(question))
+        };
+    }
     let known = origin == HEXLOWER.encode(&own.0) && sign == "+" && key.starts_with(b"session/");
     (!known).then_some(Change::Key(key))
 }
@@ -90,11 +120,11 @@ fn heard(payload: &str, own: Origin) -> Option<Change> {
 const STILL_THERE: &str = "SELECT 1 / (NOT pg_is_in_recovery())::int";
 
 /// Listens until nobody receives any more.
-pub fn start(settings: Settings, own: Origin) -> mpsc::Receiver<Change> {
+pub fn start(source: Arc<Source>, own: Origin) -> mpsc::Receiver<Change> {
     let (out, changes) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         while !out.is_closed() {
-            let said = listen(&settings, own, &out).await;
+            let said = listen(&source, own, &out).await;
             if !out.is_closed() {
                 tracing::warn!(error = said, "the line for changes made by other gateways is down; it is tried again");
                 tokio::time::sleep(BEAT).await;
@@ -113,42 +143,77 @@ impl Drop for Driver {
     }
 }
 
+/// Why notices do not arrive that were sent.
+const DEAF: &str = "notices that were sent are not heard: a pooler that gives the connection to others stands in between, or another database; \
+                    name the server itself for the connection that listens: store.url with listen=HOST:PORT";
+
 /// One connection, to its end; returns why.
-async fn listen(settings: &Settings, own: Origin, out: &mpsc::Sender<Change>) -> String {
-    let connected = match tokio::time::timeout(PATIENCE, settings.config.connect(settings.tls.clone())).await {
+pub(super) async fn listen(source: &Source, own: Origin, out: &mpsc::Sender<Change>) -> String {
+    let settings = source.settings().await;
+    let connected = match tokio::time::timeout(PATIENCE, settings.listen.connect(settings.tls.clone())).await {
         Ok(Ok(connected)) => connected,
         Ok(Err(e)) => return words(&e),
         Err(_) => return "no connection within 5 seconds".to_owned(),
     };
     let (client, mut connection) = connected;
-    let heard_by = out.clone();
+    let (heard_by, proof, proven) = (out.clone(), proof(own), Arc::new(Notify::new()));
+    let proves = proven.clone();
     let _driver = Driver(tokio::spawn(async move {
         while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
             let AsyncMessage::Notification(notification) = message else { continue };
-            if let Some(change) = heard(notification.payload(), own)
+            if notification.payload() == proof {
+                proves.notify_one();
+            } else if let Some(change) = heard(notification.payload(), own)
                 && heard_by.send(change).await.is_err()
             {
                 return;
             }
         }
     }));
-    let mut ask = "LISTEN vestibule";
+    match tokio::time::timeout(2 * BEAT, client.batch_execute("LISTEN vestibule")).await {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => return words(&e),
+        Err(_) => return "no answer within 2 seconds".to_owned(),
+    }
+    if let Err(e) = prove(&settings, own).await {
+        return e;
+    }
+    if tokio::time::timeout(2 * BEAT, proven.notified()).await.is_err() {
+        return DEAF.to_owned();
+    }
+    let mut news = Change::Listening;
     loop {
-        match tokio::time::timeout(2 * BEAT, client.batch_execute(ask)).await {
+        match tokio::time::timeout(2 * BEAT, client.batch_execute(STILL_THERE)).await {
             Ok(Ok(())) => {}
             Ok(Err(e)) => return words(&e),
             Err(_) => return "no answer within 2 seconds".to_owned(),
         }
         // What was heard before the answer is in the channel already: whoever receives this has followed all of it.
-        let news = if ask == STILL_THERE { Change::Alive } else { Change::Listening };
-        if out.send(news).await.is_err() {
+        if out.send(std::mem::replace(&mut news, Change::Alive)).await.is_err() {
             return String::new();
         }
-        ask = STILL_THERE;
         tokio::select! {
             () = tokio::time::sleep(BEAT) => {}
             () = out.closed() => return String::new(),
         }
+    }
+}
+
+/// The notice that a line is proven by.
+fn proof(own: Origin) -> String {
+    format!("{} = ", own.text())
+}
+
+/// Sends it the way that changes go.
+async fn prove(settings: &Settings, own: Origin) -> Result<(), String> {
+    let sent = async {
+        let (client, connection) = settings.config.connect(settings.tls.clone()).await?;
+        let _driver = Driver(tokio::spawn(async move { drop(connection.await) }));
+        client.execute_typed(NOTIFY, &[(&vec![proof(own)], Type::TEXT_ARRAY)]).await
+    };
+    match tokio::time::timeout(PATIENCE, sent).await {
+        Ok(sent) => sent.map(drop).map_err(|e| words(&e)),
+        Err(_) => Err("no connection within 5 seconds".to_owned()),
     }
 }
 
@@ -179,7 +244,10 @@ mod tests {
         assert_eq!(heard(&said(false, b"account/x"), own), Some(Change::Key(b"account/x".to_vec())));
         assert_eq!(heard(&everything(own), own), Some(Change::Replaced));
         assert_eq!(heard(&everything(own), other), Some(Change::Replaced));
-        for odd in ["", "a", "a +", "a + zz", "é + 00é"] {
+        assert_eq!(heard(&word(other, Word::Ask([7; 8])), own), Some(Change::Asked([7; 8])));
+        assert_eq!(heard(&word(own, Word::Ask([7; 8])), own), None);
+        assert_eq!(heard(&word(other, Word::Answer([7; 8])), own), Some(Change::Answered([7; 8], other.text())));
+        for odd in ["", "a", "a ? 00", "a ! zz", "a +", "a + zz", "é + 00é"] {
             assert_eq!(heard(odd, own), None, "{odd}");
         }
     }

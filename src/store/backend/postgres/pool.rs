@@ -1,12 +1,13 @@
 //! A few connections, each used by one caller at a time. One goes back only after a use that came to its end: whatever was cut
 //! short, failed or timed out is closed, and the server rolls it back.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::{Client, Error};
 
-use super::settings::{PATIENCE, Settings};
+use super::settings::PATIENCE;
+use super::source::Source;
 
 /// Connections of one gateway. PostgreSQL's default is 100 for everybody.
 const CONNECTIONS: usize = 12;
@@ -16,7 +17,7 @@ const GREETING: &str = "SET statement_timeout = '5s'; SET lock_timeout = '5s'; S
                         SET default_transaction_isolation = 'read committed'";
 
 pub struct Pool {
-    settings: Settings,
+    source: Arc<Source>,
     idle: Mutex<Vec<Client>>,
     room: Semaphore,
 }
@@ -31,12 +32,12 @@ pub struct Lease<'p> {
 }
 
 impl Pool {
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, idle: Mutex::new(Vec::new()), room: Semaphore::new(CONNECTIONS) }
+    pub fn new(source: Arc<Source>) -> Self {
+        Self { source, idle: Mutex::new(Vec::new()), room: Semaphore::new(CONNECTIONS) }
     }
 
-    pub const fn settings(&self) -> &Settings {
-        &self.settings
+    pub const fn source(&self) -> &Arc<Source> {
+        &self.source
     }
 
     /// A connection. `fresh`: those that lie about are all closed, for one of them was dead.
@@ -58,7 +59,8 @@ impl Pool {
 
     async fn connect(&self) -> Result<Client, String> {
         let connect = async {
-            let (client, connection) = self.settings.config.connect(self.settings.tls.clone()).await?;
+            let settings = self.source.settings().await;
+            let (client, connection) = settings.config.connect(settings.tls.clone()).await?;
             tokio::spawn(async move {
                 if let Err(e) = connection.await {
                     tracing::debug!(error = words(&e), "a connection to the database ended");

@@ -132,6 +132,94 @@ impl Own {
     }
 }
 
+impl Own {
+    /// A standby that follows this server, promoted by [`Own::promote`].
+    pub fn standby(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("vpg").tempdir_in("/tmp").unwrap().keep();
+        if let Some((uid, gid)) = self.user {
+            chown(&folder, Some(uid), Some(gid)).unwrap();
+        }
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o711)).unwrap();
+        let copied = command(&program("pg_basebackup"), self.user, &folder)
+            .args(["-U", "vestibule", "-R", "-X", "stream", "-c", "fast", "--no-sync", "-h"])
+            .arg(&self.folder)
+            .arg("-D")
+            .arg(folder.join("data"))
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
+        let keeper = Some(run(&folder, self.user));
+        Self { folder, user: self.user, keeper }
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        let done =
+            command(&program("pg_ctl"), self.user, &self.folder).args(["promote", "-D"]).arg(self.folder.join("data")).output().unwrap();
+        assert!(done.status.success(), "pg_ctl: {}", String::from_utf8_lossy(&done.stdout));
+    }
+
+    /// The folder with its socket.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// A pgbouncer in transaction mode before the tests' server, on a socket in a folder of its own. Ends when dropped.
+pub struct Pooler {
+    folder: PathBuf,
+    process: Child,
+}
+
+impl Pooler {
+    pub fn start() -> Self {
+        let server = &server().folder;
+        let folder = tempfile::Builder::new().prefix("vpool").tempdir_in("/tmp").unwrap().keep();
+        let user = other_user();
+        if let Some((uid, gid)) = user {
+            chown(&folder, Some(uid), Some(gid)).unwrap();
+        }
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o711)).unwrap();
+        let config = format!(
+            "[databases]\n* = host={} user=vestibule\n[pgbouncer]\nlisten_addr =\nlisten_port = 6432\nunix_socket_dir = {}\nauth_type = any\n\
+             pool_mode = transaction\ndefault_pool_size = 8\nlogfile = {}\n",
+            server.display(),
+            folder.display(),
+            folder.join("log").display(),
+        );
+        let file = folder.join("pgbouncer.ini");
+        std::fs::write(&file, config).unwrap();
+        let installed = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().map(Path::new).find(|path| path.is_file());
+        let program = installed.expect("pgbouncer is not installed: run scripts/test, or install the package pgbouncer");
+        let process = command(program, user, &folder).arg("-q").arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // From here on dropping it ends the process.
+        let pooler = Self { folder, process };
+        for _ in 0..600 {
+            if pooler.folder.join(".s.PGSQL.6432").exists() {
+                return pooler;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("pgbouncer did not start: {}", std::fs::read_to_string(pooler.folder.join("log")).unwrap_or_default());
+    }
+
+    /// What `store.url` says of a database behind it; with `listen`, the connection that listens goes past it.
+    pub fn url(&self, database: &str, listen: bool) -> Secret {
+        let encoded =
+            |folder: &Path| percent_encoding::utf8_percent_encode(folder.to_str().unwrap(), percent_encoding::NON_ALPHANUMERIC).to_string();
+        let listen = if listen { format!("?listen={}", encoded(folder())) } else { String::new() };
+        Secret::new(format!("postgres://vestibule@{}:6432/{database}{listen}", encoded(&self.folder)))
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(start)

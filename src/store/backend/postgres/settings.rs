@@ -24,35 +24,59 @@ const TCP_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Settings {
     pub config: tokio_postgres::Config,
+    /// For the connection that listens: as `config`, past a pooler if the URL says where (`listen=HOST:PORT`).
+    pub listen: tokio_postgres::Config,
     pub tls: MakeRustlsConnect,
 }
 
 impl Settings {
-    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE&sslrootcert=FILE`.
+    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE&sslrootcert=FILE&listen=HOST:PORT`.
     ///
     /// # Errors
     /// Where it is no such URL, or its certificates cannot be read. Nothing of the URL is repeated.
     pub fn read(url: &Secret) -> Result<Self, StoreError> {
         let (base, query) = url.expose().split_once('?').unwrap_or((url.expose(), ""));
-        let (mut mode, mut roots, mut rest) = (None, None, Vec::new());
+        let (mut mode, mut roots, mut listen, mut rest) = (None, None, None, Vec::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("sslmode", value)) => mode = Some(value),
                 Some(("sslrootcert", value)) => roots = Some(value),
+                Some(("listen", value)) => listen = Some(value),
                 _ => rest.push(pair),
             }
         }
-        let plain = zeroize::Zeroizing::new(format!("{base}?{}", rest.join("&")));
-        let mut config: tokio_postgres::Config = plain.parse().map_err(|_| refused("store.url cannot be read"))?;
-        // Of several hosts, one that does not answer leaves time for the next.
-        let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
-        config.connect_timeout(PATIENCE / hosts).tcp_user_timeout(TCP_PATIENCE).keepalives_idle(TCP_PATIENCE);
-        if config.get_application_name().is_none() {
-            config.application_name("vestibule");
-        }
-        config.ssl_mode(ssl_mode(mode, &config)?);
-        Ok(Self { tls: connector(roots)?, config })
+        let options = rest.join("&");
+        let config = config(base, &options, mode)?;
+        let listen = match listen {
+            Some(hosts) => self::config(&zeroize::Zeroizing::new(at(base, hosts)?), &options, mode)?,
+            None => config.clone(),
+        };
+        Ok(Self { tls: connector(roots)?, config, listen })
     }
+}
+
+/// The URL with other hosts.
+fn at(base: &str, hosts: &str) -> Result<String, StoreError> {
+    let (scheme, rest) = base.split_once("://").ok_or_else(|| refused("store.url cannot be read"))?;
+    let (authority, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let user = authority.rfind('@').map_or("", |end| authority.get(..=end).unwrap_or_default());
+    if hosts.is_empty() || hosts.contains(['/', '@', '?']) {
+        return Err(refused("listen in store.url names no host"));
+    }
+    Ok(format!("{scheme}://{user}{hosts}{tail}"))
+}
+
+fn config(base: &str, options: &str, mode: Option<&str>) -> Result<tokio_postgres::Config, StoreError> {
+    let plain = zeroize::Zeroizing::new(format!("{base}?{options}"));
+    let mut config: tokio_postgres::Config = plain.parse().map_err(|_| refused("store.url cannot be read"))?;
+    // Of several hosts, one that does not answer leaves time for the next.
+    let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
+    config.connect_timeout(PATIENCE / hosts).tcp_user_timeout(TCP_PATIENCE).keepalives_idle(TCP_PATIENCE);
+    if config.get_application_name().is_none() {
+        config.application_name("vestibule");
+    }
+    config.ssl_mode(ssl_mode(mode, &config)?);
+    Ok(config)
 }
 
 fn refused(what: &str) -> StoreError {
@@ -123,8 +147,26 @@ mod tests {
     }
 
     #[test]
+    fn the_connection_that_listens_goes_past_a_pooler() {
+        let settings =
+            Settings::read(&Secret::new("postgres://u:p@127.0.0.1:6432/v?listen=db1.internal.example:5433,%2Frun&sslmode=require"))
+                .unwrap();
+        assert_eq!(settings.config.get_hosts(), [Host::Tcp("127.0.0.1".into())]);
+        assert_eq!(settings.listen.get_hosts(), [Host::Tcp("db1.internal.example".into()), Host::Unix("/run".into())]);
+        assert_eq!((settings.listen.get_user(), settings.listen.get_password()), (Some("u"), Some(&b"p"[..])));
+        assert_eq!((settings.listen.get_dbname(), settings.listen.get_ssl_mode()), (Some("v"), SslMode::Require));
+        let near = Settings::read(&Secret::new("postgres://u:p@127.0.0.1/v?listen=db.internal.example")).unwrap();
+        assert_eq!((near.config.get_ssl_mode(), near.listen.get_ssl_mode()), (SslMode::Disable, SslMode::Require));
+    }
+
+    #[test]
     fn what_cannot_be_read_is_refused_without_a_word_of_it() {
-        for url in ["postgres://u:hunter2@h/v?sslmode=prefer", "postgres://u:hunter2@h:x/v", "postgres://u:hunter2@h/v?sslrootcert=/none"] {
+        for url in [
+            "postgres://u:hunter2@h/v?sslmode=prefer",
+            "postgres://u:hunter2@h:x/v",
+            "postgres://u:hunter2@h/v?sslrootcert=/none",
+            "postgres://u:hunter2@h/v?listen=a@b",
+        ] {
             let said = mode(url).unwrap_err().to_string();
             assert!(!said.contains("hunter2"), "{said}");
         }
