@@ -91,12 +91,15 @@ impl Vouches for TlsPeer {
     }
 }
 
+/// The digest is kept weakly: while an entry is there, no other digest can be at its address.
+type Known = (Weak<SocketDigest>, Arc<TlsPeer>);
+
 /// The connections of a shard that were made to listeners that ask for certificates, by the address of their socket digest, as in
 /// [`super::private`].
 #[derive(Debug, Default)]
 pub struct TlsPeers {
     count: AtomicUsize,
-    peers: Mutex<HashMap<usize, (Weak<SocketDigest>, Arc<TlsPeer>)>>,
+    peers: Mutex<HashMap<usize, Known>>,
 }
 
 impl TlsPeers {
