@@ -252,7 +252,7 @@ impl Verdict {
 /// Judges one reading where it leads.
 pub(super) fn judge(hit: Option<&Hit<'_>>, ask: &Ask<'_>, who: Option<&Identity>, now: Time) -> Verdict {
     let Some(hit) = hit else { return Verdict::NoRoute };
-    let route = hit.route;
+    let Hit { route, requirement, .. } = hit;
     if ask.path.has_encoded_slash() && !route.encoded_slash {
         return Verdict::EncodedSlash;
     }

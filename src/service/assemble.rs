@@ -73,6 +73,7 @@ impl Services {
             tokens: tokens.clone(),
             context: context.clone(),
             reread: watch::Sender::new(0),
+            answers: broadcast::Sender::new(ANSWERS),
         });
         let devices = Arc::new(Devices {
             store: store.clone(),
@@ -132,15 +133,7 @@ impl Shared {
         let providers = Arc::new(Providers::new(&context.config(), &clock));
         let directory: Arc<Directory> = Arc::default();
         let users = Arc::new(UserList { store: store.clone(), directory: directory.clone() });
-        let replication = Arc::new(Replication {
-            store: store.clone(),
-            live: live.clone(),
-            tokens: tokens.clone(),
-            context: context.clone(),
-            reread: watch::Sender::new(0),
-            answers: broadcast::Sender::new(ANSWERS),
-        });
-        let gateways = Arc::new(Gateways::new(store.clone(), context.clone(), replication.clone()));
+        let gateways = Arc::new(Gateways::new(store.clone(), context.clone(), self.replication.clone()));
         let keys = Arc::new(Keys { store: store.clone(), live: live.clone(), context: context.clone(), audit: audit.clone() });
         let audit_file = Arc::new(AuditFile::new(store.clone(), context.clone()));
         let accounts = Arc::new(Accounts {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 
-use super::binding::binding;
+use super::binding::binding as device_binding;
 use super::csrf::CsrfId;
 use super::fields::Fields;
 use super::headers::plain;
@@ -131,8 +131,8 @@ impl PageRequest {
         let chosen = cookies.read(CookieKind::Language, lines).and_then(|tag| portal.languages.named(tag));
         let words = chosen.unwrap_or_else(|| portal.languages.choose(Some(header_text(headers, header::ACCEPT_LANGUAGE))));
         let (query, form) = (Fields::parse(target.split_once('?').map_or("", |(_, query)| query).as_bytes()), Fields::parse(body));
-        let binding = match context.config.session.device_bound {
-            Some(_) => binding(&cookies, headers, session.as_deref(), &services.live.keys(), (context.secure, context.now)),
+        let device_bound = match context.config.session.device_bound {
+            Some(_) => device_binding(&cookies, headers, session.as_deref(), &services.live.keys(), (context.secure, context.now)),
             None => ClientBinding::default(),
         };
         let client = Client {
@@ -140,7 +140,7 @@ impl PageRequest {
             browser: browser_name(header_text(headers, header::USER_AGENT)),
             device,
             request_id: context.request_id.clone(),
-            binding,
+            binding: device_bound,
             origin: secure_url(context.secure, &context.authority),
             host: context.host.clone(),
             language: &words.meta.lang,
@@ -254,7 +254,14 @@ impl PageRequest {
     pub fn wanted_of_device(&self) -> Option<DeviceRule> {
         let host = self.rd.other_host().unwrap_or_else(|| self.context.host.clone());
         let path = Path::parse(self.rd.target().as_bytes()).ok()?;
-        let ask = Ask { host: &host, method: &Method::GET, client: self.context.client, path: &path, form: false };
+        let ask = Ask {
+            host: &host,
+            method: &Method::GET,
+            client: self.context.client,
+            path: &path,
+            form: false,
+            certificate: Certificate::Absent,
+        };
         self.context.policy.device_for(&ask)
     }
 

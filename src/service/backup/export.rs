@@ -29,10 +29,12 @@ const VERSION: u32 = 1;
 
 /// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in again. The
 /// entries of the audit log are made again from its records.
-pub(in crate::service) const PASSING: [&[u8]; 15] = [
+pub(in crate::service) const PASSING: [&[u8]; 19] = [
     b"session/",
     b"device/",
     b"device-offer/",
+    b"family/",
+    b"ticket/",
     b"flow/",
     b"flow-of/",
     b"provider-request/",

@@ -7,6 +7,7 @@ use super::super::view::View;
 use super::{guests, tokens};
 use crate::account::MfaPolicy;
 use crate::factor::MethodSet;
+use crate::policy::application::device::DeviceState;
 use crate::policy::grant::Grant;
 use crate::policy::identity::{Identity, Proof};
 use crate::policy::table::{Ask, Certificate};
@@ -37,5 +38,10 @@ pub fn direction<'g>(
 
 fn service_account(groups: &[String]) -> Identity {
     let grant = Grant { scope: Arc::new(Scope::default()), way: Way::Certificate };
-    Identity { person: somebody(groups, MfaPolicy::Optional, MethodSet::EMPTY), proof: Proof::Password, token: Some(grant) }
+    Identity {
+        person: somebody(groups, MfaPolicy::Optional, MethodSet::EMPTY),
+        proof: Proof::Password,
+        token: Some(grant),
+        device: DeviceState::Unbound,
+    }
 }

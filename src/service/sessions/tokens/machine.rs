@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::holders::Holder;
 use super::visitor::Copied;
-use crate::policy::{Grant, Identity, Proof};
+use crate::policy::{DeviceState, Grant, Identity, Proof};
 use crate::service::sessions::live::LiveSessions;
 use crate::token::{Scope, Way};
 
@@ -27,7 +27,7 @@ impl MachineVisitor {
     /// Who it is by now. The same address for as long as nothing about the person changes.
     pub fn identity(&self) -> Identity {
         let person = self.person.lock().unwrap_or_else(PoisonError::into_inner).follow(self.holder.owner.person());
-        Identity { person, proof: Proof::Password, token: Some(self.grant.clone()) }
+        Identity { person, proof: Proof::Password, token: Some(self.grant.clone()), device: DeviceState::Unbound }
     }
 
     /// Over, or not to be relied on at the moment.

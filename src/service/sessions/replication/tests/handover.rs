@@ -19,6 +19,7 @@ fn client() -> Client {
         host: Host::parse(b"wiki.two.example").unwrap(),
         language: "en",
         hangup: Hangup::never(),
+        binding: Default::default(),
     }
 }
 
@@ -28,7 +29,7 @@ async fn handed_over(at: &Services, to: &Services, session: SessionId) -> String
     let session = at.live.get(session).unwrap();
     let ticket = at.handover.ticket(&session, &binding, ORIGIN).await.unwrap();
     match to.handover.enter(ticket.expose(), &binding, None, &client()).await.unwrap() {
-        Handed::SignedIn(cookie) => cookie,
+        Handed::SignedIn(_, cookie) => cookie,
         Handed::Invalid | Handed::Over => panic!("not signed in"),
     }
 }
@@ -112,7 +113,7 @@ async fn a_ticket_that_meets_a_sign_out_leaves_no_session() {
         leaving.sessions.end(portals, EndReason::SignedOut).await.unwrap();
         let entered = entered.await.unwrap();
         soon(|| b.live.get(portals).is_none()).await;
-        if let Handed::SignedIn(cookie) = entered {
+        if let Handed::SignedIn(_, cookie) = entered {
             soon(|| !admits(&b, &cookie) && !admits(&a, &cookie)).await;
         }
     }
