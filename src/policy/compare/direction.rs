@@ -54,8 +54,8 @@ const fn degree(reason: Reason) -> u8 {
         Reason::Forbid(ForbidReason::Guest) => 45,
         Reason::Forbid(ForbidReason::Group) => 50,
         Reason::Forbid(ForbidReason::TokenWorth) => CLOSED,
-        Reason::Forbid(ForbidReason::TokenScope) => 52,
-        Reason::Challenge(ChallengeReason::Token) => 53,
+        // A token that is for other routes gets neither in nor a way on, whether the route takes tokens or not.
+        Reason::Forbid(ForbidReason::TokenScope) | Reason::Challenge(ChallengeReason::Token) => 53,
         Reason::Forbid(ForbidReason::ClientCertificate) => 54,
         Reason::Forbid(ForbidReason::Deny) => 80,
     }

@@ -2,7 +2,6 @@
 
 pub(super) mod accounts;
 pub(super) mod acme;
-pub(super) mod devices;
 pub(super) mod failures;
 pub(super) mod flows;
 pub(super) mod gateways;

@@ -6,7 +6,7 @@ use crate::base::SessionId;
 use crate::session::SessionRecord;
 use crate::store::backend::kv::{decode, key};
 use crate::store::records::accounts::TRIES;
-use crate::store::records::devices::{device_key, put_device};
+use crate::store::records::sessions::devices::{device_key, put_device};
 use crate::store::records::sessions::session_key;
 use crate::store::{Conflict, Edit, Store, StoreError};
 

@@ -1,12 +1,14 @@
 //! Sessions as the store keeps them; the gateway reads them from memory and writes through.
 
+pub(in crate::store) mod devices;
+
 use std::sync::Arc;
 
 use crate::base::SessionId;
 use crate::session::device::DeviceBinding;
 use crate::session::{Family, SessionRecord};
 use crate::store::backend::kv::{Batch, Pair, USED, key};
-use crate::store::records::devices::{device_key, put_device};
+use crate::store::records::sessions::devices::{device_key, put_device};
 use crate::store::{Store, StoreError};
 
 pub(super) fn session_key(id: SessionId) -> Vec<u8> {

@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError};
 /// What is read in one piece.
 const PAGE: usize = 1000;
 
-pub(super) fn device_key(id: SessionId) -> Vec<u8> {
+pub(in crate::store::records) fn device_key(id: SessionId) -> Vec<u8> {
     key("device", id.as_bytes())
 }
 
@@ -27,7 +27,7 @@ fn offer_key(digest: &str) -> Vec<u8> {
 }
 
 /// Writes the binding that a session has.
-pub(super) fn put_device(batch: Batch, record: &SessionRecord) -> Result<Batch, StoreError> {
+pub(in crate::store::records) fn put_device(batch: Batch, record: &SessionRecord) -> Result<Batch, StoreError> {
     Ok(match &record.device {
         Some(device) => batch.put(device_key(record.id), encode(&**device)?),
         None => batch,
@@ -87,7 +87,7 @@ impl Store {
     }
 
     /// Gives sessions, which stand in the order of their ids, the bindings that they have.
-    pub(super) async fn attach_devices(&self, prefix: &[u8], page: &mut [SessionRecord]) -> Result<(), StoreError> {
+    pub(in crate::store::records) async fn attach_devices(&self, prefix: &[u8], page: &mut [SessionRecord]) -> Result<(), StoreError> {
         let (Some(first), Some(last)) = (page.first().map(|record| record.id), page.last().map(|record| record.id)) else { return Ok(()) };
         // The first of the page, itself, is the last that `after` may leave out.
         if let Some(record) = page.first_mut() {
@@ -117,7 +117,7 @@ impl Store {
     }
 
     /// Removes offers that nobody took in time; returns how many.
-    pub(super) async fn sweep_device_offers(&self, now: Time) -> Result<usize, StoreError> {
+    pub(in crate::store::records) async fn sweep_device_offers(&self, now: Time) -> Result<usize, StoreError> {
         let (mut gone, mut many) = (Batch::default(), 0);
         for (at, bytes) in self.kv.scan(b"device-offer/", None, 10_000, false).await? {
             if decode::<DeviceOffer>(&bytes).map_or(true, |offer| offer.expires <= now) {
