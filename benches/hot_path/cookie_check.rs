@@ -80,5 +80,6 @@ fn record(id: SessionId, user: UserId) -> SessionRecord {
         address: [192, 0, 2, 7].into(),
         browser: "Firefox on Linux".into(),
         family: vestibule::session::Family::First,
+        device: None,
     }
 }

@@ -12,8 +12,8 @@ use vestibule::base::{ClientAddr, Host, Time};
 use vestibule::factor::{Method as Factor, MethodSet};
 use vestibule::path::Path;
 use vestibule::policy::{
-    Application, Ask, Certificate, CertificateUse, Decision, HostPattern, Identity, Level, Person, Policy, Proof, ProxyOptions,
-    Requirement, Route, Rule, Upstream, decide,
+    Application, Ask, Certificate, CertificateUse, Decision, DeviceState, HostPattern, Identity, Level, Person, Policy, Proof,
+    ProxyOptions, Requirement, Route, Rule, Upstream, decide,
 };
 
 const NOW: Time = Time::from_secs(1_800_000_000);
@@ -105,5 +105,5 @@ fn alice() -> Identity {
         guest: None,
         applications: Vec::new(),
     };
-    Identity { person: Arc::new(person), proof: Proof::Second { method: Factor::Totp, at: NOW }, token: None }
+    Identity { person: Arc::new(person), proof: Proof::Second { method: Factor::Totp, at: NOW }, token: None, device: DeviceState::Unbound }
 }

@@ -66,7 +66,7 @@ fn ask(config: &Config, policy: &Policy) {
         for target in [format!("{}/", route.path), format!("{}/x?y", route.path), "/".to_owned()] {
             let Ok(path) = vestibule::path::Path::parse(target.as_bytes()) else { continue };
             let client = vestibule::base::ClientAddr::new([192, 0, 2, 1].into());
-            let ask = Ask { host: &host, method: &http::Method::GET, client, path: &path };
+            let ask = Ask { host: &host, method: &http::Method::GET, client, path: &path, form: false, certificate: vestibule::policy::Certificate::Absent };
             let Decision::Allow(admission) = decide(policy, &ask, None, Time::from_secs(0)) else { continue };
             let (_, by) = policy.admitted(&admission).expect("a route");
             let open = |level: Level, enforce: bool| level == Level::Bypass || !enforce;

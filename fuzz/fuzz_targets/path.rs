@@ -54,7 +54,7 @@ fuzz_target!(|target: &[u8]| {
         // Of the root and of nothing there is nothing to know.
         assert!(head.len() < 2 || is_there, "{text:?} is none of {heads:?}");
     }
-    let ask = Ask { host: &HOST, method: &http::Method::GET, client: ClientAddr::new([192, 0, 2, 1].into()), path: &path };
+    let ask = Ask { host: &HOST, method: &http::Method::GET, client: ClientAddr::new([192, 0, 2, 1].into()), path: &path, form: false, certificate: vestibule::policy::Certificate::Absent };
     if let Decision::Allow(admission) = decide(&POLICY, &ask, None, Time::from_secs(0)) {
         assert!(admission.person().is_none());
         let forms: [fn(&str) -> String; 4] = [str::to_owned, str::to_lowercase, naive::simple, naive::without_accents];
