@@ -72,6 +72,7 @@ fn record(n: usize, accounts: usize, now: Time) -> SessionRecord {
         address: [192, 0, 2, (n % 256) as u8].into(),
         browser: ["Firefox · Linux", "Chrome · Windows", "Safari · iPhone", "Edge · Windows"][n % 4].into(),
         family: vestibule::session::Family::First,
+        device: None,
     }
 }
 
