@@ -3,6 +3,7 @@
 mod attacks;
 mod browser;
 mod domain;
+mod portal;
 
 use crate::harness::*;
 use browser::{Device, asks, offered, refresh};

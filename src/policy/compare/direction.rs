@@ -54,9 +54,8 @@ const fn degree(reason: Reason) -> u8 {
         Reason::Forbid(ForbidReason::Guest) => 45,
         Reason::Forbid(ForbidReason::Group) => 50,
         Reason::Forbid(ForbidReason::TokenWorth) => CLOSED,
-        // A token that is for other routes gets neither in nor a way on, whether the route takes tokens or not.
-        Reason::Forbid(ForbidReason::TokenScope) | Reason::Challenge(ChallengeReason::Token) => 53,
-        Reason::Forbid(ForbidReason::ClientCertificate) => 54,
+        // A token that is for other routes gets neither in nor a way on, whatever else the route wants.
+        Reason::Forbid(ForbidReason::TokenScope | ForbidReason::ClientCertificate) | Reason::Challenge(ChallengeReason::Token) => 53,
         Reason::Forbid(ForbidReason::Deny) => 80,
     }
 }

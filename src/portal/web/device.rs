@@ -10,8 +10,8 @@ use crate::session::device::wire;
 use crate::view::message::Problem;
 
 /// Pages where somebody authenticates, or that are nobody's: they are open to a session whose device is missing.
-const OPEN: [&str; 12] =
-    ["login", "mfa", "logout", "assets", "language", "setup", "invite", "reset", "callback", "device", "prove", "jwks.json"];
+const OPEN: [&str; 13] =
+    ["login", "mfa", "logout", "assets", "language", "setup", "invite", "reset", "callback", "enter", "device", "prove", "jwks.json"];
 
 /// Whether another site, or another host of this one, began the navigation: browsers send it without refreshing the bound cookie.
 pub fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
