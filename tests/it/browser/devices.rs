@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use fantoccini::cookies::Cookie;
 use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -131,8 +130,8 @@ async fn chromium_binds_its_session_holds_what_it_sends_and_a_copied_cookie_open
     let session = owner.cookie(SESSION).await.unwrap();
     let thief = Browser { client: driver.launches("thief", &flags(&made.cert)).await, origin };
     thief.opens("/.vestibule/login").await;
-    let copied = Cookie::build((SESSION, session)).path("/").secure(true).http_only(true).build();
-    thief.client.add_cookie(copied.into_owned()).await.unwrap();
+    thief.client.execute(&format!("document.cookie = '{SESSION}={session}; Path=/; Secure'"), vec![]).await.unwrap();
+    assert!(thief.cookie(SESSION).await.is_some());
     let before = upstream.count();
     thief.opens("/stolen").await;
     thief.sees("name=\"password\"").await;
