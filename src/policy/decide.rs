@@ -262,7 +262,7 @@ pub(super) fn judge(hit: Option<&Hit<'_>>, ask: &Ask<'_>, who: Option<&Identity>
     if requirement.client_certificate == CertificateUse::Require && !ask.certificate.is_valid() {
         return Verdict::Certificate;
     }
-    let lack = who.and_then(|who| lack(hit, who, now));
+    let lack = asker(requirement, ask, who).and_then(|who| lack(hit, who, now));
     if lack == Some(DeviceLack::Cookie) && route.application.device != Some(DeviceRule::Observe) {
         return Verdict::DeviceCookie;
     }
@@ -275,7 +275,7 @@ pub(super) fn judge(hit: Option<&Hit<'_>>, ask: &Ask<'_>, who: Option<&Identity>
     }
 }
 
-/// What somebody who is named to the application lacks of the device; API tokens are bound to none.
+/// What somebody who is named to the application lacks of the device; API tokens and certificates of service accounts are bound to none.
 fn lack(Hit { route, requirement, .. }: &Hit<'_>, who: &Identity, now: Time) -> Option<DeviceLack> {
     let rule = route.application.device.filter(|_| matches!(requirement.level, Level::OneFactor | Level::TwoFactor));
     let state = if who.token.is_some() { DeviceState::Unbound } else { who.device };

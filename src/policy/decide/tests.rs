@@ -317,6 +317,25 @@ fn a_bound_session_is_nobodys_until_its_device_is_shown() {
 }
 
 #[test]
+fn a_certificate_is_no_device() {
+    use crate::policy::table::Certificate;
+    use crate::token::{CountsAs, Way};
+
+    let grant = Grant { scope: Arc::default(), way: Way::Certificate };
+    let account = Identity { token: Some(grant), ..identity(person(&[]), Proof::Password) };
+    for (rule, passes) in [(DeviceRule::Observe, true), (DeviceRule::Prefer, true), (DeviceRule::Require { age: None }, false)] {
+        let mut route = route("app", &[], "/", Level::OneFactor);
+        route.requirement.client_certificate = CertificateUse::Accept;
+        (route.application.device, route.application.tokens_count_as) = (Some(rule), CountsAs::OneFactor);
+        let policy = policy(vec![route]);
+        let decision =
+            with_ask("GET", "h/", HERE, |ask| decide(&policy, &Ask { certificate: Certificate::Valid(Some(&account)), ..*ask }, None, NOW));
+        assert_eq!(matches!(decision, Decision::Allow(_)), passes, "{rule:?}: {decision:?}");
+        assert!(passes || matches!(decision, Decision::Forbid { reason: ForbidReason::Device, .. }), "{decision:?}");
+    }
+}
+
+#[test]
 fn a_route_that_only_observes_tells_the_application_of_nobody_whose_device_is_missing() {
     let mut route = route("r", &["a.example"], "/", Level::OneFactor);
     route.requirement.enforce = false;

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::accounts::TRIES;
+use super::sessions::devices::device_key;
 use super::sessions::{family_key, head, read_head, session_key, unpack};
 use crate::base::{Secret, SessionId, Time, random, secret};
 use crate::session::SessionRecord;
@@ -98,7 +99,7 @@ impl Store {
                 .put(family_key(portal.family()), head(portal.id))
                 .put(session_key(session.id), session.pack());
             if let Some(old) = replaces {
-                batch = batch.delete(session_key(old));
+                batch = batch.delete(session_key(old)).delete(device_key(old));
             }
             if self.kv.commit(batch).await? {
                 return Ok(Entered::Session(session));
