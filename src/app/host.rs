@@ -21,7 +21,7 @@ use crate::gateway::{
     UserSession,
 };
 use crate::identity::assertion::{Claims, Signed, Unsigned};
-use crate::limit::Throttled;
+use crate::limit::{Place, Throttled};
 use crate::policy::{DeviceState, Identity, Proof};
 use crate::portal;
 use crate::service::Client;
@@ -170,6 +170,10 @@ impl GatewayHost for App {
                 tracing::error!(%error, "that a session is used without its device could not be written down");
             }
         });
+    }
+
+    fn large_body(&self, client: ClientAddr) -> Option<Place> {
+        self.large_bodies.take(client.group())
     }
 
     fn revocations(&self) -> watch::Receiver<u64> {
@@ -346,6 +350,7 @@ fn problem(status: u16, reason: &str) -> Problem {
         (403, "mfa_off") => Problem::MfaOff,
         (403, "device") => Problem::DeviceRequired,
         (503, "device") => Problem::DeviceBusy,
+        (503, "too_many_bodies") => Problem::Busy,
         (403, _) => Problem::Denied,
         (404, _) => Problem::NotFound,
         (413, _) => Problem::TooLarge,

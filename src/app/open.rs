@@ -14,7 +14,7 @@ use super::{background, pages};
 use crate::acme::Acme;
 use crate::base::Clock;
 use crate::config::Config;
-use crate::gateway::Snapshot;
+use crate::gateway::{Snapshot, large_bodies};
 use crate::notify::{Notifier, Texts};
 use crate::policy::Policy;
 use crate::service::sources::follow_sources;
@@ -96,6 +96,7 @@ impl App {
             history,
             acme,
             unwritable,
+            large_bodies: large_bodies(),
             snapshot,
             router,
             languages: ArcSwap::new(languages),

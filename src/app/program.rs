@@ -12,6 +12,7 @@ use crate::acme::Acme;
 use crate::base::Time;
 use crate::config::Config;
 use crate::gateway::{HealthChecks, Snapshot};
+use crate::limit::Places;
 use crate::notify::Outbox;
 use crate::policy::Policy;
 use crate::service::Services;
@@ -34,6 +35,8 @@ pub struct App {
     pub(super) history: Mutex<History>,
     /// The last write failed: reading alone does not make a gateway ready.
     pub(super) unwritable: Arc<AtomicBool>,
+    /// Room for the large bodies that the gateway reads itself.
+    pub(super) large_bodies: Arc<Places>,
     /// Where everything runs that is not a forwarded request.
     pub(super) work: Handle,
 }

@@ -22,6 +22,7 @@ use crate::gateway::request::cookies::OwnCookies;
 use crate::gateway::upstream::pool::{BadUpstream, Upstreams};
 use crate::identity::Names;
 use crate::identity::assertion::{Claims, Signed, Unsigned};
+use crate::limit::Place;
 use crate::policy::{DeviceState, Identity, Policy};
 use crate::service::saved_post::Form;
 use crate::token::Way;
@@ -304,6 +305,9 @@ pub trait GatewayHost: Send + Sync + 'static {
 
     /// Somebody uses a session without the device that it is bound to; said once until the device is shown.
     fn device_missing(&self, _user: &str, _from: (ClientAddr, &Host), _request_id: &str) {}
+
+    /// Room for a large body of this client that the gateway reads itself; `None` if there are too many.
+    fn large_body(&self, client: ClientAddr) -> Option<Place>;
 
     /// Changes whenever a session ends, and whenever a user may do less than before.
     fn revocations(&self) -> watch::Receiver<u64>;

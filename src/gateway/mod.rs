@@ -39,6 +39,7 @@ pub use host::{
 pub use listener::sockets::CannotListen;
 pub use listener::start::{CannotStart, Listener, Running, Settings, start, start_with};
 pub use proxy::headers::clean;
+pub use request::body::large_bodies;
 pub use request::cookies::OwnCookies;
 pub use upstream::health::HealthChecks;
 pub use upstream::pool::{BadUpstream, Upstreams};

@@ -219,6 +219,7 @@ fn problems(p: &Page) -> Vec<(&'static str, Markup)> {
         ("problem-500", of(Problem::Internal)),
         ("problem-502", of(Problem::BadGateway)),
         ("problem-503", of(Problem::Unavailable)),
+        ("problem-503-busy", of(Problem::Busy)),
         ("problem-504", of(Problem::Timeout)),
     ]
 }

@@ -19,6 +19,7 @@ use crate::gateway::host::{AccessRecord, GatewayHost, Outcome, Snapshot};
 use crate::gateway::request::navigation;
 use crate::gateway::request::parse::RequestInfo;
 use crate::gateway::upstream::reuse::UnderWay;
+use crate::limit::Place;
 use crate::policy::Person;
 
 /// The state of one request.
@@ -133,6 +134,11 @@ impl Context {
 
     pub fn host(&self) -> &Arc<dyn GatewayHost> {
         &self.host
+    }
+
+    /// Room for a large body that the gateway reads itself.
+    pub fn large_body(&self) -> Option<Place> {
+        self.host.large_body(self.info.as_ref()?.client)
     }
 
     /// The shard's own handle: cloning it touches no memory of the other shards.

@@ -13,6 +13,7 @@ use crate::gateway::authorize::policy::Reason;
 use crate::gateway::authorize::route::SESSION_UNKNOWN;
 use crate::gateway::authorize::upstream_auth;
 use crate::gateway::host::{ErrorPage, GatewayHost, Shape};
+use crate::gateway::request::body::TOO_MANY_BODIES;
 use crate::gateway::request::parse;
 
 /// What RFC 3986 allows in a query beside letters and digits, as far as every reader agrees on it.
@@ -213,7 +214,7 @@ pub fn error(status: StatusCode, reason: &str, about: &ReplyContext<'_>) -> Repl
     } else {
         problem(status, reason, title, detail, None)
     };
-    if reason == SESSION_UNKNOWN {
+    if [SESSION_UNKNOWN, TOO_MANY_BODIES].contains(&reason) {
         answer.add(header::RETRY_AFTER, COME_BACK);
     }
     answer
@@ -247,6 +248,7 @@ fn words(status: StatusCode, reason: &str) -> (&'static str, &'static str) {
         503 if reason == SESSION_UNKNOWN => {
             ("Sign-in unavailable", "Whether you are signed in cannot be found out just now. Try again in a moment.")
         }
+        503 if reason == TOO_MANY_BODIES => ("Too many at once", "Too many large forms arrive just now. Try again in a moment."),
         400 => ("Bad request", "The request could not be understood. Check the address and try again."),
         403 if reason == "token_scope" => ("Not for this token", "The API token is not for this application, method or network."),
         403 if reason == "token_worth" => ("Not by a token", "An API token is not enough here. Sign in instead."),

@@ -14,7 +14,7 @@ use crate::gateway::authorize::context::Context;
 use crate::gateway::host::{Outcome, PortalContext};
 use crate::gateway::reply::page::Reply;
 use crate::gateway::reply::write;
-use crate::gateway::request::body::{BODY_DEADLINE, read_body};
+use crate::gateway::request::body::{Body, read_body};
 use crate::service::saved_post::{Confirmation, Form, Replay};
 
 /// The largest body that a page of the gateway takes, in bytes.
@@ -89,11 +89,15 @@ async fn pass_on(session: &mut Session, context: &mut Context, answer: http::Res
 type Refused = (StatusCode, Outcome, &'static str);
 
 async fn ask(session: &mut Session, context: &mut Context, token: Option<String>) -> Result<Result<http::Response<Bytes>, Refused>> {
-    let body = match tokio::time::timeout(BODY_DEADLINE, read_body(session, MAX_BODY)).await {
-        Ok(body) => body?,
-        Err(_) => return Ok(Err((StatusCode::REQUEST_TIMEOUT, Outcome::Refused, "body_timeout"))),
+    let body = match read_body(session, MAX_BODY, || context.large_body()).await? {
+        Ok(body) => body,
+        Err(unread) => {
+            let (status, reason) = unread.refusal();
+            return Ok(Err((status, Outcome::Refused, reason)));
+        }
     };
-    let Some(body) = body else { return Ok(Err((StatusCode::PAYLOAD_TOO_LARGE, Outcome::Refused, "body_too_large"))) };
+    // Kept until there is an answer.
+    let Body { bytes: body, place: _place } = body;
     context.log.bytes_in = body.len() as u64;
     let target = session.req_header().raw_path().to_vec();
     let Some((request, about, line)) = request(session, context, &target, body, token) else {

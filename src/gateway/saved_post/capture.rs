@@ -12,7 +12,7 @@ use pingora::proxy::Session;
 use crate::base::SavedPostId;
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::policy::Route;
-use crate::gateway::request::body::{self, BODY_DEADLINE};
+use crate::gateway::request::body::read_body;
 use crate::gateway::request::parse::RequestInfo;
 use crate::gateway::request::{navigation, target};
 use crate::gateway::saved_post::recognition;
@@ -40,24 +40,17 @@ pub async fn interrupted(session: &mut Session, context: &mut Context, route: &R
     if token.and_then(|token| context.host().owner(token)).is_none() {
         return Ok(None);
     }
-    let Some(body) = body_of(session, MAX_FORM).await? else { return Ok(None) };
-    Ok(save(context, token, Form { body, ..form }).await)
+    // One that cannot be read, for whatever reason, is not saved: the user signs in and types it again.
+    let Ok(body) = read_body(session, MAX_FORM, || context.large_body()).await? else { return Ok(None) };
+    Ok(save(context, token, Form { body: body.bytes, ..form }).await)
 }
 
 /// The session ended again before the form was confirmed: it is still saved, and its page is where to come back to.
 async fn confirmed_too_late(session: &mut Session, context: &mut Context) -> Result<Option<String>> {
-    let body = body_of(session, Confirmation::LENGTH + 2).await?;
-    let page = body.and_then(|body| Confirmation::read(&body)).map(|confirmation| resume_page(context, confirmation.id));
+    let body = read_body(session, Confirmation::LENGTH + 2, || context.large_body()).await?;
+    let page = body.ok().and_then(|body| Confirmation::read(&body.bytes)).map(|confirmation| resume_page(context, confirmation.id));
     context.navigation = context.navigation || page.is_some();
     Ok(page)
-}
-
-/// `None` if it is larger or takes too long.
-async fn body_of(session: &mut Session, most: usize) -> Result<Option<bytes::Bytes>> {
-    match tokio::time::timeout(BODY_DEADLINE, body::read_body(session, most)).await {
-        Ok(body) => body,
-        Err(_) => Ok(None),
-    }
 }
 
 /// Saves a form for the owner of the session that the cookie's value names or named.

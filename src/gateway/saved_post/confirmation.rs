@@ -9,7 +9,7 @@ use crate::gateway::authorize::context::Context;
 use crate::gateway::host::Outcome;
 use crate::gateway::reply::portal::{self, Confirmed};
 use crate::gateway::reply::{page, write};
-use crate::gateway::request::body::{self, BODY_DEADLINE};
+use crate::gateway::request::body::{self, Unread};
 use crate::gateway::request::cookies::Presented;
 use crate::gateway::saved_post::{capture, replay};
 use crate::service::saved_post::{Confirmation, Form};
@@ -19,12 +19,13 @@ use crate::service::saved_post::{Confirmation, Form};
 /// # Errors
 /// If the client is gone, or the upstream breaks off in the middle of its answer.
 pub async fn handle(session: &mut Session, context: &mut Context) -> Result<()> {
-    let body = match tokio::time::timeout(BODY_DEADLINE, body::read_body(session, Confirmation::LENGTH + 2)).await {
-        Ok(body) => body?,
-        Err(_) => return write::refuse(session, context, StatusCode::REQUEST_TIMEOUT, Outcome::Refused, "body_timeout").await,
-    };
-    let Some(body) = body else {
-        return write::refuse(session, context, StatusCode::BAD_REQUEST, Outcome::Refused, "framing").await;
+    let body = match body::read_body(session, Confirmation::LENGTH + 2, || context.large_body()).await? {
+        Ok(body) => body.bytes,
+        Err(Unread::TooLarge) => return write::refuse(session, context, StatusCode::BAD_REQUEST, Outcome::Refused, "framing").await,
+        Err(unread) => {
+            let (status, reason) = unread.refusal();
+            return write::refuse(session, context, status, Outcome::Refused, reason).await;
+        }
     };
     let Some(confirmation) = Confirmation::read(&body) else { return replay::send_own(session, context, body).await };
     context.navigation = true;

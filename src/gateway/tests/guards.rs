@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::support::*;
 use crate::config::Config;
+use crate::gateway::Running;
 use crate::policy::{CertificateUse, Level, Requirement, Route, Rule};
 
 fn rule(level: Level) -> Rule {
@@ -149,4 +151,73 @@ async fn a_client_of_http_1_0_gets_no_interim_answers_and_no_chunks() {
         );
         assert_eq!(ask(&running, &form).await.starts_with("HTTP/1.1 100"), continues, "{version} {word}");
     }
+}
+
+async fn connect_from(running: &Running, address: [u8; 4]) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((address, 0).into()).unwrap();
+    socket.connect(running.addresses[0]).await.unwrap()
+}
+
+/// A sign-in with a body of so many bytes, of which nothing is sent before the gateway asks for it.
+async fn begin_a_post(running: &Running, from: [u8; 4], length: usize) -> (TcpStream, String) {
+    let mut stream = connect_from(running, from).await;
+    let head = format!("POST /.vestibule/login HTTP/1.1\r\nHost: a.example\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = soon(read_head(&mut stream)).await.unwrap();
+    (stream, answer)
+}
+
+const TOO_MANY: &str = "503 Service Unavailable";
+
+/// Strangers can send large forms: what of them is in memory at once is bounded, and nobody's sign-in, which is small, is in their way.
+#[tokio::test]
+async fn only_so_many_large_forms_are_read_at_once() {
+    let (house, running) = gateway(vec![route("app", "/", Level::Bypass, &[mirror().await])]);
+    let stranger = [127, 0, 0, 7];
+    let mut reading = Vec::new();
+    for n in 0..16 {
+        let (stream, answer) = begin_a_post(&running, stranger, 60_000).await;
+        assert!(answer.starts_with("HTTP/1.1 100"), "{n}: {answer}");
+        reading.push(stream);
+    }
+    let (mut refused, answer) = begin_a_post(&running, stranger, 60_000).await;
+    assert!(answer.contains(TOO_MANY) && answer.to_ascii_lowercase().contains("retry-after: 5"), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
+    let _ = refused.write_all(&[b'a'; 60_000]).await;
+    // What does not say how long it is counts as soon as it is known to be large.
+    let mut chunked = connect_from(&running, stranger).await;
+    chunked.write_all(b"POST /.vestibule/login HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+    chunked.write_all(format!("2000\r\n{}\r\n1\r\na\r\n", "a".repeat(0x2000)).as_bytes()).await.unwrap();
+    assert!(soon(read_head(&mut chunked)).await.unwrap().contains(TOO_MANY));
+    let (mut small, answer) = begin_a_post(&running, stranger, 8 * 1024).await;
+    assert!(answer.starts_with("HTTP/1.1 100"), "a sign-in is small: {answer}");
+    small.write_all(&[b'a'; 8 * 1024]).await.unwrap();
+    read_until(&mut small, "portal /.vestibule/login a.example 8192").await;
+    // One that is answered makes room, and so does one that hangs up.
+    let mut last = reading.pop().unwrap();
+    last.write_all(&[b'a'; 60_000]).await.unwrap();
+    read_until(&mut last, "portal /.vestibule/login a.example 60000").await;
+    drop(reading.pop());
+    house.records(5).await;
+    for _ in 0..2 {
+        let (stream, answer) = begin_a_post(&running, stranger, 60_000).await;
+        assert!(answer.starts_with("HTTP/1.1 100"), "{answer}");
+        reading.push(stream);
+    }
+    assert!(begin_a_post(&running, stranger, 60_000).await.1.contains(TOO_MANY));
+    // All addresses together have room for 128.
+    let mut admitted = reading.len();
+    for address in 10..30 {
+        for _ in 0..16 {
+            let (stream, answer) = begin_a_post(&running, [127, 0, 0, address], 60_000).await;
+            if answer.starts_with("HTTP/1.1 100") {
+                admitted += 1;
+                reading.push(stream);
+            } else {
+                assert!(answer.contains(TOO_MANY), "{answer}");
+            }
+        }
+    }
+    assert_eq!(admitted, 128);
 }

@@ -15,6 +15,7 @@ use crate::base::{Clock, Time};
 use crate::config::Config;
 use crate::factor::{Method, MethodSet};
 use crate::gateway::*;
+use crate::limit::{Place, Places};
 use crate::policy::{
     Application, CertificateUse, DeviceState, Identity, Level, Person, Policy, Proof, ProxyOptions, Requirement, Route, Upstream,
 };
@@ -77,6 +78,7 @@ pub struct House {
     pub bytes: Mutex<Vec<(u64, u64)>>,
     pub dropped: Mutex<Vec<String>>,
     pub unread: AtomicUsize,
+    large_bodies: Arc<Places>,
 }
 
 impl House {
@@ -92,6 +94,7 @@ impl House {
             bytes: Mutex::default(),
             dropped: Mutex::new(Vec::new()),
             unread: AtomicUsize::new(0),
+            large_bodies: large_bodies(),
         })
     }
 
@@ -146,6 +149,10 @@ impl GatewayHost for House {
 
     fn is_upstream(&self, value: &str, name: &[u8]) -> bool {
         self.sign_upstream(name).is_some_and(|signed| signed == value)
+    }
+
+    fn large_body(&self, client: crate::base::ClientAddr) -> Option<Place> {
+        self.large_bodies.take(client.group())
     }
 
     fn revocations(&self) -> watch::Receiver<u64> {

@@ -64,6 +64,7 @@ impl Reply {
         reply.retry_after = match problem {
             Problem::Throttled(wait) => Some(wait),
             Problem::Unavailable | Problem::EndPending | Problem::DeviceBusy => Some(Duration::from_secs(5)),
+            Problem::Busy => Some(Duration::from_secs(2)),
             _ => None,
         };
         reply
@@ -113,7 +114,7 @@ fn refused(req: &PageRequest, refused: Refused) -> Reply {
         Refused::Enrol(EnrolProblem::NotFresh) => Reply::go(req.page().link_with("login", &[("fresh", "1")])),
         Refused::Enrol(EnrolProblem::NotVouched) => Reply::to(req, "enrol/verify"),
         Refused::Throttled(wait) => Reply::problem(req, Problem::Throttled(wait)),
-        Refused::Busy => Reply::problem(req, Problem::Unavailable).status(StatusCode::SERVICE_UNAVAILABLE, Some(Duration::from_secs(2))),
+        Refused::Busy => Reply::problem(req, Problem::Busy),
         Refused::EndPending => Reply::problem(req, Problem::EndPending),
         Refused::CannotSend => Reply::problem(req, Problem::Unavailable),
         Refused::SourceAway => {

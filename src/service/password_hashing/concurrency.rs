@@ -2,11 +2,12 @@
 //! that wait is bounded too, for each address and in all: the rest are told to come back, and their requests take no memory.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::hasher::Busy;
+use crate::limit::Places;
 
 /// How many of one address may hash or wait for a hash at once.
 const PER_ADDRESS: usize = 4;
@@ -18,39 +19,18 @@ const GATES: usize = 1024;
 
 /// Addresses share a fixed number of gates.
 pub struct ConcurrencyLimit {
-    gates: Box<[Gate]>,
-    waiting: AtomicUsize,
+    gates: Box<[Semaphore]>,
+    waiting: Arc<Places>,
     seed: std::hash::RandomState,
-}
-
-struct Gate {
-    slots: Semaphore,
-    waiting: AtomicUsize,
-}
-
-/// One who waits, for as long as they do: a client that hangs up no longer counts.
-struct Waiting<'a>([&'a AtomicUsize; 2]);
-
-impl<'a> Waiting<'a> {
-    fn enter(gate: &'a AtomicUsize, all: &'a AtomicUsize) -> Result<Self, Busy> {
-        let waiting = Self([gate, all]);
-        let [gate, all] = waiting.0.map(|count| count.fetch_add(1, Ordering::Relaxed));
-        if gate < WAITING_PER_ADDRESS && all < WAITING { Ok(waiting) } else { Err(Busy) }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        for count in self.0 {
-            count.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
 }
 
 impl ConcurrencyLimit {
     pub fn new() -> Self {
-        let gate = || Gate { slots: Semaphore::new(PER_ADDRESS), waiting: AtomicUsize::new(0) };
-        Self { gates: (0..GATES).map(|_| gate()).collect(), waiting: AtomicUsize::new(0), seed: std::hash::RandomState::new() }
+        Self {
+            gates: (0..GATES).map(|_| Semaphore::new(PER_ADDRESS)).collect(),
+            waiting: Places::new(WAITING_PER_ADDRESS, WAITING),
+            seed: std::hash::RandomState::new(),
+        }
     }
 
     /// Waits for this address's turn.
@@ -60,11 +40,11 @@ impl ConcurrencyLimit {
     pub async fn pass(&self, address: std::net::IpAddr) -> Result<SemaphorePermit<'_>, Busy> {
         let at = (self.seed.hash_one(address) % GATES as u64) as usize;
         let gate = self.gates.get(at).ok_or(Busy)?;
-        if let Ok(permit) = gate.slots.try_acquire() {
+        if let Ok(permit) = gate.try_acquire() {
             return Ok(permit);
         }
-        let _waiting = Waiting::enter(&gate.waiting, &self.waiting)?;
-        gate.slots.acquire().await.map_err(|_| Busy)
+        let _waiting = self.waiting.take(address).ok_or(Busy)?;
+        gate.acquire().await.map_err(|_| Busy)
     }
 }
 

@@ -76,6 +76,8 @@ pub enum Problem {
     DeviceRequired,
     /// The browser cannot show the device for the moment.
     DeviceBusy,
+    /// Too many do the same just now.
+    Busy,
 }
 
 impl Problem {
@@ -97,7 +99,7 @@ impl Problem {
             Self::Throttled(_) => 429,
             Self::Internal => 500,
             Self::BadGateway | Self::UpstreamCredentials => 502,
-            Self::Unavailable | Self::EndPending | Self::SourceAway | Self::DeviceBusy => 503,
+            Self::Unavailable | Self::EndPending | Self::SourceAway | Self::DeviceBusy | Self::Busy => 503,
             Self::Timeout => 504,
         }
     }
@@ -126,6 +128,7 @@ impl Problem {
             Self::Managed => (&w.managed_heading, &w.managed_text),
             Self::DeviceRequired => (&w.device_heading, &w.device_text),
             Self::DeviceBusy => (&w.device_busy_heading, &w.device_busy_text),
+            Self::Busy => (&w.busy_heading, &w.busy_text),
         }
     }
 
@@ -149,7 +152,8 @@ impl Problem {
             | Self::BadGateway
             | Self::Unavailable
             | Self::Timeout
-            | Self::DeviceBusy => {
+            | Self::DeviceBusy
+            | Self::Busy => {
                 vec![to(&w.retry, again)]
             }
         }

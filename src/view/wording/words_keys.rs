@@ -116,7 +116,7 @@ words! {
         not_sent_text, not_sent_hint, framed_heading, retry, home, other_account,
         source_away_heading, source_away_text, closed_heading, closed_disabled, closed_expired, closed_hours, closed_group, closed_password,
         managed_heading, managed_text, ticket_heading, ticket_text,
-        device_heading, device_text, device_check_heading, device_check_text, device_wait_heading, device_wait_text, device_busy_heading, device_busy_text,
+        device_heading, device_text, device_check_heading, device_check_text, device_wait_heading, device_wait_text, device_busy_heading, device_busy_text, busy_heading, busy_text,
     }
     resume: Resume {
         heading, lead, to, fields, more, file, empty, send, discard,
