@@ -13,8 +13,8 @@ const COUNTS: usize = 1024;
 pub struct Places {
     per_address: usize,
     in_all: usize,
-    /// The last one counts all.
     counts: Box<[AtomicUsize]>,
+    all: AtomicUsize,
     seed: RandomState,
 }
 
@@ -27,22 +27,23 @@ pub struct Place {
 
 impl Places {
     pub fn new(per_address: usize, in_all: usize) -> Arc<Self> {
-        let counts = (0..=COUNTS).map(|_| AtomicUsize::new(0)).collect();
-        Arc::new(Self { per_address, in_all, counts, seed: RandomState::new() })
+        let counts = (0..COUNTS).map(|_| AtomicUsize::new(0)).collect();
+        Arc::new(Self { per_address, in_all, counts, all: AtomicUsize::new(0), seed: RandomState::new() })
     }
 
     /// Takes a place for an address, as [`crate::base::ClientAddr::group`] names it; `None` if there is none left.
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let at = (self.seed.hash_one(address) % COUNTS as u64) as usize;
         let place = Place { places: Arc::clone(self), at };
-        let [own, all] = place.counts().map(|count| count.fetch_add(1, Ordering::Relaxed));
-        (own < self.per_address && all < self.in_all).then_some(place)
+        let counted = place.counts().zip([self.per_address, self.in_all]);
+        let refused = counted.filter(|(count, most)| count.fetch_add(1, Ordering::Relaxed) >= *most).count();
+        (refused == 0).then_some(place)
     }
 }
 
 impl Place {
-    fn counts(&self) -> [&AtomicUsize; 2] {
-        [self.at, COUNTS].map(|at| &self.places.counts[at])
+    fn counts(&self) -> impl Iterator<Item = &AtomicUsize> {
+        self.places.counts.get(self.at).into_iter().chain([&self.places.all])
     }
 }
 
