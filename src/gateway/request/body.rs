@@ -34,19 +34,19 @@ pub struct Body {
 /// Why a body is not there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unread {
-    TooLarge,
-    TooLate,
-    /// Too many large ones are in memory: of this address, or in all.
-    TooMany,
+    OverLimit,
+    TimedOut,
+    /// There are too many large ones in memory: of this address, or in all.
+    NoRoom,
 }
 
 impl Unread {
     /// How it is answered.
     pub const fn refusal(self) -> (StatusCode, &'static str) {
         match self {
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::TooLate => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
-            Self::TooMany => (StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_BODIES),
+            Self::OverLimit => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::TimedOut => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
+            Self::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_BODIES),
         }
     }
 }
@@ -61,17 +61,17 @@ pub const TOO_MANY_BODIES: &str = "too_many_bodies";
 /// If the client is gone, or sends a body that is none.
 pub async fn read_body(session: &mut Session, most: usize, place: impl Fn() -> Option<Place>) -> Result<Result<Body, Unread>, BError> {
     let reading = tokio::time::timeout(BODY_DEADLINE, read(session, most, place)).await;
-    reading.unwrap_or(Ok(Err(Unread::TooLate)))
+    reading.unwrap_or(Ok(Err(Unread::TimedOut)))
 }
 
 async fn read(session: &mut Session, most: usize, free: impl Fn() -> Option<Place>) -> Result<Result<Body, Unread>, BError> {
     let mut place = None;
     let mut room = |length: usize| {
         if length > most {
-            return Err(Unread::TooLarge);
+            return Err(Unread::OverLimit);
         }
         if length > SMALL && place.is_none() {
-            place = Some(free().ok_or(Unread::TooMany)?);
+            place = Some(free().ok_or(Unread::NoRoom)?);
         }
         Ok(())
     };

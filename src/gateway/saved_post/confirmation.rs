@@ -21,7 +21,7 @@ use crate::service::saved_post::{Confirmation, Form};
 pub async fn handle(session: &mut Session, context: &mut Context) -> Result<()> {
     let body = match body::read_body(session, Confirmation::LENGTH + 2, || context.large_body()).await? {
         Ok(body) => body.bytes,
-        Err(Unread::TooLarge) => return write::refuse(session, context, StatusCode::BAD_REQUEST, Outcome::Refused, "framing").await,
+        Err(Unread::OverLimit) => return write::refuse(session, context, StatusCode::BAD_REQUEST, Outcome::Refused, "framing").await,
         Err(unread) => {
             let (status, reason) = unread.refusal();
             return write::refuse(session, context, status, Outcome::Refused, reason).await;
