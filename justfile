@@ -28,6 +28,11 @@ bench *arguments:
     cargo build --release --locked --bin vestibule --example bare_proxy --example load --example growth
     benches/side-by-side/run.py {{ arguments }}
 
+# Instructions and allocations a request, beside a bare pingora proxy, against bounds; needs valgrind, nginx, openssl and python3.
+bench-count *arguments:
+    cargo build --profile bench --locked --bin vestibule --example bare_proxy --example load
+    benches/side-by-side/count.py {{ arguments }}
+
 # The pieces of the hot path, each against its budget; `just bench-pieces 'cookie check'` for some of them.
 bench-pieces *names:
     cargo bench --locked --bench hot_path -- {{ names }}

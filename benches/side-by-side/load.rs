@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! load echo PORT                                       a WebSocket application: sends back what it gets
+//! load counted ADDRESS WAY COUNT CONNECTIONS [COOKIE]  so many requests as fast as they go: get, post, tls or h2
 //! load sockets ADDRESS CONNECTIONS SECONDS [COOKIE]    messages there and back, one under way on each connection
 //! load paced ADDRESS RATE CONNECTIONS SECONDS [COOKIE] requests at a pace; a latency counts from when the request was due
 //! load storm ADDRESS RATE SECONDS COOKIE CSRF          sign-ins at a pace, each on a connection and from an address of its own
@@ -11,11 +12,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
+use bytes::Bytes;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use sha1::Digest;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
@@ -38,10 +45,11 @@ async fn main() {
     let address = || text(1).parse::<SocketAddr>().expect("an address");
     match text(0).as_str() {
         "echo" => echo(number(1) as u16).await,
+        "counted" => counted(address(), &text(2), (number(3), number(4)), &text(5)).await,
         "sockets" => sockets(address(), number(2), number(3), text(4)).await,
         "paced" => paced(address(), number(2), number(3), number(4), text(5)).await,
         "storm" => storm(address(), number(2), number(3), text(4), text(5)).await,
-        _ => panic!("echo, sockets, paced or storm"),
+        _ => panic!("echo, counted, sockets, paced or storm"),
     }
 }
 
@@ -50,7 +58,7 @@ fn cookie_line(cookie: &str) -> String {
 }
 
 /// The header of a message, and what came after it.
-async fn header(stream: &mut TcpStream) -> std::io::Result<(String, Vec<u8>)> {
+async fn header(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -99,6 +107,134 @@ async fn echo(port: u16) {
     }
 }
 
+/// The requests of a connection, one after the other; over HTTP/2 ten at once.
+async fn counted(address: SocketAddr, way: &str, (count, connections): (u64, u64), cookie: &str) {
+    let (mut tasks, begin) = (JoinSet::new(), Instant::now());
+    let each = count / connections;
+    let body = if way == "post" { "x".repeat(10_240) } else { String::new() };
+    let length = if body.is_empty() { String::new() } else { format!("Content-Type: text/plain\r\nContent-Length: {}\r\n", body.len()) };
+    let method = if body.is_empty() { "GET" } else { "POST" };
+    let request: Arc<str> = format!("{method} / HTTP/1.1\r\nHost: {address}\r\n{}{length}\r\n{body}", cookie_line(cookie)).into();
+    for _ in 0..connections {
+        let (request, way, cookie) = (Arc::clone(&request), way.to_owned(), cookie.to_owned());
+        tasks.spawn(async move {
+            let stream = TcpStream::connect(address).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            match way.as_str() {
+                "get" | "post" => requests(stream, &request, each).await,
+                "tls" => requests(secured(address, stream, b"http/1.1").await, &request, each).await,
+                "h2" => streams(address, secured(address, stream, b"h2").await, &cookie, each).await,
+                _ => panic!("get, post, tls or h2"),
+            }
+        });
+    }
+    let took = tasks.join_all().await.concat();
+    report(took, begin.elapsed().as_secs_f64(), &BTreeMap::new());
+}
+
+async fn requests(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str, count: u64) -> Vec<Duration> {
+    let mut took = Vec::new();
+    for _ in 0..count {
+        let start = Instant::now();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let (answer, mut body) = header(&mut stream).await.unwrap();
+        assert_eq!(status(&answer), 200, "{answer}");
+        let length: usize = field(&answer, "content-length").and_then(|length| length.parse().ok()).unwrap();
+        while body.len() < length {
+            assert_ne!(stream.read_buf(&mut body).await.unwrap(), 0);
+        }
+        took.push(start.elapsed());
+    }
+    took
+}
+
+async fn streams(
+    address: SocketAddr,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    cookie: &str,
+    count: u64,
+) -> Vec<Duration> {
+    const AT_ONCE: u64 = 10;
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let request = http::Request::get(format!("https://{address}/"));
+    let request = if cookie.is_empty() { request } else { request.header("cookie", cookie) };
+    let request = request.body(()).unwrap();
+    let mut tasks = JoinSet::new();
+    for number in 0..AT_ONCE {
+        let (mut sender, request) = (sender.clone(), request.clone());
+        let count = count / AT_ONCE + u64::from(number < count % AT_ONCE);
+        tasks.spawn(async move {
+            let mut took = Vec::new();
+            for _ in 0..count {
+                let start = Instant::now();
+                sender = sender.ready().await.unwrap();
+                let (answer, _) = sender.send_request(request.clone(), true).unwrap();
+                let answer = answer.await.unwrap();
+                assert_eq!(answer.status(), 200);
+                let mut body = answer.into_body();
+                while let Some(part) = body.data().await {
+                    let part: Bytes = part.unwrap();
+                    body.flow_control().release_capacity(part.len()).unwrap();
+                }
+                took.push(start.elapsed());
+            }
+            took
+        });
+    }
+    drop(sender);
+    let took = tasks.join_all().await.concat();
+    driver.abort();
+    took
+}
+
+async fn secured(address: SocketAddr, stream: TcpStream, protocol: &[u8]) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = config.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate)).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(ServerName::from(address.ip()), stream).await.unwrap()
+}
+
+/// What is measured here has a certificate that was made for it.
+#[derive(Debug)]
+struct AnyCertificate;
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _chain: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
 async fn sockets(address: SocketAddr, connections: u64, seconds: u64, cookie: String) {
     let mut tasks = JoinSet::new();
     let until = Instant::now() + Duration::from_secs(seconds);
@@ -124,7 +260,7 @@ async fn sockets(address: SocketAddr, connections: u64, seconds: u64, cookie: St
             took
         });
     }
-    report(tasks.join_all().await.concat(), seconds, &BTreeMap::new());
+    report(tasks.join_all().await.concat(), seconds as f64, &BTreeMap::new());
 }
 
 async fn paced(address: SocketAddr, rate: u64, connections: u64, seconds: u64, cookie: String) {
@@ -152,7 +288,7 @@ async fn paced(address: SocketAddr, rate: u64, connections: u64, seconds: u64, c
             took
         });
     }
-    report(tasks.join_all().await.concat(), seconds, &BTreeMap::new());
+    report(tasks.join_all().await.concat(), seconds as f64, &BTreeMap::new());
 }
 
 async fn storm(address: SocketAddr, rate: u64, seconds: u64, cookie: String, csrf: String) {
@@ -173,7 +309,7 @@ async fn storm(address: SocketAddr, rate: u64, seconds: u64, cookie: String, csr
     let mut statuses = BTreeMap::new();
     all.iter().for_each(|(_, status)| *statuses.entry(*status).or_insert(0) += 1);
     let took = all.iter().filter(|(_, status)| *status == 303).map(|(took, _)| *took).collect();
-    report(took, begin.elapsed().as_secs().max(1), &statuses);
+    report(took, begin.elapsed().as_secs_f64(), &statuses);
 }
 
 async fn signs_in(address: SocketAddr, number: u64, cookie: &str, body: &str) -> std::io::Result<String> {
@@ -190,13 +326,13 @@ async fn signs_in(address: SocketAddr, number: u64, cookie: &str, body: &str) ->
     Ok(header(&mut stream).await?.0)
 }
 
-fn report(mut took: Vec<Duration>, seconds: u64, statuses: &BTreeMap<u16, u64>) {
+fn report(mut took: Vec<Duration>, seconds: f64, statuses: &BTreeMap<u16, u64>) {
     took.sort_unstable();
     let at =
         |part: f64| took.get(((took.len() as f64 * part) as usize).min(took.len().saturating_sub(1))).map_or(0.0, Duration::as_secs_f64);
     let statuses: BTreeMap<String, u64> = statuses.iter().map(|(status, count)| (status.to_string(), *count)).collect();
     let said = serde_json::json!({
-        "count": took.len(), "rate": took.len() as f64 / seconds as f64, "p50_ms": at(0.5) * 1e3, "p99_ms": at(0.99) * 1e3,
+        "count": took.len(), "rate": took.len() as f64 / seconds, "p50_ms": at(0.5) * 1e3, "p99_ms": at(0.99) * 1e3,
         "longest_ms": at(1.0) * 1e3, "statuses": statuses,
     });
     println!("{said}");

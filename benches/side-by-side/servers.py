@@ -182,7 +182,7 @@ class Gateway:
         self.data, self.port, self.tls, config = os.path.join(folder, "data"), free_port(), free_port(), os.path.join(folder, "vestibule.toml")
         listen = f'[[server.tls]]\nlisten = "127.0.0.1:{self.tls}"\ncertificates = [{{ cert = "{tls[0]}", key = "{tls[1]}" }}]\n' if tls else ""
         with open(config, "w") as f:
-            f.write(f'[server]\nlisten = ["127.0.0.1:{self.port}"]\ndata_dir = "{self.data}"\n{listen}[limits]\nconnections = 20000\nconnections_per_ip = 20000\n')
+            f.write(f'[server]\nlisten = ["127.0.0.1:{self.port}"]\ndata_dir = "{self.data}"\nredirect_to_https = false\n{listen}[limits]\nconnections = 20000\nconnections_per_ip = 20000\n')
             f.write(self.route("measured", None, "two_factor", upstream))
             f.writelines(self.route(f"app-{n}", f"app-{n}.internal.example", "one_factor", upstream) for n in range(100))
         self.base = [program("vestibule"), "--config", config]
