@@ -45,6 +45,10 @@ demo *arguments:
 docs:
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
 
+# The documents as a site in target/site, every link followed; needs mdbook.
+book:
+    scripts/book
+
 # docs/images, made anew from the pages with sample values.
 screenshots:
     scripts/screenshots

@@ -2,12 +2,16 @@
 //! compare-and-swap of the store. Pure data and the questions one asks of it.
 
 mod application;
+mod bulk;
+mod seen;
 mod source;
 mod version;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::application::ApplicationPassword;
+pub use self::bulk::BulkAction;
+pub use self::seen::Seen;
 pub use self::source::{Closed, Membership, PersonId, SourceId};
 pub use self::version::{Verified, Version};
 
@@ -164,6 +168,9 @@ pub struct Account {
     /// A PHC string; absent until the set-up link is used.
     #[serde(default)]
     pub password: Option<String>,
+    /// An administrator wants another password: the next sign-in with this one leads to choosing it, and to nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub must_change_password: bool,
     #[serde(default)]
     pub mfa_policy: UserMfaPolicy,
     /// The methods an administrator allows this user; absent: the server's.
@@ -294,6 +301,13 @@ impl Account {
     pub fn factors_changed(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
         self.browsers.iter_mut().for_each(|browser| browser.trusted_until = None);
+    }
+
+    /// No failure is remembered any more, the account's or its browsers'.
+    pub fn forget_failures(&mut self) {
+        self.failures = Failures::default();
+        self.vouch_failures = 0;
+        self.browsers.iter_mut().for_each(|browser| browser.failures = Failures::default());
     }
 
     /// Unused recovery codes.

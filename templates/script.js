@@ -27,6 +27,12 @@ const ago = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 for (const time of all("time[datetime]")) {
   const at = new Date(time.dateTime);
   if (Number.isNaN(at.getTime())) continue;
+  if ("hour" in time.dataset || "date" in time.dataset) {
+    // Of a chart: hours are the reader's, days those of the zone that the server counted them in.
+    const part = "hour" in time.dataset ? { hour: "numeric" } : { month: "short", day: "numeric" };
+    time.textContent = new Intl.DateTimeFormat(language, { ...part, ...(time.dataset.date === "utc" && { timeZone: "UTC" }) }).format(at);
+    continue;
+  }
   const clock = { hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
   if ("exact" in time.dataset) clock.second = "2-digit";
   const parts = { year: "numeric", month: "short", day: "numeric", ...("day" in time.dataset ? {} : clock) };
@@ -36,6 +42,13 @@ for (const time of all("time[datetime]")) {
   if ("day" in time.dataset || "exact" in time.dataset || Math.abs(minutes) >= 1440) time.textContent = whole;
   else time.textContent = Math.abs(minutes) < 60 ? ago.format(minutes, "minute") : ago.format(Math.round(minutes / 60), "hour");
 }
+
+// The zone of a chart's hours; and the days of another span begin at the reader's midnight.
+for (const zone of all("[data-zone]")) {
+  const parts = new Intl.DateTimeFormat(language, { timeZoneName: "short" }).formatToParts();
+  zone.textContent = parts.find((part) => part.type === "timeZoneName")?.value ?? zone.textContent;
+}
+for (const link of all("a[data-ahead]")) link.href += `&ahead=${-new Date().getTimezoneOffset()}`;
 
 // The countdown, and the button that opens when another code may be sent. The server holds the truth of both.
 const countdown = document.querySelector("#countdown");
@@ -68,6 +81,13 @@ for (const button of all("[data-reveal]")) {
   button.hidden = false;
   button.addEventListener("click", () => show(field.type === "password"));
   field.form.addEventListener("submit", () => show(false));
+}
+
+// One box for all of a list.
+for (const box of all("[data-all]")) {
+  const boxes = all(`[name="${box.dataset.all}"]`, box.closest("form"));
+  box.hidden = boxes.length === 0;
+  box.addEventListener("change", () => boxes.forEach((one) => { one.checked = box.checked; }));
 }
 
 // Copy, download and print what must be kept.

@@ -74,7 +74,7 @@ impl App {
             services.sessions.keep_ends_in(file);
         }
         let counted = telemetry.clone();
-        services.audit.listen(Box::new(move |event, detail| counted.metrics.event(event.name(), event.attempt(detail))));
+        services.audit.listen(Box::new(move |event, detail| counted.metrics.event(event.name(), &event.attempts(detail))));
         services.watch_accounts();
         services.tokens.restore().await.context("the API tokens in the store cannot be read")?;
         let (users, password) = (services.users.clone(), services.password.clone());

@@ -150,6 +150,13 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Whether it does what a configuration says. What makes one, or needs none, does not look for one.
+    const fn reads_a_configuration(&self) -> bool {
+        !matches!(self, Self::Init(_) | Self::Demo { .. } | Self::Schema | Self::Completions { .. } | Self::Man { .. })
+    }
+}
+
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -169,7 +176,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let config = cli.config.unwrap_or_else(source::found);
+    let config = match cli.config {
+        Some(file) => file,
+        None if cli.command.reads_a_configuration() => source::found()?,
+        None => PathBuf::from(source::FIRST_PLACE),
+    };
     let context = Context { source: ConfigSource::new(config, cli.data_dir)?, json: cli.json };
     match cli.command {
         Command::Init(args) => init::run(&context, *args)?,

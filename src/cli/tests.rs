@@ -1,5 +1,6 @@
 //! The commands end to end: real sled, a real socket, with and without a gateway.
 
+mod documents;
 mod gateways;
 mod imports;
 mod usage;

@@ -10,8 +10,7 @@ use crate::notify::Notifier;
 use tokio::sync::{broadcast, watch};
 
 use crate::service::admin::directory::Directory;
-use crate::service::admin::overview::Activity;
-use crate::service::admin::{Accounts, AdminSessions, Observed, Overview, Rebind, SetupLinks, UserList};
+use crate::service::admin::{Accounts, Activity, AdminSessions, Bulk, Observed, Overview, Rebind, SetupLinks, UserList};
 use crate::service::audit::{AuditFile, AuditLog, AuditReader, AuditRetention, AuditVerifier};
 use crate::service::backup::{Backup, RollingSnapshot};
 use crate::service::context::Context;
@@ -144,6 +143,24 @@ impl Shared {
             audit: audit.clone(),
             notices: notices.clone(),
         });
+        let admin_sessions = Arc::new(AdminSessions {
+            store: store.clone(),
+            live: live.clone(),
+            sessions: sign_in.sessions.clone(),
+            users: users.clone(),
+            accounts: accounts.clone(),
+            audit: audit.clone(),
+        });
+        let bulk = Bulk {
+            store: store.clone(),
+            context: context.clone(),
+            users: users.clone(),
+            live: live.clone(),
+            sessions: admin_sessions.clone(),
+            audit: audit.clone(),
+            notices: notices.clone(),
+            running: tokio::sync::Mutex::default(),
+        };
         Services {
             clock,
             observed: Observed::default(),
@@ -165,14 +182,8 @@ impl Shared {
             applications: self.applications(&profile),
             contact: self.contact(&sign_in, &enrolment, &profile),
             handover: Handover { store: store.clone(), context: context.clone(), live: live.clone(), sessions: sign_in.sessions.clone() },
-            admin_sessions: AdminSessions {
-                store: store.clone(),
-                live: live.clone(),
-                sessions: sign_in.sessions.clone(),
-                users: users.clone(),
-                accounts: accounts.clone(),
-                audit: audit.clone(),
-            },
+            admin_sessions,
+            bulk: Arc::new(bulk),
             setup_links: SetupLinks { context: context.clone(), links: links.clone(), notices: notices.clone() },
             overview: Overview { store: store.clone(), context: context.clone(), users: users.clone(), activity: Activity::default() },
             backup: Backup {

@@ -46,6 +46,7 @@ impl Passwords {
             .update_verified(version, |account| {
                 account.password = Some(phc.clone());
                 account.password_changed = Some(now);
+                account.must_change_password = false;
                 // They bound who has the old password.
                 account.vouch_failures = 0;
                 // A link proves a mailbox, not a factor: only who administers forgets failures without a finished sign-in.

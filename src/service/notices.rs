@@ -44,6 +44,11 @@ impl Notices {
         }
     }
 
+    /// How many mails are under way or wait for it.
+    pub(in crate::service) fn mails_waiting(&self) -> usize {
+        self.notifier.health().mail.map_or(0, |mail| mail.pending)
+    }
+
     /// # Errors
     /// [`Refused::Throttled`]: too many messages to this user, for this address, or at all.
     pub(in crate::service) async fn send_allowed(&self, account: &Account, client: &Client) -> Result<(), Refused> {

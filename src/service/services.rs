@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::{Clock, Time};
 use crate::config::Config;
 use crate::service::admin::directory::Directory;
-use crate::service::admin::{Accounts, AdminSessions, Observed, Overview, Rebind, SetupLinks, UserList};
+use crate::service::admin::{Accounts, AdminSessions, Bulk, Observed, Overview, Rebind, SetupLinks, UserList};
 use crate::service::audit::{AuditFile, AuditLog, AuditReader, AuditRetention, AuditVerifier};
 use crate::service::backup::{Backup, RollingSnapshot};
 use crate::service::context::Context;
@@ -74,7 +74,9 @@ pub struct Services {
     pub applications: Applications,
     pub accounts: Arc<Accounts>,
     pub rebind: Rebind,
-    pub admin_sessions: AdminSessions,
+    pub admin_sessions: Arc<AdminSessions>,
+    /// The same done to many accounts.
+    pub bulk: Arc<Bulk>,
     pub setup_links: SetupLinks,
     pub users: Arc<UserList>,
     pub overview: Overview,

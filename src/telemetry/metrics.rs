@@ -80,7 +80,7 @@ impl Metrics {
     fn begin(&self) -> Result<(), prometheus::Error> {
         let build = gauges(&self.registry, "vestibule_build_info", "Always 1; the version is a label.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        for factor in ["password", "totp", "webauthn", "email", "sms", "recovery"] {
+        for factor in ["password", "totp", "webauthn", "email", "sms", "external", "recovery"] {
             for outcome in ["success", "failure"] {
                 self.authentications.with_label_values(&[factor, outcome]).inc_by(0);
             }
@@ -122,9 +122,9 @@ impl Metrics {
     }
 
     /// An event of the audit log, and the factor that was tried where it was an authentication.
-    pub fn event(&self, name: &str, attempt: Option<(&str, bool)>) {
+    pub fn event(&self, name: &str, attempts: &[(&str, bool)]) {
         self.audited.with_label_values(&[name]).inc();
-        if let Some((factor, right)) = attempt {
+        for (factor, right) in attempts.iter().copied() {
             self.authentications.with_label_values(&[factor, if right { "success" } else { "failure" }]).inc();
         }
     }

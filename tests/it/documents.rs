@@ -81,6 +81,62 @@ fn every_link_leads_somewhere() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
+/// What `scripts/book` puts in the place of a page outside of `docs/`.
+fn stands_for_a_page(file: &str, script: &str) -> bool {
+    file.strip_suffix(".md").is_some_and(|name| script.contains(&format!("\nleads {name}.html docs/")))
+}
+
+/// Why a link of the book would be dead in the built site: it leads out of `docs/`, and not to a file that the script copies or stands in for.
+fn fault_in_site(page: &Path, link: &str, script: &str) -> Option<String> {
+    if link.contains("://") || link.starts_with("mailto:") || link.starts_with('#') {
+        return None;
+    }
+    let file = link.split('#').next().unwrap_or_default();
+    let target = page.parent()?.join(file).canonicalize().ok()?;
+    if target.strip_prefix(root().join("docs")).is_ok() {
+        return target.is_dir().then(|| format!("{}: {link} is a folder, and the site lists none", page.display()));
+    }
+    let below = target.strip_prefix(root()).ok()?.to_str()?.to_owned();
+    let there = if below.ends_with(".md") { stands_for_a_page(&below, script) && !link.contains('#') } else { target.is_file() };
+    (!there).then(|| format!("{}: {link} is dead in the site", page.display()))
+}
+
+#[test]
+fn every_link_of_the_book_holds_in_the_built_site_too() {
+    let script = read(&root().join("scripts/book"));
+    let (mut all, mut tried, mut faults) = (Vec::new(), 0, Vec::new());
+    pages_below(&root().join("docs"), &mut all);
+    for page in all {
+        for link in links(&prose(&read(&page))) {
+            tried += 1;
+            faults.extend(fault_in_site(&page, &link, &script));
+        }
+    }
+    assert!(tried > 150, "{tried}");
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    let page = root().join("docs/reference.md");
+    for dead in ["../README.md", "../examples", "../CHANGELOG.md#unreleased", "images"] {
+        assert!(fault_in_site(&page, dead, &script).is_some(), "{dead}");
+    }
+}
+
+/// Files that the book takes in whole: their own links would be relative to another folder.
+#[test]
+fn what_the_book_takes_in_has_no_links_of_its_own() {
+    let mut all = Vec::new();
+    pages_below(&root().join("docs"), &mut all);
+    let mut taken = 0;
+    for page in all {
+        for include in read(&page).lines().filter_map(|line| line.strip_prefix("{{#include ")?.strip_suffix("}}")) {
+            taken += 1;
+            let text = read(&page.parent().unwrap().join(include));
+            let own: Vec<String> = links(&prose(&text)).into_iter().filter(|link| !link.contains("://")).collect();
+            assert!(own.is_empty(), "{include}: {own:?}");
+        }
+    }
+    assert_eq!(taken, 2);
+}
+
 #[test]
 fn a_link_that_leads_nowhere_is_found() {
     let page = root().join("docs/reference.md");

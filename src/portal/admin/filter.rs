@@ -26,10 +26,16 @@ pub fn read(query: &Fields) -> UserFilter {
     }
 }
 
+/// The search and the filter as sent, to be sent again with what follows the list.
+pub fn carried(sent: &Fields) -> Vec<(&'static str, String)> {
+    let fields = ["q", "state", "factor", "group", "missing"].map(|name| (name, sent.get(name).chars().take(256).collect::<String>()));
+    fields.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
 /// Whether an account is among those that the page shows beside its search.
-pub fn fits<'a>(admin: &'a AdminRequest, filter: &'a UserFilter) -> impl Fn(&Row) -> bool + 'a {
+pub fn fits<'a>(admin: &'a AdminRequest, sent: &Fields, filter: &'a UserFilter) -> impl Fn(&Row) -> bool + 'a {
     let (context, now) = (&admin.req.context, admin.req.context.now);
-    let name = admin.req.query.get("missing");
+    let name = sent.get("missing");
     let route = context.policy.routes().iter().find(|route| !name.is_empty() && *route.name == *name);
     let missing = route.map(|route| missing_from(route, &context.config.mfa));
     move |row| {
@@ -67,7 +73,7 @@ async fn exported(admin: &AdminRequest) -> Result<Option<File>, Refused> {
     let query = &admin.req.query;
     let directory = admin.req.services.users.directory().await?;
     let filter = read(query);
-    let fits = fits(admin, &filter);
+    let fits = fits(admin, query, &filter);
     let rows = directory.find(query.get("q"), 1, usize::MAX, Some(&fits)).rows;
     let now = admin.req.context.now;
     let locked = |row: &Row| matches!(state(row.disabled, row.locked, now), State::Locked(_));

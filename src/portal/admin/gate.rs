@@ -57,8 +57,12 @@ impl Administrator {
         &self.session
     }
 
-    fn id(&self) -> UserId {
+    pub fn id(&self) -> UserId {
         self.session.user()
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether this is the administrator's own account.

@@ -2,6 +2,7 @@
 //! which nobody gets who is not an administrator with a fresh second factor at this very request; every change is audited under the
 //! administrator's name.
 
+mod bulk;
 mod faults;
 mod filter;
 mod gate;
@@ -27,6 +28,7 @@ pub fn routes() -> Router<Arc<Portal>> {
         .route("/admin/users/export", get(filter::export))
         .route("/admin/users/{name}", get(user::show).post(user::act))
         .route("/admin/users/{name}/delete", get(user::ask_delete))
+        .route("/admin/bulk", get(bulk::show).post(bulk::submit))
         .route("/admin/sessions", get(logs::sessions).post(logs::end_session))
         .route("/admin/audit", get(logs::audit))
 }

@@ -17,6 +17,7 @@ pub enum Order {
     MailLink,
     Unlock,
     EndSessions,
+    RequirePassword,
     Link {
         provider: String,
         subject: String,
@@ -97,6 +98,7 @@ impl Order {
             "disable" => Self::Change(disable(true)),
             "enable" => Self::Change(disable(false)),
             "end_sessions" => Self::EndSessions,
+            "require_password" => Self::RequirePassword,
             "link" => Self::Link { provider: form.get("provider").to_owned(), subject: form.get("subject").trim().to_owned() },
             "unlink" => Self::Unlink { provider: form.get("provider").to_owned() },
             "revoke_token" => Self::RevokeToken(form.get("token").parse().ok()?),
@@ -109,7 +111,7 @@ impl Order {
     /// the last administrator always remains.
     pub fn locks_out(&self, account: &Account, config: &Config) -> bool {
         match self {
-            Self::Delete(_) => true,
+            Self::Delete(_) | Self::RequirePassword => true,
             Self::Change(change) => {
                 let admin = |groups: &Vec<String>| groups.iter().any(|group| config.admin.groups.contains(group));
                 change.disabled == Some(true) || change.groups.as_ref().is_some_and(|groups| !admin(groups))

@@ -4,12 +4,12 @@ use axum::response::Response;
 
 use super::gate::AdminRequest;
 use super::logs::audit_row;
-use crate::base::Time;
 use crate::portal::web::reply::Reply;
 use crate::service::Refused;
+use crate::service::admin::Period;
 use crate::service::device::{DeviceCensus, RouteDevices};
 use crate::service::gateways::Member;
-use crate::view::admin::{self, DevicesView, GatewayRow, ObservedRow, OverviewView, RouteDevicesRow, RouteProgress};
+use crate::view::admin::{self, DevicesView, GatewayRow, ObservedRow, OverTime, OverviewView, RouteDevicesRow, RouteProgress, Span};
 
 /// How many of the newest records are shown.
 const RECENT: usize = 8;
@@ -24,7 +24,7 @@ pub async fn show(admin: AdminRequest) -> Response {
 async fn overview(admin: &AdminRequest) -> Result<Reply, Refused> {
     let (req, services) = (&admin.req, &admin.req.services);
     let census = services.overview.census(req.context.policy.routes()).await?;
-    let day = services.overview.last_day().await?;
+    let over_time = over_time(admin).await?;
     let recent = services.store.audit_before(None, RECENT).await?;
     let (observed, _) = services.observed.top(SIGHTINGS);
     let view = OverviewView {
@@ -32,7 +32,7 @@ async fn overview(admin: &AdminRequest) -> Result<Reply, Refused> {
         users: census.users,
         enrolled: census.enrolled,
         locked: census.locked,
-        over_time: day.into_iter().map(|(hour, tally)| (clock(hour), tally.sign_ins, tally.failures)).collect(),
+        over_time,
         in_use: census.in_use,
         routes: census.routes.iter().map(|(route, ready, of)| RouteProgress { route: route.to_string(), ready: *ready, of: *of }).collect(),
         observed: observed
@@ -76,7 +76,20 @@ fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-/// "14:00", in UTC.
-fn clock(hour: Time) -> String {
-    hour.rfc3339().get(11..16).unwrap_or_default().to_owned()
+/// The furthest zones are 12 hours behind UTC and 14 ahead of it.
+const ZONES: std::ops::RangeInclusive<i64> = -12 * 60..=14 * 60;
+
+/// `period` and `ahead` of the query; what makes no sense is the day, and UTC.
+async fn over_time(admin: &AdminRequest) -> Result<OverTime, Refused> {
+    let query = &admin.req.query;
+    let span = Span::ALL.into_iter().find(|span| span.name() == query.get("period")).unwrap_or_default();
+    let ahead = query.get("ahead").parse().ok().filter(|minutes| ZONES.contains(minutes));
+    let period = match span {
+        Span::Day => Period::Day,
+        Span::Week => Period::Week,
+        Span::Month => Period::Month,
+    };
+    let tallies = admin.req.services.overview.over_time(period, ahead.unwrap_or(0)).await?;
+    let periods = tallies.into_iter().map(|(began, tally)| (began, tally.sign_ins, tally.failures)).collect();
+    Ok(OverTime { span, ahead, periods })
 }

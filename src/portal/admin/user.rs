@@ -8,13 +8,14 @@ use super::faults::fault;
 use super::gate::AdminRequest;
 use super::listing::state;
 use super::orders::Order;
-use crate::account::Account;
+use crate::account::{Account, BulkAction};
 use crate::factor::{Method, recovery};
 use crate::portal::profile::tokens::row as token_row;
 use crate::portal::sign_in::mfa::destination;
 use crate::portal::web::reply::Reply;
 use crate::service::Refused;
 use crate::service::accounts::AccountError;
+use crate::service::admin::bulk::Picked;
 use crate::service::admin::directory::{Locked, last_sign_in};
 use crate::source::provider::linked::{person_at, subject_of};
 use crate::view::admin::{self, LinkedRow, MethodRow, PolicyChoice, UserView};
@@ -69,6 +70,8 @@ fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView
             .map(|membership| (membership.person.source.to_string(), membership.closed.map(|closed| closed.to_string()))),
         links: links(admin, account),
         providers: free_providers(admin, account),
+        has_password: account.source.is_none() && account.password.is_some(),
+        must_change_password: account.must_change_password,
         can_mail: !account.email.is_empty() && services.notices.can_send(Method::Email),
     }
 }
@@ -146,6 +149,14 @@ async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Res
         Order::Unlock => {
             services.accounts.unlock(name, actor).await?;
             done(&services.accounts.named(name).await?, &words.note.saved)
+        }
+        Order::RequirePassword => {
+            let seen = Picked { id: account.id, seen: account.seen() };
+            let outcome = services.bulk.run(BulkAction::RequirePassword, &[seen], admin.admin.id(), actor).await;
+            if outcome.done.is_empty() {
+                return Ok(user_page(admin, account, Some(Note::Error(words.admin.form_unread.clone()))));
+            }
+            done(&services.accounts.named(name).await?, &admin.with_reach(&words.note.saved).await)
         }
         Order::EndSessions => {
             let ended = services.admin_sessions.revoke(Some(name), actor).await?;

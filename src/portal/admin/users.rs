@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use maud::Markup;
 
 use super::faults::fault;
 use super::filter;
@@ -24,15 +25,21 @@ pub async fn list(admin: AdminRequest) -> Response {
 }
 
 async fn listed(admin: &AdminRequest) -> Result<Reply, Refused> {
-    let (req, query) = (&admin.req, admin.req.query.get("q"));
+    Ok(Reply::ok(list_page(admin, &admin.req.query, None).await?))
+}
+
+/// The list that a query, or the form below the list, asks for.
+pub async fn list_page(admin: &AdminRequest, sent: &Fields, note: Option<Note>) -> Result<Markup, Refused> {
+    let (req, query) = (&admin.req, sent.get("q"));
     let directory = req.services.users.directory().await?;
     let routes = req.context.policy.routes();
-    let route = Some(req.query.get("missing")).filter(|name| !name.is_empty()).and_then(|name| routes.iter().find(|r| *r.name == *name));
-    let filter = filter::read(&req.query);
-    let fits = filter::fits(admin, &filter);
+    let route = Some(sent.get("missing")).filter(|name| !name.is_empty()).and_then(|name| routes.iter().find(|r| *r.name == *name));
+    let filter = filter::read(sent);
+    let fits = filter::fits(admin, sent, &filter);
     let also: Option<&dyn Fn(&Row) -> bool> = if filter.is_empty() && route.is_none() { None } else { Some(&fits) };
-    let found = directory.find(query, page_number(req.query.get("page")), PAGE_ROWS, also);
+    let found = directory.find(query, page_number(sent.get("page")), PAGE_ROWS, also);
     let row = |row: &Row| UserRow {
+        id: row.id.to_string(),
         name: row.name().to_owned(),
         display_name: row.display_name().to_owned(),
         email: row.email().to_owned(),
@@ -43,12 +50,13 @@ async fn listed(admin: &AdminRequest) -> Result<Reply, Refused> {
     };
     let view = UsersView {
         query: query.to_owned(),
+        note,
         missing: route.map(|route| route.name.to_string()),
         filter: filter.clone(),
         rows: found.rows.iter().map(|one| row(one)).collect(),
         paging: Paging { page: found.page, total: found.total },
     };
-    Ok(Reply::ok(admin::users(&req.page(), &view)))
+    Ok(admin::users(&req.page(), &view))
 }
 
 pub async fn new(admin: AdminRequest) -> Response {

@@ -10,7 +10,7 @@ use crate::account::{Account, MfaPolicy};
 use crate::base::SessionId;
 use crate::factor::{Method, recovery};
 use crate::login::News;
-use crate::portal::sign_in::expired_password::refusal;
+use crate::portal::sign_in::expired_password::{is_same, refusal};
 use crate::portal::sign_in::links::weak_note;
 use crate::portal::sign_in::login::{goes_on, with_news};
 use crate::portal::sign_in::mfa::destination;
@@ -189,6 +189,11 @@ async fn change_password(req: PageRequest) -> Response {
     with_session(req, async |req, session| {
         let (current, chosen) = (req.form.secret("current"), req.form.secret("password"));
         let account = req.services.profile.account(session).await?;
+        if is_same(&current, &chosen) {
+            let note = Note::Error(req.words.note.password_same.clone());
+            let least = req.context.config.password.min_length;
+            return Ok(Reply::wrong(account::change_password(&req.page(), &account.name, least, Some(&note))));
+        }
         let note = match req.services.profile.change_password(session, current, chosen, &req.client).await {
             Ok(signed) => return changed(req, &account, &signed, News::PasswordChanged).await,
             Err(Refused::WrongPassword) => Note::Error(req.words.note.password_wrong.clone()),

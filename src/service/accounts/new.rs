@@ -71,6 +71,7 @@ pub(in crate::service) fn blank(name: &str, display_name: &str, now: Time) -> Re
         service: false,
         certificate_subject: None,
         password: None,
+        must_change_password: false,
         mfa_policy: UserMfaPolicy::Inherit,
         allowed: None,
         totp: None,

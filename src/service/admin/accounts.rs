@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Account, Failures, PersonId};
+use crate::account::{Account, PersonId};
 use crate::base::Secret;
 use crate::factor::Method;
 use crate::policy::GuestAddress;
@@ -149,9 +149,7 @@ impl Accounts {
     pub async fn unlock(&self, name: &str, actor: Actor<'_>) -> Result<(), AccountError> {
         let account = self.named(name).await?;
         let clear = |account: &mut Account| {
-            account.failures = Failures::default();
-            account.vouch_failures = 0;
-            account.browsers.iter_mut().for_each(|browser| browser.failures = Failures::default());
+            account.forget_failures();
             Edit::Write(())
         };
         self.store.update_account(account.id, clear).await?;

@@ -1,6 +1,8 @@
 //! The administration of accounts and sessions, for the command line and the admin pages alike.
 
 pub mod accounts;
+pub mod activity;
+pub mod bulk;
 pub mod directory;
 pub mod overview;
 pub mod rebind;
@@ -11,6 +13,8 @@ pub mod users;
 pub mod view;
 
 pub use accounts::{AccountChange, Accounts};
+pub use activity::{Activity, Period, Tally};
+pub use bulk::Bulk;
 pub use overview::{Observed, Overview};
 pub use rebind::Rebind;
 pub use second_factors::MfaChange;

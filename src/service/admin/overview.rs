@@ -1,53 +1,20 @@
-//! The figures of the overview: sign-ins and failures of the last day, the second factors in use, how many users of each route are
-//! ready for two factors, and whom the routes that only observe would have stopped.
-//!
-//! The work is bounded: the audit log is read back at most once a minute and only so far, and only so many observations are kept.
+//! The figures of the overview: the second factors in use, how many users of each route are ready for two factors, and whom the routes that
+//! only observe would have stopped. Only so many observations are kept.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use super::activity::{Activity, Period, Tally};
 use super::users::UserList;
 use crate::base::Time;
 use crate::config;
 use crate::factor::{Method, MethodSet};
 use crate::policy::{Demand, Level, Requirement, Route};
 use crate::service::admin::directory::{Groups, Kind, Row};
-use crate::service::audit::Event;
 use crate::service::context::Context;
 use crate::service::refused::Refused;
-use crate::store::{AuditRecord, Store, StoreError};
-
-const HOUR: i64 = 3_600_000;
-/// How many hours are counted, the current one included.
-const HOURS: i64 = 24;
-/// How many records one look at the log reads.
-const LOOKED_THROUGH: usize = 20_000;
-/// How long a look holds.
-const HOLDS: Duration = Duration::from_secs(60);
-
-/// Sign-ins and failures of one hour.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Tally {
-    pub sign_ins: u64,
-    pub failures: u64,
-}
-
-#[derive(Default)]
-struct Seen {
-    at: Option<Time>,
-    /// The newest record that is counted.
-    last: u64,
-    /// By the hour since the epoch.
-    hours: BTreeMap<i64, Tally>,
-    /// The first hour that is counted in full.
-    from: i64,
-}
-
-/// What the log says of the last day, kept between looks.
-#[derive(Default)]
-pub struct Activity(tokio::sync::Mutex<Seen>);
+use crate::store::{Store, StoreError};
 
 /// What stopped, or would have stopped, somebody, and how often.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -180,71 +147,11 @@ impl Overview {
         Ok(census)
     }
 
-    /// Sign-ins and failures of each of the last 24 hours, the oldest first, by when the hour began. Hours that the bound kept out of
-    /// sight are left out.
+    /// Sign-ins and failures of a period; see [`Activity::over`].
     ///
     /// # Errors
     /// The store's.
-    pub async fn last_day(&self) -> Result<Vec<(Time, Tally)>, StoreError> {
-        let (now, mut seen) = (self.context.now(), self.activity.0.lock().await);
-        if seen.at.is_none_or(|at| now.since(at) >= HOLDS || now < at) {
-            self.look(&mut seen, now).await?;
-        }
-        let this = now.millis().div_euclid(HOUR);
-        let first = seen.from.clamp(this - HOURS + 1, this);
-        let tally = |hour: i64| seen.hours.get(&hour).copied().unwrap_or_default();
-        Ok((first..=this).map(|hour| (Time::from_millis(hour * HOUR), tally(hour))).collect())
-    }
-
-    /// Reads back to what was counted before, to the day's beginning, or to the bound.
-    async fn look(&self, seen: &mut Seen, now: Time) -> Result<(), StoreError> {
-        let first = now.millis().div_euclid(HOUR) - HOURS + 1;
-        let mut fresh: BTreeMap<i64, Tally> = BTreeMap::new();
-        // Whether the whole day was read, or as far back as an earlier look had counted.
-        let (mut whole, mut joined) = (false, false);
-        let (mut before, mut newest, mut looked) = (None, seen.last, 0);
-        'log: while looked < LOOKED_THROUGH {
-            let batch = self.store.audit_before(before, 1000).await?;
-            whole = batch.is_empty();
-            for record in &batch {
-                (joined, whole) = (record.seq <= seen.last, record.at.millis().div_euclid(HOUR) < first);
-                if joined || whole {
-                    break 'log;
-                }
-                newest = newest.max(record.seq);
-                count(&mut fresh, record);
-                before = Some(record.seq);
-            }
-            looked += batch.len();
-            if whole {
-                break;
-            }
-        }
-        if joined || whole {
-            for (hour, tally) in fresh {
-                let old = seen.hours.entry(hour).or_default();
-                old.sign_ins += tally.sign_ins;
-                old.failures += tally.failures;
-            }
-            if whole {
-                seen.from = first;
-            }
-        } else {
-            // The hour in which the bound was met is counted in part only.
-            seen.from = fresh.pop_first().map_or(first, |(hour, _)| hour + 1);
-            seen.hours = fresh;
-        }
-        seen.hours = seen.hours.split_off(&first);
-        (seen.last, seen.at) = (newest, Some(now));
-        Ok(())
-    }
-}
-
-fn count(hours: &mut BTreeMap<i64, Tally>, record: &AuditRecord) {
-    let tally = hours.entry(record.at.millis().div_euclid(HOUR)).or_default();
-    if record.event == Event::SignedIn.name() {
-        tally.sign_ins += 1;
-    } else if record.event == Event::PasswordWrong.name() || record.event == Event::SecondWrong.name() {
-        tally.failures += 1;
+    pub async fn over_time(&self, period: Period, ahead: i64) -> Result<Vec<(Time, Tally)>, StoreError> {
+        self.activity.over(&self.store, self.context.now(), period, ahead).await
     }
 }

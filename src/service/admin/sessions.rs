@@ -1,12 +1,13 @@
 //! Everybody's sessions, as administrators find and end them.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::accounts::Accounts;
 use super::users::UserList;
-use crate::base::SessionId;
+use crate::account::Version;
+use crate::base::{SessionId, UserId};
 use crate::service::accounts::AccountError;
 use crate::service::admin::directory::{Selection, page_within};
 use crate::service::audit::{Actor, AuditLog, Event};
@@ -108,5 +109,44 @@ impl AdminSessions {
         self.sessions.write_ends(&ids).await.map_err(pending)?;
         self.audit.record(Event::SessionRevoked, owner.as_ref().map(|a| a.name.as_str()), actor, format!("{revoked} sessions")).await?;
         Ok(revoked)
+    }
+
+    /// Ends the sessions that were made under these versions of accounts, and no later ones; how many of each user. Those in memory first, so that a
+    /// store that fails leaves none open.
+    ///
+    /// # Errors
+    /// The same numbers if they are over here, and the store does not know yet: it is told until it does.
+    pub(super) async fn end_of(&self, versions: &[Version]) -> Result<HashMap<UserId, usize>, HashMap<UserId, usize>> {
+        let whose: HashMap<UserId, Version> = versions.iter().map(|version| (version.user(), *version)).collect();
+        let mut ended: HashMap<SessionId, (UserId, bool)> = HashMap::new();
+        for version in versions {
+            let live = self.live.of(version.user()).into_iter().filter(|session| session.version() == *version);
+            ended.extend(live.map(|session| (session.id(), (session.user(), session.is_hosts()))));
+        }
+        ended.keys().for_each(|id| {
+            self.live.end_for_good(*id, EndReason::Revoked);
+        });
+        let written = match self.store.all_sessions().await {
+            Ok(stored) => {
+                for record in stored
+                    .into_iter()
+                    .filter(|record| whose.get(&record.user).is_some_and(|version| *version == Version::new(record.user, record.epoch)))
+                {
+                    self.live.end_for_good(record.id, EndReason::Revoked);
+                    ended.insert(record.id, (record.user, record.is_hosts()));
+                }
+                self.sessions.write_ends(&ended.keys().copied().collect::<Vec<_>>()).await
+            }
+            Err(e) => Err(e),
+        };
+        let mut counts: HashMap<UserId, usize> = HashMap::new();
+        ended.into_values().filter(|(_, is_hosts)| !is_hosts).for_each(|(user, _)| *counts.entry(user).or_default() += 1);
+        match written {
+            Ok(()) => Ok(counts),
+            Err(e) => {
+                tracing::error!(error = %e, "sessions were revoked, and the store does not know yet; it is retried until it does");
+                Err(counts)
+            }
+        }
     }
 }

@@ -27,6 +27,9 @@ pub struct AccountView {
     pub methods: Vec<Method>,
     pub recovery_codes_left: usize,
     pub has_password: bool,
+    /// The next sign-in leads to choosing another one.
+    #[serde(default)]
+    pub must_change_password: bool,
     pub linked: Vec<LinkView>,
     pub created: String,
     /// `local`, or the name of the directory or provider.
@@ -68,6 +71,7 @@ impl Accounts {
             methods: account.enrolled().iter().collect(),
             recovery_codes_left: account.recovery_left(),
             has_password: account.password.is_some(),
+            must_change_password: account.must_change_password,
             linked: account.linked.iter().map(LinkView::of).collect(),
             created: account.created.rfc3339(),
             source: account.source_name().to_owned(),

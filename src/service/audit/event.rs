@@ -149,17 +149,23 @@ impl Event {
         }
     }
 
-    /// The factor that was tried and whether it was right, if this is an authentication; from the record's own detail. Names are
-    /// few, so that they can be a metric's labels.
-    pub fn attempt(self, detail: &str) -> Option<(&'static str, bool)> {
+    /// The factors that were tried and whether each was right, if this is an authentication; from the record's own detail. Names are
+    /// few, so that they can be a metric's labels. A provider's word is `external`, in the place of the password as well as of the second factor.
+    pub fn attempts(self, detail: &str) -> Vec<(&'static str, bool)> {
         let method = |name: &str| name.parse::<Method>().map(Method::name).ok();
+        let provider = || (Method::External.name(), true);
         match self {
-            Self::PasswordRight => Some(("password", true)),
-            Self::PasswordWrong => Some(("password", false)),
-            Self::SecondWrong if detail == "passkey" => Some((Method::Webauthn.name(), false)),
-            Self::SecondWrong => method(detail).map(|name| (name, false)),
-            Self::SignedIn | Self::SteppedUp => method(detail.rsplit(", ").next()?).map(|name| (name, true)),
-            _ => None,
+            Self::PasswordRight => vec![("password", true)],
+            Self::PasswordWrong => vec![("password", false)],
+            Self::SecondWrong if detail == "passkey" => vec![(Method::Webauthn.name(), false)],
+            Self::SecondWrong => method(detail).map(|name| (name, false)).into_iter().collect(),
+            Self::ProviderRefused => vec![(Method::External.name(), false)],
+            Self::SignedIn | Self::SteppedUp => {
+                let shown = detail.rsplit(", ").next().and_then(method).map(|name| (name, true));
+                let by_provider = self == Self::SignedIn && detail.starts_with("provider ") && shown != Some(provider());
+                by_provider.then(provider).into_iter().chain(shown).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -200,14 +206,27 @@ mod tests {
 
     #[test]
     fn attempts_are_known_by_their_factor() {
-        assert_eq!(Event::PasswordWrong.attempt(""), Some(("password", false)));
-        assert_eq!(Event::SecondWrong.attempt("sms"), Some(("sms", false)));
-        assert_eq!(Event::SecondWrong.attempt("passkey"), Some(("webauthn", false)));
-        assert_eq!(Event::SecondWrong.attempt("totp, enrolment"), None, "setting up is no sign-in");
-        assert_eq!(Event::SignedIn.attempt("password, recovery"), Some(("recovery", true)));
-        assert_eq!(Event::SteppedUp.attempt("webauthn"), Some(("webauthn", true)));
-        assert_eq!(Event::SignedIn.attempt("password"), None, "the password was counted when it was right");
-        assert_eq!(Event::SignedIn.attempt("password, trusted browser"), None);
-        assert_eq!(Event::Locked.attempt(""), None);
+        for (event, detail, tried) in [
+            (Event::PasswordWrong, "", &[("password", false)][..]),
+            (Event::SecondWrong, "sms", &[("sms", false)]),
+            (Event::SecondWrong, "passkey", &[("webauthn", false)]),
+            (Event::SecondWrong, "external", &[("external", false)]),
+            // Setting up is no sign-in.
+            (Event::SecondWrong, "totp, enrolment", &[]),
+            (Event::SignedIn, "password, recovery", &[("recovery", true)]),
+            (Event::SignedIn, "password, external", &[("external", true)]),
+            (Event::SignedIn, "provider corp", &[("external", true)]),
+            (Event::SignedIn, "provider corp, totp", &[("external", true), ("totp", true)]),
+            // One word of the provider's, for both factors.
+            (Event::SignedIn, "provider corp, external", &[("external", true)]),
+            (Event::SteppedUp, "webauthn", &[("webauthn", true)]),
+            (Event::ProviderRefused, "corp: the token has expired", &[("external", false)]),
+            // The password was counted when it was right.
+            (Event::SignedIn, "password", &[]),
+            (Event::SignedIn, "password, trusted browser", &[]),
+            (Event::Locked, "", &[]),
+        ] {
+            assert_eq!(event.attempts(detail), tried, "{event:?} {detail}");
+        }
     }
 }

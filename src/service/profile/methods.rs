@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use crate::account::{Account, MfaPolicy, Verified};
-use crate::base::{Secret, SessionId};
+use crate::base::{FlowId, Secret, SessionId};
 use crate::factor::Method;
+use crate::login::{Flow, News};
 use crate::policy::Proof;
 use crate::service::accounts::fresh_codes;
 use crate::service::audit::{Actor, AuditLog, Event};
@@ -87,6 +88,29 @@ impl Profile {
         let account = self.passwords.set(verified.version(), phc, Actor::User(client)).await?;
         self.notices.notice_password(&account, Actor::User(client));
         self.finish.sign_in(account, record.proof(), client, Follows::Ended(&record), false).await
+    }
+
+    /// Changes a password that must be changed before a sign-in goes on, here or at its source. What follows is a new sign-in, with the new one.
+    ///
+    /// # Errors
+    /// [`Refused::WrongPassword`], counted; [`Refused::Weak`] or [`Refused::NewPassword`] if the new one will not do.
+    pub async fn change_required(&self, flow: Option<FlowId>, current: Secret, chosen: Secret, client: &Client) -> Result<Flow, Refused> {
+        let (account, under_way) = self.at_source.changing(flow).await?;
+        if account.source.is_some() {
+            return self.at_source.change_expired(flow, &current, &chosen, client).await;
+        }
+        // The version whose password was verified is the one that is changed, and the one that the flow was begun for.
+        let verified = self.password.check(&account.name, current, client).await?.account;
+        if verified.version() != account.version() {
+            return Err(Refused::Gone);
+        }
+        let phc = self.passwords.hash(&account, &chosen).await?;
+        if !self.store.take_flow(&under_way).await? {
+            return Err(Refused::Gone);
+        }
+        let account = self.passwords.set(verified.version(), phc, Actor::User(client)).await?;
+        self.notices.notice_password(&account, Actor::User(client));
+        self.at_source.flows.leave_news(&account, News::PasswordSet, client).await
     }
 
     /// Removes a method (for security keys: the one with this id). Every session of the user ends but this one, which goes on

@@ -30,14 +30,14 @@ pub enum Entry {
     Second(Flow),
     /// One must be set up first.
     Enrol(Flow),
-    /// The password must be changed at its source first.
+    /// The password must be changed first.
     ChangePassword(Flow),
 }
 
 /// A right password.
 pub(in crate::service) struct Right {
     pub account: Verified,
-    /// It must be changed at its source before anything else.
+    /// It must be changed before anything else.
     pub must_change: bool,
 }
 
@@ -106,7 +106,7 @@ impl PasswordSignIn {
 
     /// A password that must be changed leads to the page that changes it, after the second factor of whoever has one.
     async fn change_first(&self, account: &Account, next: &AfterPassword, client: &Client) -> Result<Entry, Refused> {
-        if !self.at_source.may_change(account) {
+        if account.source.is_some() && !self.at_source.may_change(account) {
             return Err(Refused::Closed(Closed::PasswordExpired));
         }
         match next {
@@ -158,7 +158,7 @@ impl PasswordSignIn {
             self.rehash(account.as_ref().unwrap_or(&verified), typed).await;
         }
         self.audit.record(Event::PasswordRight, Some(&verified.name), Actor::User(client), "").await?;
-        Ok(Right { account: verified, must_change: false })
+        Ok(Right { must_change: verified.must_change_password, account: verified })
     }
 
     /// Compares, with nobody's hash if there is none: the same work.

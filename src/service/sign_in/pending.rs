@@ -35,7 +35,7 @@ pub struct Given<'a> {
 #[derive(Debug)]
 pub enum Shown {
     SignedIn(Signed),
-    /// The password must be changed at its source before anything else.
+    /// The password must be changed before anything else.
     MustChangePassword(Box<Flow>),
 }
 

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Paging, Place, admin, none_found, pager, search};
+use super::{Paging, Place, admin, listing, none_found, pager, search};
 use crate::base::Time;
 use crate::factor::Method;
 use crate::view::parts::layout::{Note, Page, named_button, note, segment};
@@ -191,29 +191,19 @@ fn filters(page: &Page, view: &AuditView) -> Markup {
 
 pub(super) fn audit_table(page: &Page, rows: &[AuditRow]) -> Markup {
     let words = &page.words.admin;
-    html! {
-        div.scroll.cards tabindex="0" role="region" aria-label=(words.audit) {
-            table {
-                thead { tr {
-                    th scope="col" { (words.time) }
-                    th scope="col" { (words.event) }
-                    th scope="col" { (words.user) }
-                    th scope="col" { (words.address) }
-                    th scope="col" { (words.detail) }
-                } }
-                tbody { @for row in rows {
-                    tr {
-                        td data-label=(words.time) { (time::exact(row.at)) }
-                        td data-label=(words.event) { span title=(row.event) { (page.words.event(&row.event)) } " " @if row.ok { span.tag.good { (words.ok) } } @else { span.tag.bad { (words.failed) } } }
-                        td data-label=(words.user) {
-                            @if !row.user.is_empty() { (user_link(page, &row.user)) }
-                            @if !row.by.is_empty() { small { "← " bdi { (row.by) } } }
-                        }
-                        td data-label=(words.address) { bdi { (row.address) } }
-                        td.detail data-label=(words.detail) dir="auto" { (row.detail) }
-                    }
-                } }
+    let cells = html! {
+        @for row in rows {
+            tr {
+                td data-label=(words.time) { (time::exact(row.at)) }
+                td data-label=(words.event) { span title=(row.event) { (page.words.event(&row.event)) } " " @if row.ok { span.tag.good { (words.ok) } } @else { span.tag.bad { (words.failed) } } }
+                td data-label=(words.user) {
+                    @if !row.user.is_empty() { (user_link(page, &row.user)) }
+                    @if !row.by.is_empty() { small { "← " bdi { (row.by) } } }
+                }
+                td data-label=(words.address) { bdi { (row.address) } }
+                td.detail data-label=(words.detail) dir="auto" { (row.detail) }
             }
         }
-    }
+    };
+    listing(&words.audit, &[&words.time, &words.event, &words.user, &words.address, &words.detail], cells)
 }

@@ -1,5 +1,6 @@
 //! Administration: overview, users, sessions and the audit log. Lists come in pages of [`PAGE_ROWS`], so that no page grows past 50 KB.
 
+mod bulk;
 mod links;
 mod logs;
 mod overview;
@@ -11,9 +12,10 @@ mod users;
 
 use maud::{Markup, html};
 
+pub use bulk::{BulkDone, BulkPreview, BulkSkipped, bulk_done, bulk_preview};
 pub use links::LinkedRow;
 pub use logs::{AuditFilter, AuditRow, AuditView, SessionRow, SessionsView, Trail, audit, sessions};
-pub use overview::{DevicesView, GatewayRow, ObservedRow, OverviewView, RouteDevicesRow, RouteProgress, overview};
+pub use overview::{DevicesView, GatewayRow, ObservedRow, OverTime, OverviewView, RouteDevicesRow, RouteProgress, Span, overview};
 pub use steps::{confirm_delete, new_user, recovery_codes, setup_link};
 pub use user::{MethodRow, PolicyChoice, UserView, user};
 pub use users::{State, UserFilter, UserRow, UsersView, users};
@@ -94,6 +96,18 @@ fn search(page: &Page, path: &str, label: &str, value: &str) -> Markup {
             input #q type="search" name="q" value=(value) placeholder=(label) autocomplete="off" spellcheck="false" maxlength="256";
             button.second { (words.find) }
             @if !value.is_empty() { a.act href=(page.action(path)) { (words.clear) } }
+        }
+    }
+}
+
+/// A table that becomes cards on a phone; each cell says its column in `data-label`.
+fn listing(label: &str, columns: &[&str], rows: Markup) -> Markup {
+    html! {
+        div.scroll.cards tabindex="0" role="region" aria-label=(label) {
+            table {
+                thead { tr { @for column in columns { th scope="col" { (column) } } } }
+                tbody { (rows) }
+            }
         }
     }
 }

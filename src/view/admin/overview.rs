@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::logs::{AuditRow, audit_table, user_link};
-use super::{Place, admin};
+use super::{Place, admin, listing};
 use crate::base::Time;
 use crate::factor::Method;
 use crate::view::parts::chart::{Bar, Pair};
@@ -67,6 +67,39 @@ pub struct RouteDevicesRow {
     pub more: usize,
 }
 
+/// How much of the past is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Span {
+    /// By the hour.
+    #[default]
+    Day,
+    Week,
+    Month,
+}
+
+impl Span {
+    pub const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Month];
+
+    /// As the query names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+}
+
+/// Sign-ins and failed attempts of each hour or day.
+#[derive(Clone, Debug, Default)]
+pub struct OverTime {
+    pub span: Span,
+    /// In which days begin at midnight: minutes ahead of UTC, as the browser said. `None`: it said nothing, and they are those of UTC.
+    pub ahead: Option<i64>,
+    /// When each began, and both numbers; the oldest first, at most 31.
+    pub periods: Vec<(Time, u64, u64)>,
+}
+
 /// The overview.
 #[derive(Clone, Debug, Default)]
 pub struct OverviewView {
@@ -75,8 +108,7 @@ pub struct OverviewView {
     /// Users with at least one second factor.
     pub enrolled: u64,
     pub locked: u64,
-    /// Sign-ins and failed attempts of each period, the oldest first: a label ("11-22" or "14:00") and both numbers. At most 31.
-    pub over_time: Vec<(String, u64, u64)>,
+    pub over_time: OverTime,
     pub in_use: Vec<(Method, u64)>,
     pub routes: Vec<RouteProgress>,
     /// The most frequent of them.
@@ -101,7 +133,7 @@ pub fn overview(page: &Page, view: &OverviewView) -> Markup {
         html! {
             (figures(page, view))
             div.panels {
-                section.whole aria-labelledby="s-time" { h2 #s-time { (words.over_time) } (over_time(page, view)) }
+                section.whole aria-labelledby="s-time" { h2 #s-time { (words.over_time) } (over_time(page, &view.over_time)) }
                 section aria-labelledby="s-use" { h2 #s-use { (words.in_use) } (in_use(page, view)) }
                 @if !view.routes.is_empty() {
                     section aria-labelledby="s-routes" { h2 #s-routes { (words.progress) } p.lead { (words.progress_lead) } (routes(page, view)) }
@@ -146,12 +178,35 @@ fn figures(page: &Page, view: &OverviewView) -> Markup {
     }
 }
 
-fn over_time(page: &Page, view: &OverviewView) -> Markup {
+/// An hour or a day of the chart; the script says hours, and days of the reader's own zone, in the reader's words.
+fn period(over: &OverTime, began: Time) -> Markup {
+    let Some(ahead) = over.ahead.filter(|_| over.span != Span::Day) else {
+        return if over.span == Span::Day { time::hour(began) } else { time::day_of(began, 0, true) };
+    };
+    time::day_of(began, ahead, false)
+}
+
+fn over_time(page: &Page, over: &OverTime) -> Markup {
     let words = &page.words.admin;
-    let pairs: Vec<Pair<'_>> = view.over_time.iter().map(|(label, a, b)| Pair { label, first: *a, second: *b }).collect();
+    let pairs: Vec<Pair> = over.periods.iter().map(|(began, a, b)| Pair { label: period(over, *began), first: *a, second: *b }).collect();
+    let sum = |of: fn(&Pair) -> u64| pairs.iter().map(of).fold(0, u64::saturating_add);
+    let label = |span| match span {
+        Span::Day => &words.period_day,
+        Span::Week => &words.period_week,
+        Span::Month => &words.period_month,
+    };
+    let (before, after) = words.zone.split_once("{zone}").unwrap_or((words.zone.as_str(), ""));
     html! {
-        ul.legend { li.series-a { (words.sign_ins) } li.series-b { (words.failures) } }
-        div.plot tabindex="0" role="group" aria-label=(words.over_time) { (chart::columns(&words.over_time, &pairs)) }
+        div.plot-head {
+            ul.legend { li.series-a { (words.sign_ins) " " strong { (sum(|p| p.first)) } } li.series-b { (words.failures) " " strong { (sum(|p| p.second)) } } }
+            nav.periods aria-label=(words.period) {
+                @for span in Span::ALL {
+                    a href=(page.link_with("admin", &[("period", span.name())])) data-ahead aria-current=[(span == over.span).then_some("true")] { (label(span)) }
+                }
+            }
+        }
+        (chart::columns(&words.over_time, &pairs))
+        p.hint { (before) span data-zone[over.span == Span::Day] { (time::zone(over.ahead.filter(|_| over.span != Span::Day).unwrap_or(0))) } (after) }
         details.data {
             summary.act { (words.as_table) }
             table {
@@ -193,54 +248,35 @@ fn devices_table(page: &Page, view: &DevicesView) -> Markup {
 
 fn observed(page: &Page, view: &OverviewView) -> Markup {
     let words = &page.words.admin;
-    html! {
-        div.scroll tabindex="0" role="group" aria-label=(words.observed) {
-            table {
-                thead { tr {
-                    th scope="col" { (words.route) }
-                    th scope="col" { (words.user) }
-                    th scope="col" { (words.reason) }
-                    th scope="col" { (words.count) }
-                } }
-                tbody { @for row in &view.observed {
-                    tr {
-                        td { bdi { (row.route) } }
-                        td { @if row.user.is_empty() { span.soft { "–" } } @else { (user_link(page, &row.user)) } }
-                        td { code { (row.reason) } }
-                        td { (row.count) }
-                    }
-                } }
+    let rows = html! {
+        @for row in &view.observed {
+            tr {
+                td data-label=(words.route) { bdi { (row.route) } }
+                td data-label=(words.user) { @if row.user.is_empty() { span.soft { "–" } } @else { (user_link(page, &row.user)) } }
+                td data-label=(words.reason) { code { (row.reason) } }
+                td data-label=(words.count) { (row.count) }
             }
         }
-    }
+    };
+    listing(&words.observed, &[&words.route, &words.user, &words.reason, &words.count], rows)
 }
 
 fn gateways(page: &Page, view: &OverviewView) -> Markup {
     let words = &page.words.admin;
-    html! {
-        div.scroll tabindex="0" role="group" aria-label=(words.gateways) {
-            table {
-                thead { tr {
-                    th scope="col" { (words.gateway) }
-                    th scope="col" { (words.version) }
-                    th scope="col" { (words.configuration) }
-                    th scope="col" { (words.sessions) }
-                    th scope="col" { (words.last_heard) }
-                } }
-                tbody { @for row in &view.gateways {
-                    tr {
-                        th scope="row" {
-                            bdi { (row.name) }
-                            @if row.own { " " span.tag { (words.this_gateway) } } @else if !row.live { " " span.tag { (words.silent) } }
-                            small { bdi { (row.listeners.join(", ")) } }
-                        }
-                        td { (row.version) }
-                        td { code { (row.fingerprint) } }
-                        td { (row.sessions) }
-                        td { (time::exact(row.heard)) }
-                    }
-                } }
+    let rows = html! {
+        @for row in &view.gateways {
+            tr {
+                th scope="row" {
+                    bdi { (row.name) }
+                    @if row.own { " " span.tag { (words.this_gateway) } } @else if !row.live { " " span.tag { (words.silent) } }
+                    small { bdi { (row.listeners.join(", ")) } }
+                }
+                td data-label=(words.version) { (row.version) }
+                td data-label=(words.configuration) { code { (row.fingerprint) } }
+                td data-label=(words.sessions) { (row.sessions) }
+                td data-label=(words.last_heard) { (time::exact(row.heard)) }
             }
         }
-    }
+    };
+    listing(&words.gateways, &[&words.gateway, &words.version, &words.configuration, &words.sessions, &words.last_heard], rows)
 }

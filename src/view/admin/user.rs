@@ -62,6 +62,10 @@ pub struct UserView {
     pub links: Vec<LinkedRow>,
     /// The providers that the user may still be linked to, by name and title.
     pub providers: Vec<(String, String)>,
+    /// The user signs in with a password that is kept here.
+    pub has_password: bool,
+    /// The next sign-in leads to choosing another.
+    pub must_change_password: bool,
     /// A set-up link can be mailed.
     pub can_mail: bool,
     pub tokens: Vec<TokenRow>,
@@ -108,7 +112,7 @@ fn summary(page: &Page, view: &UserView) -> Markup {
         "s-user",
         &words.user,
         html! {
-            p { (view.state.tag(page)) @if let State::Locked(until) = view.state { " " (words.locked_until) " " (time::moment(until)) } }
+            p { (view.state.tag(page)) @if view.must_change_password { " " span.tag { (words.must_change) } } @if let State::Locked(until) = view.state { " " (words.locked_until) " " (time::moment(until)) } }
             dl.facts {
                 (fact(&page.words.account.username, &view.name))
                 div { dt { (words.created) } dd { (time::day(view.created)) } }
@@ -280,6 +284,9 @@ fn access(page: &Page, view: &UserView) -> Markup {
             div.adds {
                 @if matches!(view.state, State::Locked(_)) { (act(page, view, "unlock", "second", &words.unlock)) }
                 @if view.sessions > 0 { (asked(page, view, "end_sessions", "second", &words.end_sessions, &words.end_sessions_ask)) }
+                @if view.has_password && !view.must_change_password {
+                    (asked(page, view, "require_password", "second", &words.bulk_require_password, &words.bulk_require_password_lead))
+                }
                 @if view.source.is_none() { (act(page, view, "setup_link", "second", &words.setup_link)) }
                 @if view.can_mail && view.source.is_none() { (act(page, view, "mail_link", "second", &words.mail_link)) }
                 @if view.state == State::Disabled { (act(page, view, "enable", "second", &words.enable)) }

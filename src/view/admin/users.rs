@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 
+use super::bulk::{chooser, pick};
 use super::{Paging, Place, admin, none_found, pager};
 use crate::account::UserMfaPolicy;
 use crate::base::Time;
 use crate::factor::MethodSet;
-use crate::view::parts::layout::{Page, segment};
+use crate::view::parts::layout::{Note, Page, form, note, segment};
 use crate::view::parts::time;
 use crate::view::wording::words::fill;
 
@@ -36,6 +37,7 @@ impl State {
 /// A user in the list.
 #[derive(Clone, Debug)]
 pub struct UserRow {
+    pub id: String,
     pub name: String,
     pub display_name: String,
     pub email: String,
@@ -65,6 +67,7 @@ impl UserFilter {
 #[derive(Clone, Debug, Default)]
 pub struct UsersView {
     pub query: String,
+    pub note: Option<Note>,
     /// Only who may open this route and is not ready for it.
     pub missing: Option<String>,
     pub filter: UserFilter,
@@ -81,11 +84,12 @@ pub fn users(page: &Page, view: &UsersView) -> Markup {
         Place::Users,
         &words.users,
         html! {
+            (note(view.note.as_ref()))
             @if let Some(route) = &view.missing {
                 p.lead { (fill(&words.missing, &[("route", route)])) " " a href=(page.action("admin/users")) { (words.clear) } }
             }
             (filters(page, view))
-            @if view.rows.is_empty() { (none_found(page)) } @else { (table(page, &view.rows)) }
+            @if view.rows.is_empty() { (none_found(page)) } @else { (listed(page, view)) }
             (pager(page, "admin/users", &query(view), view.paging))
             p.row.links {
                 @for (format, label) in [("csv", &words.export_csv), ("json", &words.export_json)] {
@@ -141,12 +145,23 @@ fn filters(page: &Page, view: &UsersView) -> Markup {
     }
 }
 
+/// The table with a box for each row, and what can be done to all that are chosen.
+fn listed(page: &Page, view: &UsersView) -> Markup {
+    let body = html! {
+        @for (name, value) in query(view).iter().filter(|(_, value)| !value.is_empty()) { input type="hidden" name=(name) value=(value); }
+        (table(page, &view.rows))
+        (chooser(page, view.paging.total))
+    };
+    form(page, "admin/bulk", body)
+}
+
 fn table(page: &Page, rows: &[UserRow]) -> Markup {
     let words = &page.words.admin;
     html! {
         div.scroll.cards tabindex="0" role="region" aria-label=(words.users) {
             table {
                 thead { tr {
+                    th.pick scope="col" { input type="checkbox" hidden data-all="pick" aria-label=(words.bulk_pick_page); }
                     th scope="col" { (words.user) }
                     th scope="col" { (words.status) }
                     th scope="col" { (words.method) }
@@ -163,6 +178,7 @@ fn user_row(page: &Page, row: &UserRow) -> Markup {
     let words = &page.words.admin;
     html! {
         tr {
+            td.pick { (pick(page, &row.id, &row.display_name)) }
             th scope="row" {
                 a href=(page.action(&format!("admin/users/{}", segment(&row.name)))) { bdi { (row.display_name) } }
                 small { bdi { (row.name) } " · " bdi { (row.email) } }

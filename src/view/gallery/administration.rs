@@ -3,14 +3,15 @@
 use maud::Markup;
 
 use super::samples::{HOSTILE, ago};
-use crate::account::{MfaPolicy, UserMfaPolicy};
+use crate::account::{BulkAction, MfaPolicy, UserMfaPolicy};
 use crate::factor::Method;
 use crate::view::admin::{
-    self, AuditRow, AuditView, DevicesView, GatewayRow, LinkedRow, MethodRow, ObservedRow, OverviewView, Paging, PolicyChoice,
-    RouteDevicesRow, RouteProgress, State, Trail, UserRow, UserView,
+    self, AuditRow, AuditView, BulkDone, BulkPreview, BulkSkipped, DevicesView, GatewayRow, LinkedRow, MethodRow, ObservedRow, OverTime,
+    OverviewView, Paging, PolicyChoice, RouteDevicesRow, RouteProgress, Span, State, Trail, UserRow, UserView,
 };
+use crate::view::fill;
 use crate::view::pages::tokens::TokenRow;
-use crate::view::parts::layout::Page;
+use crate::view::parts::layout::{Note, Page};
 
 /// The pages of the administration.
 pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
@@ -20,8 +21,11 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
     let empty = admin::UsersView { query: "nobody".into(), ..Default::default() };
     vec![
         ("admin", admin::overview(p, &overview())),
+        ("admin-day", admin::overview(p, &OverviewView { over_time: over_time(Span::Day), ..overview() })),
         ("admin-users", admin::users(p, &users)),
         ("admin-users-none", admin::users(p, &empty)),
+        ("admin-bulk", admin::bulk_preview(p, &bulk())),
+        ("admin-bulk-done", admin::bulk_done(p, &bulk_done(p))),
         ("admin-user", admin::user(p, &user())),
         ("admin-user-new", admin::new_user(p, &UserView::default())),
         ("admin-user-link", admin::setup_link(p, "alice", "https://payroll.internal.example/.vestibule/setup?token=t0ken")),
@@ -35,6 +39,7 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
 fn user_row(n: usize) -> UserRow {
     let states = [State::Active, State::Active, State::Locked(ago(-10)), State::Disabled];
     UserRow {
+        id: format!("{n:032x}"),
         name: format!("user{n}.of-the-house"),
         display_name: if n == 0 { HOSTILE.into() } else { format!("Person Number {n}") },
         email: format!("user{n}.of-the-house@internal.example"),
@@ -42,6 +47,37 @@ fn user_row(n: usize) -> UserRow {
         policy: UserMfaPolicy::Inherit,
         methods: Method::ENROLLABLE.into_iter().take(n % 5).collect(),
         last_sign_in: (!n.is_multiple_of(3)).then(|| ago(n as i64 * 90)),
+    }
+}
+
+/// As many as one act changes.
+fn bulk() -> BulkPreview {
+    let most = 400;
+    BulkPreview {
+        action: BulkAction::RequirePassword,
+        names: (0..most).map(|n| if n == 0 { HOSTILE.into() } else { format!("user{n}.of-the-house") }).collect(),
+        people: "A".repeat(most * 28 * 4 / 3),
+        more: 1200,
+        most,
+        skipped: vec![BulkSkipped {
+            why: "their password is kept elsewhere:".into(),
+            names: vec!["grace".into(), HOSTILE.into()],
+            more: 7,
+        }],
+        back: vec![("q", "house".into()), ("state", "active".into())],
+    }
+}
+
+fn bulk_done(p: &Page) -> BulkDone {
+    let names = |from: usize, to: usize| (from..to).map(|n| format!("user{n}.of-the-house")).collect();
+    BulkDone {
+        action: BulkAction::Disable,
+        note: Note::Error(fill(&p.words.admin.bulk_done, &[("n", "18")])),
+        done: names(0, 18),
+        changed: names(20, 22),
+        gone: 1,
+        failed: names(30, 32),
+        back: Vec::new(),
     }
 }
 
@@ -64,6 +100,8 @@ fn user() -> UserView {
         server_methods: Method::ENROLLABLE.into_iter().collect(),
         links: vec![LinkedRow { provider: "corp".into(), title: HOSTILE.into(), subject: "248289761001".into() }],
         providers: vec![("partner".into(), "Partner".into())],
+        has_password: true,
+        must_change_password: false,
         can_mail: true,
         tokens: vec![TokenRow {
             id: "t1".into(),
@@ -90,6 +128,13 @@ fn events(count: usize) -> Vec<AuditRow> {
     (0..count).map(row).collect()
 }
 
+/// A month of days, or a day of hours.
+fn over_time(span: Span) -> OverTime {
+    let (count, minutes) = if span == Span::Day { (24, 60) } else { (30, 1440) };
+    let of = |n: i64| (ago((count - n) * minutes), u64::try_from(120 + n * 37 % 83).unwrap_or(0), u64::try_from(n * 13 % 29).unwrap_or(0));
+    OverTime { span, ahead: None, periods: (1..=count).map(of).collect() }
+}
+
 fn overview() -> OverviewView {
     let row = |wants, refused: &[&str], more| RouteDevicesRow {
         route: HOSTILE.into(),
@@ -105,7 +150,7 @@ fn overview() -> OverviewView {
         users: 273,
         enrolled: 201,
         locked: 2,
-        over_time: (1..=30u64).map(|n| (format!("11-{n:02}"), 120 + n * 37 % 83, n * 13 % 29)).collect(),
+        over_time: over_time(Span::Month),
         in_use: vec![(Method::Totp, 142), (Method::Webauthn, 77), (Method::Email, 61), (Method::Sms, 12)],
         routes: vec![
             RouteProgress { route: "payroll".into(), ready: 24, of: 31 },

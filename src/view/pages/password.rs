@@ -69,8 +69,8 @@ fn by_link(page: &Page, view: &LinkView, path: &str, heading: &str, lead: &str) 
     card(page, &head, html! { (form(page, path, fields)) (set_up_buttons(page, &view.providers, &view.token)) })
 }
 
-/// `login/password`: the fields `current` and `password`, before a sign-in goes on.
-pub fn expired(page: &Page, user: &str, said: Option<&Note>) -> Markup {
+/// `login/password`: the fields `current` and `password`, before a sign-in goes on. `min_length`: of a password that is kept here.
+pub fn expired(page: &Page, user: &str, min_length: Option<usize>, said: Option<&Note>) -> Markup {
     let words = &page.words.password;
     let head = Card::new(&words.expired_heading, &words.expired_lead, said);
     let current = Field {
@@ -82,12 +82,11 @@ pub fn expired(page: &Page, user: &str, said: Option<&Note>) -> Markup {
         invalid: Note::is_error(said),
         ..Field::default()
     };
-    // How long it must be is the directory's to say.
     let new = Field { name: "password", label: &words.new, kind: "password", autocomplete: "new-password", ..Field::default() };
     let fields = html! {
         (for_managers(user))
         (field(page, &current))
-        (field(page, &new))
+        @match min_length { Some(least) => (new_password(page, least, false, false)), None => (field(page, &new)) }
         button.go { (words.expired_button) }
     };
     card(page, &head, html! { (form(page, "login/password", fields)) (link_row(&page.link("login"), &words.to_login)) })

@@ -6,9 +6,9 @@ use maud::{Markup, html};
 use super::layout::Page;
 use crate::view::wording::words::fill;
 
-/// A period with two numbers.
-pub(in crate::view) struct Pair<'a> {
-    pub(in crate::view) label: &'a str,
+/// A period with two numbers, and what it is called.
+pub(in crate::view) struct Pair {
+    pub(in crate::view) label: Markup,
     pub(in crate::view) first: u64,
     pub(in crate::view) second: u64,
 }
@@ -22,42 +22,46 @@ pub(in crate::view) struct Bar<'a> {
     pub(in crate::view) href: Option<String>,
 }
 
-/// The drawing's height without its labels, and the width of one period, in its own units.
-const HEIGHT: f64 = 140.0;
-const PERIOD: f64 = 44.0;
-/// Room for the numbers of the scale.
-const MARGIN: f64 = 40.0;
-/// How many labels there is room for.
-const LABELS: usize = 10;
+/// The drawing's height and the width of one period, in units that stretch with the page; words stand around it, in the page's own size.
+const HEIGHT: f64 = 100.0;
+const PERIOD: f64 = 10.0;
+/// Labels on one line, and so many periods each with its own.
+const LABELS: usize = 4;
+const EACH: usize = 7;
 
-/// Two columns side by side for each period.
-pub(in crate::view) fn columns(label: &str, pairs: &[Pair<'_>]) -> Markup {
+/// Two columns side by side for each period. As wide as its place, on a phone too: nothing of it scrolls or shrinks but the columns.
+pub(in crate::view) fn columns(label: &str, pairs: &[Pair]) -> Markup {
     let top = nice(pairs.iter().map(|p| p.first.max(p.second)).max().unwrap_or(0));
-    let width = MARGIN + PERIOD * pairs.len().max(8) as f64;
-    let every = pairs.len().div_ceil(LABELS).max(1);
+    let width = PERIOD * pairs.len().max(1) as f64;
+    let every = if pairs.len() <= EACH { 1 } else { pairs.len().div_ceil(LABELS) };
     let height = |n: u64| HEIGHT * n as f64 / top as f64;
     html! {
-        svg.chart role="img" aria-label=(label) viewBox={ "0 -8 " (width) " " (HEIGHT + 30.0) } {
-            @for part in 0..=2u64 {
-                @let n = top * part / 2;
-                @let y = HEIGHT - height(n);
-                line.grid x1=(MARGIN) x2=(width) y1=(y) y2=(y) {}
-                text.scale x=(MARGIN - 6.0) y=(y + 4.0) text-anchor="end" { (n) }
+        div.chart role="img" aria-label=(label) {
+            div.scale-y aria-hidden="true" { @for part in (0..=2u64).rev() { span { (top / 2 * part) } } }
+            svg viewBox={ "0 0 " (width) " " (HEIGHT) } preserveAspectRatio="none" aria-hidden="true" {
+                @for part in 0..=2u32 {
+                    @let y = HEIGHT / 2.0 * f64::from(part);
+                    line.grid x1="0" x2=(width) y1=(y) y2=(y) vector-effect="non-scaling-stroke" {}
+                }
+                @for (n, pair) in pairs.iter().enumerate() {
+                    @let x = PERIOD * n as f64;
+                    (column("series-a", x + 1.5, height(pair.first)))
+                    (column("series-b", x + 5.0, height(pair.second)))
+                }
             }
-            @for (n, pair) in pairs.iter().enumerate() {
-                @let x = MARGIN + PERIOD * n as f64 + 8.0;
-                (column("series-a", x, height(pair.first), format!("{}: {}", pair.label, pair.first)))
-                (column("series-b", x + 14.0, height(pair.second), format!("{}: {}", pair.label, pair.second)))
-                @if n % every == 0 { text.scale x=(x + 14.0) y=(HEIGHT + 17.0) text-anchor="middle" { (pair.label) } }
+            div.scale-x aria-hidden="true" {
+                @for (n, pair) in pairs.iter().enumerate() { span { @if n % every == 0 { span { (pair.label) } } } }
             }
         }
     }
 }
 
-fn column(class: &str, x: f64, height: f64, title: String) -> Markup {
+fn column(class: &str, x: f64, height: f64) -> Markup {
+    // What is not nothing is seen.
+    let height = if height > 0.0 { height.max(1.5) } else { height };
     html! {
         @if height > 0.0 {
-            rect class=(class) x=(x) y=(format!("{:.1}", HEIGHT - height)) width="12" height=(format!("{height:.1}")) rx="2" { title { (title) } }
+            rect class=(class) x=(x) y=(format!("{:.1}", HEIGHT - height)) width="3.5" height=(format!("{height:.1}")) vector-effect="non-scaling-stroke" {}
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::policy::Proof;
 
 const PAGES: [&str; 7] =
     ["admin", "admin/users", "admin/users/new", "admin/users/root", "admin/users/root/delete", "admin/sessions", "admin/audit"];
-const FORMS: [&str; 3] = ["admin/users", "admin/users/bob", "admin/sessions"];
+const FORMS: [&str; 4] = ["admin/users", "admin/users/bob", "admin/sessions", "admin/bulk"];
 
 fn email(at: Time) -> Proof {
     Proof::Second { method: Method::Email, at }
@@ -135,7 +135,9 @@ async fn a_form_without_its_token_does_nothing() {
     let house = House::new().await;
     house.add("bob", &["staff"]).await;
     let root = house.root().await;
-    for (form, fields) in [("admin/users/bob", [("action", "disable")]), ("admin/users", [("username", "eve")])] {
+    for (form, fields) in
+        [("admin/users/bob", [("action", "disable")]), ("admin/users", [("username", "eve")]), ("admin/bulk", [("action", "disable")])]
+    {
         assert_eq!(root.post_without_token(form, &fields).await.status, 403, "{form}");
     }
     assert!(!house.account("bob").await.disabled);

@@ -1,7 +1,7 @@
 //! A house with an administrator's browser in it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::time::Duration;
 
 use super::scale::Counting;
@@ -81,19 +81,31 @@ impl House {
 
     /// Over a store that counts the rows that are read.
     pub async fn counted() -> (Self, Arc<AtomicUsize>) {
+        let (house, rows, _) = Self::measured().await;
+        (house, rows)
+    }
+
+    /// Over a store that takes only so many commits more.
+    pub async fn filling() -> (Self, Arc<AtomicI64>) {
+        let (house, _, commits) = Self::measured().await;
+        (house, commits)
+    }
+
+    async fn measured() -> (Self, Arc<AtomicUsize>, Arc<AtomicI64>) {
         let (folder, rows) = (tempfile::tempdir().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let commits = Arc::new(AtomicI64::new(i64::MAX));
         let mut config = Config::default();
         config.server.data_dir = folder.path().join("data");
         (config.password.memory_kib, config.password.iterations) = (64, 1);
         let keys = KeyRing::new(&keyfile::load_or_create(&config.server.data_dir, NOW).unwrap()).unwrap();
-        let kv = Counting::new(SledKv::open(&folder.path().join("data/store")).await.unwrap(), rows.clone());
+        let kv = Counting::new(SledKv::open(&folder.path().join("data/store")).await.unwrap(), rows.clone(), commits.clone());
         let (clock, outbox) = (Clock::manual(NOW), Arc::new(Outbox::default()));
         let store = Store::new(Arc::new(kv), Arc::new(keys));
         let app = App::over(store, Arc::new(config), clock.clone(), Post::Outbox(outbox.clone())).await.unwrap();
         let house = Self { app, clock, outbox, _folder: folder };
         house.add("root", &["admins"]).await;
         house.enrol("root").await;
-        (house, rows)
+        (house, rows, commits)
     }
 
     pub async fn add(&self, name: &str, groups: &[&str]) -> Account {

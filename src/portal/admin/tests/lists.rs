@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::house::{House, NOW};
 use crate::factor::{Method, MethodSet};
 use crate::policy::{Application, CertificateUse, Level, Proof, ProxyOptions, Requirement, Route};
+use crate::service::admin::Period;
 use crate::service::audit::{Actor, Event};
 use crate::service::audit::{Chain, PageStart, RecordFilter};
 use crate::store::kv::{Batch, key};
@@ -154,13 +155,13 @@ async fn the_overview_counts_the_last_day_and_not_more() {
     let house = House::new().await;
     history(&house, 50).await;
     let services = &house.app.services;
-    let day = services.overview.last_day().await.unwrap();
+    let day = services.overview.over_time(Period::Day, 0).await.unwrap();
     let sums = day.iter().fold((0, 0), |(a, b), (_, tally)| (a + tally.sign_ins, b + tally.failures));
     assert_eq!((day.len(), sums), (24, (21, 2)), "the hour under way is empty; of the records 27 to 49, two are failures");
     services.audit.record(Event::SignedIn, Some("alice"), Actor::Gateway, "").await.unwrap();
-    assert_eq!(services.overview.last_day().await.unwrap().last().unwrap().1.sign_ins, 0, "a look holds for a minute");
+    assert_eq!(services.overview.over_time(Period::Day, 0).await.unwrap().last().unwrap().1.sign_ins, 0, "a look holds for a minute");
     house.clock.advance(Duration::from_secs(60));
-    assert_eq!(services.overview.last_day().await.unwrap().last().unwrap().1.sign_ins, 1, "and then goes on where it was");
+    assert_eq!(services.overview.over_time(Period::Day, 0).await.unwrap().last().unwrap().1.sign_ins, 1, "and then goes on where it was");
     assert_eq!(house.clock.now().since(NOW), Duration::from_secs(50 * 3600 + 60));
 }
 
@@ -198,7 +199,7 @@ async fn a_page_looks_through_so_many_records_and_says_so() {
 async fn the_last_day_reads_so_many_records_and_leaves_out_what_it_read_in_part() {
     let house = House::new().await;
     long_history(&house, 20_100).await;
-    let day = house.app.services.overview.last_day().await.unwrap();
+    let day = house.app.services.overview.over_time(Period::Day, 0).await.unwrap();
     assert!(day.len() < 24 && day.iter().all(|(_, tally)| tally.sign_ins > 0), "an hour that was read in part is left out");
     assert!(day[..day.len() - 1].iter().all(|(_, tally)| tally.sign_ins == 3600));
 }
@@ -260,4 +261,42 @@ async fn whom_a_route_would_have_stopped_is_counted_within_bounds() {
     let (top, of) = observed.top(1);
     assert_eq!((top[0].0.user.as_str(), top[0].1, of), ("bob", 4, 1000));
     assert!(house.root().await.get("admin").await.has("second_factor"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_week_and_a_month_are_days_of_the_readers_zone() {
+    let house = House::new().await;
+    // An hour apart from 2023-11-14T22:13:20Z on, for 40 days.
+    history(&house, 960).await;
+    let overview = &house.app.services.overview;
+    let week = overview.over_time(Period::Week, 0).await.unwrap();
+    assert_eq!(week.len(), 7);
+    assert!(week.iter().all(|(began, _)| began.millis() % 86_400_000 == 0));
+    let sums: Vec<u64> = week.iter().map(|(_, tally)| tally.sign_ins + tally.failures).collect();
+    assert_eq!((&sums[..6], sums[6]), (&[24; 6][..], 22), "whole days, and the one under way");
+    let month = overview.over_time(Period::Month, 330).await.unwrap();
+    assert_eq!(month.len(), 30);
+    assert!(month.iter().all(|(began, _)| (began.millis() + 330 * 60_000) % 86_400_000 == 0), "midnight there");
+    assert!(month[..29].iter().all(|(_, tally)| tally.sign_ins + tally.failures == 24));
+    let root = house.root().await;
+    let page = root.get("admin?period=month&ahead=330").await;
+    assert!(page.has("UTC+05:30") && page.has("aria-current=\"true\">Month") && page.html.matches("data-date=\"own\"").count() > 30);
+    for odd in ["period=year&ahead=x", "period=week&ahead=99999", "period=week&ahead=-721", "period=day&ahead=120"] {
+        let page = root.get(&format!("admin?{odd}")).await;
+        assert!(page.status == 200 && page.has(">UTC</span>"), "{odd}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_log_is_read_in_looks_until_the_month_is_whole() {
+    let house = House::new().await;
+    long_history(&house, 45_000).await;
+    let overview = &house.app.services.overview;
+    let mut sums = Vec::new();
+    for _ in 0..4 {
+        let month = overview.over_time(Period::Day, 0).await.unwrap();
+        sums.push(month.iter().map(|(_, tally)| tally.sign_ins).sum::<u64>());
+        house.clock.advance(Duration::from_secs(60));
+    }
+    assert!(sums[0] < 20_000 && sums[1] > sums[0] && sums[2] == 45_000 && sums[3] == 45_000, "{sums:?}");
 }

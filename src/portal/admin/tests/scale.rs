@@ -1,7 +1,7 @@
 //! What a page of a list costs does not grow with the house: counted in rows of the store, so that no clock is asked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
@@ -12,15 +12,16 @@ use crate::service::audit::LOOKED_THROUGH;
 use crate::store::kv::{Batch, Pair, key};
 use crate::store::{Kv, SledKv, StoreError};
 
-/// Counts the rows that are read.
+/// Counts the rows that are read, and takes only so many commits.
 pub struct Counting {
     inner: SledKv,
     rows: Arc<AtomicUsize>,
+    commits: Arc<AtomicI64>,
 }
 
 impl Counting {
-    pub fn new(inner: SledKv, rows: Arc<AtomicUsize>) -> Self {
-        Self { inner, rows }
+    pub fn new(inner: SledKv, rows: Arc<AtomicUsize>, commits: Arc<AtomicI64>) -> Self {
+        Self { inner, rows, commits }
     }
 }
 
@@ -38,6 +39,9 @@ impl Kv for Counting {
     }
 
     async fn commit(&self, batch: Batch) -> Result<bool, StoreError> {
+        if self.commits.fetch_sub(1, Ordering::Relaxed) <= 0 {
+            return Err(StoreError::Backend("no space left on device".to_owned()));
+        }
         self.inner.commit(batch).await
     }
 

@@ -165,6 +165,11 @@ impl Directory {
         Found { rows: shown.into_iter().cloned().collect(), page, total: hits.len() }
     }
 
+    /// The row of an account.
+    pub fn row(&self, id: UserId) -> Option<Arc<Row>> {
+        self.read().by_id.get(&id).cloned()
+    }
+
     /// The ids of all whom a search finds.
     pub fn ids(&self, query: &str) -> Vec<UserId> {
         let words = words(query);

@@ -31,6 +31,8 @@ pub struct Row {
     pub last_sign_in: Option<Time>,
     /// It signs in with a password of this gateway's.
     pub has_password: bool,
+    /// It must be changed at the next sign-in.
+    pub must_change_password: bool,
     pub groups: Groups,
 }
 
@@ -99,6 +101,7 @@ impl Row {
             allowed: account.allowed.as_ref().map(|allowed| allowed.iter().copied().collect()),
             last_sign_in: last_sign_in(account),
             has_password: account.source.is_none() && account.password.is_some(),
+            must_change_password: account.must_change_password,
             groups,
         }
     }

@@ -10,7 +10,7 @@ use crate::base::UserId;
 
 #[derive(Default)]
 pub(super) struct Rows {
-    by_id: HashMap<UserId, Arc<Row>>,
+    pub(super) by_id: HashMap<UserId, Arc<Row>>,
     /// By folded name.
     pub(super) sorted: Vec<Arc<Row>>,
     pub(super) groups: HashSet<Groups>,
