@@ -98,3 +98,42 @@ fn on_a_terminal_it_asks() {
     let text = std::fs::read_to_string(folder.path().join("vestibule.toml")).unwrap();
     assert!(text.contains("hosts = [\"wiki.example\"]") && text.contains("[admin]") && !text.contains("[mail]"), "{text}");
 }
+
+#[test]
+fn a_file_that_somebody_else_could_have_written_does_not_decide_what_a_command_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mode = |name: &str, mode| std::fs::set_permissions(here.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    std::fs::create_dir(here.join("config")).unwrap();
+    for place in ["vestibule.toml", "config/vestibule.toml"] {
+        let route = "[[routes]]\nname = \"a\"\nupstreams = [\"http://127.0.0.1:1\"]\npolicy = \"one_factor\"\n";
+        std::fs::write(here.join(place), route).unwrap();
+        mode(place, 0o644);
+        works(here, &["check"]);
+        mode(place, 0o666);
+        let said = fails(here, &["check"]);
+        assert!(said.contains("everybody may write to the file") && said.contains(&format!("--config {place}")), "{said}");
+        works(here, &["check", "--config", place]);
+        // What reads no configuration is not held up.
+        works(here, &["schema"]);
+        mode(place, 0o644);
+        let folder = Path::new(place).parent().unwrap().to_str().unwrap();
+        mode(folder, 0o777);
+        assert!(fails(here, &["check"]).contains("everybody may write to "), "{place}");
+        mode(folder, 0o755);
+        std::fs::remove_file(here.join(place)).unwrap();
+    }
+}
+
+#[test]
+fn a_strangers_file_is_not_taken_even_by_root() {
+    if !rustix::process::geteuid().is_root() {
+        return; // Only root can give a file away; what is decided is tested beside it.
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vestibule.toml");
+    std::fs::write(&file, "").unwrap();
+    std::os::unix::fs::chown(&file, Some(12345), Some(12345)).unwrap();
+    let said = fails(folder.path(), &["check"]);
+    assert!(said.contains("belongs to another user (uid 12345; you are uid 0)"), "{said}");
+}

@@ -82,3 +82,20 @@ async fn the_dashboard_and_the_documents_name_what_there_is() {
         page.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).filter(|n| !manual.contains(n)).collect();
     assert!(untold.is_empty(), "docs/guides/monitoring.md does not tell of {untold:?}");
 }
+
+#[tokio::test]
+async fn a_provider_is_counted_as_the_factor_external() {
+    let (world, provider) = crate::providers::world_with("").await;
+    let external =
+        |page: &str, outcome: &str| value(page, &format!("vestibule_authentications_total{{factor=\"external\",outcome=\"{outcome}\"}}"));
+    let before = scrape(&world).await;
+    assert_eq!((external(&before, "success"), external(&before, "failure")), (0.0, 0.0), "there from the start");
+    let mut alice = world.person("alice", &["staff"]).await;
+    alice.visits("/").await;
+    let away = alice.presses_the_button().await;
+    alice.comes_back(&provider.lets_in(&away)).await.is(403);
+    world.links("alice", "ada").await;
+    alice.elsewhere(3).comes_by_the_provider(&provider, "/").await;
+    let after = scrape(&world).await;
+    assert_eq!((external(&after, "success"), external(&after, "failure")), (1.0, 1.0));
+}
