@@ -1,6 +1,7 @@
 //! What becomes of a request, and how that is taken back: nothing is forwarded without an `Admission`, and nothing goes on when
 //! the admission no longer holds.
 
+pub mod action;
 pub mod cache;
 pub mod challenge;
 pub mod context;

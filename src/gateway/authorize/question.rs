@@ -11,10 +11,11 @@ use pingora::proxy::Session;
 use crate::base::ClientAddr;
 use crate::config::ForwardAuth;
 use crate::forward_auth::{Dialect, Place, Question};
+use crate::gateway::authorize::action::{self, Action};
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::credentials::certificate;
 use crate::gateway::authorize::policy::{self, Admission, Portal};
-use crate::gateway::authorize::route::{self, Action};
+use crate::gateway::authorize::route;
 use crate::gateway::client_certificate::header::{CLIENT_CERT, CLIENT_CERT_CHAIN};
 use crate::gateway::host::{Outcome, Snapshot};
 use crate::gateway::request::parse::{self, Origin, RequestInfo};
@@ -26,7 +27,7 @@ pub fn authorize(session: &Session, context: &mut Context, place: Place<'_>) -> 
     let peer = session.client_addr().and_then(|a| a.as_inet()).map(std::net::SocketAddr::ip);
     let asks = |proxies: &&ForwardAuth| peer.is_some_and(|peer| ClientAddr::new(peer).is_in(&proxies.from));
     let (Some(proxies), Some(peer)) = (snapshot.config.forward_auth.as_ref().filter(asks), peer) else {
-        return route::stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route");
+        return action::stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route");
     };
     context.question = Some(place.dialect);
     let asked = match original(session.req_header(), &snapshot, place) {

@@ -4,82 +4,35 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use crate::acme::Answer;
 use crate::base::{Host, host};
+use crate::gateway::authorize::action::{Action, stop};
 use crate::gateway::authorize::challenge;
 use crate::gateway::authorize::context::{Context, OwnCredential};
 use crate::gateway::authorize::credentials::certificate;
+use crate::gateway::authorize::credentials::session::{self, Identified};
+use crate::gateway::authorize::credentials::shown::Shown;
 use crate::gateway::authorize::credentials::token::{self, ByToken};
 use crate::gateway::authorize::lease::{CheckedAgainst, Lease, UseClock};
-use crate::gateway::authorize::policy::{self, Admission, Asker, Path, Portal, Reason, Route, Verdict};
+use crate::gateway::authorize::policy::{self, Admission, Asker, Path, Portal, Reason, Verdict};
 use crate::gateway::authorize::revocation::{self, with_cache};
-use crate::gateway::authorize::sticky;
-use crate::gateway::authorize::upstream_auth;
+use crate::gateway::authorize::{sticky, upstream_auth};
 use crate::gateway::connection::https::HttpsHosts;
 use crate::gateway::connection::tls_peer::TlsPeers;
-use crate::gateway::host::{Lookup, Outcome, UserSession};
-use crate::gateway::request::cookies::{OwnCookies, Presented};
+use crate::gateway::host::{Outcome, UserSession};
 use crate::gateway::request::parse::{self, Origin, RequestInfo};
 use crate::gateway::request::{destination, prefix, websocket};
-use crate::policy::{DeviceLack, DeviceState, Identity};
+use crate::policy::{DeviceLack, Identity};
 use crate::token::Way;
 
 /// What is known of connections, beside what their requests say.
 pub struct Seen {
     pub https: Arc<HttpsHosts>,
     pub peers: Arc<TlsPeers>,
-}
-
-/// What is to be done with a request.
-pub enum Action {
-    /// To the upstream, by pingora.
-    Forward,
-    /// To the upstream, as a WebSocket.
-    Tunnel,
-    /// Another proxy may forward it.
-    Admit,
-    Portal {
-        token: Option<String>,
-    },
-    /// The user must sign in, or prove more; `token` is the value of the well-signed session cookie in the request.
-    Challenge {
-        reason: Reason,
-        route: Arc<Route>,
-        token: Option<String>,
-    },
-    /// The answer to an authority that checks that the host is ours.
-    Prove {
-        authorization: String,
-    },
-    /// The hosts that may bind sessions for all of `session.domain`, as JSON.
-    Registering(String),
-    /// Plain HTTP for a host that has a certificate.
-    ToHttps {
-        location: Vec<u8>,
-    },
-    /// The application is away: its operator's page.
-    Away {
-        route: Arc<Route>,
-    },
-    /// A credential with the gateway's prefix that is not valid, or not taken here.
-    RefuseToken {
-        route: Arc<Route>,
-        reason: &'static str,
-        wait: Option<Duration>,
-    },
-    Stop {
-        status: StatusCode,
-        outcome: Outcome,
-        reason: &'static str,
-    },
-}
-
-pub const fn stop(status: StatusCode, outcome: Outcome, reason: &'static str) -> Action {
-    Action::Stop { status, outcome, reason }
 }
 
 /// Decides, and leaves in the context what later stages require.
@@ -124,7 +77,7 @@ fn find(session: &Session, context: &mut Context, seen: &Seen) -> Action {
         return Action::ToHttps { location };
     }
     let action = match policy::portal(&context.snapshot, &info, &path) {
-        Portal::Yes => Action::Portal { token: identify(header, context, &info).0.map(str::to_owned) },
+        Portal::Yes => Action::Portal { token: session::identify(header, context, &info).0.map(str::to_owned) },
         Portal::Hidden => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
         Portal::No => decide(header, context, &info, &path),
     };
@@ -194,50 +147,11 @@ pub fn host_of(sent: &str) -> Result<(Host, Arc<str>), parse::Refusal> {
     Ok(named)
 }
 
-/// The value of the one session cookie, and the live session behind it.
-pub type Identified<'s> = (Option<&'s str>, Option<Arc<dyn UserSession>>);
-
-pub fn identify<'s>(header: &'s RequestHeader, context: &mut Context, info: &RequestInfo) -> Identified<'s> {
-    let lines = header.headers.get_all(header::COOKIE);
-    match context.snapshot.cookies.presented(lines.iter(), info.secure) {
-        Presented::None => (None, None),
-        Presented::Unusable => {
-            context.expire_cookie = true;
-            (None, None)
-        }
-        Presented::One(token) => match look_up(token, info, context) {
-            Lookup::Live(user_session) => (Some(token), Some(user_session)),
-            Lookup::Ended => (Some(token), None),
-            Lookup::Unknown => {
-                context.session_unknown = true;
-                (Some(token), None)
-            }
-            Lookup::Forged => {
-                context.expire_cookie = true;
-                (None, None)
-            }
-        },
-    }
-}
-
-/// Most requests carry a cookie that an earlier request carried too.
-fn look_up(token: &str, info: &RequestInfo, context: &Context) -> Lookup {
-    let recent = with_cache(|cache| cache.session(token)).flatten();
-    if let Some(user_session) = recent.filter(|user_session| user_session.accepts(token, info.secure, context.at)) {
-        return Lookup::Live(user_session);
-    }
-    let found = context.host().session(token, info.secure, context.at);
-    if let Lookup::Live(user_session) = &found {
-        with_cache(|cache| cache.remember_session(token, user_session));
-    }
-    found
-}
-
 /// By the API token, if there is one, and else by the session.
 pub fn decide(header: &RequestHeader, context: &mut Context, info: &Arc<RequestInfo>, path: &Path<'_>) -> Action {
     match token::identify(header, context, info) {
         ByToken::Absent => {
-            let identified = identify(header, context, info);
+            let identified = session::identify(header, context, info);
             decide_for(header, context, info, path, identified)
         }
         ByToken::Live(owner, way) => {
@@ -272,14 +186,10 @@ fn decide_for(
     context: &mut Context,
     info: &Arc<RequestInfo>,
     path: &Path<'_>,
-    (token, user_session): Identified<'_>,
+    identified: Identified<'_>,
 ) -> Action {
-    let device = user_session.as_deref().map_or(DeviceState::Unbound, |session| device_of(header, context, info, session));
-    let identity: Option<Identity> = user_session.as_ref().map(|v| Identity { device, ..v.identity() });
-    context.log.user = identity.as_ref().map(|i| Arc::clone(&i.person));
-    let machine = if user_session.is_none() { certificate::holder(header, info, context) } else { None };
-    let account = machine.as_ref().map(|machine| machine.identity());
-    let asker = Asker::new(identity.as_ref(), info.certificate.is_some(), account.as_ref());
+    let shown = Shown::of(header, context, info, identified);
+    let asker = shown.asker();
     let disguise = match parse::disguise(header) {
         Ok(disguise) => disguise,
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
@@ -301,41 +211,7 @@ fn decide_for(
         return Action::Away { route: Arc::clone(route) };
     }
     match verdict {
-        Verdict::Admit(admission) => {
-            if let Some(action) = stopped_by_route(header, context, info, &admission, asker.identity()) {
-                return action;
-            }
-            let named = policy::person(&admission).is_some();
-            let by_certificate = user_session.is_none();
-            let user_session = user_session.or(machine);
-            if named && by_certificate {
-                context.log.user = account.as_ref().map(|account| Arc::clone(&account.person));
-            }
-            match own_credential(context, &admission, user_session.as_ref()) {
-                Ok(credential) => context.credential = credential,
-                Err(reason) => return stop(StatusCode::BAD_GATEWAY, Outcome::Refused, reason),
-            }
-            let lease = Arc::new(Lease {
-                seen: CheckedAgainst::new(&context.snapshot, asker.identity().filter(|_| named)),
-                user_session: user_session.filter(|_| named),
-                host: Arc::clone(context.shared_host()),
-                info: Arc::clone(info),
-                target: Arc::clone(&context.log.target),
-                disguise,
-                destination: destination.map(Arc::from),
-                at: context.at,
-                by_certificate,
-                certified: admission.is_certified(),
-                device,
-                use_clock: UseClock::new(context.started(), context.snapshot.config.session.idle_timeout),
-            });
-            revocation::depends_on(Arc::clone(&lease));
-            context.lease = Some(lease);
-            let is_certified = admission.is_certified();
-            context.admission = Some(admission);
-            context.preferred = sticky::preferred(&header.headers, info, context);
-            forward(header, info, named || is_certified)
-        }
+        Verdict::Admit(admission) => admit(header, context, info, shown, (admission, disguise, destination)),
         Verdict::Challenge { route, .. } if context.session_unknown => {
             context.log.route = Some(Arc::clone(&route.name));
             stop(StatusCode::SERVICE_UNAVAILABLE, Outcome::Failed, SESSION_UNKNOWN)
@@ -347,12 +223,12 @@ fn decide_for(
         Verdict::Challenge { route, reason } => {
             context.log.route = Some(Arc::clone(&route.name));
             if reason == Reason::Device(DeviceLack::Cookie)
-                && let (Some(session), Some(who)) = (&user_session, &identity)
+                && let (Some(session), Some(who)) = (&shown.user_session, &shown.identity)
                 && session.misses_device()
             {
                 context.host().device_missing(&who.person.name, (info.client, &info.host), &context.request_id);
             }
-            Action::Challenge { reason, route, token: token.map(str::to_owned) }
+            Action::Challenge { reason, route, token: shown.cookie.map(str::to_owned) }
         }
         Verdict::Forbid { route, reason } => {
             context.log.route = Some(Arc::clone(&route.name));
@@ -363,16 +239,51 @@ fn decide_for(
     }
 }
 
-/// What the request shows of the device that its session is bound to, where sessions are.
-fn device_of(header: &RequestHeader, context: &Context, info: &RequestInfo, session: &dyn UserSession) -> DeviceState {
-    if context.snapshot.config.session.device_bound.is_none() {
-        return DeviceState::Unbound;
+/// What is known of an admission beside who asks: the other method that the application may take it for, and the target that it writes to.
+type Admitted<'h> = (Admission, Option<Method>, Option<&'h [u8]>);
+
+/// Leaves in the context what forwarding requires, and that the request is cut when its admission no longer holds.
+fn admit(
+    header: &RequestHeader,
+    context: &mut Context,
+    info: &Arc<RequestInfo>,
+    shown: Shown<'_>,
+    (admission, disguise, destination): Admitted<'_>,
+) -> Action {
+    if let Some(action) = stopped_by_route(header, context, info, &admission, shown.asker().identity()) {
+        return action;
     }
-    let cookies = &context.snapshot.cookies;
-    match OwnCookies::one(header.headers.get_all(header::COOKIE).iter(), cookies.bound_name(info.secure).as_bytes()) {
-        Presented::One(value) => session.device(Some(value), context.at),
-        Presented::None | Presented::Unusable => session.device(None, context.at),
+    let named = policy::person(&admission).is_some();
+    let by_certificate = shown.user_session.is_none();
+    if named && by_certificate {
+        context.log.user = shown.account.as_ref().map(|account| Arc::clone(&account.person));
     }
+    let seen = CheckedAgainst::new(&context.snapshot, shown.asker().identity().filter(|_| named));
+    let user_session = shown.user_session.or(shown.machine);
+    match own_credential(context, &admission, user_session.as_ref()) {
+        Ok(credential) => context.credential = credential,
+        Err(reason) => return stop(StatusCode::BAD_GATEWAY, Outcome::Refused, reason),
+    }
+    let lease = Arc::new(Lease {
+        seen,
+        user_session: user_session.filter(|_| named),
+        host: Arc::clone(context.shared_host()),
+        info: Arc::clone(info),
+        target: Arc::clone(&context.log.target),
+        disguise,
+        destination: destination.map(Arc::from),
+        at: context.at,
+        by_certificate,
+        certified: admission.is_certified(),
+        device: shown.device,
+        use_clock: UseClock::new(context.started(), context.snapshot.config.session.idle_timeout),
+    });
+    revocation::depends_on(Arc::clone(&lease));
+    context.lease = Some(lease);
+    let is_certified = admission.is_certified();
+    context.admission = Some(admission);
+    context.preferred = sticky::preferred(&header.headers, info, context);
+    forward(header, info, named || is_certified)
 }
 
 /// The user's own credentials for the application, if the route asks for them.

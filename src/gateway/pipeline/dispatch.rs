@@ -3,10 +3,10 @@
 use pingora::Result;
 use pingora::proxy::Session;
 
+use crate::gateway::authorize::action::Action;
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::credentials::certificate::CLIENT_CERTIFICATE;
 use crate::gateway::authorize::policy::Reason;
-use crate::gateway::authorize::route::Action;
 use crate::gateway::proxy::{admission, tunnel};
 use crate::gateway::reply::{device, portal, write};
 use crate::gateway::saved_post::{capture, confirmation};

@@ -17,8 +17,9 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
 use crate::forward_auth;
+use crate::gateway::authorize::action::Action;
 use crate::gateway::authorize::context::Context;
-use crate::gateway::authorize::route::{self, Action, Seen};
+use crate::gateway::authorize::route::{self, Seen};
 use crate::gateway::authorize::{policy, question};
 use crate::gateway::connection::client;
 use crate::gateway::connection::private::PrivateRegistry;

@@ -9,8 +9,9 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
+use crate::gateway::authorize::action::Action;
 use crate::gateway::authorize::context::Context;
-use crate::gateway::authorize::route::{self, Action};
+use crate::gateway::authorize::route;
 use crate::gateway::host::Outcome;
 use crate::gateway::proxy::direct::{self, Failed, INTERNAL, UpstreamResponse};
 use crate::gateway::proxy::relay::{read_timeout, relay};
