@@ -106,6 +106,7 @@ pub(super) async fn sweep(app: Weak<App>) {
                 app.services.store.touch_sessions(&used).await?;
                 tokio::task::yield_now().await;
             }
+            app.services.live.close_due();
             // While other gateways are not heard, what is missing here may be there.
             if !app.services.live.is_behind() {
                 app.services.live.end_orphans();

@@ -17,12 +17,12 @@ use crate::acme::Answer;
 use crate::base::{ClientAddr, Host, Subject, Time, TokenId, UserId};
 use crate::factor::Method;
 use crate::gateway::{
-    AccessRecord, ErrorPage, Facts, GatewayHost, Lookup, Opened, PortalAnswer, PortalContext, SavingPost, Shape, Snapshot, TokenLookup,
-    UserSession,
+    AccessRecord, Bound, DeviceShown, ErrorPage, Facts, GatewayHost, Lookup, Opened, PortalAnswer, PortalContext, SavingPost, Shape,
+    Snapshot, TokenLookup, UserSession,
 };
 use crate::identity::assertion::{Claims, Signed, Unsigned};
 use crate::limit::{Place, Throttled};
-use crate::policy::{DeviceState, Identity, Proof};
+use crate::policy::{Identity, Proof};
 use crate::portal;
 use crate::service::Client;
 use crate::service::audit::{Actor, Event};
@@ -50,8 +50,15 @@ impl UserSession for CachedSession {
         Self::returns(self, token, now)
     }
 
-    fn device(&self, cookie: Option<&str>, now: Time) -> DeviceState {
-        Self::device(self, cookie, now)
+    fn device(&self, cookie: Option<&str>, now: Time) -> DeviceShown {
+        let (state, binding) = Self::device(self, cookie, now);
+        DeviceShown { state, binding }
+    }
+
+    fn bound(&self) -> Option<Bound> {
+        let session = self.session();
+        let device = session.device()?;
+        Some(Bound { id: device.id, proved_at: device.proved_at, holds_from: device.holds_from(session.authenticated()) })
     }
 
     fn misses_device(&self) -> bool {

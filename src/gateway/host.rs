@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::account::ApplicationPassword;
 use crate::acme::Answer;
 use crate::base::trace::Trace;
-use crate::base::{ClientAddr, Hangup, Host, SavedPostId, Subject, Time, TokenId, UserId};
+use crate::base::{BindingId, ClientAddr, Hangup, Host, SavedPostId, Subject, Time, TokenId, UserId};
 use crate::config::Config;
 use crate::forward_auth;
 use crate::gateway::request::cookies::OwnCookies;
@@ -52,8 +52,12 @@ pub trait UserSession: Send + Sync + 'static {
         None
     }
     /// What a request shows of the device that the session is bound to, by the value of its bound cookie.
-    fn device(&self, _cookie: Option<&str>, _now: Time) -> DeviceState {
-        DeviceState::Unbound
+    fn device(&self, _cookie: Option<&str>, _now: Time) -> DeviceShown {
+        DeviceShown::default()
+    }
+    /// The device that it is bound to by now. Asked again while one of its requests is under way.
+    fn bound(&self) -> Option<Bound> {
+        None
     }
     /// It was used without its device; `true` the first time since the device was shown.
     fn misses_device(&self) -> bool {
@@ -63,6 +67,23 @@ pub trait UserSession: Send + Sync + 'static {
     fn facts(&self) -> Option<Facts> {
         None
     }
+}
+
+/// What a request shows of the device, and the binding that its session had then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DeviceShown {
+    pub state: DeviceState,
+    pub binding: Option<BindingId>,
+}
+
+/// A session's binding to a device, as it is at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bound {
+    pub id: BindingId,
+    /// When the key was last used.
+    pub proved_at: Time,
+    /// From when on the session opens nothing without its bound cookie.
+    pub holds_from: Time,
 }
 
 /// What the identity assertion says of a session or token beyond the person.

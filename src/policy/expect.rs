@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::base::{ClientAddr, Host};
 use crate::path::{Path, Refusal};
 
+use super::application::device::DeviceRule;
 use super::decide::is_member;
 use super::identity::Person;
 use super::table::{Ask, Certificate, Hit, Policy, PortalMatch};
@@ -69,10 +70,32 @@ fn run(policy: &Policy, test: &Expectation, groups: Option<&[String]>) -> Result
     // What the body says is not known here: the strictest that may be demanded is.
     let ask = Ask { host: &host, method: &test.method, client, path: &path, form: true, certificate: Certificate::Absent };
     let outcome = demanded(policy, &ask, groups).map_err(|refusal| format!("{what} is refused: {refusal}"))?;
-    if outcome == test.outcome {
-        return Ok(());
+    if outcome != test.outcome {
+        return Err(format!("{what} should be {} and is {}", test.outcome.name(), outcome.name()));
     }
-    Err(format!("{what} should be {} and is {}", test.outcome.name(), outcome.name()))
+    let device = wanted_of_device(policy, &ask).map_or(OFF, DeviceRule::name);
+    match test.device_bound {
+        Some(wanted) if wanted != device => Err(format!("{what} should be device_bound = {wanted:?} and is {device:?}")),
+        _ => Ok(()),
+    }
+}
+
+/// What is said where nothing is wanted of sessions that are bound to a device.
+pub const OFF: &str = "off";
+
+/// What a route wants of the sessions of whoever must be signed in there.
+pub(super) fn device_rule(hit: &Hit<'_>) -> Option<DeviceRule> {
+    hit.route.application.device.filter(|_| matches!(hit.requirement.level, Level::OneFactor | Level::TwoFactor))
+}
+
+/// The same over every reading.
+fn wanted_of_device(policy: &Policy, ask: &Ask<'_>) -> Option<DeviceRule> {
+    if policy.under_prefix(ask.path) != PortalMatch::No {
+        return None;
+    }
+    let mut rules = Vec::new();
+    policy.visit(ask, |hit, _| rules.extend(hit.as_ref().and_then(device_rule)));
+    DeviceRule::together(rules.into_iter())
 }
 
 /// What is demanded, the strictest over every reading. `groups` are those of somebody signed in; `None`: nobody is, and groups are not judged.
@@ -131,6 +154,7 @@ mod tests {
             from: None,
             method: http::Method::GET,
             outcome,
+            device_bound: None,
             at: "a.toml:7".into(),
         }
     }
@@ -164,6 +188,25 @@ mod tests {
         assert_eq!(results.failures[0].to_string(), "a.toml:7: GET http://wiki.example/admin/users should be bypass and is two_factor");
         let results = run_expectations(&wiki(), &[expect("http://wiki.example/a%2fb", &[], Outcome::OneFactor)], |_| None);
         assert!(results.failures[0].message.contains("refused"), "{}", results.failures[0]);
+    }
+
+    #[test]
+    fn what_is_wanted_of_bound_sessions_can_be_expected() {
+        let (mut vault, mut app) = (route("vault", &[], "/vault", Level::TwoFactor), route("app", &[], "/", Level::OneFactor));
+        vault.application.device = Some(DeviceRule::Require { age: None });
+        app.application.device = Some(DeviceRule::Prefer);
+        app.rules = vec![rule(&["/open"], Level::Bypass)];
+        let policy = policy(vec![vault, app]);
+        let broken = |url: &str, outcome, wanted| {
+            let test = Expectation { device_bound: Some(wanted), ..expect(url, &["staff"], outcome) };
+            run_expectations(&policy, &[test], |_| None).failures.pop().map(|failure| failure.message)
+        };
+        assert_eq!(broken("http://h/vault", Outcome::TwoFactor, "require"), None);
+        assert_eq!(broken("http://h/", Outcome::OneFactor, "prefer"), None);
+        assert_eq!(broken("http://h/open", Outcome::Bypass, OFF), None);
+        assert_eq!(broken("http://other/.vestibule/account", Outcome::NoRoute, OFF), None);
+        let said = "GET http://h/ should be device_bound = \"require\" and is \"prefer\"";
+        assert_eq!(broken("http://h/", Outcome::OneFactor, "require").as_deref(), Some(said));
     }
 
     #[test]

@@ -6,9 +6,10 @@ use crate::base::Time;
 use crate::factor::Method;
 use crate::path::Reading;
 
+use super::application::device::DeviceRule;
 use super::decide::{Decision, Verdict, decide, judge};
 use super::demand::Demand;
-use super::expect::outcome;
+use super::expect::{device_rule, outcome};
 use super::glob::Glob;
 use super::identity::Identity;
 use super::query;
@@ -29,9 +30,13 @@ pub struct Explanation {
     pub factors: Vec<Method>,
     /// What a client's certificate is there: `none`, `accept`, `require`.
     pub client_certificate: &'static str,
+    /// What is wanted of sessions that are bound to a device: `observe`, `prefer`, `require`; absent: nothing. Of all readings, the strictest.
+    pub device_bound: Option<&'static str>,
+    /// How recently the device must have been shown, in seconds.
+    pub device_age: Option<u64>,
     /// `allow`, `challenge`, `forbid`, `no_route`, `refuse`; `portal` for the gateway's own pages.
     pub outcome: &'static str,
-    /// Why not, or why it would be without `enforce = false`: `sign_in`, `second_factor`, `enrol`, `deny`, `group`, `mfa_off`, `client_certificate`, or a sentence.
+    /// Why not, or why it would be without `enforce = false`: `sign_in`, `second_factor`, `enrol`, `deny`, `group`, `mfa_off`, `client_certificate`, `device`, or a sentence.
     pub reason: Option<String>,
     /// Where an admitted request goes; several, with a comma, where they are balanced.
     pub upstream: Option<String>,
@@ -56,8 +61,9 @@ pub fn explain(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>, now: Time
         PortalMatch::Disguised => return portal("no_route", "one reading of the path is the gateway's own pages: never forwarded"),
         PortalMatch::No => {}
     }
-    let (mut strictest, mut primary, mut considered) = (None, None, Vec::new());
+    let (mut strictest, mut primary, mut considered, mut devices) = (None, None, Vec::new(), Vec::new());
     policy.visit(ask, |hit, reading| {
+        devices.extend(hit.as_ref().and_then(device_rule));
         primary = primary.or(hit.map(|hit| hit.route));
         let verdict = judge(hit.as_ref(), ask, who, now);
         // What stops the request weighs more than what is only observed, as in the decision.
@@ -70,12 +76,15 @@ pub fn explain(policy: &Policy, ask: &Ask<'_>, who: Option<&Identity>, now: Time
         consider(hit.as_ref(), reading, ask, &mut considered);
     });
     let hit = strictest.and_then(|(_, hit)| hit);
+    let device = DeviceRule::together(devices.into_iter());
     let (outcome_name, reason) = answer(&decide(policy, ask, who, now));
     Explanation {
         route: hit.map(|hit| hit.route.name.to_string()),
         rule: hit.and_then(|hit| hit.rule).map(|at| at + 1),
         requires: outcome(hit.as_ref(), who.map(|who| who.person.groups.as_slice())).name(),
         factors: hit.map(|hit| factors(&hit)).unwrap_or_default(),
+        device_bound: device.map(DeviceRule::name),
+        device_age: device.and_then(DeviceRule::age).map(|age| age.as_secs()),
         client_certificate: hit.map(|hit| hit.requirement.client_certificate).unwrap_or_default().name(),
         outcome: outcome_name,
         reason,
@@ -91,6 +100,8 @@ fn portal(outcome: &'static str, reason: &str) -> Explanation {
         requires: "no_route",
         factors: Vec::new(),
         client_certificate: CertificateUse::None.name(),
+        device_bound: None,
+        device_age: None,
         outcome,
         reason: Some(reason.to_owned()),
         upstream: None,
@@ -177,6 +188,7 @@ fn list<T: ToString>(all: &[T]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::application::device::DeviceState;
     use super::super::identity::Proof;
     use super::*;
     use crate::policy::testing::sample::*;
@@ -229,9 +241,41 @@ mod tests {
     }
 
     #[test]
+    fn it_says_what_is_wanted_of_bound_sessions_over_every_reading() {
+        let (mut app, mut vault) = (route("app", &[], "/", Level::OneFactor), route("vault", &[], "/Vault", Level::OneFactor));
+        app.application.device = Some(DeviceRule::Prefer);
+        vault.application.device = Some(DeviceRule::Require { age: Some(std::time::Duration::from_secs(300)) });
+        vault.rules = vec![rule(&["/Vault/open"], Level::Bypass)];
+        let policy = policy(vec![app, vault]);
+        let shown = |url: &str, device| {
+            let who = Identity { device, ..identity(person(&[]), Proof::Password) };
+            let told = with_ask("GET", url, "192.0.2.1", |ask| explain(&policy, ask, Some(&who), NOW));
+            (told.device_bound, told.device_age, told.outcome, told.reason)
+        };
+        let device = |reason: &str| Some(reason.to_owned());
+        assert_eq!(shown("h/", DeviceState::Unbound), (Some("prefer"), None, "allow", None));
+        assert_eq!(shown("h/", DeviceState::Missing), (Some("prefer"), None, "challenge", device("device")));
+        assert_eq!(shown("h/Vault", DeviceState::Unbound), (Some("require"), Some(300), "forbid", device("device")));
+        assert_eq!(shown("h/Vault", DeviceState::Proved(NOW)), (Some("require"), Some(300), "allow", None));
+        assert_eq!(shown("h/vault;x", DeviceState::Unbound).0, Some("require"), "one reading leads there");
+    }
+
+    #[test]
     fn it_is_one_json_object_with_the_contracts_keys() {
         let json = serde_json::to_value(words("GET", "wiki.example/", None)).unwrap();
-        for key in ["route", "rule", "requires", "factors", "client_certificate", "outcome", "reason", "upstream", "considered"] {
+        for key in [
+            "route",
+            "rule",
+            "requires",
+            "factors",
+            "client_certificate",
+            "device_bound",
+            "device_age",
+            "outcome",
+            "reason",
+            "upstream",
+            "considered",
+        ] {
             assert!(json.get(key).is_some(), "{key}");
         }
     }

@@ -25,7 +25,7 @@ pub use application::{Application, Assertion, HeaderChange, Maintenance, Upstrea
 pub use compare::{Asked, Change, Comparison, Direction, Effort, Overall, Requests, Side, compare};
 pub use decide::{Admission, ChallengeReason, Decision, ForbidReason, Reason, decide};
 pub use demand::{Demand, accepted_methods};
-pub use expect::{Failure, Results, run_expectations};
+pub use expect::{Failure, OFF, Results, run_expectations};
 pub use explain::{Considered, Explanation, explain};
 pub use grant::Grant;
 pub use identity::{Identity, Person, Proof};

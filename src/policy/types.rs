@@ -182,6 +182,8 @@ pub struct Expectation {
     pub from: Option<std::net::IpAddr>,
     pub method: http::Method,
     pub outcome: Outcome,
+    /// What is wanted of sessions that are bound to a device: a rule's name, or `off`.
+    pub device_bound: Option<&'static str>,
     /// Where it stands in the configuration, for messages: `file:line`.
     pub at: String,
 }

@@ -2,8 +2,12 @@
 
 mod attacks;
 mod browser;
+mod bypasses;
 mod domain;
+mod http2;
 mod portal;
+mod rsa;
+mod tunnels;
 
 use crate::harness::*;
 use browser::{Device, asks, offered, refresh};

@@ -214,7 +214,7 @@ async fn nothing_that_is_sent_gets_more_than_its_sender_may() {
     let (world, keys) = world().await;
     let (budget, seed) = (number("VESTIBULE_TEST_FUZZ", 3000), number("VESTIBULE_TEST_SEED", 1));
     let (log, before) = (Log::default(), world.upstream.count());
-    let door = h2::Door::before(&world);
+    let door = crate::harness::door::Door::before(&world, h2::NAME);
     let mut all = JoinSet::new();
     // One in five is sent over HTTP/2.
     all.spawn(fuzzer_of_streams(door.entrance(), Dice::new((seed * 1000 + AT_ONCE) as u64), keys.clone(), budget / 5, log.clone()));

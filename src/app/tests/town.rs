@@ -107,10 +107,17 @@ pub async fn town() -> Town {
 
 /// The same over this store, which may be away for so long.
 pub async fn town_over(store: &str, max_stale: &str) -> Town {
+    town_with("", store, max_stale).await
+}
+
+/// The same with these sections.
+pub async fn town_with(sections: &str, store: &str, max_stale: &str) -> Town {
     let folder = tempfile::tempdir().unwrap();
     let arrived = Arrived::default();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let text = ROUTES.replace("NOBODY", &nobody.to_string()).replace("UPSTREAM", &upstream(arrived.clone()).await.to_string());
+    let text = format!("{sections}{ROUTES}")
+        .replace("NOBODY", &nobody.to_string())
+        .replace("UPSTREAM", &upstream(arrived.clone()).await.to_string());
     let data_dir = folder.path().join("data").display().to_string();
     let data = [("SERVER__DATA_DIR", data_dir.as_str()), ("STORE__URL", store), ("STORE__MAX_STALE", max_stale)];
     let data = data.map(|(key, value)| (format!("VESTIBULE_{key}"), value.to_owned()));

@@ -25,6 +25,9 @@ pub struct Args {
     /// With a valid client certificate: of --user, if that is a service account, else of anybody
     #[arg(long)]
     certificate: bool,
+    /// With a session that is bound to a device, which shows it or not; default: a session that is bound to none
+    #[arg(long, value_name = "STATE", requires = "user", value_parser = ["shown", "missing"])]
+    device_bound: Option<String>,
     /// As the client would send it
     url: String,
 }
@@ -37,6 +40,7 @@ pub fn run(context: &Context, args: Args) -> anyhow::Result<()> {
         url: args.url.clone(),
         proof: args.signed_in_with,
         certificate: args.certificate,
+        device: args.device_bound,
     };
     let explanation = context.ask(control::Command::Explain(question))?;
     context.say(&explanation, &words(&args.method, &args.url, args.user.as_deref(), &explanation))
@@ -55,6 +59,10 @@ fn words(method: &http::Method, url: &str, user: Option<&str>, explanation: &Val
         ("allow", reason) if !matches!(reason, "" | "-") => format!("only observed; enforced, it would be stopped: {reason}"),
         (_, reason) => reason.to_owned(),
     };
+    let age = match get("device_age").as_str() {
+        "" | "-" => String::new(),
+        age => format!("shown in the last {age} s"),
+    };
     let line = |key: &str, text: String| vec![key.to_owned(), text];
     let mut text = aligned(&[
         line("request", cell(&format!("{method} {url}").into())),
@@ -62,6 +70,7 @@ fn words(method: &http::Method, url: &str, user: Option<&str>, explanation: &Val
         line("route", decider),
         line("requires", with(get("requires"), get("factors"))),
         line("certificate", get("client_certificate")),
+        line("device", with(get("device_bound"), age)),
         line("outcome", with(get("outcome"), reason)),
         line("upstream", get("upstream")),
     ]);

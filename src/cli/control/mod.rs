@@ -160,6 +160,9 @@ pub struct Question {
     /// With a valid client certificate; if the user is a service account, with its own in the place of a session.
     #[serde(default)]
     pub certificate: bool,
+    /// With a session that is bound to a device: `shown` or `missing`. Absent: it is bound to none.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
 impl Command {

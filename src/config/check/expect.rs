@@ -9,7 +9,7 @@ use crate::config::document::outline::Shape;
 use crate::config::document::problem::Fault;
 use crate::config::document::section::{Entry, Section};
 use crate::config::readers::value;
-use crate::policy::{Expectation, Outcome};
+use crate::policy::{Expectation, OFF, Outcome};
 
 pub(in crate::config) fn expectations(root: &Section) -> Vec<Expectation> {
     root.sections("expect").into_iter().filter_map(expectation).collect()
@@ -27,9 +27,11 @@ fn expectation(s: Section) -> Option<Expectation> {
     }
     let from = s.maybe("from", address);
     let method = s.or("method", http::Method::GET, method);
+    let device_bound =
+        s.maybe("device_bound", value::choice(&[("observe", "observe"), ("prefer", "prefer"), ("require", "require"), (OFF, OFF)]));
     let at = s.collector.place(&s.origin);
     s.finish();
-    Some(Expectation { url: url?, groups: groups.unwrap_or_default(), user, from, method, outcome: outcome?, at })
+    Some(Expectation { url: url?, groups: groups.unwrap_or_default(), user, from, method, outcome: outcome?, device_bound, at })
 }
 
 /// A URL that the parser leaves as it is: a test must ask for what it says.

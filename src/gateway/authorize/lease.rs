@@ -1,7 +1,8 @@
 //! The right of an admitted request to go on. The decision is made once, before the request is forwarded, but the answer or the tunnel
 //! may last for hours. It is cut when its session ends, and when the request would not be admitted any more: a group was taken away,
-//! a policy changed, a reload made the route stricter, the client's certificate that it rests on expired or was revoked. The time of the decision stays the same: a second factor that has merely
-//! become old since then does not matter.
+//! a policy changed, a reload made the route stricter, the client's certificate that it rests on expired or was revoked, the session's
+//! device was not shown for too long. The time of the decision stays the same: a second factor that has merely become old since then
+//! does not matter.
 //!
 //! `revocation` asks again as soon as news of a change reaches the shard; nothing polls.
 
@@ -13,9 +14,10 @@ use http::Method;
 
 use crate::base::Time;
 use crate::gateway::authorize::policy::{self, Asker, Verdict};
-use crate::gateway::host::{GatewayHost, Snapshot, UserSession};
+use crate::gateway::host::{DeviceShown, GatewayHost, Snapshot, UserSession};
 use crate::gateway::request::parse::RequestInfo;
 use crate::policy::{DeviceState, Identity};
+use crate::session::device::DeviceBinding;
 
 /// What a request was admitted on, and what is needed to decide again.
 pub struct Lease {
@@ -34,7 +36,9 @@ pub struct Lease {
     /// It was admitted on the client's certificate.
     pub certified: bool,
     /// What the request showed of the device.
-    pub device: DeviceState,
+    pub device: DeviceShown,
+    /// It is a WebSocket: both sides go on talking.
+    pub is_tunnel: bool,
     /// What the decision was based on.
     pub seen: CheckedAgainst,
     pub use_clock: UseClock,
@@ -86,10 +90,12 @@ impl Lease {
 
     /// Decides by the policy in force now and by what the person is allowed now.
     fn still_holds(&self) -> bool {
-        let who = self.user_session.as_ref().map(|user_session| Identity { device: self.device, ..user_session.identity() });
         let snapshot = self.host.snapshot();
+        let device = self.device_by_now(&snapshot);
+        let who = self.user_session.as_ref().map(|user_session| Identity { device, ..user_session.identity() });
         let is_certified = self.info.certificate.as_ref().is_some_and(|shown| shown.still_counts(&self.info.host, self.host.now()));
-        if CheckedAgainst::new(&snapshot, who.as_ref()) == self.seen && (is_certified || !self.certified) {
+        let is_unchanged = CheckedAgainst::new(&snapshot, who.as_ref()) == self.seen && device == self.device.state;
+        if is_unchanged && (is_certified || !self.certified) {
             return true;
         }
         let (who, holder) = if self.by_certificate { (None, who.as_ref()) } else { (who.as_ref(), None) };
@@ -103,5 +109,24 @@ impl Lease {
             (verdict, _) => verdict,
         };
         matches!(verdict, Verdict::Admit(_))
+    }
+
+    /// What the request shows of the device by now: nothing, once the key was not used for so long that a bound cookie would be over, or another binding
+    /// took the place of the one that it came with. A WebSocket that began before the device was shown does so only until it has to be.
+    fn device_by_now(&self, snapshot: &Snapshot) -> DeviceState {
+        let DeviceShown { state, binding } = self.device;
+        let (Some(settings), Some(session)) = (snapshot.config.session.device_bound, &self.user_session) else { return state };
+        let Some(bound) = session.bound() else {
+            return if binding.is_some() { DeviceState::Missing } else { state };
+        };
+        let now = self.host.now();
+        // The cookie that came may tell of a use of the key at another gateway that is not known here yet.
+        let (proved_at, is_shown) = match state {
+            DeviceState::Proved(at) => (at.max(bound.proved_at), true),
+            _ => (bound.proved_at, false),
+        };
+        let is_replaced = binding.is_some_and(|known| known != bound.id);
+        let is_late = self.is_tunnel && !is_shown && bound.holds_from <= now;
+        if is_replaced || is_late || DeviceBinding::lapses(proved_at, settings.lifetime) <= now { DeviceState::Missing } else { state }
     }
 }

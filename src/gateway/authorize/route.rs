@@ -276,6 +276,7 @@ fn admit(
         by_certificate,
         certified: admission.is_certified(),
         device: shown.device,
+        is_tunnel: websocket::is_wanted(header),
         use_clock: UseClock::new(context.started(), context.snapshot.config.session.idle_timeout),
     });
     revocation::depends_on(Arc::clone(&lease));

@@ -34,6 +34,17 @@ impl DeviceRule {
     }
 }
 
+impl DeviceRule {
+    /// What routes that all have a say want together: the strictest, and of the ages the smallest. `None` if none says anything.
+    pub fn together(rules: impl Iterator<Item = Self>) -> Option<Self> {
+        rules.reduce(|one, other| match (one, other) {
+            (Self::Require { age: Some(one) }, Self::Require { age: Some(other) }) => Self::Require { age: Some(one.min(other)) },
+            // No age is the laxest.
+            (one, other) => one.max(other),
+        })
+    }
+}
+
 /// What a request shows of the device that its session is bound to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum DeviceState {
@@ -88,6 +99,16 @@ pub fn kinds(ages: impl Iterator<Item = Duration>, now: Time) -> Vec<DeviceState
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_rules_the_strictest_counts() {
+        let (five, three) = (Duration::from_secs(300), Duration::from_secs(180));
+        let require = |age| DeviceRule::Require { age };
+        assert_eq!(DeviceRule::together(std::iter::empty()), None);
+        assert_eq!(DeviceRule::together([DeviceRule::Prefer, DeviceRule::Observe].into_iter()), Some(DeviceRule::Prefer));
+        let all = [require(Some(five)), require(None), require(Some(three)), DeviceRule::Prefer];
+        assert_eq!(DeviceRule::together(all.into_iter()), Some(require(Some(three))));
+    }
 
     #[test]
     fn a_bound_session_without_its_cookie_lacks_it_everywhere_and_an_unbound_one_only_where_binding_is_required() {

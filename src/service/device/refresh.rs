@@ -1,6 +1,7 @@
 //! The key is used again: a challenge is given, its proof is verified, and the bound cookie is renewed. Browsers end a session at most refusals, so
 //! everything but a binding that is gone is answered by another challenge.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::devices::{Devices, Shows};
@@ -58,7 +59,8 @@ impl Devices {
         };
         match judged {
             Judged::Right(proved) => {
-                session.shows_device();
+                let proved = Arc::new(proved);
+                session.proved(&proved);
                 self.tally.note(DeviceEvent::Refreshed);
                 Ok(Refreshed::Shows(self.shows(session.id(), &proved, (proved.proved_at, lifetime))?))
             }

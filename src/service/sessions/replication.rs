@@ -132,7 +132,7 @@ impl Replication {
             self.reread.send_modify(|count| *count = count.wrapping_add(1));
             return Ok(());
         }
-        let mut ids = Vec::new();
+        let mut ids = BTreeSet::new();
         for key in keys {
             if is_keyring(&key) {
                 self.follow_keys().await?;
@@ -142,12 +142,13 @@ impl Replication {
             } else if let Some(id) = key.strip_prefix(b"token/") {
                 let Some(id) = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) else { continue };
                 self.tokens.again(id).await?;
-            } else if let Some(id) = key.strip_prefix(b"session/") {
+            } else if let Some(id) = key.strip_prefix(b"session/").or_else(|| key.strip_prefix(b"device/")) {
                 let Ok(id) = id.try_into() else { continue };
-                ids.push(SessionId::from_bytes(id));
+                ids.insert(SessionId::from_bytes(id));
             }
         }
         // In one go: thousands of sessions a second may be in use at the other gateways.
+        let ids: Vec<SessionId> = ids.into_iter().collect();
         let records = self.store.sessions_by_id(&ids).await?;
         for (id, record) in ids.into_iter().zip(records) {
             self.session_again(id, record).await?;

@@ -14,6 +14,10 @@ pub const GRACE: Duration = Duration::from_secs(60);
 /// How long after the binding at least: requests may have been on their way.
 pub const SETTLES: Duration = Duration::from_secs(5);
 
+/// How much longer than a bound cookie's lifetime what is open goes on without another use of the key: browsers renew the cookie with the next request
+/// alone, and what was closed comes again with it.
+pub const LAPSES_AFTER: Duration = Duration::from_secs(120);
+
 /// A session's binding to a key.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DeviceBinding {
@@ -62,6 +66,11 @@ impl DeviceBinding {
     /// From when on the session opens nothing without its bound cookie. `authenticated` is when somebody last authenticated in it.
     pub fn holds_from(&self, authenticated: Time) -> Time {
         self.since.min(authenticated).plus(GRACE).max(self.since.plus(SETTLES))
+    }
+
+    /// Until when what is open goes on, if the key was last used at `proved_at` and a bound cookie lasts `lifetime`.
+    pub fn lapses(proved_at: Time, lifetime: Duration) -> Time {
+        proved_at.plus(lifetime).plus(LAPSES_AFTER)
     }
 }
 

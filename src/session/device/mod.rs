@@ -7,7 +7,7 @@ mod challenge;
 mod proof;
 pub mod wire;
 
-pub use binding::{DeviceBinding, GRACE, SETTLES};
+pub use binding::{DeviceBinding, GRACE, LAPSES_AFTER, SETTLES};
 pub use bound_cookie::{BoundCookie, LEEWAY};
 pub use challenge::{CHALLENGE_KEPT, DeviceOffer, RefreshChallenge, offer_digest};
 pub use proof::{BadProof, DeviceKey, LONGEST_PROOF, Proof};

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Driver;
-use crate::harness::binary::{Gateway, Machine};
+use crate::harness::binary::Machine;
 use crate::harness::{PASSWORD, Upstream};
 
-const NAME: &str = "app.example";
-const BOUND: &str = "__Host-vestibule-bound";
-const SESSION: &str = "__Host-vestibule";
+pub const NAME: &str = "app.example";
+pub const BOUND: &str = "__Host-vestibule-bound";
+pub const SESSION: &str = "__Host-vestibule";
 /// A browser on a machine that compiles at the same time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -38,18 +38,18 @@ fn flags(certificate: &rcgen::Certificate) -> Vec<String> {
     ]
 }
 
-struct Browser {
-    client: Client,
-    origin: String,
+pub struct Browser {
+    pub client: Client,
+    pub origin: String,
 }
 
 impl Browser {
-    async fn opens(&self, path: &str) {
+    pub async fn opens(&self, path: &str) {
         self.client.goto(&format!("{}{path}", self.origin)).await.unwrap();
     }
 
     /// Waits until the page says this.
-    async fn sees(&self, text: &str) {
+    pub async fn sees(&self, text: &str) {
         let shown = async {
             loop {
                 let source = self.client.source().await.unwrap_or_default();
@@ -64,27 +64,37 @@ impl Browser {
         }
     }
 
-    async fn cookie(&self, name: &str) -> Option<String> {
+    pub async fn cookie(&self, name: &str) -> Option<String> {
         self.client.get_named_cookie(name).await.ok().map(|cookie| cookie.value().to_owned())
     }
 
     /// As if its time were over.
-    async fn loses_the_cookie(&self) {
+    pub async fn loses_the_cookie(&self) {
         self.client.delete_cookie(BOUND).await.unwrap();
         assert_eq!(self.cookie(BOUND).await, None);
     }
 
-    async fn runs(&self, script: &str) -> Value {
+    pub async fn signs_in(&self, path: &str) {
+        self.opens(path).await;
+        self.sees("name=\"username\"").await;
+        self.client.find(Locator::Css("input[name=username]")).await.unwrap().send_keys("alice").await.unwrap();
+        self.client.find(Locator::Css("input[name=password]")).await.unwrap().send_keys(PASSWORD).await.unwrap();
+        self.client.find(Locator::Css("form[action*=login] button.go")).await.unwrap().click().await.unwrap();
+    }
+
+    /// Waits until the page's stream of events has brought so many.
+    pub async fn hears(&self, count: u64) {
+        let heard = async {
+            while self.client.execute("return window.heard", vec![]).await.unwrap().as_u64() < Some(count) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, heard).await.expect("events");
+    }
+
+    pub async fn runs(&self, script: &str) -> Value {
         tokio::time::timeout(PATIENCE, self.client.execute_async(script, vec![])).await.expect("an answer").unwrap()
     }
-}
-
-async fn signs_in(browser: &Browser, gateway: &Gateway) {
-    browser.opens("/page").await;
-    let field = browser.client.find(Locator::Css("input[name=username]")).await.unwrap_or_else(|e| panic!("{e}: {}", gateway.log()));
-    field.send_keys("alice").await.unwrap();
-    browser.client.find(Locator::Css("input[name=password]")).await.unwrap().send_keys(PASSWORD).await.unwrap();
-    browser.client.find(Locator::Css("form[action*=login] button.go")).await.unwrap().click().await.unwrap();
 }
 
 #[tokio::test]
@@ -101,7 +111,7 @@ async fn chromium_binds_its_session_holds_what_it_sends_and_a_copied_cookie_open
     let owner = Browser { client: driver.launches("owner", &flags(&made.cert)).await, origin: origin.clone() };
 
     // A page that waits, and then the application: nothing else was pressed.
-    signs_in(&owner, &gateway).await;
+    owner.signs_in("/page").await;
     owner.sees("application at /page").await;
     let first = owner.cookie(BOUND).await.expect("a bound cookie");
 

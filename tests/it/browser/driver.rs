@@ -137,6 +137,11 @@ impl Driver {
         client.unwrap_or_else(|e| panic!("Chromium does not start ({e}): run scripts/test, which installs it"))
     }
 
+    /// The folder of a profile.
+    pub fn profile(&self, name: &str) -> std::path::PathBuf {
+        self.profile.path().join(name)
+    }
+
     /// Puts everything away.
     pub async fn ends(mut self, tab: Tab) {
         tab.closes().await;

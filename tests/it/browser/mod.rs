@@ -4,6 +4,7 @@
 //! story takes the [`driver::Driver`], which holds a lock.
 
 mod axe;
+mod device_stories;
 mod devices;
 mod driver;
 mod enrolment;

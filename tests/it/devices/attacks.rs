@@ -183,6 +183,13 @@ enum Move {
     PutCookieBack,
     Confirm,
     Login,
+    Socket,
+    Question,
+    Prove,
+    Elsewhere,
+    SayUnreachable,
+    DoubleCookie,
+    Write,
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -198,12 +205,31 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         Just(Move::PutCookieBack),
         Just(Move::Confirm),
         Just(Move::Login),
+        Just(Move::Socket),
+        Just(Move::Question),
+        Just(Move::Prove),
+        Just(Move::Elsewhere),
+        Just(Move::SayUnreachable),
+        Just(Move::DoubleCookie),
+        Just(Move::Write),
     ];
-    prop::collection::vec(one, 1..14)
+    prop::collection::vec(one, 1..18)
 }
 
-async fn tries(thief: &mut Person, world: &World, what: Move, stolen: (&Device, &Answer, &str, &str)) {
-    let (device, offer, proof, cookie) = stolen;
+/// What a thief has.
+struct Stolen<'a> {
+    device: &'a Device,
+    offer: &'a Answer,
+    /// A proof that was sent, and the cookie that it brought.
+    proof: &'a str,
+    cookie: &'a str,
+    /// WebSockets that are open.
+    open: Vec<Wire>,
+}
+
+async fn tries(thief: &mut Person, world: &World, what: Move, stolen: &mut Stolen<'_>) {
+    let Stolen { device, offer, proof, cookie, .. } = *stolen;
+    let put_back = format!("{BOUND}={cookie}; Path=/; Secure");
     match what {
         Move::Wait(time) => world.advance(seconds(time)),
         Move::Fetch => drop(thief.calls("GET", "/page").await),
@@ -213,7 +239,39 @@ async fn tries(thief: &mut Person, world: &World, what: Move, stolen: (&Device, 
         Move::ReplayProof => drop(refresh(thief, &device.name, Some(proof)).await),
         Move::ReplayRegistration => drop(Device::new().registers(thief, offer).await),
         Move::LeaveCookieOut => thief.jar.drop(BOUND),
-        Move::PutCookieBack => thief.jar.set(&format!("{BOUND}={cookie}; Path=/; Secure"), HOST, true),
+        Move::PutCookieBack => thief.jar.set(&put_back, HOST, true),
+        Move::Socket => {
+            let (wire, answer) = thief.opens_socket("/ws", "https://app.example").await;
+            stolen.open.extend((answer.status == 101).then_some(wire));
+        }
+        Move::Question => {
+            let question = "X-Forwarded-Method: GET\r\nX-Forwarded-Host: app.example\r\nX-Forwarded-Uri: /page\r\nX-Forwarded-For: 127.0.0.1\r\nAccept: */*\r\n";
+            drop(thief.asks("GET", "/.vestibule/auth/forward", question, b"").await);
+        }
+        Move::Prove => drop(comes_from(thief, "cross-site", "/.vestibule/prove?rd=/page", "").await),
+        Move::Elsewhere => {
+            let mut other = thief.clone();
+            other.host = "sub.app.example".to_owned();
+            let (session, bound) = (thief.jar.get("__Host-vestibule").map(str::to_owned), thief.jar.get(BOUND).map(str::to_owned));
+            for (name, value) in [("__Host-vestibule", session), (BOUND, bound)] {
+                other.jar.set(&format!("{name}={}; Path=/; Secure", value.unwrap_or_default()), "sub.app.example", true);
+            }
+            drop(other.calls("GET", "/page").await);
+        }
+        Move::SayUnreachable => {
+            let skipped = format!("Secure-Session-Skipped: unreachable;session_identifier=\"{}\"\r\n", device.name);
+            drop(comes_from(thief, "none", "/page", &skipped).await);
+        }
+        Move::DoubleCookie => {
+            let session = thief.jar.get("__Host-vestibule").unwrap_or_default().to_owned();
+            let mut bare = thief.clone();
+            bare.jar.clear();
+            let lines = format!("Accept: */*\r\nCookie: __Host-vestibule={session}; {BOUND}={cookie}; {BOUND}=x\r\n");
+            drop(bare.asks("GET", "/page", &lines, b"").await);
+        }
+        Move::Write => {
+            drop(thief.asks("POST", "/page", "Accept: */*\r\nContent-Type: application/x-www-form-urlencoded\r\n", b"a=1").await)
+        }
         Move::Confirm => drop(thief.opens("/.vestibule/mfa?rd=/page").await),
         Move::Login => drop(thief.opens("/.vestibule/login?fresh=1").await),
     }
@@ -224,7 +282,7 @@ fn no_sequence_of_requests_without_the_key_keeps_a_bound_session_open() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let world = runtime.block_on(world());
     let count = std::cell::Cell::new(0);
-    let config = ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() };
     let mut runner = proptest::test_runner::TestRunner::new(config);
     runner
         .run(&moves(), |moves| {
@@ -238,14 +296,22 @@ fn no_sequence_of_requests_without_the_key_keeps_a_bound_session_open() {
                 device.refreshes(&mut alice).await.is(200);
                 let cookie = alice.jar.get(BOUND).unwrap().to_owned();
                 let (mut thief, stolen_at) = (alice.clone(), world.now());
+                let mut stolen = Stolen { device: &device, offer: &offer, proof: &used, cookie: &cookie, open: Vec::new() };
                 for step in &moves {
-                    tries(&mut thief, &world, *step, (&device, &offer, &used, &cookie)).await;
+                    tries(&mut thief, &world, *step, &mut stolen).await;
                 }
+                let open = stolen.open;
                 let over = stolen_at + 661;
                 world.advance(seconds(over.saturating_sub(world.now())));
                 for jar in [thief.jar.clone(), alice.jar.clone()] {
                     thief.jar = jar;
                     assert_eq!(gets_in(&mut thief, &world).await, [""; 0], "{moves:?}");
+                }
+                // What was opened with both cookies is closed two minutes after the lifetime at the latest.
+                world.advance(seconds((stolen_at + 720).saturating_sub(world.now())));
+                world.sweeps();
+                for mut socket in open {
+                    assert_eq!(socket.hear().await, None, "{moves:?}");
                 }
                 device.refreshes(&mut alice).await.is(200);
                 assert_eq!(alice.calls("GET", "/page").await.status, 200, "{moves:?}: the owner goes on");

@@ -2,14 +2,19 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 
 use crate::harness::*;
 
+enum Key {
+    P256(EcdsaKeyPair),
+    Rsa(Box<RsaKeyPair>),
+}
+
 /// A browser's key, and what it knows of the session.
 pub struct Device {
-    key: EcdsaKeyPair,
+    key: Key,
     pub name: String,
     /// The challenge that the gateway gave last.
     pub challenge: String,
@@ -23,27 +28,55 @@ impl Device {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
-        Self { key, name: String::new(), challenge: String::new() }
+        Self { key: Key::P256(key), name: String::new(), challenge: String::new() }
+    }
+
+    /// With an RSA key of 2048 bits; nothing but this player has it.
+    pub fn rsa() -> Self {
+        let key = RsaKeyPair::from_pkcs8(include_bytes!("rsa2048.pk8")).unwrap();
+        Self { key: Key::Rsa(Box::new(key)), name: String::new(), challenge: String::new() }
+    }
+
+    const fn algorithm(&self) -> &'static str {
+        match self.key {
+            Key::P256(_) => "ES256",
+            Key::Rsa(_) => "RS256",
+        }
     }
 
     pub fn jwk(&self) -> Value {
-        let point = self.key.public_key().as_ref();
-        json!({ "kty": "EC", "crv": "P-256", "x": BASE64URL_NOPAD.encode(&point[1..33]), "y": BASE64URL_NOPAD.encode(&point[33..]) })
+        match &self.key {
+            Key::P256(key) => {
+                let point = key.public_key().as_ref();
+                json!({ "kty": "EC", "crv": "P-256", "x": BASE64URL_NOPAD.encode(&point[1..33]), "y": BASE64URL_NOPAD.encode(&point[33..]) })
+            }
+            Key::Rsa(key) => {
+                let public: ring::rsa::PublicKeyComponents<Vec<u8>> = key.public().into();
+                json!({ "kty": "RSA", "n": BASE64URL_NOPAD.encode(&public.n), "e": BASE64URL_NOPAD.encode(&public.e) })
+            }
+        }
     }
 
     pub fn signs(&self, header: &Value, payload: &Value) -> String {
         let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
         let signed = format!("{}.{}", part(header), part(payload));
-        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
-        format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
+        let signature = match &self.key {
+            Key::P256(key) => key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap().as_ref().to_vec(),
+            Key::Rsa(key) => {
+                let mut signature = vec![0; key.public().modulus_len()];
+                key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).unwrap();
+                signature
+            }
+        };
+        format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature))
     }
 
     pub fn registration(&self, challenge: &str) -> String {
-        self.signs(&json!({ "alg": "ES256", "typ": "dbsc+jwt", "jwk": self.jwk() }), &json!({ "jti": challenge }))
+        self.signs(&json!({ "alg": self.algorithm(), "typ": "dbsc+jwt", "jwk": self.jwk() }), &json!({ "jti": challenge }))
     }
 
     pub fn proof(&self, challenge: &str) -> String {
-        self.signs(&json!({ "alg": "ES256", "typ": "dbsc+jwt" }), &json!({ "jti": challenge }))
+        self.signs(&json!({ "alg": self.algorithm(), "typ": "dbsc+jwt" }), &json!({ "jti": challenge }))
     }
 
     /// Registers the key that an answer asked for, and keeps the bound cookie.

@@ -1,6 +1,6 @@
 //! Bound sessions where people sign in on one host: each host's session has a binding of its own.
 
-use super::browser::{Device, offered};
+use super::browser::{Device, offered, refresh};
 use super::{BOUND, SERVER};
 use crate::harness::*;
 
@@ -55,6 +55,25 @@ async fn a_hosts_session_is_bound_by_itself_and_comes_anew_where_its_device_is_m
     world.advance(seconds(61));
     alice.calls("GET", "/").await.is(200);
 
+    // A bound cookie of one host shows nothing at the other, nor do its session's cookies.
+    let of = |name: &str, host: &str| alice.jar.of(name, host).unwrap().to_owned();
+    let session = "__Host-vestibule";
+    for (session, bound) in [(of(session, WIKI), of(BOUND, PORTAL)), (of(session, PORTAL), of(BOUND, WIKI))] {
+        for host in [WIKI, PORTAL] {
+            let mut mixed = alice.clone();
+            mixed.host = host.to_owned();
+            mixed.jar.clear();
+            mixed.jar.set(&format!("__Host-vestibule={session}; Path=/; Secure"), host, true);
+            mixed.jar.set(&format!("{BOUND}={bound}; Path=/; Secure"), host, true);
+            assert_ne!(mixed.calls("GET", "/").await.status, 200, "{host}");
+            assert_ne!(mixed.opens("/.vestibule/account").await.status, 200, "{host}");
+        }
+    }
+    // Nor is one host's key another's.
+    for (name, given) in [(&at_the_host.name, &at_the_portal.challenge), (&at_the_host.name, &at_the_host.challenge)] {
+        refresh(&mut alice.clone(), name, Some(&at_the_portal.proof(given))).await.is(403);
+    }
+
     // Copied without the bound cookies, neither session opens anything, and the portal hands out no ticket.
     let mut copied = alice.clone();
     copied.jar.drop(BOUND);
@@ -72,5 +91,15 @@ async fn a_hosts_session_is_bound_by_itself_and_comes_anew_where_its_device_is_m
     at_the_portal.refreshes(&mut forgot).await.is(200);
     let answers = travels(&mut forgot, &format!("https://{WIKI}/")).await;
     assert_eq!((forgot.host.as_str(), answers.last().unwrap().status), (WIKI, 200), "{}", answers.last().unwrap().text());
-    assert!(answers.iter().any(|answer| offered(answer).is_some()), "and is offered a device for it");
+    let offer = answers.iter().rev().find(|answer| offered(answer).is_some()).expect("and is offered a device for it");
+    // The session that was replaced has left nothing: there is the portal's binding, and then the new one's.
+    let bindings = async || world.app().services.store.kv().scan(b"device/", None, 10, false).await.unwrap().len();
+    assert_eq!(bindings().await, 1, "the portal's");
+    at_the_host.registers(&mut forgot, offer).await.is(200);
+    assert_eq!(bindings().await, 2, "the portal's, and one of the host's");
+    let sessions = world.app().services.store.all_sessions().await.unwrap();
+    assert_eq!(sessions.iter().filter(|session| session.device.is_some()).count(), 2, "each has its session");
+    // What was bound before is gone with its session, the copied cookies too.
+    alice.host = WIKI.to_owned();
+    alice.calls("GET", "/").await.is(401);
 }

@@ -1,24 +1,19 @@
 //! The same over HTTP/2: frames and header blocks by hand (RFC 9113, RFC 7541), so that pseudo-headers, names and bodies can be what no library sends.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use vestibule::config::Certificate;
-use vestibule::gateway::{self, Certificates, GatewayHost, Listener, Running, Settings};
 
 use super::dice::Dice;
 use super::model::Level;
 use super::request::{HOSTS, Keys, Sent};
 use super::target::target;
-use crate::harness::World;
 
-const NAME: &str = "open.example";
+pub const NAME: &str = "open.example";
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -28,38 +23,6 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
-
-/// A listener with TLS before the world's application, and what its clients trust.
-pub struct Door {
-    running: Running,
-    connector: TlsConnector,
-    _folder: tempfile::TempDir,
-}
-
-impl Door {
-    pub fn before(world: &World) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
-        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        std::fs::write(&cert, made.cert.pem()).unwrap();
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let certificates = Certificates::load(&[Certificate { cert, key, clients: None }]).unwrap();
-        let front: Arc<dyn GatewayHost> = world.app().clone();
-        let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: Some(certificates) };
-        let running = gateway::start(&front, &[listener], &Settings { shards: 1, drain: Duration::ZERO }).unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let mut config = config.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        Self { running, connector: TlsConnector::from(Arc::new(config)), _folder: folder }
-    }
-
-    pub fn entrance(&self) -> (SocketAddr, TlsConnector) {
-        (self.running.addresses[0], self.connector.clone())
-    }
-}
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();

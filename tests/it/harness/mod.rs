@@ -5,6 +5,7 @@ pub mod authenticator;
 pub mod binary;
 mod builder;
 pub mod counting;
+pub mod door;
 pub mod html;
 pub mod jar;
 pub mod person;
@@ -156,6 +157,11 @@ impl World {
 
     pub fn advance(&self, span: Duration) {
         self.clock.advance(span);
+    }
+
+    /// What the gateway does by itself every twenty seconds of a real clock.
+    pub fn sweeps(&self) {
+        self.app().services.live.sweep(self.clock.now());
     }
 
     /// A person with an account, at a fresh browser.

@@ -85,6 +85,11 @@ impl Upstream {
         self.go_on.notify_one();
     }
 
+    /// Lets every stream of events and every download go on.
+    pub fn all_go_on(&self) {
+        self.go_on.notify_waiters();
+    }
+
     async fn serve(self, stream: TcpStream) {
         let mut incoming = Incoming::new(stream);
         while let Some(seen) = incoming.request().await {
@@ -96,6 +101,14 @@ impl Upstream {
             }
             if path.ends_with("/sse") {
                 self.events(&mut incoming).await;
+                continue;
+            }
+            if path.ends_with("/download") {
+                let begin = [b"first".to_vec(), vec![b'x'; 256 * 1024]].concat();
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/zip\r\nContent-Length: {}\r\n\r\n", begin.len() + 5);
+                incoming.send(&[head.into_bytes(), begin].concat()).await;
+                self.go_on.notified().await;
+                incoming.send(b"after").await;
                 continue;
             }
             if path.ends_with("/door") && !opens(&seen) {

@@ -38,12 +38,9 @@ fn answer(policy: &Policy, config: &Config, account: Option<&Account>, question:
         Ok(path) => path,
         Err(refusal) => return refused(&refusal.to_string()),
     };
-    let named = account.map(|account| Identity {
-        person: Arc::new(person(account, &config.mfa)),
-        proof: Proof::Password,
-        token: None,
-        device: DeviceState::Unbound,
-    });
+    let device = device(question.device.as_deref(), now)?;
+    let named =
+        account.map(|account| Identity { person: Arc::new(person(account, &config.mfa)), proof: Proof::Password, token: None, device });
     // A service account has no session: it comes by its certificate.
     let (mut who, holder) = match named {
         Some(named) if question.certificate && account.is_some_and(|account| account.service) => {
@@ -86,6 +83,16 @@ fn proof(who: &Identity, wanted: Option<&str>, explanation: &Explanation, now: T
     }
 }
 
+/// What the session shows of the device that it is bound to.
+fn device(wanted: Option<&str>, now: Time) -> Result<DeviceState, String> {
+    match wanted {
+        None => Ok(DeviceState::Unbound),
+        Some("shown") => Ok(DeviceState::Proved(now)),
+        Some("missing") => Ok(DeviceState::Missing),
+        Some(other) => Err(format!("“{other}” is nothing that a session shows of its device; say --device-bound shown, or missing")),
+    }
+}
+
 const fn shown(proof: Proof) -> &'static str {
     match proof {
         Proof::Password => "password",
@@ -97,7 +104,7 @@ const fn shown(proof: Proof) -> &'static str {
 /// A path that no honest client sends never reaches a rule.
 fn refused(why: &str) -> Result<Value, String> {
     Ok(json!({
-        "route": null, "rule": null, "requires": "deny", "factors": [], "client_certificate": "none", "outcome": "refuse", "reason": why, "upstream": null,
+        "route": null, "rule": null, "requires": "deny", "factors": [], "client_certificate": "none", "device_bound": null, "device_age": null, "outcome": "refuse", "reason": why, "upstream": null,
         "considered": [], "signed_in_with": null,
     }))
 }
@@ -123,7 +130,15 @@ mod tests {
         let text = "[server]\n[[routes]]\nname = \"a\"\nhosts = [\"wiki.example\"]\nupstreams = [\"http://127.0.0.1:1\"]\npolicy = \"one_factor\"\n";
         let config = crate::config::parse(text, std::path::Path::new("v.toml"), []).unwrap().config;
         let policy = Policy::new(config.routes.clone(), &config.portal.prefix);
-        let question = Question { user: None, from: None, method: "GET".to_owned(), url: url.to_owned(), proof: None, certificate: false };
+        let question = Question {
+            user: None,
+            from: None,
+            method: "GET".to_owned(),
+            url: url.to_owned(),
+            proof: None,
+            certificate: false,
+            device: None,
+        };
         answer(&policy, &config, None, &question, Time::default())
     }
 

@@ -8,9 +8,9 @@ use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::credentials::session::Identified;
 use crate::gateway::authorize::credentials::{certificate, device};
 use crate::gateway::authorize::policy::Asker;
-use crate::gateway::host::UserSession;
+use crate::gateway::host::{DeviceShown, UserSession};
 use crate::gateway::request::parse::RequestInfo;
-use crate::policy::{DeviceState, Identity};
+use crate::policy::Identity;
 
 /// What a request shows of whoever asks.
 pub struct Shown<'s> {
@@ -19,7 +19,7 @@ pub struct Shown<'s> {
     /// The session, or what an API token stands for.
     pub user_session: Option<Arc<dyn UserSession>>,
     /// Of the device that the session is bound to.
-    pub device: DeviceState,
+    pub device: DeviceShown,
     /// Whose session or token it is.
     pub identity: Option<Identity>,
     /// The service account that the client's certificate stands for, if there is no session.
@@ -33,8 +33,8 @@ pub struct Shown<'s> {
 impl<'s> Shown<'s> {
     /// Of a request with this session or token; the access record is told whose it is.
     pub fn of(header: &RequestHeader, context: &mut Context, info: &RequestInfo, (cookie, user_session): Identified<'s>) -> Self {
-        let device = user_session.as_deref().map_or(DeviceState::Unbound, |session| device::shown(header, context, info, session));
-        let identity = user_session.as_ref().map(|session| Identity { device, ..session.identity() });
+        let device = user_session.as_deref().map(|session| device::shown(header, context, info, session)).unwrap_or_default();
+        let identity = user_session.as_ref().map(|session| Identity { device: device.state, ..session.identity() });
         context.log.user = identity.as_ref().map(|who| Arc::clone(&who.person));
         let machine = if user_session.is_none() { certificate::holder(header, info, context) } else { None };
         let account = machine.as_ref().map(|machine| machine.identity());

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::registry::LiveSessions;
 use super::session::LiveSession;
-use crate::base::{Time, secret};
+use crate::base::{BindingId, Time, secret};
 use crate::policy::{DeviceState, Identity, Person};
 use crate::session::KeyRing;
 use crate::session::device::BoundCookie;
@@ -68,11 +68,11 @@ impl CachedSession {
         Identity { person: Arc::clone(&known.own), proof: session.proof(), token: None, device: DeviceState::Unbound }
     }
 
-    /// What a request shows of the device, by the value of its bound cookie.
-    pub fn device(&self, value: Option<&str>, now: Time) -> DeviceState {
+    /// What a request shows of the device, by the value of its bound cookie; and the binding.
+    pub fn device(&self, value: Option<&str>, now: Time) -> (DeviceState, Option<BindingId>) {
         let session = self.session.latest();
         let shown = value.filter(|_| session.is_bound()).and_then(|value| self.read_bound(value));
-        session.device_state(shown, now)
+        session.shows(shown, now)
     }
 
     fn read_bound(&self, value: &str) -> Option<BoundCookie> {

@@ -2,6 +2,7 @@
 //! one caller learns that it ended it, and nothing brings it back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::registry::{LiveSessions, locked};
 use super::session::LiveSession;
@@ -112,7 +113,17 @@ impl LiveSessions {
 
     /// Ends what is over, and returns the sessions whose last use the store does not know yet.
     pub fn sweep(&self, now: Time) -> Vec<SessionRecord> {
-        (0..PARTS).flat_map(|part| self.sweep_part(part, now)).collect()
+        let used = (0..PARTS).flat_map(|part| self.sweep_part(part, now)).collect();
+        self.close_due();
+        used
+    }
+
+    /// Has what is open looked at, if a sweep found a session whose device must be shown by now, or was not for too long. Once for all parts: each
+    /// request under way is woken.
+    pub fn close_due(&self) {
+        if self.has_due.swap(false, Ordering::AcqRel) {
+            self.recheck();
+        }
     }
 
     /// The same for one of [`PARTS`] parts: some microseconds of work, and no lock that is held longer.
@@ -122,12 +133,18 @@ impl LiveSessions {
         let is_over = |(id, reason): &(SessionId, EndReason)| {
             *reason != EndReason::Idle || !self.get(*id).is_some_and(|session| self.is_used_by_hosts(&session, now))
         };
-        let (mut dead, mut used) = (Vec::new(), Vec::new());
+        let (mut dead, mut used, mut is_due) = (Vec::new(), Vec::new(), false);
         self.sessions.each_of(part, |session| match session.over(&settings.0, now) {
             Some(_) if self.is_behind() => {}
             Some(reason) => dead.push((session.id(), reason)),
-            None => used.extend(session.unwritten()),
+            None => {
+                is_due |= settings.0.device_bound.is_some_and(|bound| session.is_due(bound.lifetime, now));
+                used.extend(session.unwritten());
+            }
         });
+        if is_due {
+            self.has_due.store(true, Ordering::Release);
+        }
         let ended = dead.into_iter().filter(is_over).filter(|(id, reason)| self.end_unheard(*id, *reason)).count();
         if ended > 0 {
             self.recheck();

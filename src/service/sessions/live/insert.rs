@@ -48,7 +48,9 @@ impl LiveSessions {
         let session = Arc::new(LiveSession::new(record, state));
         session.state.join(session.id());
         self.sessions.insert(session.clone());
-        self.bind_to(&session, session.device().as_ref());
+        if let Some(device) = session.device() {
+            self.name_binding(&session, device.id);
+        }
         drop(entry);
         // It may have ended since it was read from the store, or have ended while the store could not be written.
         if self.has_ended(session.id()) {
@@ -57,16 +59,21 @@ impl LiveSessions {
         session
     }
 
-    /// A session was bound to a device; `false` if it is not here.
+    /// A session was bound to a device, or its key was used again; `false` if it is not here.
     pub fn bind(&self, id: SessionId, device: Option<&Arc<DeviceBinding>>) -> bool {
         let session = self.get(id);
         session.inspect(|session| self.bind_to(session, device)).is_some()
     }
 
     fn bind_to(&self, session: &LiveSession, device: Option<&Arc<DeviceBinding>>) {
-        let Some(device) = device else { return };
-        session.bind(device);
-        self.bindings.insert(device.id, session.id());
+        if let Some(device) = device.filter(|device| session.bind(device)) {
+            self.name_binding(session, device.id);
+        }
+    }
+
+    /// Browsers find a session by its binding's name. Written once: later the name may be that of the session which took its place.
+    fn name_binding(&self, session: &LiveSession, name: BindingId) {
+        self.bindings.insert(name, session.id());
         // It may have ended meanwhile, and its binding have been looked for before it was here.
         if self.get(session.id()).is_none() {
             self.unbind(session);

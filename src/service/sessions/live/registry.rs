@@ -59,6 +59,8 @@ pub struct LiveSessions {
     pub(super) sources: ArcSwap<TimesOfSources>,
     /// People of sources who have API tokens.
     pub(super) token_holds: DashMap<UserId, Arc<Hold>, RandomState>,
+    /// Something open has to show its device by now, or has not for too long.
+    pub(super) has_due: AtomicBool,
     /// There is or was a session or token of somebody of a source.
     pub(super) has_people: AtomicBool,
     /// There is or was a host's session under a portal's.
@@ -84,6 +86,7 @@ impl LiveSessions {
             behind: AtomicI64::default(),
             sources: ArcSwap::default(),
             token_holds: DashMap::default(),
+            has_due: AtomicBool::default(),
             has_people: AtomicBool::default(),
             has_families: AtomicBool::default(),
         };

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 
 use super::user_state::UserState;
 use crate::account::Version;
-use crate::base::{SessionId, Time, UserId};
+use crate::base::{BindingId, SessionId, Time, UserId};
 use crate::config;
 use crate::policy::{DeviceState, Identity, Proof};
 use crate::session::device::{BoundCookie, DeviceBinding};
@@ -31,6 +31,8 @@ pub struct LiveSession {
     pub(super) state: Arc<UserState>,
     /// It was noted that the session is used without its device.
     missed: AtomicBool,
+    /// What is open was last looked at because of this moment, in milliseconds.
+    looked_at: AtomicI64,
 }
 
 /// How long after a sign-in the browser may take to bind the session, before it counts as one that cannot.
@@ -47,6 +49,7 @@ impl LiveSession {
             ended: AtomicBool::new(state.epoch() != record.epoch),
             successor: OnceLock::new(),
             missed: AtomicBool::new(false),
+            looked_at: AtomicI64::new(i64::MIN),
             state,
             record,
         }
@@ -130,34 +133,60 @@ impl LiveSession {
         self.device.load().is_some()
     }
 
-    /// It is bound from now on.
-    pub(super) fn bind(&self, device: &Arc<DeviceBinding>) {
-        self.device.compare_and_swap(&None::<Arc<DeviceBinding>>, Some(Arc::clone(device)));
+    /// It is bound from now on, or its key was used again; of two states of the binding the later one stays. `true` if it was bound to nothing.
+    pub(super) fn bind(&self, device: &Arc<DeviceBinding>) -> bool {
+        let before = self.device.rcu(|known| match known {
+            Some(known) if known.id != device.id || device.seq <= known.seq => Some(Arc::clone(known)),
+            _ => Some(Arc::clone(device)),
+        });
+        before.is_none()
+    }
+
+    /// Its key was used again.
+    pub fn proved(&self, device: &Arc<DeviceBinding>) {
+        self.bind(device);
+        self.missed.store(false, Ordering::Relaxed);
     }
 
     /// What a request shows of the device, by the bound cookie that came with it.
     pub fn device_state(&self, shown: Option<BoundCookie>, now: Time) -> DeviceState {
+        self.shows(shown, now).0
+    }
+
+    /// The same, with the binding.
+    pub fn shows(&self, shown: Option<BoundCookie>, now: Time) -> (DeviceState, Option<BindingId>) {
         let device = self.device.load();
         let Some(device) = device.as_ref() else {
             let is_new = now.since(self.authenticated()) < BINDING;
-            return if is_new { DeviceState::Binding } else { DeviceState::Unbound };
+            return (if is_new { DeviceState::Binding } else { DeviceState::Unbound }, None);
         };
         let counts = |cookie: &BoundCookie| cookie.session == self.id() && cookie.binding == device.id && now < cookie.expires;
-        match shown.filter(counts) {
+        let state = match shown.filter(counts) {
             Some(cookie) => DeviceState::Proved(cookie.proved_at),
             None if now < device.holds_from(self.authenticated()) => DeviceState::Settling,
             None => DeviceState::Missing,
-        }
+        };
+        (state, Some(device.id))
+    }
+
+    /// Whether what is open has to be looked at: since the last look the time came from which on the device must be shown, or it was not shown for too
+    /// long. `true` once for each.
+    pub(super) fn is_due(&self, lifetime: Duration, now: Time) -> bool {
+        let device = self.device.load();
+        let Some(device) = device.as_ref() else { return false };
+        let due = if DeviceBinding::lapses(device.proved_at, lifetime) <= now {
+            device.proved_at.millis()
+        } else if device.holds_from(self.authenticated()) <= now {
+            device.since.millis().saturating_sub(1)
+        } else {
+            return false;
+        };
+        self.looked_at.fetch_max(due, Ordering::Relaxed) < due
     }
 
     /// It was used without its device; `true` the first time since the device was shown.
     pub fn misses_device(&self) -> bool {
         !self.missed.swap(true, Ordering::Relaxed)
-    }
-
-    /// The device was shown.
-    pub fn shows_device(&self) {
-        self.missed.store(false, Ordering::Relaxed);
     }
 
     /// When somebody last authenticated in it.

@@ -51,6 +51,8 @@ impl Origin {
 /// The notice of a written or deleted key, where somebody keeps such a record in memory.
 pub fn notice(origin: Origin, deleted: bool, key: &[u8]) -> Option<String> {
     let kept = [&b"account/"[..], b"session/", b"token/", b"keyring"].iter().any(|kind| key.starts_with(kind));
+    // A binding ends with its session, which is told.
+    let kept = kept || (!deleted && key.starts_with(b"device/"));
     kept.then(|| format!("{} {} {}", HEXLOWER.encode(&origin.0), if deleted { '-' } else { '+' }, HEXLOWER.encode(key)))
 }
 
@@ -112,7 +114,7 @@ fn heard(payload: &str, own: Origin) -> Option<Change> {
             (!is_own).then_some(Change::Asked(question))
         };
     }
-    let known = origin == HEXLOWER.encode(&own.0) && sign == "+" && key.starts_with(b"session/");
+    let known = origin == HEXLOWER.encode(&own.0) && sign == "+" && (key.starts_with(b"session/") || key.starts_with(b"device/"));
     (!known).then_some(Change::Key(key))
 }
 
