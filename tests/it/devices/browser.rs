@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::*;
 
 enum Key {
-    P256(EcdsaKeyPair),
+    P256(Box<EcdsaKeyPair>),
     Rsa(Box<RsaKeyPair>),
 }
 
@@ -28,7 +28,7 @@ impl Device {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
-        Self { key: Key::P256(key), name: String::new(), challenge: String::new() }
+        Self { key: Key::P256(Box::new(key)), name: String::new(), challenge: String::new() }
     }
 
     /// With an RSA key of 2048 bits; nothing but this player has it.

@@ -39,7 +39,7 @@ impl Open {
         }
     }
 
-    async fn is_cut(mut self) {
+    async fn breaks_off(mut self) {
         assert_eq!(self.socket.hear().await, None, "the WebSocket is cut");
         assert_eq!(self.events.chunk().await, None, "the stream of events is cut");
         assert_eq!(self.download.until(b"after").await, None, "the download is cut");
@@ -81,8 +81,8 @@ async fn what_is_open_closes_once_the_key_was_not_used_for_too_long_and_a_refres
     device.refreshes(&mut busy).await.is(200);
     world.advance(seconds(1));
     world.sweeps();
-    required.is_cut().await;
-    preferred.is_cut().await;
+    required.breaks_off().await;
+    preferred.breaks_off().await;
     sweeps(&world, "canary-2").await;
     observed.goes_on().await;
     for open in &mut busys {
@@ -97,7 +97,7 @@ async fn what_is_open_closes_once_the_key_was_not_used_for_too_long_and_a_refres
     world.advance(seconds(1));
     world.sweeps();
     for open in busys {
-        open.is_cut().await;
+        open.breaks_off().await;
     }
     world.upstream.all_go_on();
     observed.ends_well().await;
@@ -161,7 +161,7 @@ async fn what_another_binding_opened_ends_with_it_and_a_step_up_keeps_both() {
     // The step up is no use of the key.
     world.advance(minutes(5));
     world.sweeps();
-    open.is_cut().await;
+    open.breaks_off().await;
     device.refreshes(&mut bob).await.is(200);
     let open = Open::begin(&bob, "/vault").await;
     // Whoever has lost the key authenticates, and binds the session to another: what the first one opened is not theirs by that.
@@ -171,7 +171,7 @@ async fn what_another_binding_opened_ends_with_it_and_a_step_up_keeps_both() {
     lost.is_at("mfa/totp");
     world.advance(seconds(30));
     let offer = lost.types_the_next_code().await;
-    open.is_cut().await;
+    open.breaks_off().await;
     Device::new().registers(&mut lost, &offer).await.is(200);
 }
 
@@ -190,9 +190,9 @@ async fn turning_it_on_or_making_it_shorter_counts_for_what_is_open() {
     sweeps(&world, "canary-1").await;
     required.goes_on().await;
     world.reload(|text| text.replace("lifetime = \"30m\"", "lifetime = \"5m\"")).await;
-    required.is_cut().await;
-    preferred.is_cut().await;
+    required.breaks_off().await;
+    preferred.breaks_off().await;
     unbound.goes_on().await;
     world.reload(|text| text.replace("device_bound = \"observe\"", "device_bound = \"require\"")).await;
-    unbound.is_cut().await;
+    unbound.breaks_off().await;
 }
