@@ -130,7 +130,7 @@ impl Shaky {
         let app = soon(opening).await.unwrap();
         let front: Arc<dyn GatewayHost> = app.clone();
         let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: None };
-        let running = gateway::start(&front, &[listener], &Settings { shards: 1, drain: Duration::ZERO }).unwrap();
+        let running = gateway::start(&front, &[listener], &Settings { shards: 1, drain: Duration::ZERO, ..Settings::default() }).unwrap();
         let address = running.addresses[0];
         Self { plan, app, clock, _upstream: upstream, address, outbox, _running: running, work: Some(work), _folder: folder }
     }

@@ -45,6 +45,7 @@ mod nginx;
 mod notices;
 mod one_connection;
 mod operator;
+mod other_way;
 mod packaging;
 mod parallel;
 mod paths;

@@ -126,7 +126,7 @@ pub async fn town_with(sections: &str, store: &str, max_stale: &str) -> Town {
     let app = App::open(Arc::new(loaded.config), clock.clone(), Post::Outbox(Arc::default())).await.unwrap();
     let front: Arc<dyn GatewayHost> = app.clone();
     let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: None };
-    let running = start(&front, &[listener], &Settings { shards: 2, drain: Duration::from_secs(5) }).unwrap();
+    let running = start(&front, &[listener], &Settings { shards: 2, drain: Duration::from_secs(5), ..Settings::default() }).unwrap();
     Town { app, running, clock, arrived, _folder: folder }
 }
 

@@ -26,6 +26,7 @@ use crate::gateway::listener::shard::Shard;
 use crate::gateway::listener::sockets::{self, Bound, CannotListen};
 use crate::gateway::pipeline::hooks::ProxyHooks;
 use crate::gateway::pipeline::http_app::HttpApp;
+use crate::gateway::pipeline::straight::StraightWay;
 
 /// How many idle connections to upstreams a shard keeps.
 const POOL: usize = 256;
@@ -45,14 +46,21 @@ pub struct Settings {
     pub shards: usize,
     /// How long requests under way may go on after a stop.
     pub drain: Duration,
+    /// Whether plain requests are forwarded without pingora's proxy. Both ways do the same; tests drive both.
+    pub straight: bool,
 }
 
 impl Default for Settings {
     /// One shard for each core, ten seconds.
     fn default() -> Self {
         let shards = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { shards, drain: Duration::from_secs(10) }
+        Self { shards, drain: Duration::from_secs(10), straight: !is_for_pingora() }
     }
+}
+
+/// Whether the tests want everything to go pingora's way: they run once by each. Never in a release.
+fn is_for_pingora() -> bool {
+    cfg!(debug_assertions) && std::env::var_os("VESTIBULE_TEST_PINGORAS_WAY").is_some()
 }
 
 /// The gateway could not start.
@@ -131,6 +139,7 @@ pub fn start_with(
             drain: settings.drain,
             stopped: stopped.clone(),
             ids: data_encoding::BASE32_NOPAD.encode(&random::bytes::<5>()?).to_ascii_lowercase(),
+            straight: settings.straight,
         };
         running.threads.push(spawn(plan, sockets, ready.clone())?);
     }
@@ -169,6 +178,7 @@ struct Plan {
     stopped: ShutdownWatch,
     /// What its request ids begin with.
     ids: String,
+    straight: bool,
 }
 
 impl Plan {
@@ -178,7 +188,9 @@ impl Plan {
         let private = Arc::new(PrivateRegistry::default());
         let peers = Arc::new(TlsPeers::default());
         let seen = Seen { https: self.https, peers: Arc::clone(&peers) };
-        let gate = ProxyHooks::new(Arc::clone(&self.host), Arc::clone(&private), seen, format!("{}-{:x}-", self.ids, self.number));
+        let straight = self.straight.then(|| StraightWay::new(&conf));
+        let ids = format!("{}-{:x}-", self.ids, self.number);
+        let gate = ProxyHooks::new(Arc::clone(&self.host), Arc::clone(&private), seen, ids, straight);
         let mut proxy = HttpProxy::new(gate, Arc::new(conf));
         proxy.handle_init_modules();
         let cache = SharedCache::default();

@@ -25,8 +25,9 @@ use crate::gateway::connection::client;
 use crate::gateway::connection::private::PrivateRegistry;
 use crate::gateway::host::{GatewayHost, Outcome, Snapshot};
 use crate::gateway::pipeline::selection::{self, Selection};
+use crate::gateway::pipeline::straight::StraightWay;
 use crate::gateway::pipeline::{dispatch, errors};
-use crate::gateway::proxy::fields::Outgoing;
+use crate::gateway::proxy::fields::{Outgoing, Unsendable};
 use crate::gateway::proxy::{headers, response_headers};
 use crate::gateway::reply::write;
 use crate::gateway::request::connection_auth;
@@ -43,7 +44,9 @@ pub struct ProxyHooks {
     /// The shard's own handle of what all shards share.
     host: Arc<Arc<dyn GatewayHost>>,
     snapshot: Mutex<Option<CachedSnapshot>>,
-    selection: Selection,
+    pub selection: Selection,
+    /// For plain requests; `None`: all go pingora's way.
+    straight: Option<StraightWay>,
     seen: Seen,
     /// What this shard's request ids begin with, and how many there were so far.
     prefix: String,
@@ -57,9 +60,15 @@ struct CachedSnapshot {
 }
 
 impl ProxyHooks {
-    pub fn new(host: Arc<dyn GatewayHost>, private: Arc<PrivateRegistry>, seen: Seen, prefix: String) -> Self {
+    pub fn new(
+        host: Arc<dyn GatewayHost>,
+        private: Arc<PrivateRegistry>,
+        seen: Seen,
+        prefix: String,
+        straight: Option<StraightWay>,
+    ) -> Self {
         let selection = Selection::new(private);
-        Self { host: Arc::new(host), snapshot: Mutex::default(), selection, seen, prefix, count: AtomicU64::new(0) }
+        Self { host: Arc::new(host), snapshot: Mutex::default(), selection, straight, seen, prefix, count: AtomicU64::new(0) }
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -71,6 +80,59 @@ impl ProxyHooks {
         let own = Arc::new(Snapshot::clone(&given));
         *kept = Some(CachedSnapshot { given, own: Arc::clone(&own) });
         own
+    }
+
+    /// Makes a request the upstream's, on pingora's way.
+    fn rewrite_request(&self, session: &Session, request: &mut RequestHeader, context: &Context) -> Result<()> {
+        selection::note_version(request, context);
+        let outgoing = Outgoing::new(context, session.req_header().version).ok_or_else(|| write::internal("no admission"))?;
+        headers::rewrite(request, &outgoing).map_err(unsendable)?;
+        headers::trace(request, context.trace.as_deref());
+        let trailers = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"trailers");
+        if session.req_header().headers.get(header::TE).is_some_and(trailers) {
+            request.insert_header(header::TE, "trailers")?;
+        }
+        Ok(())
+    }
+
+    /// The upstream's request, on the straight way: the same.
+    pub fn request_for(&self, session: &Session, context: &Context) -> Result<RequestHeader> {
+        let outgoing = Outgoing::new(context, session.req_header().version).ok_or_else(|| write::internal("no admission"))?;
+        let mut request = headers::plain(session.req_header(), &outgoing).map_err(unsendable)?;
+        headers::trace(&mut request, context.trace.as_deref());
+        Ok(request)
+    }
+
+    /// The upstream's answer as it arrives, on either way.
+    pub fn answer_arrives(&self, session: &Session, response: &mut ResponseHeader, context: &Context) -> Result<()> {
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            // WebSockets go another way: nobody asked for another protocol here.
+            return Error::e_explain(ErrorType::InvalidHTTPHeader, "a 101 that nobody asked for").map_err(|e: Box<Error>| e.into_up());
+        }
+        if response.status == StatusCode::UNAUTHORIZED && connection_auth::is_demanded(&response.headers) {
+            self.selection.demanded(session, context);
+        }
+        response_headers::clean(response, context)
+    }
+
+    /// The answer as it goes out, on either way.
+    pub fn answer_leaves(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
+        context.log.status = response.status.as_u16();
+        write::adapt_response(session, response);
+        if context.expire_cookie && !response.status.is_informational() {
+            let secure = context.info.as_ref().is_some_and(|a| a.secure);
+            for value in context.snapshot.cookies.expiries(secure) {
+                response.append_header(header::SET_COOKIE, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unsendable(error: Unsendable) -> Box<Error> {
+    match error.is_too_large() {
+        true => Error::new(ErrorType::HTTPStatus(431)),
+        false => write::internal("an identity that cannot be sent"),
     }
 }
 
@@ -119,7 +181,10 @@ impl ProxyHttp for ProxyHooks {
         context.begin_trace(session.req_header());
         if matches!(action, Action::Forward) && !recognition::may_be(session.req_header(), &context.snapshot.config.portal.prefix) {
             context.set_outcome(Outcome::Forwarded, "");
-            return Ok(false);
+            return match &self.straight {
+                Some(way) => way.forward(self, session, context).await,
+                None => Ok(false),
+            };
         }
         // Boxed: this future takes kilobytes, which a forwarded request would have to move about.
         Box::pin(dispatch::act(session, context, action)).await.map(|()| true)
@@ -179,29 +244,11 @@ impl ProxyHttp for ProxyHooks {
     }
 
     async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, context: &mut Context) -> Result<()> {
-        selection::note_version(request, context);
-        let outgoing = Outgoing::new(context, session.req_header().version).ok_or_else(|| write::internal("no admission"))?;
-        headers::rewrite(request, &outgoing).map_err(|e| match e.is_too_large() {
-            true => Error::new(ErrorType::HTTPStatus(431)),
-            false => write::internal("an identity that cannot be sent"),
-        })?;
-        headers::trace(request, context.trace.as_deref());
-        let trailers = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"trailers");
-        if session.req_header().headers.get(header::TE).is_some_and(trailers) {
-            request.insert_header(header::TE, "trailers")?;
-        }
-        Ok(())
+        self.rewrite_request(session, request, context)
     }
 
     async fn upstream_response_filter(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
-        if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            // WebSockets go another way: nobody asked for another protocol here.
-            return Error::e_explain(ErrorType::InvalidHTTPHeader, "a 101 that nobody asked for").map_err(|e: Box<Error>| e.into_up());
-        }
-        if response.status == StatusCode::UNAUTHORIZED && connection_auth::is_demanded(&response.headers) {
-            self.selection.demanded(session, context);
-        }
-        response_headers::clean(response, context)
+        self.answer_arrives(session, response, context)
     }
 
     fn upstream_response_body_filter(
@@ -216,15 +263,7 @@ impl ProxyHttp for ProxyHooks {
     }
 
     async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
-        context.log.status = response.status.as_u16();
-        write::adapt_response(session, response);
-        if context.expire_cookie && !response.status.is_informational() {
-            let secure = context.info.as_ref().is_some_and(|a| a.secure);
-            for value in context.snapshot.cookies.expiries(secure) {
-                response.append_header(header::SET_COOKIE, value)?;
-            }
-        }
-        Ok(())
+        self.answer_leaves(session, response, context)
     }
 
     fn upstream_response_trailer_filter(&self, _session: &mut Session, trailers: &mut HeaderMap, _context: &mut Context) -> Result<()> {

@@ -5,3 +5,4 @@ pub mod errors;
 pub mod hooks;
 pub mod http_app;
 pub mod selection;
+pub mod straight;

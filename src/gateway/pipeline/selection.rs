@@ -38,6 +38,21 @@ impl Selection {
     /// # Errors
     /// If there is no admission, or no upstream that was not tried.
     pub async fn peer(&self, session: &Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        self.choose(context, |context, is_multiplexed| self.reuse(session, context, is_multiplexed)).await
+    }
+
+    /// As [`Selection::peer`] for a request that may be repeated; `None` if the client's connection has connections of its own.
+    ///
+    /// # Errors
+    /// As [`Selection::peer`].
+    pub async fn shared_peer(&self, session: &Session, context: &mut Context) -> Result<Option<Box<HttpPeer>>> {
+        if self.owner(session, context).is_some() || !may_be_repeated(session.req_header()) {
+            return Ok(None);
+        }
+        self.choose(context, |_, _| Reuse::Shared).await.map(Some)
+    }
+
+    async fn choose(&self, context: &mut Context, reuse: impl FnOnce(&mut Context, bool) -> Reuse) -> Result<Box<HttpPeer>> {
         if context.admission.is_none() {
             return Err(write::internal("no admission"));
         }
@@ -47,7 +62,7 @@ impl Selection {
         let Some((at, endpoint)) = pool.pick(&context.tried, context.preferred) else {
             return Err(Error::new(ErrorType::HTTPStatus(503)));
         };
-        let reuse = self.reuse(session, context, is_multiplexed(pool, endpoint));
+        let reuse = reuse(context, is_multiplexed(pool, endpoint));
         context.tried.push(at);
         if let Some(address) = endpoint.fixed() {
             return Ok(Box::new(pool.peer(endpoint, (address, false), reuse)));

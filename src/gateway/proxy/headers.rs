@@ -3,7 +3,7 @@
 
 pub mod device;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName};
 use http::{HeaderValue, Version};
 use pingora::http::RequestHeader;
 
@@ -29,12 +29,49 @@ pub fn rewrite(header: &mut RequestHeader, out: &Outgoing<'_>) -> Result<(), Uns
     if out.route.application.device.is_some() {
         device::clean_request(header);
     }
-    let chain = out.info.trusted.then(|| parse::forwarded_for(&header.headers)).flatten();
+    let chain = chain(header, out);
     if header.headers.len() <= FEW {
         *header = prepared::join(header, out)?;
     } else {
         amend(header, out)?;
     }
+    complete(header, out, chain)
+}
+
+/// What [`rewrite`] makes of a request over HTTP/1.1 whose hop-by-hop fields were removed, from one that has none of them but a `Connection`
+/// that names no field. A short one is not copied first.
+///
+/// # Errors
+/// As [`rewrite`].
+pub fn plain(header: &RequestHeader, out: &Outgoing<'_>) -> Result<RequestHeader, Unsendable> {
+    let own = header.headers.get_all(CONNECTION).iter().count();
+    let authority = header.uri.authority().filter(|_| header.version == Version::HTTP_2);
+    let lines = header.headers.len() - own + usize::from(authority.is_some() && !header.headers.contains_key(HOST));
+    let mut request = if lines <= FEW && out.route.application.device.is_none() {
+        let mut joined = prepared::join(header, out)?;
+        complete(&mut joined, out, chain(header, out))?;
+        joined
+    } else {
+        let mut copy = header.clone();
+        copy.remove_header(&CONNECTION);
+        copy.set_version(Version::HTTP_11);
+        if let Some(authority) = authority {
+            copy.insert_header(HOST, authority.as_str()).map_err(|_| Unsendable("the host"))?;
+        }
+        rewrite(&mut copy, out)?;
+        copy
+    };
+    request.set_version(Version::HTTP_11);
+    Ok(request)
+}
+
+/// What a trusted proxy says of those before it.
+fn chain(header: &RequestHeader, out: &Outgoing<'_>) -> Option<String> {
+    out.info.trusted.then(|| parse::forwarded_for(&header.headers)).flatten()
+}
+
+/// The rest, which is another each time or the route's.
+fn complete(header: &mut RequestHeader, out: &Outgoing<'_>, chain: Option<String>) -> Result<(), Unsendable> {
     collapse_lengths(header);
     if let Some(chain) = chain {
         set(header, "X-Forwarded-For", format!("{chain}, {}", out.info.peer.to_canonical()).as_bytes())?;

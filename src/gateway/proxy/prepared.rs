@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, COOKIE, HOST};
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST};
 use http::{HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 
@@ -67,7 +67,7 @@ pub fn join(header: &RequestHeader, out: &Outgoing<'_>) -> Result<RequestHeader,
     let mut spelt = header.case_header_iter().map(|(name, _)| name);
     for (name, value) in &header.headers {
         let spelt = spelt.next();
-        if *name == HOST || (out.token_came && *name == AUTHORIZATION) || is_ours(out.names, name, &header.method) {
+        if *name == HOST || *name == CONNECTION || (out.token_came && *name == AUTHORIZATION) || is_ours(out.names, name, &header.method) {
             continue;
         }
         let changed = if *name == COOKIE { out.cookies.without_own(value) } else { None };

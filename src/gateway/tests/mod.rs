@@ -1,6 +1,7 @@
 //! A whole gateway in front of real upstreams: raw bytes in, raw bytes out.
 
 mod applications;
+mod both_ways;
 mod certificates;
 mod connection_auth;
 mod flood_support;

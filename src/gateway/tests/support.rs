@@ -211,11 +211,20 @@ pub fn gateway(routes: Vec<Route>) -> (Arc<House>, Running) {
     gateway_with(Config { routes, ..Config::default() })
 }
 
+/// By the straight way where it can be gone, or by pingora's alone; with one shard.
+pub fn gateway_by(straight: bool, routes: Vec<Route>) -> (Arc<House>, Running) {
+    started(Config { routes, ..Config::default() }, Settings { shards: 1, straight, ..Settings::default() })
+}
+
 pub fn gateway_with(config: Config) -> (Arc<House>, Running) {
+    started(config, Settings { shards: 2, ..Settings::default() })
+}
+
+fn started(config: Config, settings: Settings) -> (Arc<House>, Running) {
     let house = House::new(config);
     let host: Arc<dyn GatewayHost> = Arc::clone(&house) as _;
     let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: None };
-    let running = start(&host, &[listener], &Settings { shards: 2, drain: Duration::from_secs(5) }).unwrap();
+    let running = start(&host, &[listener], &Settings { drain: Duration::from_secs(5), ..settings }).unwrap();
     (house, running)
 }
 

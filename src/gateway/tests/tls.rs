@@ -28,11 +28,15 @@ fn certificate(name: &str) -> CertificateDer<'static> {
 }
 
 pub(super) fn secure_gateway(routes: Vec<Route>, names: &[&str]) -> (Arc<House>, Running, Arc<Certificates>) {
+    secure_gateway_by(Settings::default().straight, routes, names)
+}
+
+pub(super) fn secure_gateway_by(straight: bool, routes: Vec<Route>, names: &[&str]) -> (Arc<House>, Running, Arc<Certificates>) {
     let certificates = Certificates::load(&files(names)).unwrap();
     let house = House::new(Config { routes, ..Config::default() });
     let host: Arc<dyn GatewayHost> = Arc::clone(&house) as _;
     let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: Some(Arc::clone(&certificates)) };
-    let running = start(&host, &[listener], &Settings { shards: 2, ..Settings::default() }).unwrap();
+    let running = start(&host, &[listener], &Settings { shards: 2, straight, ..Settings::default() }).unwrap();
     (house, running, certificates)
 }
 

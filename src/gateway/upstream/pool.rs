@@ -147,6 +147,11 @@ impl Pool {
         self.options.http2
     }
 
+    /// Whether requests go to them over HTTP/1 without TLS.
+    pub fn is_plain(&self) -> bool {
+        !self.options.http2 && self.endpoints.iter().all(|endpoint| !endpoint.upstream.tls)
+    }
+
     /// Whether a browser goes to the same one each time.
     pub fn is_sticky(&self) -> bool {
         self.options.sticky && self.endpoints.len() > 1

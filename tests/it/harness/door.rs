@@ -34,7 +34,7 @@ impl Door {
         let certificates = Certificates::load(&[Certificate { cert, key, clients: None }]).unwrap();
         let front: Arc<dyn GatewayHost> = world.app().clone();
         let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: Some(certificates) };
-        let running = gateway::start(&front, &[listener], &Settings { shards: 1, drain: Duration::ZERO }).unwrap();
+        let running = gateway::start(&front, &[listener], &Settings { shards: 1, drain: Duration::ZERO, ..Settings::default() }).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -99,7 +99,7 @@ impl World {
         let app = soon(opening).await.unwrap().unwrap();
         let front: Arc<dyn GatewayHost> = app.clone();
         let listener = Listener { address: "127.0.0.1:0".parse().unwrap(), certificates: None };
-        let settings = Settings { shards: 1, drain: Duration::ZERO };
+        let settings = Settings { shards: 1, drain: Duration::ZERO, ..Settings::default() };
         let running = gateway::start(&front, &[listener], &settings).unwrap();
         self.standing = Some(Standing { app, running, work });
     }
