@@ -17,7 +17,7 @@ use crate::acme::Answer;
 use crate::base::{ClientAddr, Host, Subject, Time, TokenId, UserId};
 use crate::factor::Method;
 use crate::gateway::{
-    AccessRecord, Bound, DeviceShown, ErrorPage, Facts, GatewayHost, Lookup, Opened, PortalAnswer, PortalContext, SavingPost, Shape,
+    AccessRecord, Bound, ClientCertificate, DeviceShown, ErrorPage, Facts, GatewayHost, Lookup, Opened, PortalAnswer, PortalContext, SavingPost, Shape,
     Snapshot, TokenLookup, UserSession,
 };
 use crate::identity::assertion::{Claims, Signed, Unsigned};
@@ -27,7 +27,7 @@ use crate::portal;
 use crate::service::Client;
 use crate::service::audit::{Actor, Event};
 use crate::service::saved_post::Form;
-use crate::service::sessions::{CachedSession, Found, MachineVisitor, TokenVisitor};
+use crate::service::sessions::{CachedSession, Found, MachineVisitor, SeenCertificate, TokenVisitor};
 use crate::session::Purpose;
 use crate::token::{Way, digest};
 use crate::view::Page;
@@ -215,11 +215,16 @@ impl GatewayHost for App {
         }
     }
 
-    fn certificate_holder(&self, subject: &Subject) -> Lookup {
+    fn certificate_holder(&self, subject: &Subject, certificate: Option<&ClientCertificate>) -> Lookup {
         let live = &self.services.live;
         match self.services.tokens.holders().find(subject) {
             _ if live.is_stale() => Lookup::Unknown,
-            Some(holder) => Lookup::Live(Arc::new(MachineVisitor::new(holder, Arc::clone(live)))),
+            Some(holder) => {
+                if let Some(shown) = certificate {
+                    holder.came_with(SeenCertificate { fingerprint: shown.fingerprint, ends: shown.ends(), at: self.services.now() });
+                }
+                Lookup::Live(Arc::new(MachineVisitor::new(holder, Arc::clone(live))))
+            }
             // Another gateway may have made it.
             None if live.is_behind() => Lookup::Unknown,
             None => Lookup::Ended,
@@ -356,6 +361,11 @@ fn problem(status: u16, reason: &str) -> Problem {
         (403, "group" | "guest") => Problem::WrongGroup,
         (403, "mfa_off") => Problem::MfaOff,
         (403, "device") => Problem::DeviceRequired,
+        (403, "client_certificate") => Problem::CertificateMissing,
+        (403, "client_certificate_expired") => Problem::CertificateExpired,
+        (403, "client_certificate_revoked") => Problem::CertificateRevoked,
+        (403, "client_certificate_unknown") => Problem::CertificateUnknown,
+        (403, "client_certificate_unchecked") => Problem::CertificateUnchecked,
         (503, "device") => Problem::DeviceBusy,
         (503, "too_many_bodies") => Problem::Busy,
         (403, _) => Problem::Denied,

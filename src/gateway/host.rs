@@ -18,6 +18,7 @@ use crate::base::trace::Trace;
 use crate::base::{BindingId, ClientAddr, Hangup, Host, SavedPostId, Subject, Time, TokenId, UserId};
 use crate::config::Config;
 use crate::forward_auth;
+use crate::gateway::client_certificate::ClientCertificate;
 use crate::gateway::request::cookies::OwnCookies;
 use crate::gateway::upstream::pool::{BadUpstream, Upstreams};
 use crate::identity::Names;
@@ -252,6 +253,8 @@ pub struct AccessRecord<'a> {
     pub token: Option<TokenId>,
     /// The subject of the client's certificate, if one counts.
     pub certificate: Option<&'a str>,
+    /// Why the certificate that came does not count.
+    pub certificate_fault: Option<&'a str>,
     /// Zero if nothing was answered.
     pub status: u16,
     pub outcome: Outcome,
@@ -294,7 +297,7 @@ pub trait GatewayHost: Send + Sync + 'static {
     }
 
     /// The service account that a client certificate with this subject stands for. From memory.
-    fn certificate_holder(&self, _subject: &Subject) -> Lookup {
+    fn certificate_holder(&self, _subject: &Subject, _certificate: Option<&ClientCertificate>) -> Lookup {
         Lookup::Ended
     }
 

@@ -30,7 +30,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-pub use client_certificate::BadCertificate;
+pub use client_certificate::{BadCertificate, ClientCertificate};
 pub use connection::certificates::{Certificates, Fresh};
 pub use host::{
     AccessRecord, Bound, DeviceShown, ErrorPage, Facts, GatewayHost, Lookup, Opened, Outcome, PortalAnswer, PortalContext, SavingPost,

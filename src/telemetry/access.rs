@@ -56,6 +56,7 @@ fn write(form: Form, record: &AccessRecord<'_>, out: &mut Vec<u8>) {
     let token = record.token.map(|id| id.to_string());
     line.maybe_word("token", token.as_deref());
     line.maybe_word("certificate", record.certificate);
+    line.maybe_word("certificate_fault", record.certificate_fault);
     line.number("status", record.status.into());
     line.word("outcome", record.outcome.name());
     line.word("reason", record.reason);
@@ -179,6 +180,7 @@ mod tests {
             route: Some("wiki"),
             user,
             certificate: None,
+            certificate_fault: None,
             token: None,
             status: 200,
             outcome: Outcome::Forwarded,

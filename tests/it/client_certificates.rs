@@ -10,9 +10,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyIdMethod,
     KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
 };
-use rustls::client::Resumption;
+use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConnection, HandshakeKind, StreamOwned};
 
 use crate::harness::Upstream;
@@ -140,12 +141,16 @@ impl House {
     }
 
     fn config(&self, shown: Option<&Pair>) -> rustls::ClientConfig {
+        self.config_of(shown, rustls::DEFAULT_VERSIONS)
+    }
+
+    fn config_of(&self, shown: Option<&Pair>, versions: &[&'static rustls::SupportedProtocolVersion]) -> rustls::ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         for name in ["app.pem", "other.pem"] {
             roots.add(CertificateDer::from_pem_file(self.machine.path(name)).unwrap()).unwrap();
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
         let config = config.with_root_certificates(roots);
         match shown {
             None => config.with_no_client_auth(),
@@ -165,17 +170,25 @@ impl House {
     fn asks(&self, gateway: &Gateway, shown: Option<&Pair>, path: &str) -> String {
         self.connects(gateway, "app.example", shown).get("app.example", path)
     }
+
+    /// The status and the reason of a refusal.
+    fn is_refused(&self, gateway: &Gateway, shown: Option<&Pair>, path: &str) -> (String, String) {
+        let mut client = self.connects(gateway, "app.example", shown);
+        let status = client.get("app.example", path);
+        let told: serde_json::Value = serde_json::from_str(&client.1).unwrap_or_default();
+        (status, told["reason"].as_str().unwrap_or_default().to_owned())
+    }
 }
 
-/// A client's connection, which stays open.
-struct Client(StreamOwned<ClientConnection, TcpStream>);
+/// A client's connection, which stays open, and the body of its last answer.
+struct Client(StreamOwned<ClientConnection, TcpStream>, String);
 
 impl Client {
     fn new(gateway: &Gateway, host: &str, config: rustls::ClientConfig) -> Self {
         let connection = ClientConnection::new(Arc::new(config), ServerName::try_from(host.to_owned()).unwrap()).unwrap();
         let stream = TcpStream::connect(gateway.tls.unwrap()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        Self(StreamOwned::new(connection, stream))
+        Self(StreamOwned::new(connection, stream), String::new())
     }
 
     /// The answer's status and head; "" if the connection is at its end.
@@ -192,6 +205,7 @@ impl Client {
         let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
         let _ = self.0.read_exact(&mut body);
+        self.1 = String::from_utf8_lossy(&body).into_owned();
         head.split(' ').nth(1).unwrap_or_default().to_owned()
     }
 
@@ -212,6 +226,42 @@ impl Client {
                      Origin: https://app.example\r\n";
         self.sends("app.example", path, lines)
     }
+}
+
+/// A client's memory of sessions that takes every host for the same.
+#[derive(Debug)]
+struct OneSession(ClientSessionMemoryCache);
+
+impl ClientSessionStore for OneSession {
+    fn set_kx_hint(&self, _: ServerName<'static>, _: rustls::NamedGroup) {}
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<rustls::NamedGroup> {
+        None
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, value: Tls12ClientSessionValue) {
+        self.0.set_tls12_session(ServerName::try_from("any.example").unwrap(), value);
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.0.tls12_session(&ServerName::try_from("any.example").unwrap())
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
+        self.0.insert_tls13_ticket(ServerName::try_from("any.example").unwrap(), value);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.0.take_tls13_ticket(&ServerName::try_from("any.example").unwrap())
+    }
+}
+
+/// A client that shows this chain and signs with this key, whether they go together or not.
+fn shows(chain: Vec<CertificateDer<'static>>, key: &[u8]) -> Arc<SingleCertAndKey> {
+    let key = rustls::crypto::ring::sign::any_supported_type(&PrivateKeyDer::try_from(key.to_vec()).unwrap()).unwrap();
+    Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)))
 }
 
 #[track_caller]
@@ -265,10 +315,29 @@ async fn a_certificate_stands_for_its_service_account_and_for_nothing_else() {
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
         let mut elsewhere = house.connects(&gateway, "app.example", Some(&backup));
         assert_eq!(elsewhere.sends("app.example", "/locked/ws", &format!("{lines}Origin: https://evil.example\r\n")), "403");
-        // Signed by nobody who counts here, or over: there is no connection.
-        for bad in [house.others.pair("backup"), Authority::new("clients").pair("backup"), house.clients.signs_for("backup", 8, -3600)] {
-            assert_eq!(house.asks(&gateway, Some(&bad), "/locked"), "");
+        // Signed by nobody who counts here, or over.
+        let refused = |reason: &str| ("403".to_owned(), reason.to_owned());
+        for (bad, fault) in [
+            (house.others.pair("backup"), "unknown"),
+            (Authority::new("clients").pair("backup"), "unknown"),
+            (house.clients.signs_for("backup", 8, -3600), "expired"),
+        ] {
+            assert_eq!(house.asks(&gateway, Some(&bad), "/"), "401", "it stands for nobody");
+            assert_eq!(house.is_refused(&gateway, Some(&bad), "/locked"), refused(&format!("client_certificate_{fault}")));
+            assert!(gateway.log().contains(&format!("certificate_fault=\"{fault}\"")), "{}", gateway.log());
         }
+        assert_eq!(house.is_refused(&gateway, None, "/locked"), refused("client_certificate"));
+        // A certificate of somebody else's key, and a chain that is too long to be kept.
+        let theirs = house.others.pair("backup");
+        for (chain, key) in [(vec![backup.certificate.clone()], &stranger.key), (vec![theirs.certificate.clone(); 60], &theirs.key)] {
+            let mut config = house.config(None);
+            config.client_auth_cert_resolver = shows(chain, key);
+            assert_eq!(Client::new(&gateway, "app.example", config).get("app.example", "/"), "");
+        }
+        // A person reads what to do, in their language.
+        let mut browser = house.connects(&gateway, "app.example", Some(&theirs));
+        assert_eq!(browser.sends("app.example", "/locked", "Accept: text/html\r\nAccept-Language: de\r\n"), "403");
+        assert!(browser.1.contains("wird hier nicht angenommen"), "{}", browser.1);
         // On a connection that stays: the account's rights of the moment.
         let mut live = house.connects(&gateway, "app.example", Some(&backup));
         assert_eq!(live.get("app.example", "/staff"), "403");
@@ -284,6 +353,17 @@ async fn a_certificate_stands_for_its_service_account_and_for_nothing_else() {
         house.machine.does(&["user", "enable", "backup"]);
         assert_eq!(live.get("app.example", "/"), "200");
         assert!(gateway.log().contains("certificate=\"CN=backup,O=Example\""), "{}", gateway.log());
+        // What the listings say of it.
+        let shown = house.machine.json(&["user", "show", "backup"]);
+        assert_eq!(shown["certificate_subject"], "CN=backup,O=Example");
+        let print: Vec<_> =
+            ring::digest::digest(&ring::digest::SHA256, &backup.certificate).as_ref().iter().map(|b| format!("{b:02X}")).collect();
+        assert_eq!(shown["certificate_seen"]["fingerprint"], print.join(":"));
+        let renewed = house.clients.signs_for("backup", 70, 7200);
+        assert_eq!(house.asks(&gateway, Some(&renewed), "/"), "200");
+        let later = house.machine.json(&["user", "show", "backup"]);
+        assert_ne!(later["certificate_seen"], shown["certificate_seen"], "the last that came");
+        assert!(house.machine.does(&["user", "list"]).contains("CN=backup,O=Example"));
         // One subject, one account; and no person has one.
         let taken = house.machine.refuses(&["user", "add", "two", "--service", "--certificate-subject", "CN=backup,O=Example"]);
         assert!(taken.contains("certificate"), "{taken}");
@@ -312,15 +392,17 @@ async fn a_certificate_counts_on_its_own_host_and_nothing_is_resumed() {
         assert_eq!(house.upstream.count(), before);
         assert_eq!(client.get("APP.example:443", "/"), "200", "the connection is as good as before");
         assert_eq!(house.connects(&gateway, "other.example", Some(&theirs)).get("other.example", "/"), "200");
-        assert_eq!(house.connects(&gateway, "other.example", Some(&ours)).get("other.example", "/"), "");
-        // A client that would resume.
-        let mut config = house.config(Some(&ours));
-        config.resumption = Resumption::in_memory_sessions(8);
+        assert_eq!(house.connects(&gateway, "other.example", Some(&ours)).get("other.example", "/"), "401");
+        // A client that would resume, on either host, what it has from either.
         for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
-            for _ in 0..3 {
-                let mut client = Client::new(&gateway, "app.example", config.clone());
-                assert_eq!(client.get("app.example", "/"), "200");
-                assert_eq!(client.0.conn.handshake_kind(), Some(HandshakeKind::Full), "{version:?}");
+            let resumption = Resumption::store(Arc::new(OneSession(ClientSessionMemoryCache::new(8))));
+            for (host, shown) in [("app.example", &ours), ("app.example", &ours), ("other.example", &theirs), ("app.example", &ours)] {
+                let mut config = house.config_of(Some(shown), &[version]);
+                config.resumption = resumption.clone();
+                let mut client = Client::new(&gateway, host, config);
+                assert_eq!(client.get(host, "/"), "200");
+                assert_eq!(client.0.conn.handshake_kind(), Some(HandshakeKind::Full), "{host} {version:?}");
+                assert_eq!(client.0.conn.protocol_version(), Some(version.version));
             }
         }
     })
@@ -341,12 +423,14 @@ async fn a_revoked_certificate_ends_what_it_carries_and_a_broken_list_lets_none_
         house.puts_list(&house.clients.lists(&[11], 2100));
         assert_eq!(tunnel.answer(), "", "the tunnel is cut when the list is read");
         assert_eq!(live.get("app.example", "/"), "401", "the connection's certificate is nobody's any more");
-        assert_eq!(house.asks(&gateway, Some(&lost), "/"), "", "and makes no new one");
+        let refused = |reason: &str| ("403".to_owned(), reason.to_owned());
+        assert_eq!(house.is_refused(&gateway, Some(&lost), "/locked"), refused("client_certificate_revoked"), "on a new one as well");
         assert_eq!((other.get("app.example", "/"), house.asks(&gateway, Some(&kept), "/")), ("200".into(), "200".into()));
         // A list that cannot be read: none is taken, and what is open is cut.
         house.puts_list("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n");
         assert_eq!(own.answer(), "");
-        assert_eq!((other.get("app.example", "/locked"), house.asks(&gateway, Some(&kept), "/")), ("403".into(), String::new()));
+        assert_eq!(other.get("app.example", "/locked"), "403");
+        assert_eq!(house.is_refused(&gateway, Some(&kept), "/locked"), refused("client_certificate_unchecked"));
         assert_eq!(house.asks(&gateway, None, "/"), "401", "who shows none is served as ever");
         assert!(gateway.log().contains("no client certificate is taken there"), "{}", gateway.log());
         assert!(house.machine.refuses(&["reload"]).contains("clients.crl") && house.machine.refuses(&["check"]).contains("clients.crl"));
@@ -354,16 +438,17 @@ async fn a_revoked_certificate_ends_what_it_carries_and_a_broken_list_lets_none_
         waits_for("the list is good again", || house.asks(&gateway, Some(&kept), "/") == "200");
         // One that has expired, and one by somebody else.
         house.puts_list(&house.clients.lists(&[], 2021));
-        waits_for("the list has expired", || house.asks(&gateway, Some(&kept), "/").is_empty());
+        waits_for("the list has expired", || house.asks(&gateway, Some(&kept), "/") == "401");
+        assert_eq!(house.is_refused(&gateway, Some(&kept), "/locked"), refused("client_certificate_unchecked"));
         waits_for("it is told", || gateway.log().contains("a revocation list has expired"));
         house.puts_list(&house.others.lists(&[], 2100));
         waits_for("another list is read", || !gateway.log().is_empty() && gateway.log().matches("revocation lists reloaded").count() >= 4);
-        assert_eq!(house.asks(&gateway, Some(&kept), "/"), "");
+        assert_eq!(house.is_refused(&gateway, Some(&kept), "/locked"), refused("client_certificate_unchecked"));
         gateway.stops();
         // The program starts with an expired list, and takes none.
         house.puts_list(&house.clients.lists(&[], 2021));
         let gateway = house.machine.serves();
-        assert_eq!((house.asks(&gateway, Some(&kept), "/"), house.asks(&gateway, None, "/")), (String::new(), "401".into()));
+        assert_eq!((house.asks(&gateway, Some(&kept), "/"), house.asks(&gateway, None, "/")), ("401".into(), "401".into()));
     })
     .await;
 }
@@ -437,6 +522,131 @@ async fn only_a_trusted_proxys_header_counts_and_no_application_sees_one() {
         assert!(house.machine.refuses(&["check"]).contains("no client can show a certificate here"));
         house.machine.configure(&config("client_certificate_header = true"));
         assert!(house.machine.refuses(&["check"]).contains("there are no trusted proxies"));
+    })
+    .await;
+}
+
+/// One HTTP/2 connection.
+struct Http2 {
+    send: h2::client::SendRequest<bytes::Bytes>,
+    connection: tokio::task::JoinHandle<Result<(), h2::Error>>,
+}
+
+impl Http2 {
+    async fn new(gateway: &Gateway, host: &'static str, mut config: rustls::ClientConfig) -> Self {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = tokio::net::TcpStream::connect(gateway.tls.unwrap()).await.unwrap();
+        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(ServerName::try_from(host).unwrap(), stream).await.unwrap();
+        let (send, connection) = h2::client::handshake(stream).await.unwrap();
+        Self { send, connection: tokio::spawn(connection) }
+    }
+
+    async fn asks(&mut self, method: &str, host: &str, path: &str) -> u16 {
+        let request = http::Request::builder().method(method).uri(format!("https://{host}{path}")).body(()).unwrap();
+        let mut send = self.send.clone().ready().await.unwrap();
+        let (answer, mut body) = send.send_request(request, method == "GET").unwrap();
+        if method != "GET" {
+            let _ = body.send_data("a=b".into(), true);
+        }
+        answer.await.unwrap().status().as_u16()
+    }
+}
+
+const COALESCED: &str = r#"
+[[routes]]
+name = "plain"
+hosts = ["plain.apps.example", "second.apps.example"]
+upstreams = ["UPSTREAM"]
+policy = "bypass"
+[[routes]]
+name = "machines"
+hosts = ["machines.apps.example"]
+upstreams = ["UPSTREAM"]
+policy = "one_factor"
+client_certificate = "accept"
+  [[routes.rules]]
+  paths = ["/locked"]
+  policy = "bypass"
+  client_certificate = "require"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_over_http_2_is_not_taken_for_a_host_that_asks_for_certificates() {
+    let house = House::new().await;
+    let routes = COALESCED.replace("UPSTREAM", &format!("http://{}", house.upstream.address));
+    // The first certificate is for every host, as browsers need it to use one connection for several.
+    for (file, name) in [("app", "*.apps.example"), ("other", "machines.apps.example")] {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        std::fs::write(house.machine.path(&format!("{file}.pem")), made.cert.pem()).unwrap();
+        std::fs::write(house.machine.path(&format!("{file}.key")), made.signing_key.serialize_pem()).unwrap();
+    }
+    house.machine.configure(&format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nthreads = 1\n[[server.tls]]\nlisten = \"127.0.0.1:0\"\n\
+         certificates = [{{ cert = \"app.pem\", key = \"app.key\" }}, \
+         {{ cert = \"other.pem\", key = \"other.key\", client_ca = \"clients.pem\" }}]\n{routes}"
+    ));
+    let (gateway, house) = tokio::task::spawn_blocking(move || (house.machine.serves(), house)).await.unwrap();
+    let backup = house.clients.pair("backup");
+
+    let mut plain = Http2::new(&gateway, "plain.apps.example", house.config(Some(&backup))).await;
+    assert_eq!(plain.asks("GET", "plain.apps.example", "/").await, 200);
+    assert_eq!(plain.asks("GET", "second.apps.example", "/").await, 200, "no certificate matters to either");
+    let before = house.upstream.count();
+    for (method, host) in [("GET", "machines.apps.example"), ("POST", "machines.apps.example"), ("GET", "MACHINES.apps.example:443")] {
+        assert_eq!(plain.asks(method, host, "/").await, 421, "{method} {host}");
+        assert_eq!(plain.asks(method, host, "/.vestibule/login").await, 421, "its pages too");
+    }
+    assert_eq!(house.upstream.count(), before);
+    assert_eq!(plain.asks("GET", "plain.apps.example", "/").await, 200, "the connection is as good as before");
+
+    let mut machines = Http2::new(&gateway, "machines.apps.example", house.config(Some(&backup))).await;
+    for _ in 0..2 {
+        assert_eq!(machines.asks("GET", "machines.apps.example", "/").await, 200);
+        assert_eq!(house.upstream.last().values("remote-user"), ["backup"]);
+        assert_eq!(machines.asks("GET", "plain.apps.example", "/").await, 421);
+    }
+    assert_eq!(machines.asks("GET", "machines.apps.example", "/locked").await, 200);
+
+    // Who has none is told, and then the connection ends: a certificate can only be shown over another.
+    let mut without = Http2::new(&gateway, "machines.apps.example", house.config(None)).await;
+    assert_eq!(without.asks("GET", "machines.apps.example", "/").await, 401);
+    assert_eq!(without.asks("GET", "machines.apps.example", "/locked").await, 403);
+    tokio::time::timeout(Duration::from_secs(60), without.connection).await.expect("it ends").unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authorities_and_lists_are_compared_by_what_is_in_them() {
+    story(|house| {
+        let machine = &house.machine;
+        let compared = |change: &[(&str, &str)]| {
+            let mut text = std::fs::read_to_string(machine.path("vestibule.toml")).unwrap();
+            change.iter().for_each(|(old, new)| text = text.replacen(old, new, 1));
+            std::fs::write(machine.path("new.toml"), text).unwrap();
+            let output = machine.run(&["diff", "--json", "new.toml"]);
+            let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            (output.status.code().unwrap(), said["authorities"].clone())
+        };
+        let copy = |text: String, name: &str| std::fs::write(machine.path(name), text).unwrap();
+        copy(house.clients.0.pem(), "copy.pem");
+        copy(house.clients.lists(&[], 2101), "copy.crl");
+        assert_eq!(compared(&[("\"clients.pem\"", "\"copy.pem\""), ("\"clients.crl\"", "\"copy.crl\"")]), (0, serde_json::json!([])));
+        // One more authority, one fewer, another.
+        copy(house.clients.0.pem() + &house.others.0.pem(), "both.pem");
+        let (code, said) = compared(&[("\"clients.pem\"", "\"both.pem\"")]);
+        assert_eq!((code, &said[0]["direction"], &said[0]["trusted"]), (4, &"laxer".into(), &serde_json::json!(["CN=others"])), "{said}");
+        assert_eq!(said.as_array().unwrap().len(), 2, "for the first certificate's hosts and for hosts without one: {said}");
+        let (code, said) = compared(&[("\"clients.pem\"", "\"others.pem\"")]);
+        assert_eq!((code, &said[0]["direction"]), (4, &"different".into()), "{said}");
+        // One more certificate is revoked; or there is no list any more.
+        copy(house.clients.lists(&[11], 2100), "more.crl");
+        let (code, said) = compared(&[("\"clients.crl\"", "\"more.crl\"")]);
+        assert_eq!((code, &said[0]["revoked"]), (3, &serde_json::json!(["0b of CN=clients"])), "{said}");
+        let (code, said) = compared(&[("client_crl = \"clients.crl\"\n", "")]);
+        assert_eq!((code, &said[0]["direction"]), (4, &"laxer".into()), "{said}");
+        let (code, said) = compared(&[(", client_ca = \"others.pem\"", "")]);
+        assert_eq!((code, &said[0]["hosts"]), (4, &serde_json::json!(["other.example"])), "{said}");
+        let words = String::from_utf8(machine.run(&["diff", "new.toml"]).stdout).unwrap();
+        assert!(words.contains("Client certificates:") && words.contains("no longer issued by CN=others"), "{words}");
     })
     .await;
 }

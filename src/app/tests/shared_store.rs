@@ -73,7 +73,7 @@ async fn a_token_and_a_certificate_of_one_gateway_count_at_the_other_and_end_the
         TokenLookup::Live(owner) => Some(owner),
         TokenLookup::Invalid | TokenLookup::Throttled(_) | TokenLookup::Unknown => None,
     };
-    let holder_at = |app: &Arc<App>| match app.certificate_holder(&subject) {
+    let holder_at = |app: &Arc<App>| match app.certificate_holder(&subject, None) {
         Lookup::Live(holder) => Some(holder),
         Lookup::Ended | Lookup::Forged | Lookup::Unknown => None,
     };

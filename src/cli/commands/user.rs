@@ -173,7 +173,7 @@ enum FormatArg {
     Htpasswd,
 }
 
-const COLUMNS: [(&str, &str); 8] = [
+const COLUMNS: [(&str, &str); 9] = [
     ("name", "NAME"),
     ("email", "EMAIL"),
     ("source", "SOURCE"),
@@ -182,6 +182,7 @@ const COLUMNS: [(&str, &str); 8] = [
     ("methods", "METHODS"),
     ("disabled", "DISABLED"),
     ("locked_until", "LOCKED UNTIL"),
+    ("certificate_subject", "CERTIFICATE"),
 ];
 
 pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
@@ -189,7 +190,12 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
     let disable = |name, yes| Do::UserSet { name, change: AccountChange { disabled: Some(yes), ..AccountChange::default() } };
     match command {
         Command::Add(args) => add(context, args),
-        Command::List => context.list(&COLUMNS, &context.ask(Do::UserList)?),
+        Command::List => {
+            let accounts = context.ask(Do::UserList)?;
+            let has_certificates = accounts.as_array().is_some_and(|all| all.iter().any(|one| one.get("certificate_subject").is_some()));
+            let columns = COLUMNS.split_last().filter(|_| !has_certificates).map_or(&COLUMNS[..], |(_, others)| others);
+            context.list(columns, &accounts)
+        }
         Command::Show(Named { name }) => {
             let account = context.ask(Do::UserShow { name })?;
             context.say(&account, &output::fields(&account))

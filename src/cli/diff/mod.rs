@@ -1,6 +1,7 @@
 //! `vestibule diff` and `reload --dry-run`: what another configuration would change, by meaning and by what was really asked, before it is in
 //! force.
 
+mod authorities;
 mod log;
 mod print;
 mod traffic;
@@ -42,6 +43,8 @@ enum FailOn {
 pub struct Report {
     pub verdict: Overall,
     pub changes: Vec<Change>,
+    /// Whose client certificates are taken, by the contents of `client_ca` and `client_crl`.
+    pub authorities: Vec<authorities::AuthorityChange>,
     /// Absent without a log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic: Option<Vec<traffic::Row>>,
@@ -98,7 +101,12 @@ pub fn policy(config: &Config) -> Policy {
 /// By meaning alone.
 pub fn report((old, new): (&Policy, &Policy), configs: (&Config, &Config), effort: Effort) -> Report {
     let found = compare(old, new, effort);
-    Report { verdict: found.verdict, changes: found.changes, traffic: None, settings: settings(configs), complete: found.complete }
+    let authorities = authorities::changes(configs.0, configs.1);
+    let verdict = authorities.iter().fold(found.verdict, |so_far, change| match (so_far, change.direction) {
+        (Overall::Same | Overall::Stricter, Direction::Stricter) => Overall::Stricter,
+        _ => Overall::Laxer,
+    });
+    Report { verdict, changes: found.changes, authorities, traffic: None, settings: settings(configs), complete: found.complete }
 }
 
 /// The sum of it on one line, for the audit log.
@@ -106,13 +114,14 @@ pub fn summary(report: &Report) -> String {
     let count = |wanted| report.changes.iter().filter(|change| change.direction == wanted).count();
     let counts = [(Direction::Laxer, "laxer"), (Direction::Different, "different"), (Direction::Stricter, "stricter")];
     let counts = counts.map(|(direction, word)| (count(direction), word));
+    let clients = if report.authorities.is_empty() { "" } else { "; other client certificates are taken" };
     let counts: Vec<String> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     let places: Vec<String> = report.changes.iter().take(5).map(print::short).collect();
     match counts.as_slice() {
-        [] if !report.complete => "decisions: too many kinds of requests to compare".to_owned(),
-        [] => "decisions unchanged".to_owned(),
-        some if report.changes.len() > places.len() => format!("decisions: {}: {}; …", some.join(", "), places.join("; ")),
-        some => format!("decisions: {}: {}", some.join(", "), places.join("; ")),
+        [] if !report.complete => format!("decisions: too many kinds of requests to compare{clients}"),
+        [] => format!("decisions unchanged{clients}"),
+        some if report.changes.len() > places.len() => format!("decisions: {}: {}; …{clients}", some.join(", "), places.join("; ")),
+        some => format!("decisions: {}: {}{clients}", some.join(", "), places.join("; ")),
     }
 }
 

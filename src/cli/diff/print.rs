@@ -9,14 +9,19 @@ use crate::policy::Change;
 /// The whole report.
 pub fn words(report: &Value) -> String {
     let list = |key: &str| report.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let (changes, settings) = (list("changes"), list("settings"));
+    let (changes, settings, authorities) = (list("changes"), list("settings"), list("authorities"));
     let mut out = match changes.as_slice() {
         [] if report.get("complete") == Some(&Value::Bool(false)) => String::new(),
+        [] if !authorities.is_empty() => String::new(),
         [] => "Nothing differs: every request is decided as before.\n".to_owned(),
         _ => format!("{}\n", aligned(&changes.iter().map(change).collect::<Vec<_>>())),
     };
     if report.get("complete") == Some(&Value::Bool(false)) {
         out.push_str("\nToo many rules or patterns to look at every kind of request: there may be further differences.\n");
+    }
+    if !authorities.is_empty() {
+        let rows: Vec<_> = authorities.iter().flat_map(authority).collect();
+        out.push_str(&format!("\nClient certificates:\n{}\n", aligned(&rows)));
     }
     if !settings.is_empty() {
         let names = settings.iter().map(cell).collect::<Vec<_>>().join(", ");
@@ -52,6 +57,25 @@ fn change(change: &Value) -> Vec<String> {
     };
     let sides = format!("{}, now {}", side(change.get("before")), side(change.get("after")));
     vec![text(change, "direction"), format!("{methods}{hosts} {}", text(change, "path")), format!("{}: {sides}", text(change, "who"))]
+}
+
+/// One line for each set that differs.
+fn authority(change: &Value) -> Vec<Vec<String>> {
+    let sets = [
+        ("trusted", "issued by"),
+        ("no_longer_trusted", "no longer issued by"),
+        ("revoked", "revoked:"),
+        ("no_longer_revoked", "no longer revoked:"),
+    ];
+    let line = |said: String| vec![text(change, "direction"), joined(change, "hosts", ", "), said];
+    let known = sets.iter().filter_map(|(key, said)| {
+        let all = change.get(*key).and_then(Value::as_array)?;
+        let (shown, more) = (all.iter().take(5).map(cell).collect::<Vec<_>>().join("; "), all.len().saturating_sub(5));
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        (!all.is_empty()).then(|| line(format!("{said} {shown}{more}")))
+    });
+    let unreadable = change.get("unreadable").map(|why| line(format!("not known: {}", cell(why))));
+    known.chain(unreadable).collect()
 }
 
 /// `two factors (groups staff, factors totp, no older than 900s)`

@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use http::HeaderValue;
 use pingora::http::RequestHeader;
 
-use crate::base::{Host, Subject, Time};
+use crate::base::{Host, Time};
 use crate::gateway::client_certificate::ClientCertificate;
 use crate::gateway::host::UserSession;
 use crate::gateway::upstream::pool::Pool;
@@ -83,7 +83,7 @@ pub struct ShardCache {
     /// Certificates, by the header in which a proxy passes them on.
     certificates: RecentMap<Box<[u8]>, Arc<ClientCertificate>>,
     /// Service accounts, by the subjects of their certificates.
-    holders: RecentMap<Subject, Arc<dyn UserSession>>,
+    holders: RecentMap<[u8; 32], Arc<dyn UserSession>>,
     hasher: RandomState,
 }
 
@@ -149,13 +149,13 @@ impl ShardCache {
     }
 
     /// The service account that this subject led to lately. The caller asks whether it still does.
-    pub fn holder(&mut self, subject: &Subject) -> Option<Arc<dyn UserSession>> {
-        self.holders.get(subject).map(Arc::clone)
+    pub fn holder(&mut self, fingerprint: &[u8; 32]) -> Option<Arc<dyn UserSession>> {
+        self.holders.get(fingerprint).map(Arc::clone)
     }
 
-    /// Keeps the service account of a subject.
-    pub fn remember_holder(&mut self, subject: &Subject, holder: &Arc<dyn UserSession>) {
-        self.holders.put(subject.clone(), Arc::clone(holder));
+    /// Keeps the service account of a certificate.
+    pub fn remember_holder(&mut self, fingerprint: [u8; 32], holder: &Arc<dyn UserSession>) {
+        self.holders.put(fingerprint, Arc::clone(holder));
     }
 
     /// What requests with this key were sent on with lately, if it is still what it should be.

@@ -14,7 +14,8 @@ use crate::base::{Subject, Time, TokenId, UserId};
 use crate::forward_auth::Dialect;
 use crate::gateway::authorize::lease::Lease;
 use crate::gateway::authorize::policy::{self, Admission};
-use crate::gateway::client_certificate::ClientCertificate;
+use crate::gateway::client_certificate::{ClientCertificate, Fault};
+use crate::gateway::connection::tls_peer::TlsPeer;
 use crate::gateway::host::{AccessRecord, GatewayHost, Outcome, Snapshot};
 use crate::gateway::request::navigation;
 use crate::gateway::request::parse::RequestInfo;
@@ -32,6 +33,8 @@ pub struct Context {
     /// Whether a user waits for a page. Known only if the gateway answers itself, see [`Context::note_navigation`].
     pub navigation: bool,
     pub info: Option<Arc<RequestInfo>>,
+    /// The connection, if its listener asks for certificates.
+    pub tls_peer: Option<Arc<TlsPeer>>,
     /// The upstream hooks do nothing without it.
     pub admission: Option<Admission>,
     /// What the admission is based on, for as long as it is used.
@@ -82,6 +85,8 @@ pub struct AccessLog {
     pub token: Option<TokenId>,
     /// The client's certificate, if it counts.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// Why the one that came does not.
+    pub certificate_fault: Option<Fault>,
     pub status: u16,
     pub outcome: Outcome,
     pub reason: &'static str,
@@ -99,6 +104,7 @@ impl Context {
             user: None,
             token: None,
             certificate: None,
+            certificate_fault: None,
             status: 0,
             outcome: Outcome::Cut,
             reason: "",
@@ -114,6 +120,7 @@ impl Context {
             request_id,
             navigation: false,
             info: None,
+            tls_peer: None,
             admission: None,
             lease: None,
             question: None,
@@ -222,6 +229,7 @@ impl Context {
             user: self.log.user.as_ref().map(|person| person.name.as_str()),
             token: self.log.token,
             certificate: self.log.certificate.as_ref().map(|shown| shown.subject.as_ref().map_or("", Subject::as_str)),
+            certificate_fault: self.log.certificate_fault.map(Fault::name),
             status: self.log.status,
             outcome: self.log.outcome,
             reason: self.log.reason,

@@ -93,16 +93,15 @@ fn is_of_the_question(name: &HeaderName, dialect: Dialect) -> bool {
 fn decide(asked: &RequestHeader, origin: Origin<'_>, context: &mut Context) -> Action {
     context.log.method = asked.method.clone();
     context.log.target = asked.raw_path().into();
-    let info = match parse::read(asked, || b"", origin, route::host_of) {
+    let mut info = match parse::read(asked, || b"", origin, route::host_of) {
         // The question has no body, and does not say whether the request has one: without a type it may be a form.
         Ok(info) => RequestInfo { form: info.form || may_be_form(asked), ..info },
         Err(refusal) => return forbid(refusal.reason),
     };
-    let info = match certificate::from_proxy(&asked.headers, &info, context) {
-        Ok(certificate) => Arc::new(RequestInfo { certificate, ..info }),
-        Err(refusal) => return forbid(refusal.reason),
-    };
-    context.log.certificate = info.certificate.as_ref().map(|shown| Arc::clone(&shown.certificate));
+    if let Err(refusal) = certificate::from_proxy(&asked.headers, &mut info, context) {
+        return forbid(refusal.reason);
+    }
+    let info = Arc::new(info);
     let opens_websocket = asked.headers.contains_key("sec-websocket-key");
     context.navigation = navigation::is_navigation(&asked.method, &asked.headers) && !opens_websocket;
     context.info = Some(Arc::clone(&info));

@@ -48,18 +48,16 @@ fn find(session: &Session, context: &mut Context, seen: &Seen) -> Action {
     let header = session.req_header();
     context.log.method = header.method.clone();
     context.log.target = header.raw_path().into();
-    let info = match read(session, context) {
+    let mut info = match read(session, context) {
         Ok(info) => info,
         Err(refusal) => return stop(refusal.status, Outcome::Refused, refusal.reason),
     };
-    let info = match certificate::find(session, &info, context, &seen.peers) {
-        Ok(certificate) => Arc::new(RequestInfo { certificate, ..info }),
-        Err(refusal) => {
-            context.info = Some(Arc::new(info));
-            return stop(refusal.status, Outcome::Refused, refusal.reason);
-        }
-    };
-    context.log.certificate = info.certificate.as_ref().map(|shown| Arc::clone(&shown.certificate));
+    let found = certificate::find(session, &mut info, context, &seen.peers);
+    let info = Arc::new(info);
+    if let Err(refusal) = found {
+        context.info = Some(info);
+        return stop(refusal.status, Outcome::Refused, refusal.reason);
+    }
     let path = match policy::path(header.raw_path()) {
         Ok(path) => path,
         Err(reason) => return stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
@@ -171,7 +169,7 @@ fn refuse_token(context: &mut Context, info: &RequestInfo, path: &Path<'_>, (rea
         Verdict::Challenge { route, .. } => Some(route),
         Verdict::Forbid { route, reason } => {
             context.log.route = Some(Arc::clone(&route.name));
-            return stop(StatusCode::FORBIDDEN, Outcome::Forbidden, reason);
+            return stop(StatusCode::FORBIDDEN, Outcome::Forbidden, certificate::precisely(reason, info));
         }
         Verdict::NoRoute => None,
         Verdict::Refuse(reason) => return stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),
@@ -232,7 +230,7 @@ fn decide_for(
         }
         Verdict::Forbid { route, reason } => {
             context.log.route = Some(Arc::clone(&route.name));
-            stop(StatusCode::FORBIDDEN, Outcome::Forbidden, reason)
+            stop(StatusCode::FORBIDDEN, Outcome::Forbidden, certificate::precisely(reason, info))
         }
         Verdict::NoRoute => stop(StatusCode::NOT_FOUND, Outcome::NoRoute, "no_route"),
         Verdict::Refuse(reason) => stop(StatusCode::BAD_REQUEST, Outcome::Refused, reason),

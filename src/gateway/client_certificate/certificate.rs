@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use x509_parser::prelude::{AttributeTypeAndValue, FromDer, RelativeDistinguishedName, X509Certificate, X509Name};
 
 use crate::base::subject::{Rdn, Value};
@@ -13,6 +14,8 @@ use crate::base::{Host, Subject, Time};
 pub struct ClientCertificate {
     /// The whole subject; `None` if it is empty.
     pub subject: Option<Subject>,
+    /// SHA-256 of the whole certificate.
+    pub fingerprint: [u8; 32],
     begins: Time,
     /// From then on it is invalid.
     ends: Time,
@@ -25,7 +28,12 @@ impl ClientCertificate {
         let second = |at: x509_parser::time::ASN1Time| Time::from_secs(at.timestamp());
         let validity = read.validity();
         let ends = Time::from_secs(validity.not_after.timestamp().saturating_add(1));
-        rest.is_empty().then(|| Self { subject: subject(read.subject()), begins: second(validity.not_before), ends })
+        rest.is_empty().then(|| Self {
+            subject: subject(read.subject()),
+            fingerprint: Sha256::digest(der).into(),
+            begins: second(validity.not_before),
+            ends,
+        })
     }
 
     pub fn is_current(&self, now: Time) -> bool {

@@ -5,4 +5,4 @@ pub mod header;
 pub mod trust;
 
 pub use certificate::{ClientCertificate, Shown, Vouches};
-pub use trust::{BadCertificate, ClientTrust, unix};
+pub use trust::{BadCertificate, ClientTrust, Fault, unix};

@@ -6,15 +6,64 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use crate::base::Time;
 use crate::config::ClientCa;
+
+/// Why a certificate that a client showed does not count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// It has expired, or is not valid yet.
+    Expired,
+    Revoked,
+    /// It is by nobody whose certificates are taken on this host, or is not meant for clients.
+    Unknown,
+    /// Whether it is revoked cannot be found out: the list has expired, cannot be read, or is not its issuer's.
+    Unchecked,
+}
+
+impl Fault {
+    /// In the access log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Unknown => "unknown",
+            Self::Unchecked => "unchecked",
+        }
+    }
+
+    /// The reason of a 403 where one that counts is required.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Expired => "client_certificate_expired",
+            Self::Revoked => "client_certificate_revoked",
+            Self::Unknown => "client_certificate_unknown",
+            Self::Unchecked => "client_certificate_unchecked",
+        }
+    }
+
+    fn of(error: &rustls::Error) -> Self {
+        use CertificateError as E;
+        match error {
+            rustls::Error::InvalidCertificate(E::Revoked) => Self::Revoked,
+            rustls::Error::InvalidCertificate(E::Expired | E::ExpiredContext { .. } | E::NotValidYet | E::NotValidYetContext { .. }) => {
+                Self::Expired
+            }
+            rustls::Error::InvalidCertificate(
+                E::UnknownRevocationStatus | E::ExpiredRevocationList | E::ExpiredRevocationListContext { .. },
+            ) => Self::Unchecked,
+            _ => Self::Unknown,
+        }
+    }
+}
 
 /// A certificate, key or list that cannot be used: which file, what is wrong with it, and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -58,13 +107,18 @@ impl ClientTrust {
     }
 
     /// Whether a chain, the client's own certificate first, is valid at this time.
-    pub fn is_valid(&self, chain: &[CertificateDer<'_>], now: Time) -> bool {
-        let Some((own, between)) = chain.split_first() else { return false };
-        self.verifier.verify_client_cert(own, between, unix(now)).is_ok()
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn check(&self, chain: &[CertificateDer<'_>], now: Time) -> Result<(), Fault> {
+        let (own, between) = chain.split_first().ok_or(Fault::Unknown)?;
+        self.verifier.verify_client_cert(own, between, unix(now)).map(drop).map_err(|error| Fault::of(&error))
     }
 
-    pub fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
-        Arc::clone(&self.verifier)
+    /// For handshakes: asks for certificates, and takes whatever the client holds the key of. Whether it counts is [`Self::check`]ed for
+    /// each request, so that the answer can say why not.
+    pub fn asks(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::new(Asks(Arc::clone(&self.verifier)))
     }
 
     /// From when on no certificate is taken any more, because the revocation list has expired.
@@ -120,7 +174,60 @@ fn lists(path: &Path) -> Result<(Vec<CertificateRevocationListDer<'static>>, Tim
     ends.map(|ends| (read, ends)).ok_or_else(|| fault("it holds no revocation list".to_owned()))
 }
 
-/// Takes no certificate; a client that shows none may go on without.
+/// The longest chain that is taken though it is not valid, in bytes: it stays in memory as long as its connection.
+const MOST_UNKNOWN: usize = 16 * 1024;
+
+/// Verifies that the client holds the key of its certificate, and leaves the rest to [`ClientTrust::check`].
+#[derive(Debug)]
+struct Asks(Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for Asks {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let length = between.iter().fold(own.len(), |so_far, one| so_far.saturating_add(one.len()));
+        if length > MOST_UNKNOWN { self.0.verify_client_cert(own, between, now) } else { Ok(ClientCertVerified::assertion()) }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signature, &algorithms())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signature, &algorithms())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        algorithms().supported_schemes()
+    }
+}
+
+fn algorithms() -> WebPkiSupportedAlgorithms {
+    rustls::crypto::ring::default_provider().signature_verification_algorithms
+}
+
+/// Takes no certificate.
 #[derive(Debug)]
 struct Closed;
 
@@ -138,7 +245,7 @@ impl ClientCertVerifier for Closed {
         _own: &CertificateDer<'_>,
         _between: &[CertificateDer<'_>],
         _now: UnixTime,
-    ) -> Result<rustls::server::danger::ClientCertVerified, rustls::Error> {
+    ) -> Result<ClientCertVerified, rustls::Error> {
         Err(rustls::CertificateError::UnknownRevocationStatus.into())
     }
 
@@ -161,6 +268,6 @@ impl ClientCertVerifier for Closed {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+        algorithms().supported_schemes()
     }
 }

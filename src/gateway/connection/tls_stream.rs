@@ -18,6 +18,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, server::danger::ClientCertVerifier};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -56,17 +57,17 @@ impl TimeProvider for HostTime {
 /// Does the handshake. `None` if the connection was an authority's look at a certificate, over which nothing is asked.
 ///
 /// # Errors
-/// If the client breaks off, or shows a certificate that is not valid.
+/// If the client breaks off, or does not hold the key of the certificate that it shows.
 pub async fn accept(
     socket: ClientStream,
     certificates: &Arc<Certificates>,
     host: &Arc<dyn GatewayHost>,
-    peers: &Arc<TlsPeers>,
+    (peers, close): (&Arc<TlsPeers>, watch::Sender<bool>),
 ) -> io::Result<Option<SecureStream>> {
     let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket).await?;
     let named = hello.client_hello().server_name().map(str::to_owned);
     let verifier = match certificates.in_force().clients_of(named.as_deref()) {
-        Some(trust) => trust.verifier(),
+        Some(trust) => trust.asks(),
         None => Arc::new(NoClientAuth),
     };
     let config = config(certificates, verifier, host).map_err(io::Error::other)?;
@@ -79,7 +80,7 @@ pub async fn accept(
     let chain = session.peer_certificates().unwrap_or_default().iter().map(|der| der.clone().into_owned()).collect();
     let server_name = named.and_then(|name| Host::parse(name.as_bytes()).ok());
     let digest = Arc::new(SslDigest::new("", "", None, None, Vec::new()));
-    peers.enter(&socket, TlsPeer::new(Arc::clone(certificates), server_name, chain));
+    peers.enter(&socket, TlsPeer::new(Arc::clone(certificates), server_name, chain, close));
     Ok(Some(SecureStream { stream, digest, socket, peers: Arc::clone(peers) }))
 }
 

@@ -14,6 +14,7 @@ use pingora::server::ShutdownWatch;
 use rustls::ServerConfig;
 use rustls::version::{TLS12, TLS13};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::gateway::authorize::cache::SharedCache;
@@ -135,8 +136,21 @@ impl Shard {
             let stream: Stream = match acceptor {
                 None => Box::new(socket),
                 Some(secure) if secure.certificates.asks() => {
-                    match tls_stream::accept(socket, &secure.certificates, &self.host, &self.peers).await {
-                        Ok(Some(stream)) => Box::new(stream),
+                    // Such a connection can also be ended alone.
+                    let (close, closes) = watch::channel(false);
+                    match tls_stream::accept(socket, &secure.certificates, &self.host, (&self.peers, close.clone())).await {
+                        Ok(Some(stream)) => {
+                            let follows = async {
+                                stopped(&mut self.stop.clone()).await;
+                                close.send_replace(true);
+                                std::future::pending::<()>().await;
+                            };
+                            tokio::select! {
+                                _ = self.app.process_new(Box::new(stream), &closes) => (),
+                                () = follows => (),
+                            }
+                            return;
+                        }
                         Ok(None) => return connection_ends.serves(),
                         Err(error) => return tracing::debug!(%error, "a handshake failed where client certificates are asked for"),
                     }

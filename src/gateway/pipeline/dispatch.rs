@@ -45,10 +45,13 @@ pub async fn act(session: &mut Session, context: &mut Context, action: Action) -
         Action::Prove { authorization } => write::prove(session, context, authorization).await?,
         Action::Registering(origins) => write::registering(session, context, origins).await?,
         Action::ToHttps { location } => write::to_https(session, context, &location).await?,
-        Action::Stop { status, outcome, reason } if reason == CLIENT_CERTIFICATE => {
+        Action::Stop { status, outcome, reason } if reason.starts_with(CLIENT_CERTIFICATE) => {
             // A certificate can only be shown over another connection.
             session.set_keepalive(None);
             write::refuse(session, context, status, outcome, reason).await?;
+            if let Some(peer) = &context.tls_peer {
+                peer.closes();
+            }
         }
         Action::Stop { status, outcome, reason } => write::refuse(session, context, status, outcome, reason).await?,
     }

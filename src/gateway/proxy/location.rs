@@ -106,6 +106,7 @@ mod tests {
             secure: true,
             form: false,
             certificate: None,
+            certificate_fault: None,
         }
     }
 

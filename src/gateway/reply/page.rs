@@ -257,6 +257,24 @@ fn words(status: StatusCode, reason: &str) -> (&'static str, &'static str) {
             "This application takes only sessions that are bound to a device, which Chrome and Edge on Windows and macOS can do.",
         ),
         503 if reason == "device" => ("Device not shown", "Your browser could not show its device just now. Try again in a moment."),
+        403 if reason == "client_certificate" => {
+            ("Client certificate needed", "A client certificate is required here, and none was shown. Connect again with one.")
+        }
+        403 if reason == "client_certificate_expired" => {
+            ("Client certificate expired", "The client certificate has expired, or is not valid yet. Connect again with a valid one.")
+        }
+        403 if reason == "client_certificate_revoked" => {
+            ("Client certificate revoked", "The client certificate has been revoked. Ask your administrator for a new one.")
+        }
+        403 if reason == "client_certificate_unknown" => (
+            "Client certificate not accepted",
+            "The client certificate was not issued by an authority that is accepted here. Connect again with another one.",
+        ),
+        403 if reason == "client_certificate_unchecked" => (
+            "Client certificate not checked",
+            "Whether the client certificate has been revoked cannot be found out just now. Tell your administrator.",
+        ),
+        421 => ("Wrong connection", "The connection was made to another host. Ask again over a connection to this one."),
         403 => ("No access", "You may not see this page. If you should, ask your administrator."),
         404 => ("Not found", "There is nothing at this address."),
         405 => ("Method not allowed", "This kind of request is not accepted here."),

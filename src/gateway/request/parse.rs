@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use pingora::http::RequestHeader;
 
 use crate::base::{ClientAddr, Host};
-use crate::gateway::client_certificate::Shown;
+use crate::gateway::client_certificate::{Fault, Shown};
 use crate::gateway::request::{framing, header_names};
 
 /// Header lines, at most; pingora itself stops at 256.
@@ -37,6 +37,8 @@ pub struct RequestInfo {
     pub form: bool,
     /// The client's certificate that counts. Not read here.
     pub certificate: Option<Shown>,
+    /// Why the one that came does not. Not read here.
+    pub certificate_fault: Option<Fault>,
 }
 
 /// Why a request is refused before anything is decided.
@@ -101,6 +103,7 @@ pub fn read<R: AsRef<[u8]>>(
         secure,
         form: has_form(header),
         certificate: None,
+        certificate_fault: None,
     })
 }
 

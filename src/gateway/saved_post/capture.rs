@@ -134,6 +134,7 @@ mod tests {
             secure: false,
             form: true,
             certificate: None,
+            certificate_fault: None,
         };
         keepable(&header, &info).is_some()
     }

@@ -9,16 +9,17 @@ use super::gate::AdminRequest;
 use super::listing::state;
 use super::orders::Order;
 use crate::account::{Account, BulkAction};
+use crate::base::Subject;
 use crate::factor::{Method, recovery};
 use crate::portal::profile::tokens::row as token_row;
 use crate::portal::sign_in::mfa::destination;
 use crate::portal::web::reply::Reply;
-use crate::service::Refused;
 use crate::service::accounts::AccountError;
 use crate::service::admin::bulk::Picked;
 use crate::service::admin::directory::{Locked, last_sign_in};
+use crate::service::{Refused, Services};
 use crate::source::provider::linked::{person_at, subject_of};
-use crate::view::admin::{self, LinkedRow, MethodRow, PolicyChoice, UserView};
+use crate::view::admin::{self, CertificateFacts, LinkedRow, MethodRow, PolicyChoice, UserView};
 use crate::view::message::Problem;
 use crate::view::{Note, fill};
 
@@ -64,6 +65,8 @@ fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView
         allowed: account.allowed.as_ref().map(|allowed| allowed.iter().copied().collect()),
         server_methods: config.mfa.methods,
         tokens: services.api_tokens.of(account).into_iter().map(|token| token_row(token, &config.routes)).collect(),
+        service: account.service,
+        certificate: account.certificate_subject.as_ref().map(|subject| certificate(services, subject)),
         source: account
             .source
             .as_ref()
@@ -74,6 +77,11 @@ fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView
         must_change_password: account.must_change_password,
         can_mail: !account.email.is_empty() && services.notices.can_send(Method::Email),
     }
+}
+
+fn certificate(services: &Services, subject: &Subject) -> CertificateFacts {
+    let seen = services.tokens.holders().find(subject).and_then(|holder| holder.seen());
+    CertificateFacts { subject: subject.to_string(), seen: seen.map(|seen| (seen.fingerprint(), seen.ends, seen.at)) }
 }
 
 /// Who the user is at providers, also at those that are no longer in the configuration.

@@ -21,4 +21,4 @@ pub use second_factors::MfaChange;
 pub use sessions::{AdminSessions, SessionPage};
 pub use setup_links::SetupLinks;
 pub use users::UserList;
-pub use view::AccountView;
+pub use view::{AccountView, SeenView};

@@ -22,6 +22,9 @@ pub struct AccountView {
     /// Of a service account: the subject of its client certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate_subject: Option<String>,
+    /// The last certificate with which it came to the gateway that is asked, since that started. Not known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_seen: Option<SeenView>,
     pub locked_until: Option<String>,
     pub mfa_policy: UserMfaPolicy,
     pub methods: Vec<Method>,
@@ -37,6 +40,15 @@ pub struct AccountView {
     /// Why the source lets the person in no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_closed: Option<String>,
+}
+
+/// A client certificate that came.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SeenView {
+    /// SHA-256, as `openssl x509 -fingerprint -sha256` prints it.
+    pub fingerprint: String,
+    pub expires: String,
+    pub last_used: String,
 }
 
 /// Who the owner is at a provider.
@@ -66,6 +78,7 @@ impl Accounts {
             disabled: account.disabled,
             service: account.service,
             certificate_subject: account.certificate_subject.as_ref().map(ToString::to_string),
+            certificate_seen: None,
             locked_until: account.failures.locked_until.filter(|_| locked).map(Time::rfc3339),
             mfa_policy: account.mfa_policy,
             methods: account.enrolled().iter().collect(),

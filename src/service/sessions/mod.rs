@@ -12,5 +12,5 @@ pub use handover::{Handed, Handover};
 pub use live::{CachedSession, Due, Found, LiveSession, LiveSessions, PARTS, SourceTimes, TimesOfSources, UserState, person};
 pub use replication::{Replication, follow, listening};
 pub use restore::restore;
-pub use tokens::{CertificateHolders, LiveToken, LiveTokens, MachineVisitor, TokenMemory, TokenVisitor};
+pub use tokens::{CertificateHolders, LiveToken, LiveTokens, MachineVisitor, SeenCertificate, TokenMemory, TokenVisitor};
 pub use write_through::Sessions;

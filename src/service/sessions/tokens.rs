@@ -11,7 +11,7 @@ mod memory;
 mod owner;
 mod visitor;
 
-pub use holders::{CertificateHolders, Holder};
+pub use holders::{CertificateHolders, Holder, SeenCertificate};
 pub use live::{LiveToken, LiveTokens};
 pub use machine::MachineVisitor;
 pub use memory::TokenMemory;

@@ -17,7 +17,7 @@ pub use links::LinkedRow;
 pub use logs::{AuditFilter, AuditRow, AuditView, SessionRow, SessionsView, Trail, audit, sessions};
 pub use overview::{DevicesView, GatewayRow, ObservedRow, OverTime, OverviewView, RouteDevicesRow, RouteProgress, Span, overview};
 pub use steps::{confirm_delete, new_user, recovery_codes, setup_link};
-pub use user::{MethodRow, PolicyChoice, UserView, user};
+pub use user::{CertificateFacts, MethodRow, PolicyChoice, UserView, user};
 pub use users::{State, UserFilter, UserRow, UsersView, users};
 
 use super::parts::layout::Page;

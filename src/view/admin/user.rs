@@ -37,6 +37,14 @@ pub struct PolicyChoice {
     pub server: MfaPolicy,
 }
 
+/// The client certificate that stands for a service account.
+#[derive(Clone, Debug, Default)]
+pub struct CertificateFacts {
+    pub subject: String,
+    /// The last that this gateway saw: its fingerprint, until when it is valid, and when it came.
+    pub seen: Option<(String, Time, Time)>,
+}
+
 /// The page of one user; also the values of a form that was refused.
 #[derive(Clone, Debug, Default)]
 pub struct UserView {
@@ -69,6 +77,9 @@ pub struct UserView {
     /// A set-up link can be mailed.
     pub can_mail: bool,
     pub tokens: Vec<TokenRow>,
+    /// An account for a machine.
+    pub service: bool,
+    pub certificate: Option<CertificateFacts>,
     /// The directory or provider that keeps the person, and why it lets them in no more; `None`: a local account.
     pub source: Option<(String, Option<String>)>,
 }
@@ -84,10 +95,12 @@ pub fn user(page: &Page, view: &UserView) -> Markup {
             div.panels {
                 (summary(page, view))
                 (profile(page, view))
-                (methods(page, view))
-                (policy(page, view))
-                (allowed(page, view))
-                (provision(page, view))
+                @if !view.service {
+                    (methods(page, view))
+                    (policy(page, view))
+                    (allowed(page, view))
+                    (provision(page, view))
+                }
                 @if !view.links.is_empty() || !view.providers.is_empty() { (links(page, &view.name, &view.links, &view.providers)) }
                 @if !view.tokens.is_empty() { (tokens(page, &view.name, &view.tokens)) }
                 (access(page, view))
@@ -118,6 +131,8 @@ fn summary(page: &Page, view: &UserView) -> Markup {
                 div { dt { (words.created) } dd { (time::day(view.created)) } }
                 div { dt { (words.last_sign_in) } dd { @match view.last_sign_in { Some(at) => (time::moment(at)), None => (page.words.common.never) } } }
                 (fact(&words.active_sessions, &view.sessions.to_string()))
+                @if view.service { (fact(&words.kind, &words.kind_service)) }
+                @if let Some(certificate) = &view.certificate { (certificate_facts(page, certificate)) }
                 @if let Some((source, closed)) = &view.source {
                     (fact(&words.source, source))
                     @if let Some(why) = closed { (fact(&words.source_closed, why)) }
@@ -125,6 +140,18 @@ fn summary(page: &Page, view: &UserView) -> Markup {
             }
         },
     )
+}
+
+fn certificate_facts(page: &Page, CertificateFacts { subject, seen }: &CertificateFacts) -> Markup {
+    let words = &page.words.admin;
+    html! {
+        (fact(&words.certificate, subject))
+        @if let Some((fingerprint, ends, at)) = seen {
+            (fact(&words.certificate_fingerprint, fingerprint))
+            div { dt { (words.certificate_expires) } dd { (time::day(*ends)) } }
+            div { dt { (page.words.account.last_used) } dd { (time::moment(*at)) } }
+        }
+    }
 }
 
 /// The fields of a person, of a new user and of one that is changed.
@@ -287,8 +314,8 @@ fn access(page: &Page, view: &UserView) -> Markup {
                 @if view.has_password && !view.must_change_password {
                     (asked(page, view, "require_password", "second", &words.bulk_require_password, &words.bulk_require_password_lead))
                 }
-                @if view.source.is_none() { (act(page, view, "setup_link", "second", &words.setup_link)) }
-                @if view.can_mail && view.source.is_none() { (act(page, view, "mail_link", "second", &words.mail_link)) }
+                @if view.source.is_none() && !view.service { (act(page, view, "setup_link", "second", &words.setup_link)) }
+                @if view.can_mail && view.source.is_none() && !view.service { (act(page, view, "mail_link", "second", &words.mail_link)) }
                 @if view.state == State::Disabled { (act(page, view, "enable", "second", &words.enable)) }
                 @else { (asked(page, view, "disable", "second danger", &words.disable, &words.disable_ask)) }
                 a.button.second.danger href=(page.action(&format!("{}/delete", path(&view.name)))) { (words.delete) }

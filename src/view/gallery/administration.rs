@@ -6,8 +6,8 @@ use super::samples::{HOSTILE, ago};
 use crate::account::{BulkAction, MfaPolicy, UserMfaPolicy};
 use crate::factor::Method;
 use crate::view::admin::{
-    self, AuditRow, AuditView, BulkDone, BulkPreview, BulkSkipped, DevicesView, GatewayRow, LinkedRow, MethodRow, ObservedRow, OverTime,
-    OverviewView, Paging, PolicyChoice, RouteDevicesRow, RouteProgress, Span, State, Trail, UserRow, UserView,
+    self, AuditRow, AuditView, BulkDone, BulkPreview, BulkSkipped, CertificateFacts, DevicesView, GatewayRow, LinkedRow, MethodRow,
+    ObservedRow, OverTime, OverviewView, Paging, PolicyChoice, RouteDevicesRow, RouteProgress, Span, State, Trail, UserRow, UserView,
 };
 use crate::view::fill;
 use crate::view::pages::tokens::TokenRow;
@@ -27,6 +27,7 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
         ("admin-bulk", admin::bulk_preview(p, &bulk())),
         ("admin-bulk-done", admin::bulk_done(p, &bulk_done(p))),
         ("admin-user", admin::user(p, &user())),
+        ("admin-user-service", admin::user(p, &machine())),
         ("admin-user-new", admin::new_user(p, &UserView::default())),
         ("admin-user-link", admin::setup_link(p, "alice", "https://payroll.internal.example/.vestibule/setup?token=t0ken")),
         ("admin-user-codes", admin::recovery_codes(p, "alice", &["abcd-efgh-ijkl-mnop".to_owned()])),
@@ -111,7 +112,20 @@ fn user() -> UserView {
             last_used: Some(ago(90)),
             last_used_from: "192.0.2.17".into(),
         }],
+        service: false,
+        certificate: None,
         source: None,
+    }
+}
+
+fn machine() -> UserView {
+    let seen = Some((["5C:0E"; 16].join(":"), ago(-500_000), ago(3)));
+    UserView {
+        name: "backup".into(),
+        display_name: "backup".into(),
+        service: true,
+        certificate: Some(CertificateFacts { subject: format!("CN={HOSTILE},O=Example"), seen }),
+        ..user()
     }
 }
 

@@ -78,6 +78,14 @@ pub enum Problem {
     DeviceBusy,
     /// Too many do the same just now.
     Busy,
+    /// A client's certificate is required, and none came.
+    CertificateMissing,
+    CertificateExpired,
+    CertificateRevoked,
+    /// By an authority that does not count here.
+    CertificateUnknown,
+    /// The revocation list cannot be used.
+    CertificateUnchecked,
 }
 
 impl Problem {
@@ -92,7 +100,12 @@ impl Problem {
             | Self::Closed(_)
             | Self::Managed
             | Self::Ticket
-            | Self::DeviceRequired => 403,
+            | Self::DeviceRequired
+            | Self::CertificateMissing
+            | Self::CertificateExpired
+            | Self::CertificateRevoked
+            | Self::CertificateUnknown
+            | Self::CertificateUnchecked => 403,
             Self::NotFound => 404,
             Self::TooLarge => 413,
             Self::Misdirected => 421,
@@ -129,6 +142,11 @@ impl Problem {
             Self::DeviceRequired => (&w.device_heading, &w.device_text),
             Self::DeviceBusy => (&w.device_busy_heading, &w.device_busy_text),
             Self::Busy => (&w.busy_heading, &w.busy_text),
+            Self::CertificateMissing => (&w.certificate_heading, &w.certificate_text),
+            Self::CertificateExpired => (&w.certificate_heading, &w.certificate_expired),
+            Self::CertificateRevoked => (&w.certificate_heading, &w.certificate_revoked),
+            Self::CertificateUnknown => (&w.certificate_heading, &w.certificate_unknown),
+            Self::CertificateUnchecked => (&w.certificate_heading, &w.certificate_unchecked),
         }
     }
 
@@ -144,7 +162,7 @@ impl Problem {
             Self::Malformed | Self::Denied | Self::NotFound | Self::TooLarge => vec![to(&w.home, "/".into())],
             Self::Csrf | Self::CsrfScheme | Self::SourceAway | Self::Ticket => vec![to(&w.retry, page.link("login"))],
             Self::Closed(_) => vec![to(&w.other_account, page.link("login"))],
-            Self::Managed | Self::DeviceRequired => vec![to(&w.home, "/".into())],
+            Self::Managed | Self::DeviceRequired | Self::CertificateRevoked => vec![to(&w.home, "/".into())],
             Self::EndPending | Self::UpstreamCredentials => Vec::new(),
             Self::Misdirected
             | Self::Throttled(_)
@@ -153,7 +171,11 @@ impl Problem {
             | Self::Unavailable
             | Self::Timeout
             | Self::DeviceBusy
-            | Self::Busy => {
+            | Self::Busy
+            | Self::CertificateMissing
+            | Self::CertificateExpired
+            | Self::CertificateUnknown
+            | Self::CertificateUnchecked => {
                 vec![to(&w.retry, again)]
             }
         }

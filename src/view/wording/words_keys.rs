@@ -117,6 +117,7 @@ words! {
         source_away_heading, source_away_text, closed_heading, closed_disabled, closed_expired, closed_hours, closed_group, closed_password,
         managed_heading, managed_text, ticket_heading, ticket_text,
         device_heading, device_text, device_check_heading, device_check_text, device_wait_heading, device_wait_text, device_busy_heading, device_busy_text, busy_heading, busy_text,
+        certificate_heading, certificate_text, certificate_expired, certificate_revoked, certificate_unknown, certificate_unchecked,
     }
     resume: Resume {
         heading, lead, to, fields, more, file, empty, send, discard,
@@ -133,7 +134,7 @@ words! {
         reset_all, reset_all_hint, recovery_print, access, disable, disable_ask, enable, unlock, setup_link, setup_link_lead, end_sessions, end_sessions_ask, delete,
         delete_lead, delete_confirm, display_name, groups_hint, create, created_note, address, browser, started, last_seen, method,
         password_only, time, event, outcome, detail, since, until, any, ok, failed, chain_whole, chain_broken, sign_ins, failures,
-        active_sessions, enrolled_users, locked_users, over_time, in_use, progress, progress_lead, route, of, as_table, period, recent,
+        kind, kind_service, certificate, certificate_fingerprint, certificate_expires, active_sessions, enrolled_users, locked_users, over_time, in_use, progress, progress_lead, route, of, as_table, period, recent,
         older, newer, bounded, verify, missing, observed, observed_lead, reason, count,
         gateways, gateways_differ, gateway, version, configuration, last_heard, silent, this_gateway, reached, unreached,
         not_yourself, mail_link, create_mail, link_mailed, confirm_wrong, codes_lead, name_reserved, form_unread, source, source_lead, source_closed,

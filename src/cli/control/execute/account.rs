@@ -5,22 +5,31 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::answer::{json as to_json, said, with_reach};
+use crate::account::Account;
 use crate::base::Secret;
 use crate::cli::control::portal_url;
 use crate::factor::Method;
 use crate::service::Services;
 use crate::service::accounts::AccountError;
 use crate::service::accounts::NewAccount;
-use crate::service::admin::{AccountChange, MfaChange};
+use crate::service::admin::{AccountChange, AccountView, MfaChange, SeenView};
 use crate::service::audit::Actor;
 use crate::service::import::{Entry, Fault, Meter};
 
 const ACTOR: Actor<'static> = Actor::CommandLine;
 
+/// As the listings show it, with the certificate that this gateway saw last.
+fn view(services: &Services, account: &Account) -> AccountView {
+    let holder = account.certificate_subject.as_ref().and_then(|subject| services.tokens.holders().find(subject));
+    let seen = holder.and_then(|holder| holder.seen());
+    let seen = seen.map(|seen| SeenView { fingerprint: seen.fingerprint(), expires: seen.ends.rfc3339(), last_used: seen.at.rfc3339() });
+    AccountView { certificate_seen: seen, ..services.accounts.view(account) }
+}
+
 /// The account as it is now, with more about it.
 async fn shown(services: &Services, name: &str, more: &[(&str, Value)]) -> Result<Value, String> {
     let account = services.accounts.named(name).await.map_err(said)?;
-    let mut value = to_json(services.accounts.view(&account))?;
+    let mut value = to_json(view(services, &account))?;
     if let Some(object) = value.as_object_mut() {
         object.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
     }
@@ -38,8 +47,7 @@ pub(super) async fn add(services: &Services, new: NewAccount, password: Option<S
 }
 
 pub(super) async fn list(services: &Services) -> Result<Value, String> {
-    let mut views: Vec<_> =
-        services.store.all_accounts().await.map_err(said)?.iter().map(|account| services.accounts.view(account)).collect();
+    let mut views: Vec<_> = services.store.all_accounts().await.map_err(said)?.iter().map(|account| view(services, account)).collect();
     views.sort_by_cached_key(|view| crate::store::fold(&view.name));
     to_json(views)
 }

@@ -67,6 +67,7 @@ fn info(trusted: bool) -> RequestInfo {
         secure: false,
         form: false,
         certificate: None,
+        certificate_fault: None,
     }
 }
 

@@ -20,9 +20,38 @@ pub struct Holder {
     pub since: Time,
     pub(super) owner: Arc<Owner>,
     ended: AtomicBool,
+    /// The last that came, since this gateway started.
+    seen: Mutex<Option<SeenCertificate>>,
+}
+
+/// A certificate with which a service account came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SeenCertificate {
+    /// SHA-256 of the whole certificate.
+    pub fingerprint: [u8; 32],
+    /// From then on it is invalid.
+    pub ends: Time,
+    pub at: Time,
+}
+
+impl SeenCertificate {
+    /// As `openssl x509 -fingerprint -sha256` prints it.
+    pub fn fingerprint(&self) -> String {
+        self.fingerprint.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    }
 }
 
 impl Holder {
+    /// Notes with which certificate it came.
+    pub fn came_with(&self, seen: SeenCertificate) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+    }
+
+    /// With which it came last, at this gateway.
+    pub fn seen(&self) -> Option<SeenCertificate> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The subject is another's now or nobody's, or the account is disabled or gone.
     pub fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire) || !self.owner.is_active()
@@ -115,7 +144,14 @@ impl CertificateHolders {
             let same = before.get(subject).filter(|holder| holder.user == *user && !holder.ended.load(Ordering::Acquire));
             let new = || {
                 let owner = Arc::clone(&known.owner);
-                Arc::new(Holder { user: *user, subject: subject.clone(), since: known.since, owner, ended: AtomicBool::new(false) })
+                Arc::new(Holder {
+                    user: *user,
+                    subject: subject.clone(),
+                    since: known.since,
+                    owner,
+                    ended: AtomicBool::new(false),
+                    seen: Mutex::default(),
+                })
             };
             next.insert(subject.clone(), same.map_or_else(new, Arc::clone));
         }
