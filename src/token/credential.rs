@@ -30,7 +30,8 @@ pub fn read(value: &[u8]) -> Credential {
     let rest = rest.trim_ascii();
     if scheme.eq_ignore_ascii_case(b"bearer") {
         if !starts_as_ours(rest) {
-            return Credential::Foreign;
+            // One of ours among others, as a proxy joins two lines into one.
+            return if has_word_of_ours(rest) { Credential::Malformed } else { Credential::Foreign };
         }
         return text(rest).map_or(Credential::Malformed, |text| Credential::Token { way: Way::Bearer, text });
     }
@@ -46,8 +47,8 @@ pub fn is_ours(value: &[u8]) -> bool {
 }
 
 fn basic(encoded: &[u8]) -> Credential {
-    // Written as it is: its base64 never has such a beginning.
-    if starts_as_ours(encoded) {
+    // Written as it is, or beside something else: base64 never has such a beginning.
+    if has_word_of_ours(encoded) {
         return Credential::Malformed;
     }
     let Some(pair) = decode(encoded) else { return Credential::Foreign };
@@ -124,7 +125,19 @@ mod tests {
     fn a_token_in_a_form_that_no_route_takes_is_ours_all_the_same() {
         let as_user = format!("Basic {}", BASE64.encode(b"vst_abc:x-oauth-basic"));
         let alone = format!("Basic {}", BASE64.encode(b"vst_abc"));
-        for value in ["vst_abc", "token vst_abc", "Digest user=\"vst_abc\"", "Basic vst_abc", &as_user, &alone, "VST_ABC"] {
+        for value in [
+            "vst_abc",
+            "token vst_abc",
+            "Digest user=\"vst_abc\"",
+            "Basic vst_abc",
+            &as_user,
+            &alone,
+            "VST_ABC",
+            "Bearer own, Bearer vst_abc",
+            "Bearer \"vst_abc\"",
+            "Basic eDp5, Bearer vst_abc",
+            "Bearer own,vst_abc",
+        ] {
             assert!(matches!(read(value.as_bytes()), Credential::Malformed), "{value}");
         }
     }

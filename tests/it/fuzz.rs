@@ -20,6 +20,8 @@ use dice::Dice;
 use model::{Level, WHO};
 use request::{Keys, Sent};
 use tokio::task::JoinSet;
+use vestibule::service::audit::Actor;
+use vestibule::service::tokens::NewToken;
 
 use crate::harness::upstream::Seen;
 use crate::harness::*;
@@ -59,8 +61,12 @@ async fn world() -> (World, Keys) {
     bob.signs_in().await;
     let upstream = world.upstream.address.to_string();
     world.reload(|text| text + &model::CONFIG.replace("UPSTREAM", &upstream)).await;
+    let services = &world.app().services;
+    let owner = services.accounts.named("alice").await.unwrap();
+    let scope = NewToken { name: "fuzz".into(), lifetime: seconds(86_400), routes: vec!["f-token".into()], ..NewToken::default() };
+    let (api, _) = services.api_tokens.make(&owner, &scope, Actor::CommandLine).await.unwrap();
     let token = |person: &Person| person.jar.get("vestibule").unwrap().to_owned();
-    let keys = Keys { one: token(&alice), two: token(&bob) };
+    let keys = Keys { one: token(&alice), two: token(&bob), token: api.expose().to_owned() };
     (world, keys)
 }
 
@@ -128,7 +134,22 @@ fn faults_of(seen: &Seen, log: &HashMap<String, Sent>) -> Option<String> {
     let others = ["x-http-method-override", "x-http-method", "x-method-override"].into_iter().flat_map(|name| under(seen, name));
     let methods: Vec<String> =
         std::iter::once(method.to_owned()).chain(others.map(|m| m.to_uppercase()).filter(|_| method == "POST")).collect();
-    let levels: Vec<(String, Level)> = model::readings(path)
+    // Where WebDAV writes to (RFC 4918 section 10.3).
+    let elsewhere = under(seen, "destination").into_iter().filter(|_| matches!(method, "MOVE" | "COPY"));
+    let elsewhere = elsewhere.map(|url| url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or(url));
+    let elsewhere = elsewhere.flat_map(|target| model::readings(target.split('?').next().unwrap_or_default()));
+    let readings: Vec<String> = model::readings(path).into_iter().chain(elsewhere).collect();
+    if sent.token && (host != "token.example" || readings.iter().any(|text| text == "/other" || text.starts_with("/other/"))) {
+        return Some(format!("a token of another route, at {host}"));
+    }
+    if host == "front.example" && sent.level < Level::Two && model::says_admin(seen.target()) {
+        return Some(format!("the query demands more than {:?}", sent.level));
+    }
+    let credentials = ["authorization", "proxy-authorization", "x-vestibule-token"].into_iter().flat_map(|name| under(seen, name));
+    if let Some(value) = credentials.into_iter().find(|value| !["", "Bearer own"].contains(value)) {
+        return Some(format!("the credential {value} arrived"));
+    }
+    let levels: Vec<(String, Level)> = readings
         .into_iter()
         .flat_map(|text| methods.iter().map(|method| (text.clone(), model::wanted(&host, &text, method))).collect::<Vec<_>>())
         .collect();
@@ -183,7 +204,11 @@ fn identity(seen: &Seen, sent: &Sent, levels: &[(String, Level)]) -> Option<Stri
         }
     }
     let evil = ["forwarded", "x-real-ip", "x-original-url", "x-rewrite-url", "x-forwarded-user", "proxy"];
-    evil.iter().find(|name| !under(name).is_empty()).map(|name| format!("{name}: {:?}", under(name)))
+    if let Some(name) = evil.iter().find(|name| !under(name).is_empty()) {
+        return Some(format!("{name}: {:?}", under(name)));
+    }
+    let preset = lines::PRESETS.iter().find(|name| under(&name.to_lowercase().replace('_', "-")).contains(&"evil"));
+    preset.map(|name| format!("{name} from the client"))
 }
 
 /// The same over HTTP/2.
@@ -251,6 +276,27 @@ async fn nothing_that_is_sent_gets_more_than_its_sender_may() {
 
 /// The judge of the test above sees what it is there to see.
 #[test]
+fn the_model_reads_queries_as_applications_do() {
+    for query in [
+        "do=admin",
+        "a=b&do=admin",
+        "a;do=admin",
+        "DO=Admin",
+        "%64o=adm%69n",
+        "d%256f=admin",
+        "do%3dadmin",
+        "do[]=admin",
+        "do=admin%00x",
+        "+do=+admin",
+    ] {
+        assert!(model::says_admin(&format!("/x?{query}")), "{query}");
+    }
+    for query in ["", "do=show", "id=admin", "do=administrator", "redo=admin", "do"] {
+        assert!(!model::says_admin(&format!("/x?{query}")), "{query}");
+    }
+}
+
+#[test]
 fn the_model_sees_through_disguises() {
     let disguises = [
         "/admin/users",
@@ -272,6 +318,9 @@ fn the_model_sees_through_disguises() {
     for path in disguises {
         let strictest = model::readings(path).iter().map(|text| model::wanted("open.example", text, "GET")).max();
         assert_eq!(strictest, Some(Level::Two), "{path}");
+    }
+    for (path, level) in [("//host/admin", Level::Two), ("/x/..;/staff", Level::One), ("/a", Level::Open)] {
+        assert_eq!(model::readings(path).iter().map(|text| model::wanted("cut.example", text, "GET")).max(), Some(level), "{path}");
     }
     for path in ["/", "/administrator", "/x/admin", "/public"] {
         assert!(model::readings(path).iter().all(|text| model::wanted("open.example", text, "GET") == Level::Open), "{path}");

@@ -148,6 +148,28 @@ async fn an_independent_library_believes_the_assertion_of_its_own_audience_and_a
     let unsigned = data_encoding::BASE64URL_NOPAD.encode(br#"{"alg":"none"}"#);
     assert!(py_jwt(&jwks, &format!("{header}.{body}.AAAA"), "wiki").is_none());
     assert!(py_jwt(&jwks, &format!("{unsigned}.{body}."), "wiki").is_none());
+    // Signed with what everybody knows: the public key as the secret of an HMAC, in each form in which a library may take it.
+    let key = &serde_json::from_str::<serde_json::Value>(&jwks).unwrap()["keys"][0];
+    assert_eq!((&key["alg"], &key["use"], &key["kty"]), (&"ES256".into(), &"sig".into(), &"EC".into()), "a key for nothing else");
+    assert!(key.get("d").is_none(), "and no private one");
+    let point = |name: &str| data_encoding::BASE64URL_NOPAD.decode(key[name].as_str().unwrap().as_bytes()).unwrap();
+    for secret in [[&[4], point("x").as_slice(), &point("y")].concat(), key.to_string().into_bytes(), jwks.clone().into_bytes()] {
+        let head = data_encoding::BASE64URL_NOPAD.encode(format!(r#"{{"alg":"HS256","typ":"JWT","kid":{}}}"#, key["kid"]).as_bytes());
+        let tag = ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &secret), format!("{head}.{body}").as_bytes());
+        let forged = format!("{head}.{body}.{}", data_encoding::BASE64URL_NOPAD.encode(tag.as_ref()));
+        assert!(py_jwt(&jwks, &forged, "wiki").is_none());
+    }
+    // A key of somebody else's under our key's name.
+    let pair =
+        ring::signature::EcdsaKeyPair::generate_pkcs8(&ring::signature::ECDSA_P256_SHA256_FIXED_SIGNING, &ring::rand::SystemRandom::new());
+    let pair = ring::signature::EcdsaKeyPair::from_pkcs8(
+        &ring::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+        pair.unwrap().as_ref(),
+        &ring::rand::SystemRandom::new(),
+    );
+    let signature = pair.unwrap().sign(&ring::rand::SystemRandom::new(), format!("{header}.{body}").as_bytes()).unwrap();
+    let forged = format!("{header}.{body}.{}", data_encoding::BASE64URL_NOPAD.encode(signature.as_ref()));
+    assert!(py_jwt(&jwks, &forged, "wiki").is_none());
 
     world.app().services.keys.rotate(vestibule::service::audit::Actor::CommandLine).await.unwrap();
     world.advance(minutes(3));

@@ -51,6 +51,7 @@ mod parallel;
 mod paths;
 mod portal;
 mod providers;
+mod recipes;
 mod redirects;
 mod restart;
 mod scale;

@@ -358,3 +358,76 @@ async fn an_administrator_sees_and_revokes_somebodys_tokens() {
     root.sends("admin/users/robot", &[("action", "revoke_token"), ("token", &id)]).await.is(200);
     robot.asks("/x", &lines).await.is(401);
 }
+
+#[tokio::test]
+async fn a_token_of_one_route_opens_no_other_however_it_is_asked() {
+    let mut robot = machine().await;
+    let scope = NewToken { routes: vec!["api".into()], methods: vec!["GET".into(), "POST".into(), "MOVE".into()], ..wanted("a") };
+    let (token, _) = robot.token_of("robot", &scope).await;
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    robot.asks("/x", &bearer).await.is(200);
+    robot.at.asks("MOVE", "/x", &format!("{bearer}Destination: http://api.example/y\r\n"), b"").await.is(200);
+    let before = robot.world.upstream.count();
+    // In each reading of the path, at the place that a request writes to, and under the method that it is taken for.
+    for target in [
+        "/bearer-only",
+        "/bearer-only/x",
+        "/Bearer-Only",
+        "//bearer-only",
+        "/%62earer-only",
+        "/%2562earer-only",
+        "/bearer-only;x",
+        "/x;/bearer-only",
+    ] {
+        let answer = robot.asks(target, &bearer).await;
+        assert!(answer.status == 403 || target == "/x;/bearer-only", "{target}: {}", answer.status);
+    }
+    for destination in
+        ["http://api.example/bearer-only/y", "/bearer-only", "http://api.example//bearer-only", "http://api.example/%62earer-only"]
+    {
+        let answer = robot.at.asks("MOVE", "/x", &format!("{bearer}Destination: {destination}\r\n"), b"").await;
+        assert!([400, 403].contains(&answer.status), "{destination}: {}", answer.status);
+    }
+    for (target, lines) in [
+        ("/x", "X-HTTP-Method-Override: DELETE\r\n"),
+        ("/x", "x_http_method: delete\r\n"),
+        ("/x?_method=DELETE", ""),
+        ("/x?%5fmethod=delete", ""),
+    ] {
+        robot.at.asks("POST", target, &format!("{bearer}{lines}"), b"").await.is(403);
+    }
+    robot.at.asks("DELETE", "/x", &bearer, b"").await.is(403);
+    let reached = robot.world.upstream.seen().split_off(before);
+    assert!(reached.iter().all(|seen| seen.target() == "/x;/bearer-only"), "{reached:?}");
+}
+
+#[tokio::test]
+async fn a_token_in_any_other_place_opens_nothing() {
+    let mut robot = machine().await;
+    let token = robot.token().await;
+    let before = robot.world.upstream.count();
+    let basic = data_encoding::BASE64.encode(format!("x:{token}").as_bytes());
+    for (target, lines) in [
+        (format!("/x?access_token={token}&token={token}&Authorization=Bearer%20{token}"), String::new()),
+        (format!("/x;token={token}"), String::new()),
+        ("/x".to_owned(), format!("Cookie: vestibule={token}; token={token}; authorization=Bearer {token}\r\n")),
+        ("/x".to_owned(), format!("Authorization: Bearer own\r\nAuthorization: Bearer {token}\r\n")),
+        ("/x".to_owned(), format!("Authorization: Bearer own, Bearer {token}\r\n")),
+        ("/x".to_owned(), format!("Authorization: Bearer \"{token}\"\r\n")),
+        ("/x".to_owned(), format!("Authorization: Digest username=\"x\", response=\"{token}\"\r\n")),
+        ("/x".to_owned(), format!("Proxy-Authorization: Basic {basic}\r\n")),
+        ("/x".to_owned(), format!("X_Vestibule_Token: {token}\r\n")),
+        ("/x".to_owned(), format!("X-Api-Key: {token}\r\nX-Auth-Token: {token}\r\n")),
+        ("/x".to_owned(), format!("Authorization: Bearer {}\r\n", token.to_uppercase())),
+        ("/x".to_owned(), format!("Authorization: Bearer {}\r\n", &token[..token.len() - 1])),
+    ] {
+        let answer = robot.asks(&target, &lines).await;
+        assert_eq!(answer.status, 401, "{target} {lines}");
+    }
+    for protocol in [token.clone(), format!("bearer, {token}"), format!("base64url.bearer.authorization.{token}")] {
+        let upgrade =
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        robot.asks("/ws", &format!("{upgrade}Sec-WebSocket-Protocol: {protocol}\r\n")).await.is(401);
+    }
+    assert_eq!(robot.world.upstream.count(), before, "nothing was forwarded");
+}

@@ -28,7 +28,7 @@ def tries():
     app.writes("www/lib/plugins/authgateway/plugin.info.txt", "base authgateway\nauthor try\nemail try@example.org\ndate 2026-01-01\nname authgateway\ndesc try\nurl https://example.org\n")
     opens_to_all(app.path("data"))
     opens_to_all(app.path("conf"))
-    nginx(app, f"""server {{ listen unix:{app.folder}/php.sock; root {app.folder}/www; index doku.php;
+    nginx(app, f"""server {{ listen unix:{app.folder}/php.sock; set_real_ip_from unix:; real_ip_header X-Forwarded-For; root {app.folder}/www; index doku.php;
         location ~ \\.php$ {{ include /etc/nginx/fastcgi_params; fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
         fastcgi_param REMOTE_USER $http_remote_user; fastcgi_pass unix:{fpm}; }} }}""")
     wait_for("nginx does not start", lambda: app.path("php.sock").exists())

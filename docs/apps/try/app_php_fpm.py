@@ -31,7 +31,7 @@ proxy_temp_path {app.folder}/proxy; uwsgi_temp_path {app.folder}/uwsgi; scgi_tem
 def tries():
     app = Place()
     fpm = php_fpm(app)
-    app.writes("www/who.php", "<?php echo $_SERVER['REMOTE_USER'] ?? '', '|', $_SERVER['HTTP_REMOTE_USER'] ?? '', '|', $_SERVER['HTTPS'] ?? '';")
+    app.writes("www/who.php", "<?php echo $_SERVER['REMOTE_USER'] ?? '', '|', $_SERVER['HTTP_REMOTE_USER'] ?? '', '|', $_SERVER['HTTPS'] ?? '', '|', $_SERVER['REMOTE_ADDR'];")
     server = block("php-fpm", "nginx").replace("/run/nginx/php.sock", f"{app.folder}/php.sock").replace("/run/php/php-fpm.sock", str(fpm))
     nginx(app, server.replace("/srv/app", f"{app.folder}/www").replace("include fastcgi_params", "include /etc/nginx/fastcgi_params"))
     wait_for("nginx does not start", lambda: app.path("php.sock").exists())
@@ -39,8 +39,8 @@ def tries():
     gateway.user("alice")
     browser = Browser(gateway)
     said = browser.signs_in("alice", "/who.php").text
-    seen("$_SERVER['REMOTE_USER'] is alice", said == "alice|alice|on", said)
+    seen("$_SERVER['REMOTE_USER'] is alice", said == "alice|alice|on|127.0.0.1", said)
     for name in ["Remote-User", "Remote_User", "REMOTE-USER"]:
         said = browser.asks("/who.php", headers={name: "root"}).text
-        seen(f"{name} from a client changes nothing", said == "alice|alice|on", said)
+        seen(f"{name} from a client changes nothing", said == "alice|alice|on|127.0.0.1", said)
     seen("nobody gets there without signing in (401)", Client(gateway).asks("/who.php").status == 401)

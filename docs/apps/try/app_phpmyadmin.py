@@ -32,7 +32,7 @@ def tries():
     app.path("db").chmod(0o755)
     app.writes("config.inc.php", "<?php\n" + block("phpmyadmin", "php") + f"$cfg['Servers'][1]['socket'] = '{app.folder}/db/sock';\n"
                "$cfg['Servers'][1]['host'] = 'localhost';\n$cfg['blowfish_secret'] = '0123456789abcdef0123456789abcdef';\n")
-    nginx(app, f"""server {{ listen unix:{app.folder}/php.sock; root {app.folder}/www; index index.php;
+    nginx(app, f"""server {{ listen unix:{app.folder}/php.sock; set_real_ip_from unix:; real_ip_header X-Forwarded-For; root {app.folder}/www; index index.php;
         location ~ \\.php$ {{ include /etc/nginx/fastcgi_params; fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
         fastcgi_pass unix:{fpm}; }} }}""")
     wait_for("nginx does not start", lambda: app.path("php.sock").exists())

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import html
 import http.cookiejar
+import http.server
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -91,7 +93,7 @@ class Place:
         self.folder.chmod(0o755)
         self.children = []
         self.last = []
-        os.environ.get("KEEP") or atexit.register(self.ends)
+        os.environ.get("TRY_KEEP") or atexit.register(self.ends)
 
     def path(self, name):
         return self.folder / name
@@ -157,18 +159,27 @@ class Gateway:
         route = re.sub(r'hosts = \[[^\]]*\]', 'hosts = ["localhost"]', route)
         self.place.writes("vestibule.toml", f'{head}\n[mfa]\nfirst_enrolment = "password"\n{change(route)}')
         self.program = os.environ.get("VESTIBULE") or default_program()
-        child = subprocess.Popen([self.program, "serve"], stdout=subprocess.PIPE, stderr=open(self.place.path("gateway.log"), "wb"), text=True,
-                                 env=self.environment(), cwd=self.place.folder, start_new_session=True)
-        self.place.children.append(child)
-        self.urls = []
-        for _ in range(2 if tls else 1):
-            line = child.stdout.readline()
+        self.listeners = 2 if tls else 1
+        self.starts()
+
+    def starts(self, *under):
+        """Starts it, under another program if one is named."""
+        self.child = subprocess.Popen([*under, self.program, "serve"], stdout=subprocess.PIPE, stderr=open(self.place.path("gateway.log"), "ab"), text=True,
+                                      env=self.environment(), cwd=self.place.folder, start_new_session=True)
+        self.place.children.append(self.child)
+        urls = []
+        for _ in range(self.listeners):
+            line = self.child.stdout.readline()
             if not line:
                 raise Failed(self.place.path("gateway.log").read_text())
-            self.urls.append(line.split()[1])
-        self.port = urllib.parse.urlsplit(self.urls[-1]).port
-        scheme = urllib.parse.urlsplit(self.urls[-1]).scheme
-        self.url = f"{scheme}://localhost:{self.port}"
+            urls.append(line.split()[1])
+        last = urllib.parse.urlsplit(urls[-1])
+        self.port, self.url = last.port, f"{last.scheme}://localhost:{last.port}"
+
+    def ends_program(self):
+        self.child.terminate()
+        self.child.wait(PATIENCE)
+        self.place.children.remove(self.child)
 
     def environment(self):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VESTIBULE")}
@@ -304,6 +315,33 @@ def apache(place, modules, text):
                  f"{user}ErrorLog {place.folder}/apache.log\n{loads}{text}")
     place.starts("apache2", "-D", "FOREGROUND", "-f", place.path("apache.conf"))
     return place.listening(port)
+
+
+def stand_in(place):
+    """In the place of an application that is not to be had here: answers with the request as it arrived. Its port."""
+    class Told(http.server.BaseHTTPRequestHandler):
+        def answers(self):
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = json.dumps({"target": self.path, "headers": [[name.lower(), value] for name, value in self.headers.items()]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = answers
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Told)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    place.last.append(server.shutdown)
+    return server.server_port
+
+
+def told(answer, name):
+    """Every value of a header that a stand-in was told; an underscore is what a CGI program reads as a hyphen."""
+    return [value for known, value in answer.json()["headers"] if known.replace("_", "-") == name.lower()]
 
 
 def opens_to_all(path):

@@ -2,6 +2,7 @@
 """Tries the recipes of docs/apps with the real applications: docs/apps/try/run.py [NAME...]
 
     VESTIBULE=PATH   the program (default: the newest build in target/, else the one that is installed)
+    TRY_KEEP=1       leave the folders, and what runs in them
     TRY_REQUIRE=1    a program that is missing is a failure, not a line that says so
 
 The configuration is the one that the page shows. What it prints is what was seen.

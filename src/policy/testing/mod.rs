@@ -5,4 +5,6 @@ pub(super) mod effort;
 #[cfg(test)]
 pub(super) mod naive;
 #[cfg(test)]
+mod queries;
+#[cfg(test)]
 pub(super) mod sample;

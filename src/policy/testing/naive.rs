@@ -166,7 +166,7 @@ fn some_route() -> impl Strategy<Value = Route> {
 }
 
 /// A lax root with exceptions, where a disguise pays, and whatever else.
-fn routes() -> impl Strategy<Value = Vec<Route>> {
+pub(super) fn routes() -> impl Strategy<Value = Vec<Route>> {
     let lax = prop::sample::select(vec![Level::Bypass, Level::OneFactor]);
     let root = (lax, prop::collection::vec(exception(), 1..4)).prop_map(|(level, rules)| Route {
         rules,
@@ -180,7 +180,7 @@ fn routes() -> impl Strategy<Value = Vec<Route>> {
 }
 
 /// Names that the routes know, disguised: separators, spellings and endings that one application or another takes for the plain ones.
-fn target() -> impl Strategy<Value = String> {
+pub(super) fn target() -> impl Strategy<Value = String> {
     let between = vec![
         "/",
         "/",
@@ -242,7 +242,7 @@ fn target() -> impl Strategy<Value = String> {
     })
 }
 
-fn somebody() -> impl Strategy<Value = Option<Identity>> {
+pub(super) fn somebody() -> impl Strategy<Value = Option<Identity>> {
     let proof = prop::sample::select(vec![
         Proof::Password,
         Proof::Second { method: Method::Totp, at: NOW },

@@ -9,8 +9,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::dice::Dice;
+use super::lines::{PRESETS, spelt};
 use super::model::Level;
-use super::request::{HOSTS, Keys, Sent};
+use super::request::{HOSTS, Keys, Sent, token};
 use super::target::target;
 
 pub const NAME: &str = "open.example";
@@ -123,6 +124,9 @@ fn bend(dice: &mut Dice, fields: &mut Fields, host: &str) {
             for _ in 0..=dice.below(2) {
                 let (name, value) = evil[dice.below(evil.len())];
                 fields.push(field(name, value));
+                let name = dice.of(&PRESETS);
+                let name = spelt(dice, name);
+                fields.push(field(&if dice.one_in(4) { name } else { name.to_lowercase() }, "evil"));
             }
         }
     }
@@ -133,7 +137,11 @@ fn make(dice: &mut Dice, keys: &Keys, stream: u32) -> Sent {
     let mark = dice.mark();
     let host = dice.of(&HOSTS);
     let method = dice.of(&["GET", "GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS"]);
-    let (cookies, level) = cookies(dice, keys);
+    let (token, (cookies, level)) = match token(dice, keys, host) {
+        None => (None, cookies(dice, keys)),
+        // Cookie fields over HTTP/2 may be one cookie each; lines of other headers are fields as well.
+        Some((lines, level)) => (Some(level > Level::Open), (lines, level)),
+    };
     let mut fields =
         vec![field(":method", method), field(":scheme", "https"), field(":authority", host), field(":path", target(dice, host))];
     fields.push(field("x-fuzz", mark.clone()));
@@ -155,7 +163,7 @@ fn make(dice: &mut Dice, keys: &Keys, stream: u32) -> Sent {
     if has_body {
         bytes.extend(body(dice, stream));
     }
-    Sent { mark, level, secure: true, bytes }
+    Sent { mark, level, secure: true, token: token.unwrap_or_default(), bytes }
 }
 
 fn body(dice: &mut Dice, stream: u32) -> Vec<u8> {

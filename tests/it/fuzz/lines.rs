@@ -2,6 +2,38 @@
 
 use super::dice::Dice;
 
+/// What the presets and the gateway itself tell applications.
+pub const PRESETS: [&str; 18] = [
+    "X-Forwarded-User",
+    "X-Forwarded-Preferred-Username",
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-WEBAUTH-USER",
+    "X-WEBAUTH-NAME",
+    "X-WEBAUTH-EMAIL",
+    "X-WEBAUTH-GROUPS",
+    "X-authentik-username",
+    "X-authentik-name",
+    "X-authentik-email",
+    "X-authentik-groups",
+    "SM_USER",
+    "iv-user",
+    "iv-groups",
+    "X-Vestibule-Assertion",
+    "X-Own-User",
+    "X_Own_Groups",
+];
+
+/// A name in a spelling that some server takes for the same.
+pub fn spelt(dice: &mut Dice, name: &str) -> String {
+    let bent = |dice: &mut Dice, c: char| match c {
+        '-' | '_' => dice.of(&["-", "_", "-", "_", ".", "~"]).to_owned(),
+        c if dice.one_in(2) => c.to_ascii_uppercase().to_string(),
+        c => c.to_ascii_lowercase().to_string(),
+    };
+    name.chars().map(|c| bent(dice, c)).collect()
+}
+
 /// Headers that a client has no business sending, in spellings of its own.
 pub fn disguised_headers(dice: &mut Dice, close: bool) -> String {
     const NAMES: [&str; 13] = [
@@ -31,6 +63,12 @@ pub fn disguised_headers(dice: &mut Dice, close: bool) -> String {
             _ => {}
         }
         lines.push_str(&format!("{name}: {}\r\n", dice.of(&["evil", "root", "10.0.0.1", "/admin", "", "\u{ff21}"])));
+    }
+    if dice.one_in(3) {
+        let name = dice.of(&PRESETS);
+        let name = spelt(dice, name);
+        let end = if dice.one_in(10) { dice.of(&[" ", "\t"]) } else { "" };
+        lines.push_str(&format!("{name}{end}: evil\r\n").repeat(1 + dice.below(2)));
     }
     if dice.one_in(4) {
         let nominated = dice.of(&[

@@ -11,6 +11,8 @@ use super::target::target;
 pub struct Keys {
     pub one: String,
     pub two: String,
+    /// An API token of whom `one` is a session of, for one route only.
+    pub token: String,
 }
 
 /// A request with what its sender may.
@@ -19,10 +21,59 @@ pub struct Sent {
     pub level: Level,
     /// Over HTTPS.
     pub secure: bool,
+    /// It rests on the token.
+    pub token: bool,
     pub bytes: Vec<u8>,
 }
 
-pub const HOSTS: [&str; 6] = ["open.example", "mixed.example", "a.wild.example", "x.wild.example", "slash.example", "open.example"];
+pub const HOSTS: [&str; 12] = [
+    "open.example",
+    "mixed.example",
+    "a.wild.example",
+    "x.wild.example",
+    "slash.example",
+    "open.example",
+    "cut.example",
+    "cut.example",
+    "front.example",
+    "front.example",
+    "token.example",
+    "token.example",
+];
+
+/// Headers that carry the token, or something like it where none counts, and what they are worth; `None`: a session or nothing.
+pub fn token(dice: &mut Dice, keys: &Keys, host: &str) -> Option<(Vec<(String, String)>, Level)> {
+    if !dice.one_in(if host == "token.example" { 2 } else { 12 }) {
+        return None;
+    }
+    let (token, session) = (&keys.token, &keys.two);
+    let basic = |pair: String| format!("Basic {}", data_encoding::BASE64.encode(pair.as_bytes()));
+    let changed = format!("{}{}", &token[..token.len() - 1], if token.ends_with('a') { 'b' } else { 'a' });
+    let at = dice.below(token.len());
+    let (good, bad) = (Level::One, Level::Open);
+    let all: [(&[(&str, String)], Level); 18] = [
+        (&[("authorization", format!("Bearer {token}"))], good),
+        (&[("authorization", format!("bEARER   {token}"))], good),
+        (&[("authorization", basic(format!("anybody:{token}")))], good),
+        (&[("x-vestibule-token", token.clone())], good),
+        (&[("x-vestibule-token", token.clone()), ("authorization", "Bearer own".into())], good),
+        (&[("authorization", format!("Bearer {token}")), ("cookie", format!("vestibule={session}; __Host-vestibule={session}"))], good),
+        (&[("authorization", format!("Bearer {changed}"))], bad),
+        (&[("authorization", format!("Bearer {}", &token[..at]))], bad),
+        (&[("authorization", format!("Bearer {}", token.to_uppercase()))], bad),
+        (&[("authorization", format!("Bearer {token}")), ("authorization", "Bearer own".into())], bad),
+        (&[("authorization", "Bearer own".into()), ("authorization", format!("Bearer {token}"))], bad),
+        (&[("authorization", format!("Bearer own, Bearer {token}"))], bad),
+        (&[("authorization", format!("Bearer {token}, Bearer {token}"))], bad),
+        (&[("authorization", basic(format!("{token}:x")))], bad),
+        (&[("proxy-authorization", format!("Bearer {token}"))], bad),
+        (&[("x_vestibule_token", token.clone())], bad),
+        (&[("cookie", format!("vestibule={token}; __Host-vestibule={token}; authorization=Bearer {token}"))], bad),
+        (&[("sec-websocket-protocol", format!("bearer, {token}")), ("authorization", String::new())], bad),
+    ];
+    let (fields, level) = &all[dice.below(all.len())];
+    Some((fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(), *level))
+}
 
 fn host_lines(dice: &mut Dice, host: &str) -> String {
     match dice.below(60) {
@@ -82,9 +133,18 @@ fn cookies(dice: &mut Dice, keys: &Keys) -> (String, Level) {
 pub fn make(dice: &mut Dice, keys: &Keys, last: bool) -> Sent {
     let mark = dice.mark();
     let host = dice.of(&HOSTS);
-    let method = dice
-        .of(&["GET", "GET", "GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PROPFIND", "GET", "POST", "GET", "GET", "TRACE", "get"]);
-    let (target, hosts, (cookies, level)) = (target(dice, host), host_lines(dice, host), cookies(dice, keys));
+    let method = dice.of(&[
+        "GET", "GET", "GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "PROPFIND", "GET", "POST", "GET", "GET", "TRACE", "get", "MOVE",
+        "COPY",
+    ]);
+    let (target, hosts) = (target(dice, host), host_lines(dice, host));
+    let token =
+        token(dice, keys, host).map(|(fields, level)| (fields.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect::<String>(), level));
+    let rests = token.as_ref().is_some_and(|(_, level)| *level > Level::Open);
+    let (mut cookies, level) = token.unwrap_or_else(|| cookies(dice, keys));
+    if matches!(method, "MOVE" | "COPY") {
+        cookies.push_str(&format!("Destination: http://{host}{}\r\n", super::target::target(dice, host)));
+    }
     let (framing, body, goes_on) = framing(dice, method);
     let version = match dice.below(60) {
         0 => "HTTP/1.0",
@@ -107,5 +167,5 @@ pub fn make(dice: &mut Dice, keys: &Keys, last: bool) -> Sent {
     };
     let head = format!("{line}\r\n{hosts}{cookies}{headers}{framing}X-Fuzz: {mark}\r\n{close}{end}");
     let parts: Vec<Vec<u8>> = head.split('\u{10ffff}').map(|part| part.as_bytes().to_vec()).collect();
-    Sent { mark, level, secure: false, bytes: [parts.join(&0xff), body].concat() }
+    Sent { mark, level, secure: false, token: rests, bytes: [parts.join(&0xff), body].concat() }
 }

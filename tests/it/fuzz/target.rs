@@ -2,7 +2,7 @@
 
 use super::dice::Dice;
 
-const PLACES: [&str; 18] = [
+const PLACES: [&str; 25] = [
     "/admin/users",
     "/admin",
     "/admin/",
@@ -21,7 +21,43 @@ const PLACES: [&str; 18] = [
     "/administrator",
     "/desk/x",
     "/public/../admin",
+    "/wiki/admin/x",
+    "/wiki/admin",
+    "/wiki/staff/x",
+    "/wiki/a/b",
+    "/wiki",
+    "/other/x",
+    "/wiki/../admin",
 ];
+
+/// A query that an application with one front controller reads, bent.
+fn query(dice: &mut Dice) -> String {
+    let spelt = |dice: &mut Dice, text: &str| -> String {
+        let one = |dice: &mut Dice, c: char| match dice.below(12) {
+            0 => format!("%{:02x}", c as u32),
+            1 => format!("%25{:02X}", c as u32),
+            2 => c.to_ascii_uppercase().to_string(),
+            3 => format!("%{:02x}", c.to_ascii_uppercase() as u32),
+            _ => c.to_string(),
+        };
+        text.chars().map(|c| one(dice, c)).collect()
+    };
+    let mut out = String::from("?");
+    for n in 0..1 + dice.below(3) {
+        if n > 0 {
+            out.push_str(dice.of(&["&", "&", ";", "%26", "&&", "?"]));
+        }
+        let name = dice.of(&["do", "do", "id", "d"]);
+        out.push_str(dice.of(&["", "", "", "+", "%20", "["]));
+        out.push_str(&spelt(dice, name));
+        out.push_str(dice.of(&["", "", "", "[]", "[0]", "%5b%5d", "[admin]", "+", "%00"]));
+        out.push_str(dice.of(&["=", "=", "=", "%3d", ""]));
+        let value = dice.of(&["admin", "admin", "show", "x"]);
+        out.push_str(&spelt(dice, value));
+        out.push_str(dice.of(&["", "", "", "+", "%20", "%00", "%0a", "%00x"]));
+    }
+    out
+}
 
 fn at_a_char(dice: &mut Dice, text: &mut String, change: impl FnOnce(char, &mut Dice) -> String) {
     let plain: Vec<usize> = text.char_indices().filter(|(at, c)| *at > 0 && c.is_ascii_alphanumeric()).map(|(at, _)| at).collect();
@@ -124,6 +160,12 @@ pub fn target(dice: &mut Dice, host: &str) -> String {
     let bends = [0, 0, 1, 1, 1, 2, 3];
     for _ in 0..bends[dice.below(bends.len())] {
         bend(dice, &mut text);
+    }
+    if host == "cut.example" && !text.starts_with("/wiki") && !dice.one_in(5) {
+        text.insert_str(0, "/wiki");
+    }
+    if host == "front.example" {
+        text.push_str(&query(dice));
     }
     match dice.below(150) {
         0 => format!("http://{host}{text}"),
