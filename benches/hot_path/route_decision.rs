@@ -87,6 +87,7 @@ fn rule(n: usize) -> Rule {
         query: Vec::new(),
         whereabouts: None,
         requirement: Requirement { groups: Some(vec!["staff".into()]), ..requirement(Level::TwoFactor) },
+        comment: None,
     }
 }
 

@@ -11,11 +11,11 @@ use libfuzzer_sys::fuzz_target;
 use naive::{ascii_head, is_below};
 use vestibule::base::{ClientAddr, Host, Time};
 use vestibule::path::Path;
-use vestibule::policy::{Ask, Decision, Level, Policy, Requirement, Route, Rule, decide};
+use vestibule::policy::{Ask, CertificateUse, Decision, Level, Policy, Requirement, Route, Rule, decide};
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
-    let wants = |level| Requirement { level, groups: None, factors: None, max_age: None, enforce: true };
-    let rule = |path: &str, level| Rule { paths: vec![path.to_owned()], patterns: Vec::new(), methods: Vec::new(), networks: Vec::new(), query: Vec::new(), requirement: wants(level) };
+    let wants = |level| Requirement { level, groups: None, factors: None, max_age: None, client_certificate: CertificateUse::None, enforce: true };
+    let rule = |path: &str, level| Rule { paths: vec![path.to_owned()], patterns: Vec::new(), methods: Vec::new(), networks: Vec::new(), query: Vec::new(), whereabouts: None, requirement: wants(level), comment: None };
     let root = Route {
         name: Arc::from("root"),
         hosts: Vec::new(),
@@ -26,6 +26,7 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
         encoded_slash: true,
         keep_post: false,
         proxy: Default::default(),
+        application: Default::default(),
     };
     Policy::new(vec![root], "/.vestibule")
 });

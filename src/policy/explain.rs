@@ -52,6 +52,9 @@ pub struct Considered {
     pub rule: Option<usize>,
     pub matched: bool,
     pub why: String,
+    /// What the rule's author says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// Explains what [`decide`] answers.
@@ -138,6 +141,7 @@ fn consider(hit: Option<&Hit<'_>>, reading: &Reading<'_>, ask: &Ask<'_>, out: &m
         rule,
         matched,
         why,
+        comment: None,
     };
     let Some(hit) = hit else {
         out.push(line(None, None, false, format!("no route for {}{}", ask.host, reading.text)));
@@ -146,7 +150,7 @@ fn consider(hit: Option<&Hit<'_>>, reading: &Reading<'_>, ask: &Ask<'_>, out: &m
     for (at, rule) in hit.route.rules.iter().enumerate() {
         let matched = hit.rule == Some(at);
         let why = if matched { format!("matches: {}", rule.requirement.level.name()) } else { why_not(rule, reading, ask) };
-        out.push(line(Some(hit.route), Some(at + 1), matched, why));
+        out.push(Considered { comment: rule.comment.clone(), ..line(Some(hit.route), Some(at + 1), matched, why) });
         if matched && rule.query.is_empty() {
             return;
         }
@@ -202,6 +206,16 @@ mod tests {
         ];
         let policy = policy(vec![app]);
         with_ask(method, url, "192.0.2.1", |ask| explain(&policy, ask, who, NOW))
+    }
+
+    #[test]
+    fn what_a_rule_is_for_is_told() {
+        let mut app = route("app", &["wiki.example"], "/", Level::OneFactor);
+        app.rules = vec![Rule { comment: Some("for the auditors".into()), ..rule(&["/admin"], Level::TwoFactor) }];
+        let policy = policy(vec![app]);
+        let told = with_ask("GET", "wiki.example/admin", "192.0.2.1", |ask| explain(&policy, ask, None, NOW));
+        assert_eq!(told.considered[0].comment.as_deref(), Some("for the auditors"));
+        assert!(serde_json::to_string(&told).unwrap().contains("for the auditors"));
     }
 
     #[test]

@@ -109,6 +109,8 @@ pub struct Rule {
     /// Countries and network operators; absent: every client.
     pub whereabouts: Option<Whereabouts>,
     pub requirement: Requirement,
+    /// What its author says of it; decides nothing.
+    pub comment: Option<String>,
 }
 
 impl Rule {

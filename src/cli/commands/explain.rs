@@ -90,5 +90,6 @@ fn considered(one: &Value) -> Vec<String> {
         rule => format!("{} rule {rule}", get("route")),
     };
     let mark = if one.get("matched") == Some(&Value::Bool(true)) { "->" } else { "" };
-    vec![format!("  {mark:<2} {}", get("reading")), place, get("why")]
+    let comment = one.get("comment").map(|comment| format!(" ({})", cell(comment))).unwrap_or_default();
+    vec![format!("  {mark:<2} {}", get("reading")), place, format!("{}{comment}", get("why"))]
 }

@@ -125,9 +125,19 @@ fn rule(s: Section, route_path: &str, geo: Option<&Arc<Geo>>, route: &Terms) -> 
         query: query(&s, &terms),
         whereabouts: whereabouts(&s, geo),
         requirement: terms.clone().requirement(),
+        comment: s.maybe("comment", comment),
     };
     s.finish();
     (rule, terms)
+}
+
+/// For people: a line of text.
+fn comment(entry: &Entry) -> Result<String, Fault> {
+    let text = value::text(entry)?;
+    if text.chars().count() > 200 || text.chars().any(char::is_control) {
+        return Err(Fault::new("the comment is too long, or has more than one line", "write one line of at most 200 characters"));
+    }
+    Ok(text)
 }
 
 /// A method in upper case: names are compared as they stand (RFC 9110 section 9.1).

@@ -13,7 +13,16 @@ use crate::policy::{CertificateUse, Level, Requirement, Route, Rule};
 fn rule(level: Level) -> Rule {
     let requirement =
         Requirement { level, groups: None, factors: None, max_age: None, client_certificate: CertificateUse::None, enforce: true };
-    Rule { paths: vec![], patterns: vec![], methods: vec![], networks: vec![], query: vec![], whereabouts: None, requirement }
+    Rule {
+        paths: vec![],
+        patterns: vec![],
+        methods: vec![],
+        networks: vec![],
+        query: vec![],
+        whereabouts: None,
+        requirement,
+        comment: None,
+    }
 }
 
 fn with_rule(route: Route, rule: Rule) -> Route {

@@ -99,8 +99,9 @@ pub fn kinds(old: &Policy, new: &Policy, host: &Host, searches: &mut Searches) -
     let (paths, complete) = paths::kinds(&routes, [old.prefix(), new.prefix()], searches, differs);
     let complete = complete && !placed.get();
     // Every condition of a rule is named here, so that a new one is not forgotten.
-    let conditions =
-        rules.iter().map(|Rule { paths: _, patterns: _, methods, networks, query: _, whereabouts: _, requirement: _ }| (methods, networks));
+    let conditions = rules
+        .iter()
+        .map(|Rule { paths: _, patterns: _, methods, networks, query: _, whereabouts: _, requirement: _, comment: _ }| (methods, networks));
     let (methods, networks): (Vec<_>, Vec<_>) = conditions.unzip();
     let queries = query_kinds(&rules);
     let bodies = if queries.len() > 1 { vec![Method::POST, Method::PUT, Method::PATCH] } else { Vec::new() };

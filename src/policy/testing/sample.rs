@@ -47,6 +47,7 @@ pub fn rule(paths: &[&str], level: Level) -> Rule {
         query: Vec::new(),
         whereabouts: None,
         requirement: requirement(level),
+        comment: None,
     }
 }
 
