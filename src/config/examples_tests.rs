@@ -84,8 +84,11 @@ fn the_configuration_in_the_readme_is_right() {
 #[test]
 fn the_configuration_of_every_application_page_is_right() {
     use std::os::unix::fs::PermissionsExt;
-    let pages: Vec<_> = std::fs::read_dir(root().join("docs/apps")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(pages.len() >= 16, "{pages:?}");
+    let pages = std::fs::read_dir(root().join("docs/apps")).unwrap().map(|entry| entry.unwrap().path());
+    // One page is about all of them, and a folder tries them.
+    let is_one = |page: &PathBuf| page.extension().is_some_and(|kind| kind == "md") && !page.ends_with("try.md");
+    let pages: Vec<_> = pages.filter(is_one).collect();
+    assert!(pages.len() >= 17, "{pages:?}");
     for page in pages {
         let folder = tempfile::tempdir().unwrap();
         let text = std::fs::read_to_string(&page).unwrap();
