@@ -17,8 +17,8 @@ use crate::acme::Answer;
 use crate::base::{ClientAddr, Host, Subject, Time, TokenId, UserId};
 use crate::factor::Method;
 use crate::gateway::{
-    AccessRecord, Bound, ClientCertificate, DeviceShown, ErrorPage, Facts, GatewayHost, Lookup, Opened, PortalAnswer, PortalContext, SavingPost, Shape,
-    Snapshot, TokenLookup, UserSession,
+    AccessRecord, Bound, ClientCertificate, DeviceShown, ErrorPage, Facts, GatewayHost, Lookup, Opened, PortalAnswer, PortalContext,
+    SavingPost, Shape, Snapshot, TokenLookup, UserSession,
 };
 use crate::identity::assertion::{Claims, Signed, Unsigned};
 use crate::limit::{Place, Throttled};
