@@ -18,6 +18,10 @@ use crate::store::{Duty, StoreError};
 /// How often sessions are swept and their last use is written down.
 const SWEEP: Duration = Duration::from_secs(20);
 
+/// How many sessions in the store a sweep looks at, in how many pieces: five million in half an hour.
+const PAGES_SWEPT: usize = 10;
+const PAGE_SWEPT: usize = 5000;
+
 /// How often the files of `geo.databases` are looked at.
 const GEO: Duration = Duration::from_secs(5);
 
@@ -42,11 +46,24 @@ impl App {
 
 impl App {
     /// Removes what has expired from the store; `None` if another gateway does it for all.
-    pub(super) async fn sweep_store(&self) -> Result<Option<usize>, StoreError> {
+    pub(super) async fn sweep_store(&self, place: &mut Option<SessionId>) -> Result<Option<usize>, StoreError> {
         if !self.services.gateways.takes(Duty::Sweep, SWEEP * 3).await? {
             return Ok(None);
         }
-        self.services.store.sweep(self.services.now()).await.map(Some)
+        let (store, now) = (&self.services.store, self.services.now());
+        let mut gone = store.sweep(now).await?;
+        if store.kv().is_shared() {
+            store.index_sessions().await?;
+            // Of millions a sweep looks at some.
+            for _ in 0..PAGES_SWEPT {
+                let (next, ended) = store.sweep_sessions(*place, PAGE_SWEPT, &self.config().session, now).await?;
+                (*place, gone) = (next, gone + ended);
+                if next.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(Some(gone))
     }
 }
 
@@ -95,7 +112,7 @@ pub(super) async fn take_keys_up(app: Weak<App>) {
 }
 
 pub(super) async fn sweep(app: Weak<App>) {
-    let mut tick = tokio::time::interval(SWEEP);
+    let (mut tick, mut place) = (tokio::time::interval(SWEEP), None);
     loop {
         tick.tick().await;
         let Some(app) = app.upgrade() else { return };
@@ -111,8 +128,9 @@ pub(super) async fn sweep(app: Weak<App>) {
             if !app.services.live.is_behind() {
                 app.services.live.end_orphans();
             }
+            app.services.store.touch_sessions(&app.services.live.left_in_use()).await?;
             app.services.tokens.sweep().await?;
-            app.sweep_store().await
+            app.sweep_store(&mut place).await
         };
         // What fails is logged where it fails.
         let _ = app.services.audit.record_counted().await;
@@ -129,10 +147,17 @@ pub(super) async fn providers(app: Weak<App>) {
         let services = app.services.clone();
         drop(app);
         services.providers.look(services.now()).await;
-        if let Err(e) = services.provider.refresh_all().await {
-            tracing::error!(error = %e, "sessions could not be looked at again");
-        }
         let pause = services.providers.pause();
+        // One gateway asks about the sessions of all.
+        match services.gateways.takes(Duty::Providers, pause * 3).await {
+            Ok(true) => {
+                if let Err(e) = services.provider.refresh_all().await {
+                    tracing::error!(error = %e, "sessions could not be looked at again");
+                }
+            }
+            Ok(false) => {}
+            Err(e) => tracing::error!(error = %e, "sessions could not be looked at again"),
+        }
         drop(services);
         tokio::time::sleep(pause).await;
     }

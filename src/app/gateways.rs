@@ -33,7 +33,7 @@ async fn beat(app: Weak<App>) {
     let Some(mut reread) = app.upgrade().map(|app| app.services.replication.reread()) else { return };
     let mut is_failing = false;
     loop {
-        // An import takes every record away.
+        // After an import the others hear of this one at once.
         let _ = tokio::time::timeout(BEAT, reread.changed()).await;
         let Some(app) = app.upgrade() else { return };
         match app.services.gateways.beat().await {

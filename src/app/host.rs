@@ -17,17 +17,17 @@ use crate::acme::Answer;
 use crate::base::{ClientAddr, Host, Subject, Time, TokenId, UserId};
 use crate::factor::Method;
 use crate::gateway::{
-    AccessRecord, Bound, ClientCertificate, DeviceShown, ErrorPage, Facts, GatewayHost, Lookup, Opened, PortalAnswer, PortalContext,
-    SavingPost, Shape, Snapshot, TokenLookup, UserSession,
+    AccessRecord, Bound, ClientCertificate, DeviceShown, ErrorPage, Facts, FindingSession, GatewayHost, Lookup, Opened, PortalAnswer,
+    PortalContext, SavingPost, Shape, Snapshot, TokenLookup, UserSession,
 };
 use crate::identity::assertion::{Claims, Signed, Unsigned};
 use crate::limit::{Place, Throttled};
 use crate::policy::{Identity, Proof};
 use crate::portal;
-use crate::service::Client;
 use crate::service::audit::{Actor, Event};
 use crate::service::saved_post::Form;
 use crate::service::sessions::{CachedSession, Found, MachineVisitor, SeenCertificate, TokenVisitor};
+use crate::service::{Client, Services};
 use crate::session::Purpose;
 use crate::token::{Way, digest};
 use crate::view::Page;
@@ -161,7 +161,14 @@ impl GatewayHost for App {
             Found::Ended => Lookup::Ended,
             Found::Forged => Lookup::Forged,
             Found::Unknown => Lookup::Unknown,
+            Found::Elsewhere => Lookup::Elsewhere,
         }
+    }
+
+    fn find_session(&self, token: &str, now: Time) -> FindingSession {
+        let (services, token) = (Arc::clone(&self.services), token.to_owned());
+        let found = self.work.spawn(async move { find_session(&services, &token, now).await });
+        Box::pin(async move { found.await.unwrap_or(Lookup::Unknown) })
     }
 
     fn challenge(&self, host: &Host, token: Option<&str>, now: Time) -> Answer {
@@ -324,6 +331,28 @@ impl GatewayHost for App {
         if let Some(reason) = record.observed {
             self.services.observed.note(record.route.unwrap_or_default(), record.user, reason);
         }
+    }
+}
+
+/// The session of a cookie that is not in memory. The signature comes first: nobody else's numbers reach the store.
+async fn find_session(services: &Services, token: &str, now: Time) -> Lookup {
+    let keys = services.live.keys();
+    let Some(id) = services.live.signed(token) else { return Lookup::Forged };
+    let session = match services.sessions.find(id).await {
+        Ok(Some(session)) => session,
+        Ok(None) => return Lookup::Ended,
+        Err(error) => {
+            tracing::error!(%error, "a session could not be read from the store");
+            return Lookup::Unknown;
+        }
+    };
+    // Somebody of a directory who was not here is asked about first.
+    services.source_refresh.look_first(session.user()).await;
+    match services.live.lookup_under(&keys, token, now) {
+        Found::Live(session) => Lookup::Live(Arc::new(CachedSession::new(Arc::clone(&services.live), session, token, keys))),
+        Found::Ended => Lookup::Ended,
+        Found::Forged => Lookup::Forged,
+        Found::Unknown | Found::Elsewhere => Lookup::Unknown,
     }
 }
 

@@ -55,6 +55,10 @@ impl App {
         let (live, ended) = LiveSessions::new(keys, config.session.clone(), config.mfa.clone());
         let live = Arc::new(live);
         live.set_sources(times_of_sources(&store, &config).await?);
+        if store.kv().is_shared() {
+            // Read when they are used: a start takes as long as ever, however many there are.
+            live.keep(config.sessions_in_memory);
+        }
         let ended_file = ended_before(&config.server.data_dir, &live);
         // Heard before anything is read, so that no change made meanwhile is missed.
         let mut changes = store.kv().changes();
@@ -63,9 +67,11 @@ impl App {
             store.follow_keys(clock.now()).await?;
             live.rekey(store.keys());
         }
-        sessions::restore(&store, &live).await.context("the sessions in the store cannot be read")?;
-        live.sweep(clock.now());
-        tracing::info!(sessions = live.count(), "sessions restored");
+        if !store.kv().is_shared() {
+            sessions::restore(&store, &live).await.context("the sessions in the store cannot be read")?;
+            live.sweep(clock.now());
+            tracing::info!(sessions = live.count(), "sessions restored");
+        }
         let (texts, languages) = wording(&config)?;
         let notifier = Arc::new(notifier(&config, texts, post, &clock, &work)?);
         let acme = Arc::new(Acme::new(store.clone(), clock.clone(), config.clone())?);

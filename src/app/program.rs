@@ -93,6 +93,7 @@ impl App {
         let _ = self.services.gateways.leave().await;
         let _ = self.services.audit.record_counted().await;
         self.services.store.touch_sessions(&used).await?;
+        self.services.store.touch_sessions(&self.services.live.left_in_use()).await?;
         Ok(self.services.tokens.sweep().await?)
     }
 }

@@ -97,8 +97,11 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
     let server = check::server::server(root.section("server"), default.server);
     let portal = check::server::portal(root.section("portal"), default.portal);
     let mfa = named_for(portal.brand.company.as_deref(), default.mfa);
-    let check::services::Stored { url: store, snapshot_every, max_stale } =
-        check::services::store(root.section("store"), &server.data_dir, (default.snapshot_every, default.max_stale));
+    let check::services::Stored { url: store, snapshot_every, max_stale, sessions_in_memory } = check::services::store(
+        root.section("store"),
+        &server.data_dir,
+        (default.snapshot_every, default.max_stale, default.sessions_in_memory),
+    );
     let directories = check::directories::directories(&root);
     let providers = check::providers::providers(&root, &directories);
     let (password, breached) = check::login::password(root.section("password"), default.password);
@@ -114,6 +117,7 @@ fn build(collector: &ProblemCollector, entries: &Entries) -> Config {
         store,
         snapshot_every,
         max_stale,
+        sessions_in_memory,
         audit: check::services::audit(root.section("audit"), default.audit),
         telemetry: check::services::telemetry(root.section("telemetry"), default.telemetry),
         acme: check::acme::acme(root.section("acme")),

@@ -42,6 +42,8 @@ pub struct Config {
     pub snapshot_every: Duration,
     /// How long people who are signed in go on while PostgreSQL cannot be reached; zero: not at all.
     pub max_stale: Duration,
+    /// How many sessions a gateway over PostgreSQL keeps in memory, about.
+    pub sessions_in_memory: usize,
     pub audit: Audit,
     pub telemetry: Telemetry,
     pub acme: Option<Acme>,

@@ -128,6 +128,8 @@ pub enum Lookup {
     Forged,
     /// Signed by this gateway, but whether the session is live cannot be known at the moment. What needs a session is answered 503.
     Unknown,
+    /// Signed by this gateway, and not in memory: [`GatewayHost::find_session`] asks the store.
+    Elsewhere,
 }
 
 /// The configuration and policy of one moment, which a request keeps to its end. A copy shares everything large.
@@ -275,6 +277,9 @@ pub type PortalAnswer = Pin<Box<dyn Future<Output = http::Response<Bytes>> + Sen
 /// The id of a form that was saved; `None` if it was not.
 pub type SavingPost = Pin<Box<dyn Future<Output = Option<SavedPostId>> + Send>>;
 
+/// A session that is looked for elsewhere.
+pub type FindingSession = Pin<Box<dyn Future<Output = Lookup> + Send>>;
+
 /// What the gateway asks of the rest of the program, for each request.
 pub trait GatewayHost: Send + Sync + 'static {
     /// The policy and configuration in force now.
@@ -290,6 +295,11 @@ pub trait GatewayHost: Send + Sync + 'static {
     /// The session behind a cookie's value: its MAC first, then the map in memory, then the limits on its age. `secure` is
     /// whether the cookie came over HTTPS.
     fn session(&self, token: &str, secure: bool, now: Time) -> Lookup;
+
+    /// The session behind a cookie's value for which [`GatewayHost::session`] said [`Lookup::Elsewhere`].
+    fn find_session(&self, _token: &str, _now: Time) -> FindingSession {
+        Box::pin(std::future::ready(Lookup::Unknown))
+    }
 
     /// The owner of an API token that came in this way. Wrong ones are counted.
     fn token(&self, _text: &str, _way: Way, _client: ClientAddr, _now: Time) -> TokenLookup {

@@ -33,8 +33,8 @@ mod tests;
 pub use client_certificate::{BadCertificate, ClientCertificate};
 pub use connection::certificates::{Certificates, Fresh};
 pub use host::{
-    AccessRecord, Bound, DeviceShown, ErrorPage, Facts, GatewayHost, Lookup, Opened, Outcome, PortalAnswer, PortalContext, SavingPost,
-    Shape, Snapshot, TokenLookup, UserSession,
+    AccessRecord, Bound, DeviceShown, ErrorPage, Facts, FindingSession, GatewayHost, Lookup, Opened, Outcome, PortalAnswer, PortalContext,
+    SavingPost, Shape, Snapshot, TokenLookup, UserSession,
 };
 pub use listener::sockets::CannotListen;
 pub use listener::start::{CannotStart, Listener, Running, Settings, start, start_with};

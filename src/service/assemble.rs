@@ -27,7 +27,7 @@ use crate::service::profile::{Applications, ContactChanges, Profile};
 use crate::service::provider::{ProviderSignIn, Providers};
 use crate::service::saved_post::SavedPosts;
 use crate::service::services::Services;
-use crate::service::sessions::{CertificateHolders, Handover, LiveSessions, LiveTokens, Replication, Sessions, TokenMemory};
+use crate::service::sessions::{CertificateHolders, Handover, LiveSessions, LiveTokens, Loading, Replication, Sessions, TokenMemory};
 use crate::service::sign_in::directory_password::DirectoryPasswords;
 use crate::service::sign_in::expired_password::PasswordsAtSource;
 use crate::service::sign_in::failures::FailureLimits;
@@ -66,9 +66,11 @@ impl Services {
         let notices = Arc::new(Notices::new(notifier, store.clone(), context.clone()));
         let tokens = Arc::new(TokenMemory { store: store.clone(), context: context.clone(), live: live.clone(), tokens, holders });
         let records = Arc::new(SourceRecords { store: store.clone(), context: context.clone(), audit: audit.clone() });
+        let loading = Arc::new(Loading::new(store.clone(), live.clone(), context.clone()));
         let replication = Arc::new(Replication {
             store: store.clone(),
             live: live.clone(),
+            loading: loading.clone(),
             tokens: tokens.clone(),
             context: context.clone(),
             reread: watch::Sender::new(0),
@@ -79,11 +81,12 @@ impl Services {
             live: live.clone(),
             context: context.clone(),
             audit: audit.clone(),
-            replication: replication.clone(),
+            loading: loading.clone(),
             tally: Arc::default(),
         });
         let turns = Arc::default();
-        let shared = Shared { store, context, live, tokens, audit, notices, hasher, sources, records, turns, replication, devices };
+        let shared =
+            Shared { store, context, live, tokens, audit, notices, hasher, sources, records, turns, loading, replication, devices };
         Ok(shared.assemble(clock, dummy_phc))
     }
 }
@@ -100,6 +103,7 @@ struct Shared {
     sources: Arc<SourcesInForce>,
     records: Arc<SourceRecords>,
     turns: Arc<EntryTurns>,
+    loading: Arc<Loading>,
     replication: Arc<Replication>,
     devices: Arc<Devices>,
 }
@@ -132,9 +136,9 @@ impl Shared {
         let providers = Arc::new(Providers::new(&context.config(), &clock));
         let directory: Arc<Directory> = Arc::default();
         let users = Arc::new(UserList { store: store.clone(), directory: directory.clone() });
-        let gateways = Arc::new(Gateways::new(store.clone(), context.clone(), self.replication.clone()));
         let keys = Arc::new(Keys { store: store.clone(), live: live.clone(), context: context.clone(), audit: audit.clone() });
         let audit_file = Arc::new(AuditFile::new(store.clone(), context.clone()));
+        let gateways = Arc::new(Gateways::new(store.clone(), context.clone(), self.replication.clone(), audit_file.clone()));
         let accounts = Arc::new(Accounts {
             store: store.clone(),
             context: context.clone(),
@@ -230,7 +234,13 @@ impl Shared {
 
     fn sign_in(&self, dummy_phc: String) -> SignIn {
         let Self { store, context, live, audit, notices, hasher, .. } = self;
-        let sessions = Arc::new(Sessions { store: store.clone(), live: live.clone(), beside: OnceLock::new() });
+        let sessions = Arc::new(Sessions {
+            store: store.clone(),
+            live: live.clone(),
+            loading: self.loading.clone(),
+            context: context.clone(),
+            beside: OnceLock::new(),
+        });
         let flows = Arc::new(Flows { store: store.clone(), context: context.clone() });
         let failures = Arc::new(FailureLimits { store: store.clone(), context: context.clone(), audit: audit.clone() });
         let finish = Arc::new(Finish {
@@ -446,7 +456,6 @@ impl Shared {
         Profile {
             store: self.store.clone(),
             context: self.context.clone(),
-            live: self.live.clone(),
             sessions: sign_in.sessions.clone(),
             password: sign_in.password.clone(),
             passwords: sign_in.passwords.clone(),

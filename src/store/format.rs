@@ -1,7 +1,8 @@
 //! The form of a store's records, and who can read it: `format` in the store. Guarantees that a program which cannot read what a later
 //! release wrote does not open the store, and that one which would write what others at work cannot read does not either.
 //!
-//! A store without the record has the first form.
+//! A store without the record has the first form. The second has an index of sessions by their users beside it (`records/sessions/owners.rs`);
+//! programs of the first read it, and do not keep the index.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use super::backend::kv::{Batch, Pair, decode, encode};
 use super::{Store, StoreError};
 
 /// The form that this release writes. Raise it with every change that an earlier release would misread.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The earliest form whose programs read what this release writes. As long as it stays below [`FORMAT`] the two run side by side.
 const OLDEST: u32 = 1;
@@ -117,23 +118,23 @@ mod tests {
         let url = StoreUrl::Postgres(server::url(&server::database().await));
         let store = Store::open(&url, &keys, now).await.unwrap();
         // The next release writes something new that this one reads as well: both run.
-        store.check_format_for(Able { format: 2, oldest: 1 }).await.unwrap();
+        store.check_format_for(Able { format: 3, oldest: 1 }).await.unwrap();
         drop(Store::open(&url, &keys, now).await.unwrap());
         // The one after that is not to start while this one is at work.
         store.put_gateway("a1", &Gateway { name: "web1".into(), format: FORMAT, ..Gateway::default() }).await.unwrap();
-        let refused = store.check_format_for(Able { format: 3, oldest: 2 }).await.unwrap_err();
+        let refused = store.check_format_for(Able { format: 4, oldest: 3 }).await.unwrap_err();
         assert!(refused.to_string().contains("web1"), "{refused}");
         drop(Store::open(&url, &keys, now).await.unwrap());
         store.remove_gateway("a1").await.unwrap();
-        store.check_format_for(Able { format: 3, oldest: 2 }).await.unwrap();
+        store.check_format_for(Able { format: 4, oldest: 3 }).await.unwrap();
         let refused = Store::open(&url, &keys, now).await.err().unwrap();
-        assert!(matches!(&refused, StoreError::NewerFormat { format: 2, ours: 1, .. }), "{refused}");
+        assert!(matches!(&refused, StoreError::NewerFormat { format: 3, ours: 2, .. }), "{refused}");
         assert!(refused.to_string().contains("upgrade this gateway"), "{refused}");
         // Nor is its backup taken in.
         let pairs = store.kv().snapshot().await.unwrap();
         assert!(matches!(check_format_of(&pairs), Err(StoreError::NewerFormat { .. })));
         // What went back to an earlier form says so to nobody: it is never lowered.
-        store.check_format_for(Able { format: 3, oldest: 1 }).await.unwrap();
+        store.check_format_for(Able { format: 4, oldest: 1 }).await.unwrap();
         assert!(Store::open(&url, &keys, now).await.is_err());
     }
 

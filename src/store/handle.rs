@@ -79,6 +79,13 @@ impl Store {
         Self { kv, ..self }
     }
 
+    /// The same store with something before its backend.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn behind(self, before: impl FnOnce(Arc<dyn Kv>) -> Arc<dyn Kv>) -> Self {
+        Self { kv: before(self.kv.clone()), ..self }
+    }
+
     /// Sets who is told of written accounts. Only the first call counts.
     pub fn observe(&self, observer: Observer) {
         let _ = self.observer.set(observer);

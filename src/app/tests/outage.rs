@@ -136,3 +136,64 @@ async fn within_max_stale_people_who_are_signed_in_go_on_and_who_is_revoked_stay
     assert_eq!(town.app.ready().await, Ok(None));
     assert!(opens(&town, "/wiki", &bob.cookie(), NAVIGATION).await.starts_with("HTTP/1.1 303"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_is_not_in_memory_is_read_from_the_database_and_waits_while_that_is_away() {
+    let server = tokio::task::spawn_blocking(Own::start).await.unwrap();
+    let town = town_over(&server.url(), "1h").await;
+    let (alice, bob, carol) = (town.signs_in("alice").await, town.signs_in("bob").await, town.signs_in("carol").await);
+    is_let_in(&town, &alice.cookie()).await;
+    let live = town.app.services.live.clone();
+    live.keep(1000);
+    let leaves = || {
+        let session = live.all().into_iter().next().unwrap();
+        let account = crate::account::Account { id: crate::base::UserId::from_bytes([9; 16]), ..account_like(&session) };
+        drop(session);
+        for n in 0..6000 {
+            let later = town.app.services.now().plus(Duration::from_millis(n));
+            let record =
+                crate::session::SessionRecord::begin(account.id, 0, crate::policy::Proof::Password, later, [127, 0, 0, 1].into(), "");
+            live.insert(record.unwrap(), &account);
+        }
+    };
+    // The shards remember the last sessions for some seconds, and hold them.
+    comes_about(|| {
+        leaves();
+        [&alice, &bob, &carol].iter().all(|browser| live.get(browser.id).is_none())
+    })
+    .await;
+    // No page, no redirect to sign in: the request that asked is answered.
+    let script = opens(&town, "/wiki/api", &alice.cookie(), "Accept: application/json\r\n").await;
+    assert!(script.starts_with("HTTP/1.1 201"), "{script}");
+    let framed = opens(&town, "/pay/", &bob.cookie(), "Accept: application/json\r\n").await;
+    assert!(framed.starts_with("HTTP/1.1 401") && !framed.contains("\"sign_in\""), "{framed}");
+    assert!(opens(&town, "/open/", "vestibule=forged", NAVIGATION).await.starts_with("HTTP/1.1 201"));
+    let arrived = town.arrived().len();
+    town.app.services.sessions.end(bob.id, crate::session::EndReason::Revoked).await.unwrap();
+    assert!(opens(&town, "/wiki", &bob.cookie(), NAVIGATION).await.starts_with("HTTP/1.1 303"));
+    // The database is away: who is in memory goes on, who is not waits, and who is known to be out is out.
+    let server = away(server).await;
+    comes_about(|| live.is_behind()).await;
+    assert!(opens(&town, "/wiki", &alice.cookie(), NAVIGATION).await.starts_with("HTTP/1.1 201"));
+    is_unavailable(&opens(&town, "/wiki", &carol.cookie(), NAVIGATION).await);
+    assert!(opens(&town, "/wiki", &bob.cookie(), "Accept: application/json\r\n").await.starts_with("HTTP/1.1 401"));
+    assert_eq!(town.arrived().len(), arrived + 1);
+    let _server = tokio::task::spawn_blocking(move || {
+        let mut server = server;
+        server.start_again();
+        server
+    })
+    .await
+    .unwrap();
+    is_let_in(&town, &carol.cookie()).await;
+    assert!(!opens(&town, "/wiki", &bob.cookie(), NAVIGATION).await.starts_with("HTTP/1.1 201"));
+}
+
+/// Somebody else of that name.
+fn account_like(session: &crate::service::LiveSession) -> crate::account::Account {
+    let name = format!("{}2", session.identity().person.name);
+    serde_json::from_value(serde_json::json!({
+        "id": session.user(), "name": name, "email": "", "display_name": "", "created": 0,
+    }))
+    .unwrap()
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::look_up;
 use crate::app::*;
 use crate::base::{ClientAddr, Clock, Subject, Time};
 use crate::config::{Config, StoreUrl};
@@ -31,12 +32,13 @@ async fn two_gateways_over_one_database_are_one() {
     let account = alice(&a.services).await;
     let (id, token) = sign_in(&a.services, &account).await;
     let mut revocations = GatewayHost::revocations(b.as_ref());
-    while !matches!(b.session(&token, true, GatewayHost::now(b.as_ref())), Lookup::Live(_)) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    // Not in memory, and read when it is used.
+    assert!(matches!(b.session(&token, true, GatewayHost::now(b.as_ref())), Lookup::Elsewhere));
+    assert!(matches!(look_up(&b, &token).await, Lookup::Live(_)));
+    assert!(matches!(b.session(&token, true, GatewayHost::now(b.as_ref())), Lookup::Live(_)));
     // Whoever starts later finds it too.
     let c = gateway(&config).await;
-    assert!(matches!(c.session(&token, true, GatewayHost::now(c.as_ref())), Lookup::Live(_)));
+    assert!(matches!(look_up(&c, &token).await, Lookup::Live(_)));
     a.services.sessions.end(id, crate::session::EndReason::SignedOut).await.unwrap();
     tokio::time::timeout(Duration::from_secs(20), revocations.changed()).await.unwrap().unwrap();
     assert!(matches!(b.session(&token, true, GatewayHost::now(b.as_ref())), Lookup::Ended));
@@ -75,7 +77,7 @@ async fn a_token_and_a_certificate_of_one_gateway_count_at_the_other_and_end_the
     };
     let holder_at = |app: &Arc<App>| match app.certificate_holder(&subject, None) {
         Lookup::Live(holder) => Some(holder),
-        Lookup::Ended | Lookup::Forged | Lookup::Unknown => None,
+        Lookup::Ended | Lookup::Forged | Lookup::Unknown | Lookup::Elsewhere => None,
     };
     // One look-up for the news: wrong tokens are counted.
     soon("the token is known", || b.services.tokens.table().get(id).is_some()).await;

@@ -163,13 +163,17 @@ pub(in crate::config) struct Stored {
     pub url: StoreUrl,
     pub snapshot_every: Duration,
     pub max_stale: Duration,
+    pub sessions_in_memory: usize,
 }
 
 /// The longest time for which a gateway that is cut off from its database may go on.
 const LONGEST_STALE: Duration = Duration::from_secs(86_400);
 
+/// More sessions than anybody's memory holds.
+const MOST_SESSIONS: usize = 100_000_000;
+
 /// `sled:NAME` below the data folder, or a PostgreSQL database; how often the first is saved, and how long the second may be away.
-pub(in crate::config) fn store(s: Section, data_dir: &Path, (every, stale): (Duration, Duration)) -> Stored {
+pub(in crate::config) fn store(s: Section, data_dir: &Path, (every, stale, sessions): (Duration, Duration, usize)) -> Stored {
     let url = secret(&s, "url").unwrap_or_else(|| Secret::new("sled:store"));
     let key = if s.has("url_file") { "url_file" } else { "url" };
     let store = store_url(&url, data_dir).unwrap_or_else(|fault| {
@@ -188,8 +192,9 @@ pub(in crate::config) fn store(s: Section, data_dir: &Path, (every, stale): (Dur
     }
     let snapshot_every = s.or("snapshot_every", every, value::span(Duration::ZERO..=Duration::from_secs(7 * 86_400)));
     let max_stale = s.or("max_stale", stale, value::span(Duration::ZERO..=LONGEST_STALE));
+    let sessions_in_memory = s.or("sessions_in_memory", sessions, value::whole(1000..=MOST_SESSIONS));
     s.finish();
-    Stored { url: store, snapshot_every, max_stale }
+    Stored { url: store, snapshot_every, max_stale, sessions_in_memory }
 }
 
 /// How long records may be kept: a hundred years.

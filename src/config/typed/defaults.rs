@@ -26,6 +26,7 @@ impl Default for Config {
             store: StoreUrl::Sled("data/store".into()),
             snapshot_every: minutes(15),
             max_stale: minutes(5),
+            sessions_in_memory: 100_000,
             audit: Audit { retention: minutes(400 * 24 * 60), file: None },
             telemetry: Telemetry { otlp: None, headers: Vec::new(), sample_ratio: 1.0 },
             acme: None,

@@ -16,7 +16,7 @@ use crate::gateway::authorize::lease::Lease;
 use crate::gateway::authorize::policy::{self, Admission};
 use crate::gateway::client_certificate::{ClientCertificate, Fault};
 use crate::gateway::connection::tls_peer::TlsPeer;
-use crate::gateway::host::{AccessRecord, GatewayHost, Outcome, Snapshot};
+use crate::gateway::host::{AccessRecord, GatewayHost, Lookup, Outcome, Snapshot};
 use crate::gateway::request::navigation;
 use crate::gateway::request::parse::RequestInfo;
 use crate::gateway::upstream::reuse::UnderWay;
@@ -47,6 +47,10 @@ pub struct Context {
     pub expire_bound: bool,
     /// The session cookie in the request may be valid, and nobody can tell at the moment.
     pub session_unknown: bool,
+    /// The session of the request's cookie is not in memory.
+    pub session_elsewhere: bool,
+    /// What was found out about it.
+    pub session_found: Option<Lookup>,
     /// The request's `Authorization` is an API token, which goes no further.
     pub token_came: bool,
     /// Of the body that went on so far, where its length is limited.
@@ -127,6 +131,8 @@ impl Context {
             expire_cookie: false,
             expire_bound: false,
             session_unknown: false,
+            session_elsewhere: false,
+            session_found: None,
             token_came: false,
             body_bytes: 0,
             credential: None,
@@ -151,6 +157,21 @@ impl Context {
     /// The shard's own handle: cloning it touches no memory of the other shards.
     pub const fn shared_host(&self) -> &Arc<Arc<dyn GatewayHost>> {
         &self.host
+    }
+
+    /// Asks for the session that is not in memory. The request is then to be decided again, from the beginning.
+    pub async fn find_session(&mut self, token: &str) {
+        let found = self.host.find_session(token, self.at).await;
+        self.session_found = Some(found);
+        self.session_elsewhere = false;
+        self.session_unknown = false;
+        self.expire_cookie = false;
+        self.expire_bound = false;
+        self.admission = None;
+        self.lease = None;
+        self.preferred = None;
+        self.log.route = None;
+        self.log.user = None;
     }
 
     /// Finds out whether a user waits for a page, unless that is known.

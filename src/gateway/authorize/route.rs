@@ -210,7 +210,7 @@ fn decide_for(
     }
     match verdict {
         Verdict::Admit(admission) => admit(header, context, info, shown, (admission, disguise, destination)),
-        Verdict::Challenge { route, .. } if context.session_unknown => {
+        Verdict::Challenge { route, .. } if context.session_unknown || context.session_elsewhere => {
             context.log.route = Some(Arc::clone(&route.name));
             stop(StatusCode::SERVICE_UNAVAILABLE, Outcome::Failed, SESSION_UNKNOWN)
         }

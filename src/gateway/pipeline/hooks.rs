@@ -19,6 +19,7 @@ use pingora::{Error, ErrorType, Result};
 use crate::forward_auth;
 use crate::gateway::authorize::action::Action;
 use crate::gateway::authorize::context::Context;
+use crate::gateway::authorize::credentials::session::waits_for_session;
 use crate::gateway::authorize::route::{self, Seen};
 use crate::gateway::authorize::{policy, question};
 use crate::gateway::connection::client;
@@ -69,6 +70,13 @@ impl ProxyHooks {
     ) -> Self {
         let selection = Selection::new(private);
         Self { host: Arc::new(host), snapshot: Mutex::default(), selection, straight, seen, prefix, count: AtomicU64::new(0) }
+    }
+
+    fn authorize(&self, session: &Session, context: &mut Context) -> Action {
+        match forward_auth::find(session.req_header().raw_path(), context.snapshot.policy.prefix()) {
+            Some(place) => question::authorize(session, context, place),
+            None => route::authorize(session, context, &self.seen),
+        }
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -174,10 +182,15 @@ impl ProxyHttp for ProxyHooks {
     }
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        let action = match forward_auth::find(session.req_header().raw_path(), context.snapshot.policy.prefix()) {
-            Some(place) => question::authorize(session, context, place),
-            None => route::authorize(session, context, &self.seen),
-        };
+        let mut action = self.authorize(session, context);
+        // The portal's pages ask for it themselves.
+        if !matches!(action, Action::Portal { .. })
+            && let Some(token) = waits_for_session(session.req_header(), context)
+        {
+            // Boxed, as below.
+            Box::pin(context.find_session(&token)).await;
+            action = self.authorize(session, context);
+        }
         context.begin_trace(session.req_header());
         if matches!(action, Action::Forward) && !recognition::may_be(session.req_header(), &context.snapshot.config.portal.prefix) {
             context.set_outcome(Outcome::Forwarded, "");

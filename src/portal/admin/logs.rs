@@ -7,8 +7,9 @@ use super::gate::AdminRequest;
 use super::listing::page_number;
 use crate::base::{SessionId, Time};
 use crate::portal::web::reply::Reply;
+use crate::service::Refused;
 use crate::service::audit::{Chain, Event, LOOKED_THROUGH, PageStart, RecordFilter};
-use crate::service::{LiveSession, Refused};
+use crate::session::SessionRecord;
 use crate::store::AuditRecord;
 use crate::view::Note;
 use crate::view::admin::{self, AuditFilter, AuditRow, AuditView, PAGE_ROWS, Paging, SessionRow, SessionsView, Trail};
@@ -26,23 +27,20 @@ pub async fn sessions(admin: AdminRequest) -> Response {
 async fn session_page(admin: &AdminRequest, note: Option<Note>) -> Result<Reply, Refused> {
     let (req, query) = (&admin.req, admin.req.query.get("q"));
     let found = req.services.admin_sessions.find(query, page_number(req.query.get("page")), PAGE_ROWS).await?;
-    let row = |session: &LiveSession| {
-        let record = session.record();
-        SessionRow {
-            id: record.id.to_string(),
-            user: session.identity().person.name.clone(),
-            browser: record.browser.to_string(),
-            address: record.address.to_string(),
-            started: record.created,
-            last_seen: record.last_seen,
-            method: record.second.map(|(method, _)| method),
-            current: record.id == admin.admin.session().id(),
-        }
+    let row = |(record, name): &(SessionRecord, String)| SessionRow {
+        id: record.id.to_string(),
+        user: name.clone(),
+        browser: record.browser.to_string(),
+        address: record.address.to_string(),
+        started: record.created,
+        last_seen: record.last_seen,
+        method: record.second.map(|(method, _)| method),
+        current: record.id == admin.admin.session().id(),
     };
     let view = SessionsView {
         query: query.to_owned(),
         note,
-        rows: found.rows.iter().map(|session| row(session)).collect(),
+        rows: found.rows.iter().map(row).collect(),
         paging: Paging { page: found.page, total: found.total },
     };
     Ok(Reply::ok(admin::sessions(&req.page(), &view)))

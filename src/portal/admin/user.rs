@@ -32,22 +32,24 @@ fn unknown(admin: &AdminRequest) -> Reply {
 }
 
 pub async fn show(Path(name): Path<String>, admin: AdminRequest) -> Response {
-    let reply = find(&admin, &name).await.map(|found| match found {
-        Some(account) => user_page(&admin, &account, None),
-        None => unknown(&admin),
-    });
+    let reply = match find(&admin, &name).await {
+        Ok(Some(account)) => Ok(user_page(&admin, &account, None).await),
+        Ok(None) => Ok(unknown(&admin)),
+        Err(e) => Err(e),
+    };
     admin.req.answer(reply)
 }
 
 /// The user's page; 422 with an error on it.
-pub fn user_page(admin: &AdminRequest, account: &Account, note: Option<Note>) -> Reply {
+pub async fn user_page(admin: &AdminRequest, account: &Account, note: Option<Note>) -> Reply {
     let wrong = matches!(note, Some(Note::Error(_)));
-    let page = admin::user(&admin.req.page(), &view(admin, account, note));
+    let page = admin::user(&admin.req.page(), &view(admin, account, note).await);
     Reply::page(if wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }, page)
 }
 
-fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView {
+async fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView {
     let (services, config) = (&admin.req.services, &admin.req.context.config);
+    let sessions = services.sessions.signed_in(account).await.map_or_else(|_| services.live.signed_in(account.id).len(), |all| all.len());
     UserView {
         name: account.name.clone(),
         display_name: account.display_name.clone(),
@@ -58,7 +60,7 @@ fn view(admin: &AdminRequest, account: &Account, note: Option<Note>) -> UserView
         state: state(account.disabled, Locked::of(account), admin.req.context.now),
         created: account.created,
         last_sign_in: last_sign_in(account),
-        sessions: services.live.signed_in(account.id).len(),
+        sessions,
         policy: PolicyChoice { own: account.mfa_policy, server: config.mfa.policy },
         methods: methods(account),
         recovery: (!account.recovery.is_empty()).then(|| (account.recovery_left(), account.recovery.len().max(recovery::COUNT))),
@@ -125,55 +127,55 @@ pub async fn act(Path(name): Path<String>, admin: AdminRequest) -> Response {
 async fn acted(admin: &AdminRequest, name: &str) -> Result<Reply, Refused> {
     let words = &admin.req.words.admin;
     let Some(account) = find(admin, name).await? else { return Ok(unknown(admin)) };
-    let refuse = |text: &str| Ok(user_page(admin, &account, Some(Note::Error(text.to_owned()))));
-    let Some(order) = Order::read(&admin.req.form, &account) else { return refuse(&words.form_unread) };
+    let refuse = async |text: &str| Ok(user_page(admin, &account, Some(Note::Error(text.to_owned()))).await);
+    let Some(order) = Order::read(&admin.req.form, &account) else { return refuse(&words.form_unread).await };
     if admin.admin.is(&account) && order.locks_out(&account, &admin.req.context.config) {
-        return refuse(&words.not_yourself);
+        return refuse(&words.not_yourself).await;
     }
     match carry_out(admin, &account, order).await {
         Ok(reply) => Ok(reply),
         Err(AccountError::Unknown(_)) => Ok(unknown(admin)),
-        Err(e) => Ok(user_page(admin, &account, Some(fault(admin.req.words, e)?))),
+        Err(e) => Ok(user_page(admin, &account, Some(fault(admin.req.words, e)?)).await),
     }
 }
 
 async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Result<Reply, AccountError> {
     let (req, name, actor) = (&admin.req, account.name.as_str(), admin.actor());
     let (services, words) = (&req.services, req.words);
-    let done = |account: &Account, text: &str| user_page(admin, account, Some(Note::Done(text.to_owned())));
+    let done = async |account: &Account, text: &str| user_page(admin, account, Some(Note::Done(text.to_owned()))).await;
     Ok(match order {
         Order::Change(change) => {
             let account = services.accounts.change(name, &change, actor).await?;
             let saved = &words.note.saved;
-            done(&account, &if change.disabled == Some(true) { admin.with_reach(saved).await } else { saved.clone() })
+            done(&account, &if change.disabled == Some(true) { admin.with_reach(saved).await } else { saved.clone() }).await
         }
         Order::Mfa(change) => {
             let said = match change.reset.len() {
                 0 => words.note.saved.clone(),
                 n => fill(&words.note.methods_removed_n, &[("n", &n.to_string())]),
             };
-            done(&services.accounts.change_mfa(name, &change, actor).await?, &said)
+            done(&services.accounts.change_mfa(name, &change, actor).await?, &said).await
         }
         Order::Unlock => {
             services.accounts.unlock(name, actor).await?;
-            done(&services.accounts.named(name).await?, &words.note.saved)
+            done(&services.accounts.named(name).await?, &words.note.saved).await
         }
         Order::RequirePassword => {
             let seen = Picked { id: account.id, seen: account.seen() };
             let outcome = services.bulk.run(BulkAction::RequirePassword, &[seen], admin.admin.id(), actor).await;
             if outcome.done.is_empty() {
-                return Ok(user_page(admin, account, Some(Note::Error(words.admin.form_unread.clone()))));
+                return Ok(user_page(admin, account, Some(Note::Error(words.admin.form_unread.clone()))).await);
             }
-            done(&services.accounts.named(name).await?, &admin.with_reach(&words.note.saved).await)
+            done(&services.accounts.named(name).await?, &admin.with_reach(&words.note.saved).await).await
         }
         Order::EndSessions => {
             let ended = services.admin_sessions.revoke(Some(name), actor).await?;
             let said = fill(&words.note.sessions_ended_n, &[("n", &ended.to_string())]);
-            done(account, &admin.with_reach(&said).await)
+            done(account, &admin.with_reach(&said).await).await
         }
         Order::RevokeToken(id) => {
             services.api_tokens.revoke(id, Some(account.id), actor).await?;
-            done(account, &admin.with_reach(&words.tokens.revoked).await)
+            done(account, &admin.with_reach(&words.tokens.revoked).await).await
         }
         Order::RecoveryCodes => {
             let codes = services.accounts.recovery_codes(name, actor).await?;
@@ -186,11 +188,11 @@ async fn carry_out(admin: &AdminRequest, account: &Account, order: Order) -> Res
         }
         Order::Link { provider, subject } => {
             services.provider.link_by_hand(name, &provider, &subject, actor).await?;
-            done(&services.accounts.named(name).await?, &words.note.saved)
+            done(&services.accounts.named(name).await?, &words.note.saved).await
         }
         Order::Unlink { provider } => {
             services.provider.unlink_by_hand(name, &provider, actor).await?;
-            done(&services.accounts.named(name).await?, &words.note.saved)
+            done(&services.accounts.named(name).await?, &words.note.saved).await
         }
         Order::MailLink => mailed(admin, account).await?,
         Order::Delete(typed) if typed != name => {
@@ -209,7 +211,7 @@ async fn mailed(admin: &AdminRequest, account: &Account) -> Result<Reply, Accoun
     match req.services.setup_links.make_and_mail(account, &req.client, admin.actor()).await {
         Ok(()) => {
             let text = fill(&req.words.admin.link_mailed, &[("address", &account.email)]);
-            Ok(user_page(admin, account, Some(Note::Done(text))))
+            Ok(user_page(admin, account, Some(Note::Done(text))).await)
         }
         Err(Refused::CannotSend) => Ok(Reply::problem(req, Problem::Unavailable)),
         Err(Refused::Throttled(wait)) => Ok(Reply::problem(req, Problem::Throttled(wait))),
@@ -218,12 +220,13 @@ async fn mailed(admin: &AdminRequest, account: &Account) -> Result<Reply, Accoun
 }
 
 pub async fn ask_delete(Path(name): Path<String>, admin: AdminRequest) -> Response {
-    let reply = find(&admin, &name).await.map(|found| match found {
-        Some(account) if admin.admin.is(&account) => {
-            user_page(&admin, &account, Some(Note::Error(admin.req.words.admin.not_yourself.clone())))
+    let reply = match find(&admin, &name).await {
+        Ok(Some(account)) if admin.admin.is(&account) => {
+            Ok(user_page(&admin, &account, Some(Note::Error(admin.req.words.admin.not_yourself.clone()))).await)
         }
-        Some(account) => Reply::ok(admin::confirm_delete(&admin.req.page(), &account.name, None)),
-        None => unknown(&admin),
-    });
+        Ok(Some(account)) => Ok(Reply::ok(admin::confirm_delete(&admin.req.page(), &account.name, None))),
+        Ok(None) => Ok(unknown(&admin)),
+        Err(e) => Err(e),
+    };
     admin.req.answer(reply)
 }

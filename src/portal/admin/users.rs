@@ -118,7 +118,7 @@ async fn created(admin: &AdminRequest) -> Result<Reply, Refused> {
     if req.form.has("mail") && req.services.setup_links.mail(&account, &token, &req.client).await.is_ok() {
         let mailed = fill(&words.link_mailed, &[("address", &account.email)]);
         let note = Note::Done(format!("{} {mailed}", words.created_note));
-        return Ok(user_page(admin, &account, Some(note)));
+        return Ok(user_page(admin, &account, Some(note)).await);
     }
     let url = req.services.setup_links.url(&token, &req.client);
     Ok(Reply::ok(admin::setup_link(&req.page(), &account.name, url.expose())))

@@ -18,7 +18,7 @@ use crate::portal::web::page_request::PageRequest;
 use crate::portal::web::reply::Reply;
 use crate::portal::web::state::Portal;
 use crate::service::{EnrolPage, LiveSession, Refused, Removal, Signed};
-use crate::session::CookieKind;
+use crate::session::{CookieKind, SessionRecord};
 use crate::view::account::{self, AccountView, BrowserRow, Enrolled, LinkRow, SessionDevice, SessionRow};
 use crate::view::enrol::Setup;
 use crate::view::message::Problem;
@@ -92,35 +92,38 @@ pub async fn changed(req: &PageRequest, account: &Account, signed: &Signed, news
 pub async fn account_page(req: &PageRequest, session: &LiveSession, note: Option<Note>) -> Result<Reply, Refused> {
     let account = req.services.store.account(session.user()).await?.ok_or(Refused::Gone)?;
     let wrong = matches!(note, Some(Note::Error(_)));
-    let page = account::account(&req.page(), &account_view(req, session, account, note));
+    let sessions = req.services.sessions.signed_in(&account).await?;
+    let page = account::account(&req.page(), &account_view(req, (session, &sessions), account, note));
     Ok(if wrong { Reply::wrong(page) } else { Reply::ok(page) })
 }
 
-fn account_view(req: &PageRequest, session: &LiveSession, account: Account, note: Option<Note>) -> AccountView {
+fn account_view(
+    req: &PageRequest,
+    (session, sessions): (&LiveSession, &[SessionRecord]),
+    account: Account,
+    note: Option<Note>,
+) -> AccountView {
     let config = &req.context.config;
     let page = EnrolPage { account, flow: None, session: None };
     let addable = page.offered(config.mfa.methods).iter().filter(|method| req.services.notices.can_send(*method)).collect();
     let account = page.account;
-    let row = |other: &Arc<LiveSession>| {
-        let record = other.record();
-        SessionRow {
-            id: record.id.to_string(),
-            browser: record.browser.to_string(),
-            address: record.address.to_string(),
-            started: record.created,
-            last_seen: record.last_seen,
-            current: other.id() == session.id(),
-            device: match (config.session.device_bound, other.device()) {
-                (None, _) => SessionDevice::Off,
-                (Some(_), None) => SessionDevice::Unbound,
-                (Some(_), Some(device)) => SessionDevice::BoundSince(device.since),
-            },
-        }
+    let row = |record: &SessionRecord| SessionRow {
+        id: record.id.to_string(),
+        browser: record.browser.to_string(),
+        address: record.address.to_string(),
+        started: record.created,
+        last_seen: record.last_seen,
+        current: record.id == session.id(),
+        device: match (config.session.device_bound, &record.device) {
+            (None, _) => SessionDevice::Off,
+            (Some(_), None) => SessionDevice::Unbound,
+            (Some(_), Some(device)) => SessionDevice::BoundSince(device.since),
+        },
     };
     let has_password = account.password.is_some();
     let links = req.services.provider.own_links(&account).into_iter();
     let links = links.map(|link| LinkRow { name: link.name, title: link.title, linked: link.subject.is_some(), removable: has_password });
-    let mut sessions: Vec<SessionRow> = req.services.live.signed_in(account.id).iter().map(row).collect();
+    let mut sessions: Vec<SessionRow> = sessions.iter().map(row).collect();
     sessions.sort_by_key(|row| (!row.current, std::cmp::Reverse(row.last_seen)));
     let trusted = |browser: &crate::account::KnownBrowser| {
         let until = browser.trusted_until.filter(|until| req.context.now < *until)?;

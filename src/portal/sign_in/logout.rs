@@ -13,7 +13,11 @@ use crate::view::message::{self, Problem};
 
 pub async fn ask(req: PageRequest) -> Response {
     let of = req.query.get("of");
-    let reply = match req.session.clone().or_else(|| of_host(&req, of)) {
+    let session = match req.session.clone() {
+        Some(session) => Some(session),
+        None => of_host(&req, of).await,
+    };
+    let reply = match session {
         Some(session) => Reply::ok(message::logout(&req.page(), &session.identity().person.name, of)),
         None => Reply::ok(message::signed_out(&req.page())).cookie(req.cookies.expire(CookieKind::Flow)),
     };
@@ -22,12 +26,14 @@ pub async fn ask(req: PageRequest) -> Response {
 
 /// The session that an application's host sent somebody here to end: the portal's that it belongs to, and its own if it belongs to none.
 /// The browser may have lost the portal's cookie, or may have been signed in before there was a portal.
-fn of_host(req: &PageRequest, of: &str) -> Option<Arc<LiveSession>> {
+async fn of_host(req: &PageRequest, of: &str) -> Option<Arc<LiveSession>> {
     if !req.is_portal() || of.is_empty() {
         return None;
     }
     let live = &req.services.live;
-    let session = live.get(SignOut::read(of, &live.keys(), req.context.now)?.session)?;
+    let of = SignOut::read(of, &live.keys(), req.context.now)?.session;
+    let session = req.services.sessions.find(of).await.inspect_err(|error| tracing::error!(%error, "a session to end was not found"));
+    let session = session.ok().flatten()?;
     Some(live.portals(&session).unwrap_or(session))
 }
 
@@ -43,7 +49,7 @@ async fn end_now(req: &PageRequest) -> Result<Reply, Refused> {
         return Ok(Reply::problem(req, Problem::Csrf));
     }
     let mut elsewhere = None;
-    let mut sessions: Vec<_> = req.session.iter().cloned().chain(of_host(req, of)).collect();
+    let mut sessions: Vec<_> = req.session.iter().cloned().chain(of_host(req, of).await).collect();
     sessions.dedup_by_key(|session| session.id());
     for session in &sessions {
         let ended = req.services.sessions.end(session.id(), EndReason::SignedOut).await;

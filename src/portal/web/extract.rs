@@ -67,9 +67,9 @@ async fn session(services: &Services, request: &RequestContext) -> Result<Option
 async fn found(services: &Services, request: &RequestContext, token: &str) -> Result<Option<Arc<LiveSession>>, Unknown> {
     match services.live.lookup(token, request.now) {
         Found::Live(session) => Ok(Some(session)),
-        Found::Forged => Ok(None),
+        Found::Ended | Found::Forged => Ok(None),
         Found::Unknown => Err(Unknown),
-        Found::Ended => services.replication.adopt(token).await.map_err(|e| {
+        Found::Elsewhere => services.replication.adopt(token).await.map_err(|e| {
             tracing::error!(error = %e, request = request.request_id, "the store could not be asked for a session");
             Unknown
         }),

@@ -129,7 +129,8 @@ impl Bulk {
             _ if row.id == acting => return Some(LeftOut::Yourself),
             BulkAction::RequirePassword if !row.has_password => return Some(LeftOut::NoPassword),
             BulkAction::RequirePassword => !row.must_change_password,
-            BulkAction::EndSessions => !self.live.signed_in(row.id).is_empty(),
+            // Where memory holds some sessions only, somebody may have one elsewhere.
+            BulkAction::EndSessions => self.live.is_partial() || !self.live.signed_in(row.id).is_empty(),
             BulkAction::Disable => !row.disabled,
             BulkAction::Enable => row.disabled,
             BulkAction::ResetFactors => !row.enrolled.is_empty(),

@@ -18,8 +18,15 @@ impl UserList {
         self.directory().await.map_or(true, |directory| directory.has_passwords())
     }
 
-    /// Reads the directory before somebody asks for it.
+    /// Reads the directory before somebody asks for it. Over a shared store there may be millions: then only what their password hashes cost
+    /// is read, and the list when somebody asks for it.
     pub async fn preload(self: Arc<Self>) {
+        if self.store.kv().is_shared() {
+            if let Err(e) = self.directory.learn_hashes(&self.store).await {
+                tracing::warn!(error = %e, "what imported password hashes cost is not known");
+            }
+            return;
+        }
         match self.directory().await {
             Ok(directory) => tracing::debug!(accounts = directory.len(), "directory read"),
             Err(e) => tracing::warn!(error = %e, "the directory could not be read; the first use tries again"),

@@ -38,6 +38,14 @@ pub struct AuditRetention {
 }
 
 impl AuditRetention {
+    /// The last record that every gateway's `audit.file` has: none after it goes. One that is gone for good does not hold it up for longer than it
+    /// is listed.
+    async fn written(&self) -> Result<u64, RetentionError> {
+        let others = self.store.gateways().await?;
+        let slowest = others.values().filter_map(|gateway| gateway.audited).min().unwrap_or(u64::MAX);
+        Ok(slowest.min(self.audit_file.written()))
+    }
+
     /// Removes what is older than `audit.retention`; returns how many records.
     ///
     /// # Errors
@@ -50,7 +58,8 @@ impl AuditRetention {
         let before = self.context.now().minus(kept);
         let (mut removed, mut last) = (0u64, 0);
         let end = loop {
-            match self.store.trim_audit(before, self.audit_file.written(), BATCH).await {
+            let written = self.written().await?;
+            match self.store.trim_audit(before, written, BATCH).await {
                 Ok(Trimmed::Removed { count, last: seq }) => (removed, last) = (removed.saturating_add(count), seq),
                 Ok(Trimmed::Nothing | Trimmed::Overtaken) => break Ok(removed),
                 Ok(Trimmed::Broken(at)) => break Err(RetentionError::Broken(at)),

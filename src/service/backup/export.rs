@@ -19,7 +19,7 @@ use crate::service::keys::{KeyError, Keys};
 use crate::service::refused::Refused;
 use crate::service::sessions::{LiveSessions, TokenMemory};
 use crate::session::{EndReason, KeyRing};
-use crate::store::kv::Pair;
+use crate::store::kv::{Pair, is_furniture};
 use crate::store::{Store, StoreError, audit, check_format_of, is_format, is_genuine_in};
 
 use super::renewed;
@@ -29,10 +29,11 @@ const VERSION: u32 = 1;
 
 /// What a restore leaves behind: what was revoked or used up since the backup must not rise again, so everybody signs in again. The
 /// entries of the audit log are made again from its records.
-pub(in crate::service) const PASSING: [&[u8]; 19] = [
+pub(in crate::service) const PASSING: [&[u8]; 20] = [
     b"session/",
+    b"session-",
     b"device/",
-    b"device-offer/",
+    b"device-",
     b"family/",
     b"ticket/",
     b"flow/",
@@ -166,12 +167,27 @@ impl Backup {
         Ok(write(&pairs, self.context.now())?)
     }
 
+    /// Whether the store holds nothing but what gateways put into an empty one.
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        let mut after = None::<Vec<u8>>;
+        loop {
+            let page = self.store.kv().scan(b"", after.as_deref(), 500, false).await?;
+            if page.iter().any(|(key, _)| !is_furniture(key)) {
+                return Ok(false);
+            }
+            match page.last() {
+                Some((last, _)) => after = Some(last.clone()),
+                None => return Ok(true),
+            }
+        }
+    }
+
     /// Puts an export in the place of an empty store, or with `replace` of any. Ends every session.
     ///
     /// # Errors
     /// [`ImportError`]; then nothing has changed.
     pub async fn import(&self, text: &str, replace: bool, actor: Actor<'_>) -> Result<usize, ImportError> {
-        if !replace && !self.store.kv().scan(b"", None, 1, false).await?.is_empty() {
+        if !replace && !self.is_empty().await? {
             return Err(ImportError::NotEmpty);
         }
         let written = read(text)?;

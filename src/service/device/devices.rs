@@ -8,7 +8,7 @@ use crate::base::random::NoEntropy;
 use crate::base::{SessionId, Time};
 use crate::service::audit::AuditLog;
 use crate::service::context::Context;
-use crate::service::sessions::{LiveSessions, Replication};
+use crate::service::sessions::{LiveSessions, Loading};
 use crate::session::device::{BoundCookie, DeviceBinding, RefreshChallenge, wire};
 use crate::store::Store;
 
@@ -18,7 +18,7 @@ pub struct Devices {
     pub(in crate::service) live: Arc<LiveSessions>,
     pub(in crate::service) context: Arc<Context>,
     pub(in crate::service) audit: Arc<AuditLog>,
-    pub(in crate::service) replication: Arc<Replication>,
+    pub(in crate::service) loading: Arc<Loading>,
     pub tally: Arc<DeviceTally>,
 }
 

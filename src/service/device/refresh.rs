@@ -43,7 +43,7 @@ impl Devices {
         if self.live.is_stale() {
             return Ok(Refreshed::Unknown);
         }
-        let session = self.live.bound(id);
+        let session = if self.live.is_behind() { self.live.bound(id) } else { self.loading.find_bound(id).await? };
         let stored = match &session {
             Some(session) => self.store.device(session.id()).await?.filter(|device| device.id == id),
             None => None,

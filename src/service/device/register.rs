@@ -42,10 +42,7 @@ impl Devices {
         let offer = self.store.device_offer(&digest).await?.filter(|offer| now < offer.expires && offer.authority == authority);
         let Some(offer) = offer else { return Ok(Registered::Nothing) };
         // It may just have been made at another gateway.
-        let session = match self.live.get(offer.session) {
-            Some(session) => Some(session),
-            None => self.replication.adopt(&self.live.token(offer.session)).await?,
-        };
+        let session = self.loading.find(offer.session).await?;
         let Some(session) = session.filter(|session| !session.is_ended() && !session.is_bound()) else {
             return Ok(Registered::Nothing);
         };

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 
 use crate::base::Time;
+use crate::service::audit::AuditFile;
 use crate::service::context::Context;
 use crate::service::sessions::Replication;
 use crate::store::{Duty, FORMAT, Gateway, Store, StoreError};
@@ -48,6 +49,7 @@ pub struct Member {
 pub struct Gateways {
     pub(super) store: Arc<Store>,
     context: Arc<Context>,
+    audit_file: Arc<AuditFile>,
     pub(super) replication: Arc<Replication>,
     /// What this one says of itself; nothing before it serves, and in a command.
     own: Mutex<Option<Own>>,
@@ -61,8 +63,13 @@ struct Own {
 }
 
 impl Gateways {
-    pub(in crate::service) fn new(store: Arc<Store>, context: Arc<Context>, replication: Arc<Replication>) -> Self {
-        Self { store, context, replication, own: Mutex::default(), seen: ArcSwap::default() }
+    pub(in crate::service) fn new(
+        store: Arc<Store>,
+        context: Arc<Context>,
+        replication: Arc<Replication>,
+        audit_file: Arc<AuditFile>,
+    ) -> Self {
+        Self { store, context, audit_file, replication, own: Mutex::default(), seen: ArcSwap::default() }
     }
 
     /// This gateway serves from now on, at these addresses. `former`: the id under which it ran before a crash.
@@ -128,6 +135,7 @@ impl Gateways {
             started: own.started,
             heard: now,
             sessions: u64::try_from(self.replication.live.count()).unwrap_or(u64::MAX),
+            audited: Some(self.audit_file.written()).filter(|written| *written < u64::MAX),
             max_stale: config.max_stale,
         }
     }
@@ -140,7 +148,7 @@ impl Gateways {
         let served = self.own().take().is_some();
         match self.id() {
             Some(id) if served => {
-                for duty in [Duty::Sweep, Duty::Retention] {
+                for duty in [Duty::Sweep, Duty::Retention, Duty::Providers] {
                     self.store.release_lease(duty, &id).await?;
                 }
                 self.store.remove_gateway(&id).await

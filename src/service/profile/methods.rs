@@ -16,7 +16,7 @@ use crate::service::enrolment::{Enrolment, tidy};
 use crate::service::new_password::Passwords;
 use crate::service::notices::Notices;
 use crate::service::refused::{EnrolProblem, Refused};
-use crate::service::sessions::{LiveSession, LiveSessions, Sessions};
+use crate::service::sessions::{LiveSession, Sessions};
 use crate::service::sign_in::expired_password::PasswordsAtSource;
 use crate::service::sign_in::finish::Finish;
 use crate::service::sign_in::password::PasswordSignIn;
@@ -36,7 +36,6 @@ pub enum Removal {
 pub struct Profile {
     pub(in crate::service) store: Arc<Store>,
     pub(in crate::service) context: Arc<Context>,
-    pub(in crate::service) live: Arc<LiveSessions>,
     pub(in crate::service) sessions: Arc<Sessions>,
     pub(in crate::service) password: Arc<PasswordSignIn>,
     pub(in crate::service) passwords: Arc<Passwords>,
@@ -199,16 +198,18 @@ impl Profile {
 
     /// Ends one other session of the user's own.
     pub async fn end_own(&self, session: &LiveSession, other: SessionId, client: &Client) -> Result<(), Refused> {
-        let own = self.live.get(other).filter(|other| other.user() == session.user()).ok_or(Refused::Gone)?;
+        let own = self.sessions.find(other).await?.filter(|other| other.user() == session.user()).ok_or(Refused::Gone)?;
         self.sessions.end(own.id(), EndReason::Revoked).await?;
         self.audit.record(Event::SessionRevoked, Some(&own.identity().person.name), Actor::User(client), "").await
     }
 
     /// Ends all other sessions of the user's own; how many.
     pub async fn end_others(&self, session: &LiveSession, client: &Client) -> Result<usize, Refused> {
-        let others: Vec<_> = self.live.signed_in(session.user()).into_iter().filter(|other| other.id() != session.id()).collect();
+        let account = self.sessions.account_of(session).await?;
+        let mut others = self.sessions.signed_in(&account).await?;
+        others.retain(|other| other.id != session.id());
         for other in &others {
-            self.sessions.end(other.id(), EndReason::Revoked).await?;
+            self.sessions.end(other.id, EndReason::Revoked).await?;
         }
         self.audit.record(Event::SessionRevoked, Some(&session.identity().person.name), Actor::User(client), "all others").await?;
         Ok(others.len())

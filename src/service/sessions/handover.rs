@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::live::{LiveSession, LiveSessions};
 use super::restore::stands;
 use super::write_through::Sessions;
+use crate::account::Account;
 use crate::base::{Secret, SessionId};
 use crate::login::Binding;
 use crate::service::client::Client;
@@ -86,6 +87,11 @@ impl Handover {
             self.store.delete_sessions(&[id]).await?;
             return Err(Refused::Gone);
         };
+        // The portal's session is in memory before a host's is, so that its end is this one's.
+        let Some(_portals) = self.portals_of(family).await? else {
+            self.sessions.end(id, EndReason::Portal).await?;
+            return Ok(Handed::Over);
+        };
         let session = self.live.insert(record, &account);
         // What ended or changed between the write and here was not told to a session that was not there yet.
         let is_kept = self.store.session(id).await?.is_some() && self.store.portals_session(family).await?.is_some();
@@ -97,8 +103,15 @@ impl Handover {
         if let Some(before) = before {
             self.end_before(before, &session).await?;
         }
-        self.make_room(&session).await;
+        self.make_room(&account, &session).await;
         Ok(Handed::SignedIn(id, self.live.token(id)))
+    }
+
+    async fn portals_of(&self, family: SessionId) -> Result<Option<Arc<LiveSession>>, Refused> {
+        match self.store.portals_id(family).await? {
+            Some(id) => Ok(self.sessions.find(id).await?),
+            None => Ok(None),
+        }
     }
 
     /// What the browser had on this host is over; of the same sign-in, what it opened goes on.
@@ -111,14 +124,17 @@ impl Handover {
         Ok(())
     }
 
-    async fn make_room(&self, newest: &Arc<LiveSession>) {
-        let Some(portals) = self.live.portals(newest) else { return };
-        let mut hosts = self.live.hosts_of(&portals);
-        hosts.retain(|session| session.id() != newest.id());
-        hosts.sort_by_key(|session| session.last_seen());
+    async fn make_room(&self, account: &Account, newest: &LiveSession) {
+        let (id, family) = (newest.id(), newest.record().family());
+        let mut hosts = match self.sessions.of(account).await {
+            Ok(all) => all,
+            Err(error) => return tracing::warn!(%error, "a sign-in's sessions at hosts were not counted"),
+        };
+        hosts.retain(|session| session.is_hosts() && session.family() == family && session.id != id);
+        hosts.sort_by_key(|session| session.last_seen);
         let over = (hosts.len() + 1).saturating_sub(HOSTS_KEPT);
         for old in hosts.iter().take(over) {
-            if let Err(error) = self.sessions.end(old.id(), EndReason::Crowded).await {
+            if let Err(error) = self.sessions.end(old.id, EndReason::Crowded).await {
                 tracing::warn!(%error, "a session that ended stays in the store until the next start, where it is void");
             }
         }

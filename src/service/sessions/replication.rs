@@ -2,8 +2,9 @@
 //!
 //! The keys are shared: one that another gateway published is known here before it signs anywhere.
 //!
-//! An account or session that another gateway wrote or deleted is read again on notice, within milliseconds; after a loss of the connection,
-//! or after an import, everything is read again. If no proof arrives for 5 seconds that all notices were followed, the gateway is out of touch
+//! Memory holds the sessions that this gateway serves; others are read from the store when they are used ([`super::loading`]). An account or
+//! session that another gateway wrote or deleted is read again on notice, within milliseconds, if it is in memory; after a loss of the
+//! connection, or after an import, everything that is in memory is read again. If no proof arrives for 5 seconds that all notices were followed, the gateway is out of touch
 //! ([`Freshness::Behind`]): sessions that it knows go on, and those that it does not know, or whose time seems to be over, wait for the
 //! database. After `store.max_stale` it is stale and nobody is let in: a request with a session is answered 503 and open connections are
 //! cut, but no session is ended or deleted. Once everything was read again, the sessions are as good as before.
@@ -18,12 +19,11 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::live::{Found, Freshness, LiveSession, LiveSessions};
-use super::restore::{restore, stands};
+use super::loading::Loading;
 use super::tokens::TokenMemory;
-use crate::account::Account;
 use crate::base::{SessionId, Time};
 use crate::service::context::Context;
-use crate::session::{EndReason, SessionRecord, over};
+use crate::session::{EndReason, SessionRecord};
 use crate::store::kv::{self, Change, Question, Word};
 use crate::store::{Store, StoreError, is_keyring};
 
@@ -99,6 +99,7 @@ pub struct Replication {
     pub(in crate::service) store: Arc<Store>,
     pub(in crate::service) live: Arc<LiveSessions>,
     pub(in crate::service) tokens: Arc<TokenMemory>,
+    pub(in crate::service) loading: Arc<Loading>,
     pub(in crate::service) context: Arc<Context>,
     pub(in crate::service) reread: watch::Sender<u64>,
     pub(in crate::service) answers: broadcast::Sender<(Question, String)>,
@@ -114,8 +115,13 @@ impl Replication {
                     keys.insert(key);
                 }
                 Change::Used(used) => {
-                    let unknown = used.into_iter().filter(|(id, at)| !self.live.seen(*id, *at));
-                    keys.extend(unknown.map(|(id, _)| kv::key("session", id.as_bytes())));
+                    for (id, at) in used {
+                        self.live.seen(id, at);
+                    }
+                }
+                Change::Gone(id) => {
+                    self.live.is_over(id);
+                    keys.insert(kv::key("session", id.as_bytes()));
                 }
                 Change::Answered(question, by) => drop(self.answers.send((question, by))),
                 Change::Asked(_) | Change::Replaced | Change::Listening | Change::Alive => {}
@@ -126,8 +132,9 @@ impl Replication {
 
     async fn catch_up(&self, keys: BTreeSet<Vec<u8>>, is_behind: bool) -> Result<(), StoreError> {
         if is_behind {
+            self.live.flights.doubt_all();
             self.follow_keys().await?;
-            restore(&self.store, &self.live).await?;
+            self.read_again().await?;
             self.tokens.restore().await?;
             self.reread.send_modify(|count| *count = count.wrapping_add(1));
             return Ok(());
@@ -143,8 +150,11 @@ impl Replication {
                 let Some(id) = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) else { continue };
                 self.tokens.again(id).await?;
             } else if let Some(id) = key.strip_prefix(b"session/").or_else(|| key.strip_prefix(b"device/")) {
-                let Ok(id) = id.try_into() else { continue };
-                ids.insert(SessionId::from_bytes(id));
+                let Ok(id) = id.try_into().map(SessionId::from_bytes) else { continue };
+                self.live.flights.doubt(id);
+                if self.live.may_concern(id) {
+                    ids.insert(id);
+                }
             }
         }
         // In one go: thousands of sessions a second may be in use at the other gateways.
@@ -190,76 +200,62 @@ impl Replication {
 
     async fn session_again(&self, id: SessionId, record: Option<SessionRecord>) -> Result<(), StoreError> {
         let Some(record) = record else {
-            if self.is_replaced(id).await? {
-                self.live.end_alone(id, EndReason::Replaced);
-            } else {
-                self.live.end(id, EndReason::Revoked);
+            self.live.is_over(id);
+            match self.replaced_by(id).await? {
+                Some(next) if self.take_over(next.id).await? => drop(self.live.end_alone(id, EndReason::Replaced)),
+                Some(_) | None => drop(self.live.end(id, EndReason::Revoked)),
             }
             return Ok(());
         };
         if self.live.seen(id, record.last_seen) {
             self.live.bind(id, record.device.as_ref());
-            return Ok(());
-        }
-        if let Some(account) = self.store.account(record.user).await?.filter(|account| stands(account, &record)) {
-            let (id, hosts) = (record.id, record.is_hosts().then(|| record.family()));
-            self.take_in(record, &account);
-            self.end_if_orphan(id, hosts).await?;
+        } else if self.live.has_hosts_of(&record) {
+            // Those of hosts that are here go on in its name.
+            self.take_over(id).await?;
         }
         Ok(())
     }
 
-    /// Whether a session with hosts' sessions that is gone was replaced by another: at a step up they go on. Which of the two is heard of
-    /// first does not matter.
-    async fn is_replaced(&self, id: SessionId) -> Result<bool, StoreError> {
-        let Some(session) = self.live.get(id).filter(|session| !self.live.hosts_of(session).is_empty()) else { return Ok(false) };
-        Ok(self.store.portals_session(session.record().family()).await?.is_some_and(|now| now.id != id))
+    /// What a session with hosts' sessions that is gone was replaced by: at a step up they go on. Which of the two is heard of first does not
+    /// matter.
+    async fn replaced_by(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
+        let Some(session) = self.live.get(id).filter(|session| !self.live.hosts_of(session).is_empty()) else { return Ok(None) };
+        Ok(self.store.portals_session(session.record().family()).await?.filter(|now| now.id != id))
     }
 
-    /// Ends a host's session, of this family, if the portal's is gone. Asked once it is in memory, so that an end that comes later finds it.
-    async fn end_if_orphan(&self, id: SessionId, family: Option<SessionId>) -> Result<(), StoreError> {
-        if let Some(family) = family
-            && self.store.portals_session(family).await?.is_none()
-        {
-            self.live.end(id, EndReason::Portal);
+    /// Takes the portal's session in to which those of hosts belong that are here; whether it is here now.
+    async fn take_over(&self, id: SessionId) -> Result<bool, StoreError> {
+        Ok(self.loading.fetch(id).await?.is_some())
+    }
+
+    /// Reads everything again that is in memory: news of other gateways' changes may have been missed.
+    async fn read_again(&self) -> Result<(), StoreError> {
+        for users in self.live.users().chunks(AT_ONCE) {
+            for (user, account) in users.iter().zip(self.store.accounts_by_id(users).await?) {
+                self.live.account_changed(*user, account.as_ref());
+            }
         }
+        for ids in self.live.ids().chunks(AT_ONCE) {
+            for (id, record) in ids.iter().zip(self.store.sessions_by_id(ids).await?) {
+                self.session_again(*id, record).await?;
+            }
+        }
+        self.live.end_orphans();
         Ok(())
     }
 
-    /// The account first: its notice may still be on the way, and against an older one the session would be invalid.
-    fn take_in(&self, record: SessionRecord, account: &Account) {
-        self.live.account_changed(account.id, Some(account));
-        self.live.insert(record, account);
-    }
-
-    /// The session of a correctly signed cookie that is not known here: one made at another gateway a moment ago.
+    /// The session of a correctly signed cookie that is not in memory.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's, and if news of other gateways' changes are missing.
     pub async fn adopt(&self, token: &str) -> Result<Option<Arc<LiveSession>>, StoreError> {
-        let Some(id) =
-            self.live.signed(token).filter(|_| self.store.kv().is_shared() && !self.live.is_stale()).filter(|id| !self.live.has_ended(*id))
-        else {
-            return Ok(None);
-        };
-        let Some(record) = self.store.session(id).await? else { return Ok(None) };
-        let Some(account) = self.store.account(record.user).await?.filter(|account| stands(account, &record)) else { return Ok(None) };
-        let limits = self.context.config().session.limits(account.is_guest());
-        if over(record.created, record.last_seen, limits, self.context.now()).is_some() {
-            return Ok(None);
-        }
-        let hosts = record.is_hosts().then(|| record.family());
-        self.take_in(record, &account);
-        self.end_if_orphan(id, hosts).await?;
-        // What was deleted or changed between the look and here was not told to a session that was not there yet.
-        if self.store.session(id).await?.is_none() {
-            self.live.end(id, EndReason::Revoked);
-        }
-        self.live.account_changed(account.id, self.store.account(account.id).await?.as_ref());
+        let Some(id) = self.live.signed(token) else { return Ok(None) };
+        // Held until it is looked up: so it stays.
+        let Some(_session) = self.loading.find(id).await? else { return Ok(None) };
         match self.live.lookup(token, self.context.now()) {
             Found::Live(session) => Ok(Some(session)),
             Found::Ended | Found::Forged => Ok(None),
-            Found::Unknown => Err(StoreError::Backend("no news of other gateways' changes".to_owned())),
+            Found::Unknown | Found::Elsewhere => Err(StoreError::Backend("no news of other gateways' changes".to_owned())),
         }
     }
 }

@@ -3,10 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use super::live::{LiveSession, LiveSessions};
+use super::loading::Loading;
+use super::restore::stands;
 use crate::account::Account;
 use crate::base::SessionId;
+use crate::service::context::Context;
 use crate::service::refused::Refused;
-use crate::session::EndReason;
+use crate::session::{EndReason, SessionRecord, over};
 use crate::store::{EndedFile, Store, StoreError};
 
 /// How many ends one commit writes.
@@ -16,11 +19,55 @@ const AT_ONCE: usize = 256;
 pub struct Sessions {
     pub(in crate::service) store: Arc<Store>,
     pub(in crate::service) live: Arc<LiveSessions>,
+    pub(in crate::service) loading: Arc<Loading>,
+    pub(in crate::service) context: Arc<Context>,
     /// Takes ends while the store cannot.
     pub(in crate::service) beside: OnceLock<Arc<EndedFile>>,
 }
 
 impl Sessions {
+    /// The session with this id, from memory or the store.
+    ///
+    /// # Errors
+    /// As [`Loading::find`].
+    pub async fn find(&self, id: SessionId) -> Result<Option<Arc<LiveSession>>, StoreError> {
+        self.loading.find(id).await
+    }
+
+    /// The sessions of a user, those of hosts too, in memory or not.
+    ///
+    /// # Errors
+    /// The store's, if memory does not hold all.
+    pub async fn of(&self, account: &Account) -> Result<Vec<SessionRecord>, StoreError> {
+        if !self.live.is_partial() {
+            return Ok(self.live.of(account.id).iter().map(|session| session.record()).collect());
+        }
+        let (limits, now) = (self.context.config().session.limits(account.is_guest()), self.context.now());
+        let mut all = self.store.sessions_of(account.id).await?;
+        all.iter_mut().for_each(|record| self.brings_up_to_date(record));
+        all.retain(|record| {
+            stands(account, record) && !self.live.has_ended(record.id) && over(record.created, record.last_seen, limits, now).is_none()
+        });
+        Ok(all)
+    }
+
+    /// The sessions of a user; those of hosts, which belong to one of the portal's, aside.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub async fn signed_in(&self, account: &Account) -> Result<Vec<SessionRecord>, StoreError> {
+        let mut sessions = self.of(account).await?;
+        sessions.retain(|record| !record.is_hosts());
+        Ok(sessions)
+    }
+
+    /// What is in memory of a session is newer.
+    pub(in crate::service) fn brings_up_to_date(&self, record: &mut SessionRecord) {
+        if let Some(session) = self.live.get(record.id) {
+            *record = session.record();
+        }
+    }
+
     /// Ends a session: in memory first, so that a store that fails leaves no session open.
     ///
     /// # Errors
@@ -32,6 +79,17 @@ impl Sessions {
             Refused::EndPending
         })?;
         Ok(ended)
+    }
+
+    /// Ends many sessions, here and in the store.
+    ///
+    /// # Errors
+    /// The store's; they are over here, and it is told until it knows.
+    pub async fn end_all(&self, ids: &[SessionId]) -> Result<(), StoreError> {
+        ids.iter().for_each(|id| {
+            self.live.end_for_good(*id, EndReason::Revoked);
+        });
+        self.write_ends(ids).await
     }
 
     /// From now on ends that the store does not take are kept in this file, so that a restart does not forget them.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::account::{Account, Failures, Verified, Version};
-use crate::base::{SessionId, UserId};
+use crate::base::SessionId;
 use crate::factor::Method;
 use crate::login::{Flow, ProviderSession};
 use crate::policy::Proof;
@@ -264,7 +264,7 @@ impl Finish {
             self.sessions.end(id, EndReason::AccountChanged).await?;
             return Err(Refused::Gone);
         }
-        self.make_room(account.id, id).await;
+        self.make_room(account, id).await;
         Ok(id)
     }
 
@@ -291,13 +291,16 @@ impl Finish {
     }
 
     /// So that nobody's sign-ins fill the memory, the session that was not used for longest goes, never the newest.
-    async fn make_room(&self, user: UserId, newest: SessionId) {
-        let mut others = self.live.signed_in(user);
-        others.retain(|session| session.id() != newest);
-        others.sort_by_key(|session| session.last_seen());
+    async fn make_room(&self, account: &Account, newest: SessionId) {
+        let mut others = match self.sessions.signed_in(account).await {
+            Ok(all) => all,
+            Err(e) => return tracing::warn!(error = %e, "a user's sessions were not counted"),
+        };
+        others.retain(|session| session.id != newest);
+        others.sort_by_key(|session| session.last_seen);
         let over = (others.len() + 1).saturating_sub(SESSIONS_KEPT);
         for old in others.iter().take(over) {
-            if let Err(e) = self.sessions.end(old.id(), EndReason::Crowded).await {
+            if let Err(e) = self.sessions.end(old.id, EndReason::Crowded).await {
                 tracing::warn!(error = %e, "a session that ended stays in the store until the next start, where it is void");
             }
         }

@@ -29,6 +29,9 @@ const PROBE: u32 = 120;
 /// How long a directory that could not be asked is left alone.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 
+/// How long a request of somebody who has just come into memory waits for the directory.
+const FIRST: Duration = Duration::from_secs(2);
+
 /// So many are looked up in a tick at least.
 const AT_LEAST: usize = 4;
 
@@ -117,6 +120,17 @@ impl SourceRefresh {
         }
         if answered {
             self.heard_of(&source).await;
+        }
+    }
+
+    /// Looks somebody up who has just come into memory, before anything is let in. A source that does not answer in time changes nothing.
+    pub async fn look_first(self: &Arc<Self>, user: UserId) {
+        let Some(due) = self.live.never_confirmed(user) else { return };
+        let Some(directory) = self.sources.get().directory(&due.person.source).cloned() else { return };
+        // Goes on by itself if it takes longer.
+        let look = tokio::spawn(Arc::clone(self).look_again(directory, due));
+        if tokio::time::timeout(FIRST, look).await.is_err() {
+            tracing::warn!("somebody who comes back could not be looked up in time");
         }
     }
 

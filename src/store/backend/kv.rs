@@ -42,7 +42,7 @@ pub trait Kv: Send + Sync + 'static {
     }
 
     /// Puts these pairs in the place of everything that is there, as one step, durable; `false` and no change where `only_empty` and
-    /// something is there.
+    /// something is there that is no [`is_furniture`]. Where the store is shared, the records of its gateways (`gateway/`) stay.
     async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError>;
 
     /// What other processes change from now on in accounts and sessions; `None` where no other has the store open.
@@ -66,6 +66,15 @@ pub trait Kv: Send + Sync + 'static {
     }
 }
 
+/// What gateways put into an empty store before anybody has an account: their shared keys, the form of the records, themselves.
+const FURNITURE: [&[u8]; 9] =
+    [b"keyring", b"keys-canary", b"format", b"gateway/", b"lease/", b"acme/lease", b"session-index", b"health", b"nothing"];
+
+/// Whether a store that holds this key and none of another kind counts as empty.
+pub fn is_furniture(key: &[u8]) -> bool {
+    FURNITURE.iter().any(|kind| if kind.ends_with(b"/") { key.starts_with(kind) } else { key == *kind })
+}
+
 /// A question to all processes that have a store open: a number that nobody else asks with.
 pub type Question = [u8; 8];
 
@@ -83,6 +92,8 @@ pub enum Word {
 pub enum Change {
     /// This key was written or deleted; read it again.
     Key(Vec<u8>),
+    /// This session is over.
+    Gone(SessionId),
     /// These sessions were last used then. Nothing else about them changed.
     Used(Vec<(SessionId, Time)>),
     /// The whole store was replaced, as by an import: read everything again.

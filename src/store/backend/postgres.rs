@@ -10,7 +10,7 @@
 //! Keys share [`BUCKETS`] locks, so that an import of thousands does not use up the server's lock table. Two keys in one bucket
 //! wait for each other without need; that is all.
 //!
-//! Nothing here waits longer than [`PATIENCE`]. A statement that failed before its `COMMIT` was sent, over a connection that
+//! Nothing here waits longer than [`PATIENCE`], but for an import, which has an hour. A statement that failed before its `COMMIT` was sent, over a connection that
 //! had died while idle, is tried once more; anything else is the caller's to refuse.
 
 mod listen;
@@ -24,6 +24,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 pub(in crate::store) mod views;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -129,30 +130,6 @@ impl PostgresKv {
                 Err(e) => return Err(words(&e)),
             }
         }
-    }
-}
-
-impl PostgresKv {
-    /// One transaction, with the table to itself; readers see the old pairs until it ends.
-    async fn replace_now(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, String> {
-        let lease = self.pool.take(true).await?;
-        let client = &lease.client;
-        let (keys, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        let work = async {
-            client.batch_execute("BEGIN; LOCK TABLE vestibule_kv IN EXCLUSIVE MODE").await?;
-            if only_empty && !client.query_typed("SELECT FROM vestibule_kv LIMIT 1", &[]).await?.is_empty() {
-                client.batch_execute("ROLLBACK").await?;
-                return Ok(false);
-            }
-            client.batch_execute("DELETE FROM vestibule_kv").await?;
-            client.execute_typed(PUT, &[(&keys, Type::BYTEA_ARRAY), (&values, Type::BYTEA_ARRAY)]).await?;
-            client.execute_typed(listen::NOTIFY, &[(&vec![listen::everything(self.origin)], Type::TEXT_ARRAY)]).await?;
-            client.batch_execute("COMMIT").await?;
-            Ok(true)
-        };
-        let done = work.await.map_err(|e: Error| words(&e))?;
-        lease.give_back();
-        Ok(done)
     }
 }
 
@@ -286,12 +263,15 @@ impl Kv for PostgresKv {
     }
 
     async fn snapshot(&self) -> Result<Vec<Pair>, StoreError> {
-        let rows = self.rows("SELECT key, value FROM vestibule_kv ORDER BY key", &[]).await?;
-        rows.iter().map(pair).collect::<Result<_, _>>().map_err(|e| StoreError::Backend(words(&e)))
+        self.snapshot_now(&[]).await.map_err(StoreError::Backend)
+    }
+
+    async fn snapshot_without(&self, prefixes: &'static [&'static [u8]]) -> Result<Vec<Pair>, StoreError> {
+        self.snapshot_now(prefixes).await.map_err(StoreError::Backend)
     }
 
     async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {
-        patiently(self.replace_now(pairs, only_empty)).await.map_err(StoreError::Backend)
+        self.replace_in_time(pairs, only_empty).await.map_err(StoreError::Backend)
     }
 
     fn changes(&self) -> Option<mpsc::Receiver<Change>> {

@@ -92,6 +92,7 @@ impl Store {
             + self.sweep_failed(now).await?
             + self.sweep_providers(now).await?
             + self.sweep_handovers(now).await?
-            + self.sweep_device_offers(now).await?)
+            + self.sweep_device_offers(now).await?
+            + self.sweep_bindings(now).await?)
     }
 }

@@ -98,7 +98,10 @@ impl Store {
                 .expect(session_key(portal.id), Some(portals))
                 .put(family_key(portal.family()), head(portal.id))
                 .put(session_key(session.id), session.pack());
+            batch = self.put_owner(batch, &session);
             if let Some(old) = replaces {
+                let record = self.kv.get(&session_key(old)).await?;
+                batch = self.delete_owner(batch, old, record.as_deref().unwrap_or_default());
                 batch = batch.delete(session_key(old)).delete(device_key(old));
             }
             if self.kv.commit(batch).await? {
@@ -113,8 +116,18 @@ impl Store {
     /// # Errors
     /// The store's.
     pub async fn portals_session(&self, family: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        let Some(id) = self.kv.get(&family_key(family)).await?.as_deref().and_then(read_head) else { return Ok(None) };
-        self.session(id).await
+        match self.portals_id(family).await? {
+            Some(id) => self.session(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The id under which the portal's session of a family was last known.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn portals_id(&self, family: SessionId) -> Result<Option<SessionId>, StoreError> {
+        Ok(self.kv.get(&family_key(family)).await?.as_deref().and_then(read_head))
     }
 
     /// Removes tickets that were not used, and what is kept of families whose portal's session is over.

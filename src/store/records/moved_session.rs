@@ -38,11 +38,11 @@ impl Store {
             after.revision = before.revision.saturating_add(1);
             to.epoch = after.epoch;
             let batch = Self::account_batch(Some((&before, bytes)), &after)?
-                .expect(session_key(from), Some(session))
+                .expect(session_key(from), Some(session.clone()))
                 .delete(session_key(from))
                 .delete(device_key(from))
                 .put(session_key(to.id), to.pack());
-            let batch = put_device(batch, to)?;
+            let batch = self.put_owner(self.delete_owner(put_device(batch, to)?, from, &session), to);
             match self.kv.commit(batch).await {
                 Ok(true) => {
                     moved();

@@ -1,13 +1,15 @@
 //! Sessions as the store keeps them; the gateway reads them from memory and writes through.
 
 pub(in crate::store) mod devices;
+mod expired;
+mod owners;
 
 use std::sync::Arc;
 
 use crate::base::SessionId;
 use crate::session::device::DeviceBinding;
 use crate::session::{Family, SessionRecord};
-use crate::store::backend::kv::{Batch, Pair, USED, key};
+use crate::store::backend::kv::{Batch, Pair, USED, decode, key};
 use crate::store::records::sessions::devices::{device_key, put_device};
 use crate::store::{Store, StoreError};
 
@@ -49,8 +51,10 @@ impl Store {
         let mut batch = put_device(Batch::durable().put(session_key(record.id), record.pack()), record)?;
         if let Some(old) = replaces {
             let Some(bytes) = self.kv.get(&session_key(old)).await? else { return Ok(false) };
+            batch = self.delete_owner(batch, old, &bytes);
             batch = batch.expect(session_key(old), Some(bytes)).delete(session_key(old)).delete(device_key(old));
         }
+        batch = self.put_owner(batch, record);
         if let Family::Next(family) = record.family {
             batch = batch.put(family_key(family), head(record.id));
         }
@@ -59,19 +63,18 @@ impl Store {
 
     /// The session with this id.
     pub async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
-        let Some(bytes) = self.kv.get(&session_key(id)).await? else { return Ok(None) };
-        let device = self.device(id).await?.map(Arc::new);
-        Ok(Some(SessionRecord { device, ..unpack(id, &bytes)? }))
+        Ok(self.sessions_by_id(&[id]).await?.pop().flatten())
     }
 
     /// The sessions with these ids, in their order, in one go.
     pub async fn sessions_by_id(&self, ids: &[SessionId]) -> Result<Vec<Option<SessionRecord>>, StoreError> {
-        let keys: Vec<_> = ids.iter().map(|id| session_key(*id)).collect();
-        let values = self.kv.get_many(&keys).await?;
-        let devices = self.devices(ids).await?;
-        let one = |((id, bytes), device): ((&SessionId, Option<Vec<u8>>), Option<DeviceBinding>)| {
-            let record = bytes.map(|bytes| unpack(*id, &bytes)).transpose()?;
-            Ok(record.map(|record| SessionRecord { device: device.map(Arc::new), ..record }))
+        let keys: Vec<_> = ids.iter().map(|id| session_key(*id)).chain(ids.iter().map(|id| device_key(*id))).collect();
+        let mut values = self.kv.get_many(&keys).await?;
+        let devices = values.split_off(ids.len().min(values.len()));
+        let one = |((id, bytes), device): ((&SessionId, Option<Vec<u8>>), Option<Vec<u8>>)| {
+            let Some(bytes) = bytes else { return Ok(None) };
+            let device = device.map(|bytes| decode::<DeviceBinding>(&bytes)).transpose()?.map(Arc::new);
+            Ok(Some(SessionRecord { device, ..unpack(*id, &bytes)? }))
         };
         ids.iter().zip(values).zip(devices).map(one).collect()
     }
@@ -109,9 +112,7 @@ impl Store {
         if ids.is_empty() {
             return Ok(());
         }
-        let batch = ids.iter().fold(Batch::durable(), |batch, id| batch.delete(session_key(*id)).delete(device_key(*id)));
-        self.kv.commit(batch).await?;
-        Ok(())
+        self.kv.commit(self.delete_batch(ids).await?).await.map(drop)
     }
 
     /// Up to `limit` sessions after one, in the order of their ids.

@@ -55,7 +55,7 @@ pub(super) async fn list(services: &Services) -> Result<Value, String> {
 pub(super) async fn show(services: &Services, name: &str) -> Result<Value, String> {
     let account = services.accounts.named(name).await.map_err(said)?;
     let allowed = to_json(account.may_enrol(services.config().mfa.methods).iter().collect::<Vec<_>>())?;
-    let sessions = services.live.signed_in(account.id).len();
+    let sessions = services.sessions.signed_in(&account).await.map_err(said)?.len();
     shown(services, name, &[("allowed_methods", allowed), ("sessions", sessions.into())]).await
 }
 

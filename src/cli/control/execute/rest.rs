@@ -9,10 +9,10 @@ use super::answer::{json as to_json, said, with_reach};
 use crate::app::App;
 use crate::base::{SessionId, Time};
 use crate::cli::control::Which;
+use crate::service::Services;
 use crate::service::audit::{Actor, Event};
-use crate::service::{LiveSession, Services};
-use crate::session::EndReason;
 use crate::session::device::DeviceBinding;
+use crate::session::{EndReason, SessionRecord};
 use crate::store::{AuditRecord, StoreError, fold};
 use crate::telemetry::server::Health;
 
@@ -27,22 +27,25 @@ pub(super) async fn health(app: &App) -> Result<Value, String> {
 
 pub(super) async fn sessions(services: &Services, user: Option<&str>) -> Result<Value, String> {
     let mut sessions = match user {
-        Some(name) => services.live.signed_in(services.accounts.named(name).await.map_err(said)?.id),
-        None => services.live.all(),
+        Some(name) => {
+            let account = services.accounts.named(name).await.map_err(said)?;
+            let own = services.sessions.signed_in(&account).await.map_err(said)?;
+            own.into_iter().map(|record| (record, account.name.clone())).collect()
+        }
+        None => services.admin_sessions.all().await.map_err(said)?,
     };
-    sessions.retain(|session| !session.is_hosts());
-    sessions.sort_by_key(|session| (session.record().created, session.id()));
-    let ids: Vec<_> = sessions.iter().map(|session| session.id()).collect();
+    sessions.sort_by_key(|(record, _)| (record.created, record.id));
+    let ids: Vec<_> = sessions.iter().map(|(record, _)| record.id).collect();
     let devices = services.store.devices(&ids).await.map_err(said)?;
     Ok(sessions.iter().zip(devices).map(|(session, device)| one_session(services, session, device.as_ref())).collect())
 }
 
-fn one_session(services: &Services, session: &LiveSession, device: Option<&DeviceBinding>) -> Value {
-    let (record, config) = (session.record(), services.config());
+fn one_session(services: &Services, (record, name): &(SessionRecord, String), device: Option<&DeviceBinding>) -> Value {
+    let config = services.config();
     let ends = record.created.plus(config.session.lifetime);
     json!({
         "id": record.id.to_string(),
-        "user": session.identity().person.name,
+        "user": name,
         "created": record.created.rfc3339(),
         "last_seen": record.last_seen.rfc3339(),
         "address": record.address.to_string(),
@@ -68,7 +71,8 @@ async fn revoke_one(services: &Services, text: &str) -> Result<usize, String> {
     let unknown = || format!("there is no session “{text}”; `vestibule session list` shows all");
     let id: SessionId = text.parse().map_err(|_| unknown())?;
     // A host's session has the portal's end with it.
-    let session = services.live.get(id).and_then(|session| services.live.portals(&session)).ok_or_else(unknown)?;
+    let found = services.sessions.find(id).await.map_err(said)?;
+    let session = found.and_then(|session| services.live.portals(&session)).ok_or_else(unknown)?;
     let name = session.identity().person.name.clone();
     services.sessions.end(session.id(), EndReason::Revoked).await.map_err(said)?;
     services.audit.record(Event::SessionRevoked, Some(&name), ACTOR, "1 session").await.map_err(said)?;

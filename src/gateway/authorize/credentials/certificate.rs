@@ -100,7 +100,7 @@ pub fn holder(header: &RequestHeader, info: &RequestInfo, context: &mut Context)
             Some(holder)
         }
         Lookup::Ended | Lookup::Forged => None,
-        Lookup::Unknown => {
+        Lookup::Unknown | Lookup::Elsewhere => {
             context.session_unknown = true;
             None
         }

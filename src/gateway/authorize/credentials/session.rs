@@ -29,6 +29,10 @@ pub fn identify<'s>(header: &'s RequestHeader, context: &mut Context, info: &Req
                 context.session_unknown = true;
                 (Some(token), None)
             }
+            Lookup::Elsewhere => {
+                context.session_elsewhere = true;
+                (Some(token), None)
+            }
             Lookup::Forged => {
                 context.expire_cookie = true;
                 (None, None)
@@ -38,7 +42,10 @@ pub fn identify<'s>(header: &'s RequestHeader, context: &mut Context, info: &Req
 }
 
 /// Most requests carry a cookie that an earlier request carried too.
-fn look_up(token: &str, info: &RequestInfo, context: &Context) -> Lookup {
+fn look_up(token: &str, info: &RequestInfo, context: &mut Context) -> Lookup {
+    if context.session_found.is_some() {
+        return found(token, info, context);
+    }
     let recent = with_cache(|cache| cache.session(token)).flatten();
     if let Some(user_session) = recent.filter(|user_session| user_session.accepts(token, info.secure, context.at)) {
         return Lookup::Live(user_session);
@@ -48,4 +55,29 @@ fn look_up(token: &str, info: &RequestInfo, context: &Context) -> Lookup {
         with_cache(|cache| cache.remember_session(token, user_session));
     }
     found
+}
+
+/// What was found of a session that was not in memory, if it still stands.
+fn found(token: &str, info: &RequestInfo, context: &mut Context) -> Lookup {
+    let found = match context.session_found.take() {
+        Some(Lookup::Live(session)) if !session.accepts(token, info.secure, context.at) => Lookup::Ended,
+        Some(Lookup::Elsewhere) | None => Lookup::Unknown,
+        Some(found) => found,
+    };
+    if let Lookup::Live(user_session) = &found {
+        with_cache(|cache| cache.remember_session(token, user_session));
+    }
+    found
+}
+
+/// The cookie's value of the session that is not in memory, if the decision waits for it.
+pub fn waits_for_session(header: &RequestHeader, context: &Context) -> Option<String> {
+    if !context.session_elsewhere {
+        return None;
+    }
+    let secure = context.info.as_ref()?.secure;
+    match context.snapshot.cookies.presented(header.headers.get_all(header::COOKIE).iter(), secure) {
+        Presented::One(token) => Some(token.to_owned()),
+        Presented::None | Presented::Unusable => None,
+    }
 }

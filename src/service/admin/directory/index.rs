@@ -61,7 +61,11 @@ impl Directory {
     }
 
     async fn load(&self, store: &Store) -> Result<(), StoreError> {
-        self.write().written.get_or_insert_default();
+        {
+            let mut rows = self.write();
+            rows.is_unread = false;
+            rows.written.get_or_insert_default();
+        }
         let mut after = None;
         loop {
             let batch = store.accounts(after, BATCH).await?;
@@ -71,6 +75,21 @@ impl Directory {
         }
         self.write().settle();
         Ok(())
+    }
+
+    /// Notes what the password hashes of all accounts cost, and keeps nothing else.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn learn_hashes(&self, store: &Store) -> Result<(), StoreError> {
+        self.write().is_unread = self.loaded.get().is_none();
+        let mut after = None;
+        loop {
+            let batch = store.accounts(after, BATCH).await?;
+            let Some(last) = batch.last() else { return Ok(()) };
+            after = Some(last.id);
+            batch.iter().for_each(|account| self.note_hash(account));
+        }
     }
 
     /// Reads every account again: news of other gateways' changes may have been missed. Lists stay as they are until the end.
@@ -116,6 +135,10 @@ impl Directory {
     /// An account was written or deleted.
     pub fn account_changed(&self, id: UserId, account: Option<&Account>) {
         let mut rows = self.write();
+        if rows.is_unread {
+            account.into_iter().for_each(|account| self.note_hash(account));
+            return;
+        }
         if let Some(written) = &mut rows.written {
             written.insert(id);
         }

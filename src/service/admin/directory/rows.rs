@@ -19,6 +19,8 @@ pub(super) struct Rows {
     /// How many there are of each kind: what the overview asks.
     pub(super) kinds: HashMap<Kind, u64>,
     pub(super) locked: HashMap<UserId, Locked>,
+    /// Nobody has asked for the list yet, and nothing is kept for it.
+    pub(super) is_unread: bool,
     /// While the rows are read: what was written meanwhile, and is newer than what was read. Nothing is sorted until the end.
     pub(super) written: Option<HashSet<UserId>>,
 }

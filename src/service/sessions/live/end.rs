@@ -61,6 +61,7 @@ impl LiveSessions {
     /// asked to delete it until it does.
     pub fn end_for_good(&self, id: SessionId, reason: EndReason) -> bool {
         locked(&self.unwritten).insert(id);
+        self.is_over(id);
         let ended = self.end(id, reason);
         locked(&self.unwritten).insert(id);
         if !ended {
@@ -72,7 +73,7 @@ impl LiveSessions {
     /// Whether this session has ended here. Ids are never used again, so it must not come back, whatever a store says that could
     /// not be written.
     pub fn has_ended(&self, id: SessionId) -> bool {
-        locked(&self.unwritten).contains(&id) || locked(&self.recently_ended).owner(id).is_some()
+        locked(&self.unwritten).contains(&id) || locked(&self.recently_ended).owner(id).is_some() || locked(&self.known_over).has(id)
     }
 
     /// The store has deleted these.
@@ -98,6 +99,12 @@ impl LiveSessions {
 
     /// An account was written or deleted: its sessions follow.
     pub fn account_changed(&self, id: UserId, account: Option<&Account>) {
+        self.flights.doubt_user(id);
+        self.follow_account(id, account);
+    }
+
+    /// The same where a session of this account, as it is now, is taken in.
+    pub(in crate::service::sessions) fn follow_account(&self, id: UserId, account: Option<&Account>) {
         let Some(state) = self.users.get(&id).map(|entry| entry.value().clone()) else { return };
         let alive = account.filter(|account| !account.disabled);
         if alive.is_some_and(|account| state.update(account, &self.settings.load().1)) {
@@ -133,18 +140,23 @@ impl LiveSessions {
         let is_over = |(id, reason): &(SessionId, EndReason)| {
             *reason != EndReason::Idle || !self.get(*id).is_some_and(|session| self.is_used_by_hosts(&session, now))
         };
-        let (mut dead, mut used, mut is_due) = (Vec::new(), Vec::new(), false);
+        let (mut dead, mut used, mut hosts, mut is_due) = (Vec::new(), Vec::new(), Vec::new(), false);
         self.sessions.each_of(part, |session| match session.over(&settings.0, now) {
             Some(_) if self.is_behind() => {}
             Some(reason) => dead.push((session.id(), reason)),
             None => {
                 is_due |= settings.0.device_bound.is_some_and(|bound| session.is_due(bound.lifetime, now));
-                used.extend(session.unwritten());
+                if let Some(record) = session.unwritten() {
+                    hosts.extend(session.is_hosts().then(|| Arc::clone(session)));
+                    used.push(record);
+                }
             }
         });
         if is_due {
             self.has_due.store(true, Ordering::Release);
         }
+        // So that whoever has the portal's session without its hosts' knows that it is used.
+        hosts.iter().for_each(|host| self.note_portals_use(host));
         let ended = dead.into_iter().filter(is_over).filter(|(id, reason)| self.end_unheard(*id, *reason)).count();
         if ended > 0 {
             self.recheck();

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::registry::LiveSessions;
 use super::session::LiveSession;
 use crate::base::{SessionId, Time, UserId};
-use crate::session::EndReason;
+use crate::session::{EndReason, SessionRecord};
 
 impl LiveSessions {
     /// The sessions of one user that belong to the same sign-in as this one, itself aside.
@@ -51,6 +51,21 @@ impl LiveSessions {
         for orphan in relatives {
             self.end(orphan.id(), EndReason::Portal);
         }
+    }
+
+    /// Whether this is a portal's session to which a host's belongs that is here.
+    pub fn has_hosts_of(&self, portals: &SessionRecord) -> bool {
+        if portals.is_hosts() || !self.has_families.load(Ordering::Acquire) {
+            return false;
+        }
+        let Some(state) = self.users.get(&portals.user).map(|entry| Arc::clone(entry.value())) else { return false };
+        let mut sessions = state.sessions().into_iter().filter_map(|id| self.get(id));
+        sessions.any(|session| session.is_hosts() && session.record.family() == portals.family())
+    }
+
+    /// Whether news of a session may concern what is here: it is here, or a host's may be that belongs to it.
+    pub fn may_concern(&self, id: SessionId) -> bool {
+        self.get(id).is_some() || self.has_families.load(Ordering::Acquire)
     }
 
     /// Ends every host's session whose portal's session is not here. The portal's sessions count as used when their hosts' were.

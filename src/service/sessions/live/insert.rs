@@ -52,6 +52,7 @@ impl LiveSessions {
             self.name_binding(&session, device.id);
         }
         drop(entry);
+        self.make_room_for(session.id());
         // It may have ended since it was read from the store, or have ended while the store could not be written.
         if self.has_ended(session.id()) {
             self.end(session.id(), EndReason::Revoked);

@@ -3,6 +3,7 @@
 mod bulk;
 pub mod cached_session;
 mod end;
+mod evict;
 mod family;
 mod hold;
 mod insert;

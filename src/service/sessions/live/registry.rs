@@ -4,7 +4,7 @@
 //! password ends sessions at once. Whoever watches a connection is woken over [`LiveSessions::revocations`].
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -12,20 +12,23 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use tokio::sync::{mpsc, watch};
 
-use super::super::recently_ended::RecentlyEnded;
+use super::super::flights::Flights;
+use super::super::recently_ended::{KnownOver, RecentlyEnded};
 use super::hold::{Hold, TimesOfSources};
 use super::session::LiveSession;
 use super::table::Table;
 use super::user_state::UserState;
 use crate::base::{BindingId, SessionId, Time, UserId};
 use crate::config;
-use crate::session::{EndReason, KeyRing, Purpose};
+use crate::session::{EndReason, KeyRing, Purpose, SessionRecord};
 
 /// What a session cookie's value turned out to be.
 pub enum Found {
     Live(Arc<LiveSession>),
     /// Signed here, but over.
     Ended,
+    /// Signed here, and not in memory: only the store knows.
+    Elsewhere,
     /// Malformed, or not signed here.
     Forged,
     /// Signed here, and what is in memory cannot be relied on for now ([`crate::service::sessions::replication`]): neither live nor over.
@@ -65,6 +68,14 @@ pub struct LiveSessions {
     pub(super) has_people: AtomicBool,
     /// There is or was a host's session under a portal's.
     pub(super) has_families: AtomicBool,
+    /// How many sessions stay in memory; zero: all that there are.
+    pub(super) room: AtomicUsize,
+    /// Not in memory, and known to be over.
+    pub(super) known_over: Mutex<KnownOver>,
+    /// Last uses of sessions that left memory before they were written down.
+    pub(super) left: Mutex<Vec<SessionRecord>>,
+    /// Sessions on their way into memory.
+    pub(in crate::service::sessions) flights: Flights,
 }
 
 impl LiveSessions {
@@ -89,6 +100,10 @@ impl LiveSessions {
             has_due: AtomicBool::default(),
             has_people: AtomicBool::default(),
             has_families: AtomicBool::default(),
+            room: AtomicUsize::default(),
+            known_over: Mutex::default(),
+            left: Mutex::default(),
+            flights: Flights::default(),
         };
         (live, to_delete)
     }
@@ -105,7 +120,9 @@ impl LiveSessions {
             Some(session) => Found::Live(session),
             None if self.is_stale() || self.waits_for_source(id, now) => Found::Unknown,
             // Another gateway may know better, unless it ended here.
-            None if self.is_behind() && !self.has_ended(id) => Found::Unknown,
+            None if self.has_ended(id) => Found::Ended,
+            None if self.is_behind() => Found::Unknown,
+            None if self.is_partial() && self.sessions.get(id).is_none() => Found::Elsewhere,
             None => Found::Ended,
         }
     }
@@ -113,6 +130,11 @@ impl LiveSessions {
     /// The id in a cookie's value that was signed here, whether there is such a session or not.
     pub fn signed(&self, token: &str) -> Option<SessionId> {
         signed_under(&self.keys.load(), token)
+    }
+
+    /// Whether memory holds some of the store's sessions only.
+    pub fn is_partial(&self) -> bool {
+        self.room.load(Ordering::Relaxed) > 0
     }
 
     /// Whose session a well-signed token names or named. `None` for any other token, and if the session ended too long ago.

@@ -119,6 +119,13 @@ impl LiveSessions {
         due
     }
 
+    /// Somebody of a source whom it was not asked about since they came into memory.
+    pub fn never_confirmed(&self, user: UserId) -> Option<Due> {
+        let state = self.users.get(&user).map(|entry| Arc::clone(entry.value()))?;
+        let hold = state.hold.as_ref().filter(|hold| hold.due.load(Ordering::Relaxed) == i64::MIN)?;
+        Some(Due { user, person: hold.person.clone(), since: Time::from_millis(i64::MIN) })
+    }
+
     /// Who has sessions or tokens and is of this source; who has both counts twice.
     pub fn people_of(&self, source: &SourceId) -> usize {
         let mut count = 0;

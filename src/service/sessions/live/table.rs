@@ -63,7 +63,15 @@ impl Table {
     }
 
     pub fn remove(&self, id: SessionId) -> Option<Arc<LiveSession>> {
+        self.remove_if(id, |_| true)
+    }
+
+    /// Removes it if this holds while nobody can take it out.
+    pub fn remove_if(&self, id: SessionId, holds: impl FnOnce(&Arc<LiveSession>) -> bool) -> Option<Arc<LiveSession>> {
         let mut part = write(self.part(id)?);
+        if !part.get(&id).is_some_and(holds) {
+            return None;
+        }
         let gone = part.remove(&id)?;
         // What a rush left behind is given back, once it is mostly empty.
         if part.capacity() > 64 && part.len() < part.capacity() / 8 {
@@ -73,6 +81,11 @@ impl Table {
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.hosts.fetch_sub(usize::from(gone.is_hosts()), Ordering::Relaxed);
         Some(gone)
+    }
+
+    /// How many there are in the part in which ids with this first byte are.
+    pub fn len_like(&self, first: u8) -> usize {
+        self.parts.get(usize::from(first) % PARTS).map_or(0, |part| read(part).len())
     }
 
     pub fn len(&self) -> usize {

@@ -114,6 +114,9 @@ fn heard(payload: &str, own: Origin) -> Option<Change> {
             (!is_own).then_some(Change::Asked(question))
         };
     }
+    if let Some(id) = key.strip_prefix(b"session/").and_then(|id| id.try_into().ok()).filter(|_| sign == "-") {
+        return Some(Change::Gone(SessionId::from_bytes(id)));
+    }
     let known = origin == HEXLOWER.encode(&own.0) && sign == "+" && (key.starts_with(b"session/") || key.starts_with(b"device/"));
     (!known).then_some(Change::Key(key))
 }
@@ -243,6 +246,8 @@ mod tests {
         assert_eq!(heard(&said(false, b"session/\x00\xff"), other), Some(Change::Key(b"session/\x00\xff".to_vec())));
         assert_eq!(heard(&said(false, b"session/x"), own), None);
         assert_eq!(heard(&said(true, b"session/x"), own), Some(Change::Key(b"session/x".to_vec())));
+        let id = [7; 16];
+        assert_eq!(heard(&said(true, &[b"session/".as_slice(), &id].concat()), own), Some(Change::Gone(SessionId::from_bytes(id))));
         assert_eq!(heard(&said(false, b"account/x"), own), Some(Change::Key(b"account/x".to_vec())));
         assert_eq!(heard(&everything(own), own), Some(Change::Replaced));
         assert_eq!(heard(&everything(own), other), Some(Change::Replaced));

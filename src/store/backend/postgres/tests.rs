@@ -121,7 +121,8 @@ async fn a_change_is_told_to_the_others() {
     let next = loop {
         match changes.recv().await.unwrap() {
             Change::Key(key) => break key,
-            Change::Alive | Change::Listening | Change::Replaced | Change::Used(_) | Change::Asked(_) | Change::Answered(..) => {}
+            Change::Gone(_) | Change::Alive | Change::Listening | Change::Replaced => {}
+            Change::Used(_) | Change::Asked(_) | Change::Answered(..) => {}
         }
     };
     assert_eq!(next, b"session/1");

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
-use crate::store::backend::kv::{Batch, Pair, upper};
+use crate::store::backend::kv::{Batch, Pair, is_furniture, upper};
 use crate::store::{StoreError, private_folder};
 
 /// sled's default is a gigabyte.
@@ -111,8 +111,12 @@ impl Opened {
 
     pub(crate) fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        if only_empty && !self.db.is_empty() {
-            return Ok(false);
+        if only_empty {
+            for key in self.db.iter().keys() {
+                if !is_furniture(&key.map_err(failed)?) {
+                    return Ok(false);
+                }
+            }
         }
         let mut batch = sled::Batch::default();
         for key in self.db.iter().keys() {

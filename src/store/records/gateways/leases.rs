@@ -1,7 +1,7 @@
 //! What one gateway does for all that share a store: it holds a lease, which runs out if it dies. Guarantees that of many who take a lease
 //! at once one has it, and that nobody gives back another's.
 //!
-//! Keys: `lease/sweep`, `lease/retention`, and for certificates `acme/lease`.
+//! Keys: `lease/sweep`, `lease/retention`, `lease/providers`, and for certificates `acme/lease`.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,8 @@ pub enum Duty {
     Sweep,
     /// Removes old records of the audit log.
     Retention,
+    /// Asks providers about sessions that came from them.
+    Providers,
 }
 
 impl Duty {
@@ -26,6 +28,7 @@ impl Duty {
             Self::Certificates => b"acme/lease",
             Self::Sweep => b"lease/sweep",
             Self::Retention => b"lease/retention",
+            Self::Providers => b"lease/providers",
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Gateway {
     pub heard: Time,
     /// In its memory.
     pub sessions: u64,
+    /// The last record of the audit log that its `audit.file` has; `None` if it has no such file.
+    pub audited: Option<u64>,
     /// Its `store.max_stale`: how long it lets people in after it was cut off.
     pub max_stale: Duration,
 }

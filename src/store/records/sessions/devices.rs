@@ -61,6 +61,7 @@ impl Store {
                 .put(session_key(session), record)
                 .expect(device_key(session), None)
                 .put(device_key(session), encode(device)?);
+            let batch = self.put_bound(batch, session, device);
             if self.kv.commit(batch).await? {
                 return Ok(true);
             }
