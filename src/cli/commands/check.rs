@@ -47,7 +47,13 @@ pub fn run(context: &Context, online: bool) -> anyhow::Result<ExitCode> {
     }
     if let Some(config) = config.filter(|_| !context.json) {
         let file = context.source.file.display();
-        output::line(&format!("{file} is good: {} routes, {} policy tests hold", config.routes.len(), config.expect.len()))?;
+        let tests = match config.expect.len() {
+            0 => "no policy tests".to_owned(),
+            1 => "1 policy test holds".to_owned(),
+            many => format!("{many} policy tests hold"),
+        };
+        let routes = config.routes.len();
+        output::line(&format!("{file} is good: {routes} route{}, {tests}", if routes == 1 { "" } else { "s" }))?;
     }
     Ok(ExitCode::SUCCESS)
 }

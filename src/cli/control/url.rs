@@ -3,7 +3,7 @@
 use crate::config::Config;
 
 /// The portal's address: `portal.url` if it is set; else `https` where there is TLS here or a proxy in front, else `http`; the first host that a route names, else the
-/// address that is listened on; a port where it is not the scheme's own.
+/// address that is listened on (`localhost` for this machine itself); a port where it is not the scheme's own.
 pub fn portal_url(config: &Config) -> String {
     if let Some(url) = &config.portal.url {
         return format!("{}{}", url.origin(), config.portal.prefix);
@@ -46,7 +46,9 @@ mod tests {
         assert_eq!(url("listen = [\"127.0.0.1:80\"]", hosts), "http://wiki.example/.vestibule");
         assert_eq!(url("trusted_proxies = [\"10.0.0.1\"]", hosts), "https://wiki.example/.vestibule");
         assert_eq!(url("listen = [\"0.0.0.0:8080\"]", ""), "http://localhost:8080/.vestibule");
-        assert_eq!(url("listen = [\"127.0.0.1:8080\"]", ""), "http://127.0.0.1:8080/.vestibule");
+        assert_eq!(url("listen = [\"127.0.0.1:8080\"]", ""), "http://localhost:8080/.vestibule", "a passkey works there");
+        assert_eq!(url("listen = [\"[::1]:8080\"]", ""), "http://localhost:8080/.vestibule");
+        assert_eq!(url("listen = [\"127.0.0.2:8080\"]", ""), "http://127.0.0.2:8080/.vestibule");
         assert_eq!(url("listen = [\"192.0.2.7:8080\"]", ""), "http://192.0.2.7:8080/.vestibule");
     }
 }

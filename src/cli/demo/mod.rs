@@ -2,6 +2,7 @@
 //! mail and SMS. Needs nothing, leaves nothing behind unless a data folder is named, and listens on this machine alone.
 
 mod directory;
+mod history;
 mod legacy;
 mod people;
 mod provider;
@@ -46,6 +47,7 @@ pub fn run(
         directory.as_ref().map(directory::section).unwrap_or_default() + &provider.as_ref().map(provider::section).unwrap_or_default();
     let config = Arc::new(configuration(upstream, &more, &addresses, temporary.path())?);
     let app = runtime.block_on(App::open(config.clone(), clock, Post::Outbox(outbox)))?;
+    runtime.block_on(history::write(&app))?;
     let mut seeded = runtime.block_on(people::seed(&app))?;
     if with_directory {
         seeded.extend(directory::people());

@@ -1,10 +1,15 @@
 //! Which addresses are the gateway's own: where people come in, and where a mail may lead them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Config;
 use crate::base::Host;
 use crate::policy::HostPattern;
+
+/// What `localhost` stands for.
+fn is_localhost(address: IpAddr) -> bool {
+    address == IpAddr::V4(Ipv4Addr::LOCALHOST) || address == IpAddr::V6(Ipv6Addr::LOCALHOST)
+}
 
 impl Config {
     /// The host where people come in: that of `portal.url`, else the first that a route names, else the address that is listened on.
@@ -18,7 +23,8 @@ impl Config {
         });
         let listen = self.server.tls.first().map(|tls| tls.listen).or(self.server.listen.first().copied());
         exact.unwrap_or_else(|| match listen {
-            Some(listen) if listen.ip().is_unspecified() => "localhost".to_owned(),
+            // A passkey works there and not on an address.
+            Some(listen) if listen.ip().is_unspecified() || is_localhost(listen.ip()) => "localhost".to_owned(),
             Some(listen) if listen.is_ipv6() => format!("[{}]", listen.ip()),
             Some(listen) => listen.ip().to_string(),
             None => "localhost".to_owned(),

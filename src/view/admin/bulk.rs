@@ -108,7 +108,7 @@ pub fn bulk_preview(page: &Page, view: &BulkPreview) -> Markup {
         input type="hidden" name="action" value=(view.action.name());
         input type="hidden" name="people" value=(view.people);
         @for (name, value) in &view.back { input type="hidden" name=(name) value=(value); }
-        button.go.danger[view.action.is_harsh()] { (fill(&words.bulk_go, &count)) }
+        button.go.danger[view.action.is_harsh()] { (label(page, view.action)) }
     };
     admin(
         page,

@@ -200,7 +200,7 @@ pub(super) fn audit_table(page: &Page, rows: &[AuditRow]) -> Markup {
                     @if !row.user.is_empty() { (user_link(page, &row.user)) }
                     @if !row.by.is_empty() { small { "← " bdi { (row.by) } } }
                 }
-                td data-label=(words.address) { bdi { (row.address) } }
+                td data-label=(words.address) { @if !row.address.is_empty() { bdi { (row.address) } } }
                 td.detail data-label=(words.detail) dir="auto" { (row.detail) }
             }
         }

@@ -91,7 +91,7 @@ pub fn users(page: &Page, view: &UsersView) -> Markup {
             (filters(page, view))
             @if view.rows.is_empty() { (none_found(page)) } @else { (listed(page, view)) }
             (pager(page, "admin/users", &query(view), view.paging))
-            p.row.links {
+            p.row.exports {
                 @for (format, label) in [("csv", &words.export_csv), ("json", &words.export_json)] {
                     a href=(page.link_with("admin/users/export", &[&query(view)[..], &[("format", format)]].concat())) download { (label) }
                 }

@@ -141,7 +141,7 @@ words! {
         devices, devices_lead, device_share, device_refused, device_nobody,
         period_day, period_week, period_month, zone, must_change, bulk, bulk_pick, bulk_pick_page, bulk_picked, bulk_all, bulk_none, bulk_require_password, bulk_require_password_lead,
         bulk_end_sessions_lead, bulk_disable, bulk_disable_lead, bulk_enable, bulk_enable_lead, bulk_reset_lead, bulk_unlock_lead,
-        bulk_count, bulk_nobody, bulk_more, bulk_go, bulk_left_out, bulk_yourself, bulk_no_password, bulk_already, bulk_done,
+        bulk_count, bulk_nobody, bulk_more, bulk_left_out, bulk_yourself, bulk_no_password, bulk_already, bulk_done,
         bulk_changed, bulk_gone, bulk_failed, bulk_back,
     }
     fault: Fault {

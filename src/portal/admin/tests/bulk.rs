@@ -66,7 +66,7 @@ async fn a_preview_names_everybody_and_changes_nothing_and_one_answer_does_it() 
     let preview = root.picks("disable", &staff[..2]).await;
     assert!(
         preview.status == 200
-            && preview.has("2 accounts will be changed")
+            && preview.has("Accounts that will be changed: 2<")
             && preview.has("<bdi>alice</bdi>")
             && preview.has("<bdi>bob</bdi>")
     );
@@ -90,7 +90,7 @@ async fn all_that_the_filter_matches_are_more_than_one_page_and_never_oneself() 
     house.edit("root", |root| root.groups = vec!["admins".into(), "staff".into()]).await;
     let root = house.root().await;
     let preview = root.post("admin/bulk", &[("action", "disable"), ("scope", "all"), ("group", "staff"), ("q", "")]).await;
-    assert!(preview.has("45 accounts will be changed") && !preview.has("guard"), "{}", preview.html);
+    assert!(preview.has("Accounts that will be changed: 45<") && !preview.has("guard"), "{}", preview.html);
     assert!(preview.has("because this is your own account") && preview.has("name=\"group\" value=\"staff\""));
     let done = root.goes_on("disable", &preview).await;
     assert!(done.has("Accounts changed: 45."));
@@ -192,7 +192,7 @@ async fn sessions_end_those_of_the_version_that_was_shown_and_tokens_stay() {
     let root = house.root().await;
     let preview = root.picks("end_sessions", &staff).await;
     assert!(
-        preview.has("2 accounts will be changed") && preview.has("because there is nothing to change: <bdi>bob</bdi>"),
+        preview.has("Accounts that will be changed: 2<") && preview.has("because there is nothing to change: <bdi>bob</bdi>"),
         "{}",
         preview.html
     );
@@ -219,7 +219,7 @@ async fn each_action_leaves_out_whom_it_would_not_change() {
     for (action, only) in [("require_password", "alice"), ("reset_factors", "bob"), ("enable", "carol"), ("unlock", "dora")] {
         let preview = root.picks(action, &staff).await;
         assert!(
-            preview.has("1 accounts will be changed") && preview.has(&format!("<li><bdi>{only}</bdi></li>")),
+            preview.has("Accounts that will be changed: 1<") && preview.has(&format!("<li><bdi>{only}</bdi></li>")),
             "{action}: {}",
             preview.html
         );
@@ -310,10 +310,10 @@ async fn one_act_changes_so_many_and_the_rest_comes_with_the_next() {
     let root = house.root().await;
     let fields = [("action", "disable"), ("scope", "all"), ("q", "user")];
     let preview = root.post("admin/bulk", &fields).await;
-    assert!(preview.has("400 accounts will be changed") && preview.has("50 more are left for later"), "{}", preview.html.len());
+    assert!(preview.has("Accounts that will be changed: 400<") && preview.has("Left for later: 50."), "{}", preview.html.len());
     assert!(preview.html.len() < 50_000, "{}", preview.html.len());
     assert!(root.goes_on("disable", &preview).await.has("Accounts changed: 400."));
     let rest = root.post("admin/bulk", &fields).await;
-    assert!(rest.has("50 accounts will be changed") && rest.has(" + 390"), "those who are done are left out");
+    assert!(rest.has("Accounts that will be changed: 50<") && rest.has(" + 390"), "those who are done are left out");
     assert!(root.goes_on("disable", &rest).await.has("Accounts changed: 50."));
 }
