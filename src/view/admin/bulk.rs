@@ -90,7 +90,7 @@ pub(super) fn pick(page: &Page, id: &str, name: &str) -> Markup {
 }
 
 fn names(names: &[String]) -> Markup {
-    html! { ul.names { @for name in names { li { bdi { (name) } } } } }
+    html! { ul.names tabindex="0" { @for name in names { li { bdi { (name) } } } } }
 }
 
 /// The way back to the list as it was.
@@ -148,7 +148,11 @@ pub fn bulk_done(page: &Page, view: &BulkDone) -> Markup {
                     @if !list.is_empty() { h2 { (heading) } (names(list)) }
                 }
                 @if view.gone > 0 { p { (fill(&words.bulk_gone, &[("n", &view.gone.to_string())])) } }
-                @if !view.done.is_empty() { h2 { (fill(&words.bulk_done, &[("n", &view.done.len().to_string())])) } (names(&view.done)) }
+                @if !view.done.is_empty() {
+                    // The note has said how many.
+                    @if !view.changed.is_empty() || !view.failed.is_empty() || view.gone > 0 { h2 { (fill(&words.bulk_done, &[("n", &view.done.len().to_string())])) } }
+                    (names(&view.done))
+                }
                 (to_list(page, &view.back, "button go", &words.bulk_back))
             }
         },

@@ -103,7 +103,7 @@ fn search(page: &Page, path: &str, label: &str, value: &str) -> Markup {
 /// A table that becomes cards on a phone; each cell says its column in `data-label`.
 fn listing(label: &str, columns: &[&str], rows: Markup) -> Markup {
     html! {
-        div.scroll.cards tabindex="0" role="region" aria-label=(label) {
+        div.scroll.cards tabindex="0" role="group" aria-label=(label) {
             table {
                 thead { tr { @for column in columns { th scope="col" { (column) } } } }
                 tbody { (rows) }

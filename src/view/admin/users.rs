@@ -161,7 +161,7 @@ fn table(page: &Page, rows: &[UserRow]) -> Markup {
         div.scroll.cards tabindex="0" role="region" aria-label=(words.users) {
             table {
                 thead { tr {
-                    th.pick scope="col" { input type="checkbox" hidden data-all="pick" aria-label=(words.bulk_pick_page); }
+                    td.pick { input type="checkbox" hidden data-all="pick" aria-label=(words.bulk_pick_page); }
                     th scope="col" { (words.user) }
                     th scope="col" { (words.status) }
                     th scope="col" { (words.method) }
