@@ -24,7 +24,7 @@ pub(super) fn pages(p: &Page) -> Vec<(&'static str, Markup)> {
         ("admin-day", admin::overview(p, &OverviewView { over_time: over_time(Span::Day), ..overview() })),
         ("admin-users", admin::users(p, &users)),
         ("admin-users-none", admin::users(p, &empty)),
-        ("admin-bulk", admin::bulk_preview(p, &bulk())),
+        ("admin-bulk", admin::bulk_preview(p, &bulk(p))),
         ("admin-bulk-done", admin::bulk_done(p, &bulk_done(p))),
         ("admin-user", admin::user(p, &user())),
         ("admin-user-service", admin::user(p, &machine())),
@@ -52,19 +52,15 @@ fn user_row(n: usize) -> UserRow {
 }
 
 /// As many as one act changes.
-fn bulk() -> BulkPreview {
+fn bulk(p: &Page) -> BulkPreview {
     let most = 400;
     BulkPreview {
         action: BulkAction::RequirePassword,
-        names: (0..most).map(|n| if n == 0 { HOSTILE.into() } else { format!("user{n}.of-the-house") }).collect(),
+        names: (1..=most).map(|n| if n == most { HOSTILE.into() } else { format!("user{n}.of-the-house") }).collect(),
         people: "A".repeat(most * 28 * 4 / 3),
         more: 1200,
         most,
-        skipped: vec![BulkSkipped {
-            why: "their password is kept elsewhere:".into(),
-            names: vec!["grace".into(), HOSTILE.into()],
-            more: 7,
-        }],
+        skipped: vec![BulkSkipped { why: p.words.admin.bulk_no_password.clone(), names: vec!["grace".into(), "erin".into()], more: 7 }],
         back: vec![("q", "house".into()), ("state", "active".into())],
     }
 }
