@@ -113,6 +113,11 @@ path = "/other"
 upstreams = ["http://UPSTREAM"]
 policy = "one_factor"
 tokens = ["bearer", "basic", "header"]
+[[routes]]
+name = "f-own"
+hosts = ["nobody-asks-for-this.example"]
+upstreams = ["http://UPSTREAM"]
+policy = "one_factor"
 identity = { user = "X-Own-User", groups = "X-Own-Groups" }
 [[routes]]
 name = "f-slash"
