@@ -5,16 +5,18 @@ Needs valgrind, nginx, openssl and Python 3. Build first, with symbols, or the a
     cargo build --profile bench --bin vestibule --example bare_proxy --example load
 Then:  benches/side-by-side/count.py [--only STORY]... [--write] [--profile FOLDER]
 Each server runs under callgrind and gets two numbers of requests over the same number of connections; the difference, divided, is what one request
-costs: the start, connections and handshakes cancel out. Exit status 1: more than BOUNDS allow. It takes about four minutes.
+costs: the start, connections and handshakes cancel out. Exit status 1: more than BOUNDS allow. It takes about five minutes.
+The story "bound" is the gateway beside itself: a session that is bound to a device against one that is not, in the same process.
 """
 import argparse, collections, os, re, shutil, subprocess, sys, tempfile
 
 import servers
-from servers import BARE, OURS, Gateway, end, free_port, program, sign_in
+from servers import BARE, OURS, Browser, Gateway, end, free_port, program, sign_in, signed_in
 
 # The most that the gateway may need: instructions against the bare proxy of the same build, and allocations.
 BOUNDS = {"get": (1.45, 86), "post": (1.61, 112), "tls": (1.38, 91), "h2": (1.37, 82)}
 STORIES = {"get": "1 KB GET, HTTP/1.1", "post": "10 KB POST, HTTP/1.1", "tls": "1 KB GET, TLS, HTTP/1.1", "h2": "1 KB GET, TLS, HTTP/2"}
+BOUND, AT_MOST = "1 KB GET, TLS, HTTP/1.1", 1.06
 CONNECTIONS, WARM, FEW, MANY = 8, 400, 1600, 4800
 PAGE = os.path.join(servers.ROOT, "docs", "performance.md")
 # What mimalloc's crate calls for a program's allocations. Calls among the allocator's own functions do not count.
@@ -81,7 +83,7 @@ def read(path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", choices=STORIES, help="these stories only")
+    parser.add_argument("--only", action="append", choices=[*STORIES, "bound"], help="these stories only")
     parser.add_argument("--ours", action="store_true", help="the gateway alone")
     parser.add_argument("--profile", help="keep callgrind's files in this folder, for callgrind_annotate")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
@@ -89,18 +91,23 @@ def main():
     folder = tempfile.mkdtemp(prefix="count-")
     running = servers.Servers(folder)
     try:
-        found = count(options, running)
+        stories = [story for story in options.only or STORIES if story in STORIES]
+        found = count(options, running, stories) if stories else {}
+        devices = bound(running, options) if not options.only or "bound" in options.only else None
     finally:
         running.stop()
         shutil.rmtree(folder, ignore_errors=True)
     lines, exceeded = table(found)
-    print("\n".join(lines + exceeded))
+    device_lines, device_exceeded = device_table(devices) if devices else ([], [])
+    print("\n".join([*lines, "", *device_lines, *exceeded, *device_exceeded]))
     if options.write:
-        write(lines)
-    sys.exit(1 if exceeded else 0)
+        for name, part in ("counted", lines if found else None), ("bound", device_lines or None):
+            if part:
+                write(name, part)
+    sys.exit(1 if exceeded or device_exceeded else 0)
 
 
-def count(options, running):
+def count(options, running, stories):
     cert, key = running.certificate()
     upstream = running.upstream()
     profile = lambda name: options.profile and os.path.join(options.profile, name)
@@ -108,7 +115,7 @@ def count(options, running):
     contenders = [] if options.ours else [(BARE, lambda: bare(running, upstream, cert, key, profile("bare")))]
     for name, start in [*contenders, (OURS, lambda: gateway(running, upstream, cert, key, profile("vestibule")))]:
         server = start()
-        for story in options.only or STORIES:
+        for story in stories:
             found[story][name] = server.story(story)
         end(server.process)
         running.running.remove(server.process)
@@ -132,7 +139,40 @@ def gateway(running, upstream, cert, key, profile):
     return Counted(running, "vestibule", ours.serve, (ours.port, ours.tls), cookie, profile)
 
 
+def bound(running, options):
+    """What a request of a bound session costs, and one of a session that is bound to nothing, at the same gateway."""
+    cert, key = running.certificate()
+    ours = Gateway(running.path("bound"), running.upstream("bound-www"), (cert, key), '[session.device_bound]\nlifetime = "60m"\n')
+    ours.user("alice", totp=True)
+    process = running.start("signs-in-bound", ours.serve, ours.port, env=PLAIN)
+    # Over plain HTTP nobody is offered to bind a session.
+    plain = signed_in(Browser(ours.port))
+    device = signed_in(Browser(ours.tls, tls=True), 1)
+    device.binds(running.path("device.key"))
+    end(process)
+    running.running.remove(process)
+    server = Counted(running, "bound", ours.serve, (ours.port, ours.tls))
+    found = {}
+    for name, cookie in ("unbound", f"vestibule={plain.jar['vestibule']}"), ("bound", device.bound_cookies()):
+        server.cookie, server.keep = cookie, options.profile and os.path.join(options.profile, name)
+        found[name] = server.story("tls")
+    end(server.process)
+    running.running.remove(server.process)
+    return found
+
+
+def device_table(found):
+    (plain, allocations), (device, more) = found["unbound"], found["bound"]
+    whole = lambda number: "–" if number is None else f"{number:,.0f}"
+    lines = ["| | unbound session | bound session | ratio | at most | allocations: unbound | bound |", "|---|---|---|---|---|---|---|",
+             f"| {BOUND} | {whole(plain)} | {whole(device)} | {device / plain:.3f} | {AT_MOST:.2f} | {whole(allocations)} | {whole(more)} |"]
+    exceeded = [f"a bound session: {device / plain:.3f} times the instructions of an unbound one, and {AT_MOST} is allowed"] if device > plain * AT_MOST else []
+    return lines, exceeded
+
+
 def table(found):
+    if not found:
+        return [], []
     lines = ["| | bare pingora | vestibule | ratio | at most | allocations: bare | vestibule | at most |", "|---|---|---|---|---|---|---|---|"]
     exceeded = []
     for story, row in found.items():
@@ -149,8 +189,8 @@ def table(found):
     return lines, exceeded
 
 
-def write(lines):
-    start, last = "<!-- counted -->", "<!-- /counted -->"
+def write(name, lines):
+    start, last = f"<!-- {name} -->", f"<!-- /{name} -->"
     with open(PAGE) as f:
         head, rest = f.read().split(start, 1)
     with open(PAGE, "w") as f:

@@ -1,5 +1,5 @@
 """Starts and stops what is compared: the upstream, nginx, haproxy, a bare pingora proxy and the gateway, each with plain HTTP and TLS."""
-import base64, hashlib, hmac, html, http.client, os, re, resource, shutil, signal, socket, struct, subprocess, sys, time, urllib.parse
+import base64, hashlib, hmac, html, http.client, json, os, re, resource, shutil, signal, socket, ssl, struct, subprocess, sys, time, urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TARGET = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release")
@@ -112,15 +112,15 @@ events {{ worker_connections 16384; }}
 http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 600s; client_body_buffer_size 64k; {folders} {body} }}""")
         return self.start(name, ["nginx", "-p", self.folder, "-c", self.path(f"{name}.conf")], port)
 
-    def upstream(self):
+    def upstream(self, folder="www"):
         """1 KB, 100 KB, whatever is posted, and WebSockets."""
-        port, echo, www = free_port(), free_port(), self.path("www")
+        port, echo, www = free_port(), free_port(), self.path(folder)
         os.mkdir(www)
         os.chmod(self.folder, 0o755)
         with open(os.path.join(www, "large"), "wb") as f:
             f.write(b"x" * 102_400)
-        self.start("echo", [program("examples/load"), "echo", str(echo)], echo)
-        self.nginx("upstream", port, f"""server {{ listen 127.0.0.1:{port} reuseport backlog=4096; root {www};
+        self.start(f"echo-{folder}", [program("examples/load"), "echo", str(echo)], echo)
+        self.nginx(f"upstream-{folder}", port, f"""server {{ listen 127.0.0.1:{port} reuseport backlog=4096; root {www};
             location / {{ return 200 "{"x" * 1024}"; }}
             location = /large {{ }}
             location = /socket {{ proxy_pass http://127.0.0.1:{echo}; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;
@@ -177,12 +177,13 @@ class Gateway:
 
     environment = {**os.environ, "VESTIBULE_LOG": "warn"}
 
-    def __init__(self, folder, upstream, tls=None):
+    def __init__(self, folder, upstream, tls=None, more=""):
         os.makedirs(folder)
         self.data, self.port, self.tls, config = os.path.join(folder, "data"), free_port(), free_port(), os.path.join(folder, "vestibule.toml")
         listen = f'[[server.tls]]\nlisten = "127.0.0.1:{self.tls}"\ncertificates = [{{ cert = "{tls[0]}", key = "{tls[1]}" }}]\n' if tls else ""
         with open(config, "w") as f:
             f.write(f'[server]\nlisten = ["127.0.0.1:{self.port}"]\ndata_dir = "{self.data}"\nredirect_to_https = false\n{listen}[limits]\nconnections = 20000\nconnections_per_ip = 20000\n')
+            f.write(more)
             f.write(self.route("measured", None, "two_factor", upstream))
             f.writelines(self.route(f"app-{n}", f"app-{n}.internal.example", "one_factor", upstream) for n in range(100))
         self.base = [program("vestibule"), "--config", config]
@@ -201,14 +202,19 @@ class Gateway:
 
 
 class Browser:
-    def __init__(self, port):
-        self.port, self.jar = port, {}
+    def __init__(self, port, tls=False):
+        self.port, self.tls, self.jar, self.offer = port, tls, {}, None
+
+    def connect(self):
+        if not self.tls:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=ssl._create_unverified_context())
 
     def ask(self, method, path, form=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = self.connect()
         headers = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate", "Cookie": self.cookie()}
         if form is not None:
-            headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http://127.0.0.1:{self.port}"}
+            headers |= {"Content-Type": "application/x-www-form-urlencoded", "Origin": f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"}
         connection.request(method, path, urllib.parse.urlencode(form) if form is not None else None, headers)
         answer = connection.getresponse()
         text = answer.read().decode()
@@ -216,10 +222,37 @@ class Browser:
             if key.lower() == "set-cookie":
                 name, content = value.split(";")[0].split("=", 1)
                 self.jar[name] = content
+        self.offer = answer.getheader("secure-session-registration")
         return answer.status, answer.getheader("location"), text
+
+    def bound_cookies(self):
+        """The session's cookie and the device's, as count.py names them over TLS."""
+        return f"vestibule={self.jar['__Host-vestibule']}; __Host-vestibule-bound={self.jar['__Host-vestibule-bound']}"
 
     def cookie(self):
         return "; ".join(f"{k}={v}" for k, v in self.jar.items())
+
+    def binds(self, key):
+        """Registers the key in this file for the session, as a browser does (W3C Device Bound Session Credentials)."""
+        challenge = re.search(r'challenge="([^"]*)"', self.offer)[1]
+        openssl = lambda *arguments, **more: subprocess.run(["openssl", *arguments], check=True, capture_output=True, **more).stdout
+        openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
+        point = openssl("ec", "-in", key, "-pubout", "-outform", "DER")[-64:]
+        encode = lambda part: base64.urlsafe_b64encode(part).decode().rstrip("=")
+        jwk = {"kty": "EC", "crv": "P-256", "x": encode(point[:32]), "y": encode(point[32:])}
+        parts = {"alg": "ES256", "typ": "dbsc+jwt", "jwk": jwk}, {"jti": challenge}
+        signed = ".".join(encode(json.dumps(part).encode()) for part in parts)
+        # DER: two integers, to be written as 32 bytes each.
+        der = openssl("dgst", "-sha256", "-sign", key, input=signed.encode())
+        first = der[4:4 + der[3]]
+        raw = b"".join(number.lstrip(b"\0").rjust(32, b"\0") for number in (first, der[6 + len(first):]))
+        connection = self.connect()
+        connection.request("POST", "/.vestibule/device/register", headers={
+            "Content-Length": "0", "Sec-Fetch-Mode": "no-cors", "Secure-Session-Response": f"{signed}.{encode(raw)}"})
+        answer = connection.getresponse()
+        assert answer.status == 200, (answer.status, answer.read())
+        name, value = answer.getheader("set-cookie").split(";")[0].split("=", 1)
+        self.jar[name] = value
 
     def csrf(self, path):
         _, _, text = self.ask("GET", path)
@@ -234,14 +267,18 @@ def totp(at):
 
 def sign_in(port):
     """Signs in as a browser would and gives back the session cookie."""
-    browser = Browser(port)
+    return f"vestibule={signed_in(Browser(port)).jar['vestibule']}"
+
+
+def signed_in(browser, step=0):
+    """Signs in with the code of this step of the authenticator app, counted from now: each is taken once."""
     csrf = browser.csrf("/.vestibule/login?rd=/")
     status, place, page = browser.ask("POST", "/.vestibule/login", {"csrf": csrf, "rd": "/", "username": "alice", "password": PASSWORD})
     assert status == 303, (status, page)
     csrf = browser.csrf("/.vestibule/mfa/totp?rd=/")
-    status, place, page = browser.ask("POST", "/.vestibule/mfa/totp", {"csrf": csrf, "rd": "/", "code": totp(time.time())})
+    status, place, page = browser.ask("POST", "/.vestibule/mfa/totp", {"csrf": csrf, "rd": "/", "code": totp(time.time() + 30 * step)})
     assert status == 303 and place == "/", (status, place, page)
-    return f"vestibule={browser.jar['vestibule']}"
+    return browser
 
 
 def has(name):

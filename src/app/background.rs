@@ -45,6 +45,31 @@ impl App {
 }
 
 impl App {
+    /// Ends what is over, in memory and in the store. A little at a time: whoever waits for this thread waits for no more than that.
+    ///
+    /// # Errors
+    /// The store's. What is open is looked at before the store is asked for anything.
+    pub(super) async fn sweep_all(&self, place: &mut Option<SessionId>) -> Result<(), StoreError> {
+        let live = &self.services.live;
+        for part in 0..PARTS {
+            live.find_due(part, self.services.now());
+            tokio::task::yield_now().await;
+        }
+        live.close_due();
+        for part in 0..PARTS {
+            let used: Vec<SessionRecord> = live.sweep_part(part, self.services.now());
+            self.services.store.touch_sessions(&used).await?;
+            tokio::task::yield_now().await;
+        }
+        // While other gateways are not heard, what is missing here may be there.
+        if !live.is_behind() {
+            live.end_orphans();
+        }
+        self.services.store.touch_sessions(&live.left_in_use()).await?;
+        self.services.tokens.sweep().await?;
+        self.sweep_store(place).await.map(drop)
+    }
+
     /// Removes what has expired from the store; `None` if another gateway does it for all.
     pub(super) async fn sweep_store(&self, place: &mut Option<SessionId>) -> Result<Option<usize>, StoreError> {
         if !self.services.gateways.takes(Duty::Sweep, SWEEP * 3).await? {
@@ -116,25 +141,9 @@ pub(super) async fn sweep(app: Weak<App>) {
     loop {
         tick.tick().await;
         let Some(app) = app.upgrade() else { return };
-        let swept = async {
-            // A little at a time: whoever waits for this thread waits for no more than that.
-            for part in 0..PARTS {
-                let used: Vec<SessionRecord> = app.services.live.sweep_part(part, app.services.now());
-                app.services.store.touch_sessions(&used).await?;
-                tokio::task::yield_now().await;
-            }
-            app.services.live.close_due();
-            // While other gateways are not heard, what is missing here may be there.
-            if !app.services.live.is_behind() {
-                app.services.live.end_orphans();
-            }
-            app.services.store.touch_sessions(&app.services.live.left_in_use()).await?;
-            app.services.tokens.sweep().await?;
-            app.sweep_store(&mut place).await
-        };
         // What fails is logged where it fails.
         let _ = app.services.audit.record_counted().await;
-        if let Err(e) = swept.await {
+        if let Err(e) = app.sweep_all(&mut place).await {
             tracing::error!(error = %e, "the store could not be swept");
         }
     }

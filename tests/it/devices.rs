@@ -5,6 +5,7 @@ mod browser;
 mod bypasses;
 mod domain;
 mod http2;
+mod policy;
 mod portal;
 mod rsa;
 mod tunnels;

@@ -4,8 +4,9 @@
 const PINGORAS_WAY: &str = "VESTIBULE_TEST_PINGORAS_WAY";
 
 /// The files whose tests send requests that somebody made up.
-const ATTACKS: [&str; 13] = [
+const ATTACKS: [&str; 14] = [
     "applications::",
+    "devices::tunnels::",
     "edges::",
     "forwarding::",
     "fuzz::",

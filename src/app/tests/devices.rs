@@ -284,6 +284,13 @@ async fn while_the_database_is_away_a_refresh_is_asked_to_come_back_and_no_cooki
     // Signed in is who was, with the cookie that is there, for as long as that lasts.
     assert!(is_let_in(&alice).await);
     town.clock.advance(LIFETIME + Duration::from_secs(60));
+    // What is open is looked at, although the store takes nothing: it ends two minutes after the cookie.
+    let mut news = GatewayHost::revocations(town.app.as_ref());
+    assert!(town.app.sweep_all(&mut None).await.is_err());
+    news.mark_unchanged();
+    town.clock.advance(Duration::from_secs(60));
+    assert!(town.app.sweep_all(&mut None).await.is_err(), "the store is away");
+    assert!(news.has_changed().unwrap());
     let arrived = town.arrived().len();
     let answer = alice.opens(&town, "").await;
     assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("\"reason\":\"device\""), "{answer}");

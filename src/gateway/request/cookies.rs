@@ -73,7 +73,7 @@ impl OwnCookies {
     /// The one cookie of a name among all Cookie lines of a request.
     pub fn one<'a>(lines: impl Iterator<Item = &'a HeaderValue>, wanted: &[u8]) -> Presented<'a> {
         let mut found = Presented::None;
-        for (name, value) in lines.flat_map(|line| line.as_bytes().split(|b| *b == b';')).map(split) {
+        for (name, value) in lines.flat_map(|line| segments(line.as_bytes())).map(split) {
             if name != wanted {
                 continue;
             }
@@ -89,7 +89,7 @@ impl OwnCookies {
     pub fn without_own(&self, line: &HeaderValue) -> Option<Vec<u8>> {
         let mut kept = Vec::with_capacity(line.len());
         let mut found = false;
-        for segment in line.as_bytes().split(|b| *b == b';').map(trim) {
+        for segment in segments(line.as_bytes()).map(trim) {
             if self.is_own(split(segment).0) {
                 found = true;
             } else if !segment.is_empty() {
@@ -125,6 +125,18 @@ impl OwnCookies {
         let with_domain = self.domain.as_deref().and_then(|d| line(Some(d)));
         line(None).into_iter().chain(with_domain).collect()
     }
+}
+
+/// The parts of a Cookie line between its semicolons: as `split` has them, many bytes at a time.
+fn segments(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let (segment, more) =
+            memchr::memchr(b';', line).map_or((line, None), |at| (line.get(..at).unwrap_or_default(), line.get(at + 1..)));
+        rest = more;
+        Some(segment)
+    })
 }
 
 /// The name and value of one segment. Without `=`, all of it counts as the name, which errs on the side of dropping.
@@ -204,6 +216,14 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|l| l.to_str().unwrap().starts_with("__Secure-v=; Path=/") && l.to_str().unwrap().contains("Max-Age=0")));
         assert!(lines[1].to_str().unwrap().contains("Domain=internal.example"));
+    }
+
+    proptest! {
+        #[test]
+        fn segments_are_those_of_a_split(line in prop::collection::vec(prop_oneof![Just(b';'), Just(b'='), any::<u8>()], 0..80)) {
+            let wanted: Vec<&[u8]> = line.split(|b| *b == b';').collect();
+            prop_assert_eq!(segments(&line).collect::<Vec<_>>(), wanted);
+        }
     }
 
     proptest! {

@@ -120,13 +120,23 @@ impl LiveSessions {
 
     /// Ends what is over, and returns the sessions whose last use the store does not know yet.
     pub fn sweep(&self, now: Time) -> Vec<SessionRecord> {
-        let used = (0..PARTS).flat_map(|part| self.sweep_part(part, now)).collect();
+        (0..PARTS).for_each(|part| self.find_due(part, now));
         self.close_due();
-        used
+        (0..PARTS).flat_map(|part| self.sweep_part(part, now)).collect()
     }
 
-    /// Has what is open looked at, if a sweep found a session whose device must be shown by now, or was not for too long. Once for all parts: each
-    /// request under way is woken.
+    /// Looks in one of [`PARTS`] parts for sessions whose device must be shown by now, or was not for too long.
+    pub fn find_due(&self, part: usize, now: Time) {
+        let Some(bound) = self.settings.load().0.device_bound else { return };
+        let mut is_due = false;
+        // Each of them: a session remembers that it was found.
+        self.sessions.each_of(part, |session| is_due |= session.is_due(bound.lifetime, now));
+        if is_due {
+            self.has_due.store(true, Ordering::Release);
+        }
+    }
+
+    /// Has what is open looked at, if such a session was found. Once for all parts: each request under way is woken.
     pub fn close_due(&self) {
         if self.has_due.swap(false, Ordering::AcqRel) {
             self.recheck();
@@ -140,21 +150,17 @@ impl LiveSessions {
         let is_over = |(id, reason): &(SessionId, EndReason)| {
             *reason != EndReason::Idle || !self.get(*id).is_some_and(|session| self.is_used_by_hosts(&session, now))
         };
-        let (mut dead, mut used, mut hosts, mut is_due) = (Vec::new(), Vec::new(), Vec::new(), false);
+        let (mut dead, mut used, mut hosts) = (Vec::new(), Vec::new(), Vec::new());
         self.sessions.each_of(part, |session| match session.over(&settings.0, now) {
             Some(_) if self.is_behind() => {}
             Some(reason) => dead.push((session.id(), reason)),
             None => {
-                is_due |= settings.0.device_bound.is_some_and(|bound| session.is_due(bound.lifetime, now));
                 if let Some(record) = session.unwritten() {
                     hosts.extend(session.is_hosts().then(|| Arc::clone(session)));
                     used.push(record);
                 }
             }
         });
-        if is_due {
-            self.has_due.store(true, Ordering::Release);
-        }
         // So that whoever has the portal's session without its hosts' knows that it is used.
         hosts.iter().for_each(|host| self.note_portals_use(host));
         let ended = dead.into_iter().filter(is_over).filter(|(id, reason)| self.end_unheard(*id, *reason)).count();

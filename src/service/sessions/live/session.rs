@@ -1,6 +1,6 @@
 //! One session in use. A request only loads an atomic; the time of its last use is written at most once a second.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ pub struct LiveSession {
     pub(super) state: Arc<UserState>,
     /// It was noted that the session is used without its device.
     missed: AtomicBool,
-    /// What is open was last looked at because of this moment, in milliseconds.
-    looked_at: AtomicI64,
+    /// What is open was last looked at because of the key's use in this second; 1: because the session is held from then on.
+    looked_at: AtomicU32,
 }
 
 /// How long after a sign-in the browser may take to bind the session, before it counts as one that cannot.
@@ -49,7 +49,7 @@ impl LiveSession {
             ended: AtomicBool::new(state.epoch() != record.epoch),
             successor: OnceLock::new(),
             missed: AtomicBool::new(false),
-            looked_at: AtomicI64::new(i64::MIN),
+            looked_at: AtomicU32::new(0),
             state,
             record,
         }
@@ -175,9 +175,9 @@ impl LiveSession {
         let device = self.device.load();
         let Some(device) = device.as_ref() else { return false };
         let due = if DeviceBinding::lapses(device.proved_at, lifetime) <= now {
-            device.proved_at.millis()
+            u32::try_from(device.proved_at.unix()).unwrap_or(u32::MAX).max(2)
         } else if device.holds_from(self.authenticated()) <= now {
-            device.since.millis().saturating_sub(1)
+            1
         } else {
             return false;
         };
