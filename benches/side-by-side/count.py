@@ -14,7 +14,7 @@ import servers
 from servers import BARE, OURS, Browser, Gateway, end, free_port, program, sign_in, signed_in
 
 # The most that the gateway may need: instructions against the bare proxy of the same build, and allocations.
-BOUNDS = {"get": (1.45, 86), "post": (1.61, 112), "tls": (1.38, 91), "h2": (1.37, 82)}
+BOUNDS = {"get": (1.09, 62), "post": (1.61, 112), "tls": (1.08, 66), "h2": (1.13, 56)}
 STORIES = {"get": "1 KB GET, HTTP/1.1", "post": "10 KB POST, HTTP/1.1", "tls": "1 KB GET, TLS, HTTP/1.1", "h2": "1 KB GET, TLS, HTTP/2"}
 BOUND, AT_MOST = "1 KB GET, TLS, HTTP/1.1", 1.06
 CONNECTIONS, WARM, FEW, MANY = 8, 400, 1600, 4800

@@ -28,6 +28,7 @@ use crate::gateway::connection::tls_peer::TlsPeers;
 use crate::gateway::connection::tls_stream;
 use crate::gateway::host::GatewayHost;
 use crate::gateway::pipeline::http_app::HttpApp;
+use crate::gateway::upstream::idle::IdleConnections;
 
 /// A client that is silently gone is noticed within about two minutes, so that its tunnel does not live for ever.
 const PROBES: TcpKeepalive =
@@ -48,6 +49,7 @@ pub struct Shard {
     pub newcomers: NewConnections,
     pub deadlines: Deadlines,
     pub cache: SharedCache,
+    pub idle: Arc<IdleConnections>,
     pub private: Arc<PrivateRegistry>,
     pub peers: Arc<TlsPeers>,
 }
@@ -81,8 +83,14 @@ impl Shard {
         tokio::select! {
             () = serve => (),
             () = follow => (),
-            () = self.deadlines.run(self.timeouts, || age(&self.cache)) => (),
+            () = self.deadlines.run(self.timeouts, || self.round()) => (),
         }
+    }
+
+    /// One more round without use for what the shard remembers, and for its connections to upstreams.
+    fn round(&self) {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).ages();
+        self.idle.sweep(tokio::time::Instant::now());
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener, acceptor: Option<Arc<Secure>>) {
@@ -169,11 +177,6 @@ impl Shard {
             self.host.unread(crate::base::ClientAddr::new(peer.ip()));
         }
     }
-}
-
-/// One more round without use for what the shard remembers.
-fn age(cache: &SharedCache) {
-    cache.lock().unwrap_or_else(PoisonError::into_inner).ages();
 }
 
 /// Ends at the stop, or when nobody is left to signal it.

@@ -27,6 +27,7 @@ use crate::gateway::listener::sockets::{self, Bound, CannotListen};
 use crate::gateway::pipeline::hooks::ProxyHooks;
 use crate::gateway::pipeline::http_app::HttpApp;
 use crate::gateway::pipeline::straight::StraightWay;
+use crate::gateway::upstream::idle::IdleConnections;
 
 /// How many idle connections to upstreams a shard keeps.
 const POOL: usize = 256;
@@ -188,7 +189,8 @@ impl Plan {
         let private = Arc::new(PrivateRegistry::default());
         let peers = Arc::new(TlsPeers::default());
         let seen = Seen { https: self.https, peers: Arc::clone(&peers) };
-        let straight = self.straight.then(|| StraightWay::new(&conf));
+        let idle = Arc::new(IdleConnections::default());
+        let straight = self.straight.then(|| StraightWay::new(&conf, Arc::clone(&idle)));
         let ids = format!("{}-{:x}-", self.ids, self.number);
         let gate = ProxyHooks::new(Arc::clone(&self.host), Arc::clone(&private), seen, ids, straight);
         let mut proxy = HttpProxy::new(gate, Arc::new(conf));
@@ -204,6 +206,7 @@ impl Plan {
             newcomers: NewConnections::default(),
             deadlines: Deadlines::default(),
             cache,
+            idle,
             private,
             peers,
         }

@@ -27,11 +27,8 @@ use crate::gateway::connection::private::PrivateRegistry;
 use crate::gateway::host::{GatewayHost, Outcome, Snapshot};
 use crate::gateway::pipeline::selection::{self, Selection};
 use crate::gateway::pipeline::straight::StraightWay;
-use crate::gateway::pipeline::{dispatch, errors};
-use crate::gateway::proxy::fields::{Outgoing, Unsendable};
-use crate::gateway::proxy::{headers, response_headers};
+use crate::gateway::pipeline::{dispatch, errors, messages};
 use crate::gateway::reply::write;
-use crate::gateway::request::connection_auth;
 use crate::gateway::saved_post::recognition;
 
 /// Idle connections are ended by `connection::deadlines`, without a timer of pingora's for each request.
@@ -45,7 +42,7 @@ pub struct ProxyHooks {
     /// The shard's own handle of what all shards share.
     host: Arc<Arc<dyn GatewayHost>>,
     snapshot: Mutex<Option<CachedSnapshot>>,
-    pub selection: Selection,
+    selection: Selection,
     /// For plain requests; `None`: all go pingora's way.
     straight: Option<StraightWay>,
     seen: Seen,
@@ -88,59 +85,6 @@ impl ProxyHooks {
         let own = Arc::new(Snapshot::clone(&given));
         *kept = Some(CachedSnapshot { given, own: Arc::clone(&own) });
         own
-    }
-
-    /// Makes a request the upstream's, on pingora's way.
-    fn rewrite_request(&self, session: &Session, request: &mut RequestHeader, context: &Context) -> Result<()> {
-        selection::note_version(request, context);
-        let outgoing = Outgoing::new(context, session.req_header().version).ok_or_else(|| write::internal("no admission"))?;
-        headers::rewrite(request, &outgoing).map_err(unsendable)?;
-        headers::trace(request, context.trace.as_deref());
-        let trailers = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"trailers");
-        if session.req_header().headers.get(header::TE).is_some_and(trailers) {
-            request.insert_header(header::TE, "trailers")?;
-        }
-        Ok(())
-    }
-
-    /// The upstream's request, on the straight way: the same.
-    pub fn request_for(&self, session: &Session, context: &Context) -> Result<RequestHeader> {
-        let outgoing = Outgoing::new(context, session.req_header().version).ok_or_else(|| write::internal("no admission"))?;
-        let mut request = headers::plain(session.req_header(), &outgoing).map_err(unsendable)?;
-        headers::trace(&mut request, context.trace.as_deref());
-        Ok(request)
-    }
-
-    /// The upstream's answer as it arrives, on either way.
-    pub fn answer_arrives(&self, session: &Session, response: &mut ResponseHeader, context: &Context) -> Result<()> {
-        if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            // WebSockets go another way: nobody asked for another protocol here.
-            return Error::e_explain(ErrorType::InvalidHTTPHeader, "a 101 that nobody asked for").map_err(|e: Box<Error>| e.into_up());
-        }
-        if response.status == StatusCode::UNAUTHORIZED && connection_auth::is_demanded(&response.headers) {
-            self.selection.demanded(session, context);
-        }
-        response_headers::clean(response, context)
-    }
-
-    /// The answer as it goes out, on either way.
-    pub fn answer_leaves(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
-        context.log.status = response.status.as_u16();
-        write::adapt_response(session, response);
-        if context.expire_cookie && !response.status.is_informational() {
-            let secure = context.info.as_ref().is_some_and(|a| a.secure);
-            for value in context.snapshot.cookies.expiries(secure) {
-                response.append_header(header::SET_COOKIE, value)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn unsendable(error: Unsendable) -> Box<Error> {
-    match error.is_too_large() {
-        true => Error::new(ErrorType::HTTPStatus(431)),
-        false => write::internal("an identity that cannot be sent"),
     }
 }
 
@@ -195,7 +139,7 @@ impl ProxyHttp for ProxyHooks {
         if matches!(action, Action::Forward) && !recognition::may_be(session.req_header(), &context.snapshot.config.portal.prefix) {
             context.set_outcome(Outcome::Forwarded, "");
             return match &self.straight {
-                Some(way) => way.forward(self, session, context).await,
+                Some(way) => way.forward(&self.selection, session, context).await,
                 None => Ok(false),
             };
         }
@@ -257,11 +201,11 @@ impl ProxyHttp for ProxyHooks {
     }
 
     async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, context: &mut Context) -> Result<()> {
-        self.rewrite_request(session, request, context)
+        messages::rewrite(session, request, context)
     }
 
     async fn upstream_response_filter(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
-        self.answer_arrives(session, response, context)
+        messages::arrives(&self.selection, session, response, context)
     }
 
     fn upstream_response_body_filter(
@@ -276,7 +220,7 @@ impl ProxyHttp for ProxyHooks {
     }
 
     async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, context: &mut Context) -> Result<()> {
-        self.answer_leaves(session, response, context)
+        messages::leaves(session, response, context)
     }
 
     fn upstream_response_trailer_filter(&self, _session: &mut Session, trailers: &mut HeaderMap, _context: &mut Context) -> Result<()> {

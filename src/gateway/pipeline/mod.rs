@@ -4,5 +4,6 @@ pub mod dispatch;
 pub mod errors;
 pub mod hooks;
 pub mod http_app;
+pub mod messages;
 pub mod selection;
 pub mod straight;

@@ -14,9 +14,10 @@ use pingora::{Error, ErrorType, Result};
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::policy;
 use crate::gateway::connection::private::{PrivateConnections, PrivateRegistry, client_id};
+use crate::gateway::host::Snapshot;
 use crate::gateway::reply::write;
 use crate::gateway::request::connection_auth;
-use crate::gateway::upstream::endpoint::Endpoint;
+use crate::gateway::upstream::endpoint::{Address, Endpoint};
 use crate::gateway::upstream::pool::Pool;
 use crate::gateway::upstream::reuse::{Reuse, UnderWay, may_be_repeated};
 use crate::gateway::upstream::trust;
@@ -38,44 +39,16 @@ impl Selection {
     /// # Errors
     /// If there is no admission, or no upstream that was not tried.
     pub async fn peer(&self, session: &Session, context: &mut Context) -> Result<Box<HttpPeer>> {
-        self.choose(context, |context, is_multiplexed| self.reuse(session, context, is_multiplexed)).await
-    }
-
-    /// As [`Selection::peer`] for a request that may be repeated; `None` if the client's connection has connections of its own.
-    ///
-    /// # Errors
-    /// As [`Selection::peer`].
-    pub async fn shared_peer(&self, session: &Session, context: &mut Context) -> Result<Option<Box<HttpPeer>>> {
-        if self.owner(session, context).is_some() || !may_be_repeated(session.req_header()) {
-            return Ok(None);
-        }
-        self.choose(context, |_, _| Reuse::Shared).await.map(Some)
-    }
-
-    async fn choose(&self, context: &mut Context, reuse: impl FnOnce(&mut Context, bool) -> Reuse) -> Result<Box<HttpPeer>> {
-        if context.admission.is_none() {
-            return Err(write::internal("no admission"));
-        }
-        context.upstream_starts();
+        let (at, address) = place(context).await?;
         let snapshot = Arc::clone(&context.snapshot);
-        let pool = policy::pool(&snapshot, context.admission.as_ref()).ok_or_else(|| write::internal("no upstreams"))?;
-        let Some((at, endpoint)) = pool.pick(&context.tried, context.preferred) else {
-            return Err(Error::new(ErrorType::HTTPStatus(503)));
-        };
-        let reuse = reuse(context, is_multiplexed(pool, endpoint));
-        context.tried.push(at);
-        if let Some(address) = endpoint.fixed() {
-            return Ok(Box::new(pool.peer(endpoint, (address, false), reuse)));
-        }
-        match Box::pin(tokio::time::timeout(pool.connect_timeout(), endpoint.address(&context.tried_addresses))).await {
-            Ok(Ok(address)) => Ok(Box::new(pool.peer(endpoint, address, reuse))),
-            Ok(Err(_)) | Err(_) => {
-                endpoint.mark_down();
-                let mut error = Error::new(ErrorType::HTTPStatus(503));
-                error.set_retry(context.tried.len() < pool.len());
-                Err(error)
-            }
-        }
+        let (pool, endpoint) = endpoint(&snapshot, context, at)?;
+        let reuse = self.reuse(session, context, is_multiplexed(pool, endpoint));
+        Ok(Box::new(pool.peer(endpoint, address, reuse)))
+    }
+
+    /// Whether a request may use whichever connection is idle.
+    pub fn is_shared(&self, session: &Session, context: &Context) -> bool {
+        may_be_repeated(session.req_header()) && self.owner(session, context).is_none()
     }
 
     fn reuse(&self, session: &Session, context: &mut Context, is_multiplexed: bool) -> Reuse {
@@ -107,6 +80,44 @@ impl Selection {
         }
         connection_of(session).into_iter().for_each(|client| drop(self.private.enter(client)));
     }
+}
+
+/// The next of the route's endpoints, and where it is found.
+///
+/// # Errors
+/// If there is no admission, or no upstream that was not tried.
+pub async fn place(context: &mut Context) -> Result<(usize, (Address, bool))> {
+    if context.admission.is_none() {
+        return Err(write::internal("no admission"));
+    }
+    context.upstream_starts();
+    let snapshot = Arc::clone(&context.snapshot);
+    let pool = policy::pool(&snapshot, context.admission.as_ref()).ok_or_else(|| write::internal("no upstreams"))?;
+    let Some((at, endpoint)) = pool.pick(&context.tried, context.preferred) else {
+        return Err(Error::new(ErrorType::HTTPStatus(503)));
+    };
+    context.tried.push(at);
+    if let Some(address) = endpoint.fixed() {
+        return Ok((at, (address, false)));
+    }
+    match Box::pin(tokio::time::timeout(pool.connect_timeout(), endpoint.address(&context.tried_addresses))).await {
+        Ok(Ok(address)) => Ok((at, address)),
+        Ok(Err(_)) | Err(_) => {
+            endpoint.mark_down();
+            let mut error = Error::new(ErrorType::HTTPStatus(503));
+            error.set_retry(context.tried.len() < pool.len());
+            Err(error)
+        }
+    }
+}
+
+/// That endpoint of the request's route.
+///
+/// # Errors
+/// If there is none.
+pub fn endpoint<'s>(snapshot: &'s Snapshot, context: &Context, at: usize) -> Result<(&'s Arc<Pool>, &'s Endpoint)> {
+    let pool = policy::pool(snapshot, context.admission.as_ref());
+    pool.and_then(|pool| Some((pool, pool.get(at)?))).ok_or_else(|| write::internal("no upstreams"))
 }
 
 /// Whether its connections use HTTP/2, whose server says which requests it did not get to (RFC 9113 section 6.8): then one that must not be

@@ -2,23 +2,27 @@
 //! two futures over channels for that, which only a body or an upgrade needs. Guarantees that both ways build the same request and the same answer,
 //! by the same functions, and that whatever is out of the ordinary goes pingora's way: so does a request that is sent again.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Version, header};
-use pingora::connectors::ConnectorOptions;
-use pingora::connectors::http::v1::Connector;
+use pingora::connectors::{ConnectorOptions, TransportConnector};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::HttpTask;
 use pingora::protocols::http::authority::validate_request_authority;
 use pingora::protocols::http::v1::client::HttpSession;
 use pingora::proxy::Session;
 use pingora::server::configuration::ServerConf;
-use pingora::upstreams::peer::Peer;
 use pingora::{Error, ErrorType, Result};
 
 use crate::gateway::authorize::context::Context;
 use crate::gateway::authorize::policy;
-use crate::gateway::pipeline::hooks::ProxyHooks;
-use crate::gateway::pipeline::selection;
+use crate::gateway::pipeline::messages;
+use crate::gateway::pipeline::selection::{self, Selection};
+use crate::gateway::reply::write;
+use crate::gateway::upstream::endpoint::Address;
+use crate::gateway::upstream::idle::IdleConnections;
+use crate::gateway::upstream::reuse::Reuse;
 
 /// So many parts of an answer that are there at once are written together, as pingora does.
 const TOGETHER: usize = 4;
@@ -39,11 +43,14 @@ const ODD: [&str; 11] = [
 ];
 
 /// The straight way of a shard's requests, with idle connections of its own.
-pub struct StraightWay(Connector);
+pub struct StraightWay {
+    connector: TransportConnector,
+    idle: Arc<IdleConnections>,
+}
 
 impl StraightWay {
-    pub fn new(conf: &ServerConf) -> Self {
-        Self(Connector::new(Some(ConnectorOptions::from_server_conf(conf))))
+    pub fn new(conf: &ServerConf, idle: Arc<IdleConnections>) -> Self {
+        Self { connector: TransportConnector::new(Some(ConnectorOptions::from_server_conf(conf))), idle }
     }
 
     /// Forwards an admitted request and answers it. `false`: it is for pingora's proxy, since it is not plain, no connection could be made and
@@ -51,42 +58,59 @@ impl StraightWay {
     ///
     /// # Errors
     /// As pingora's proxy has them.
-    pub async fn forward(&self, hooks: &ProxyHooks, session: &mut Session, context: &mut Context) -> Result<bool> {
-        if !is_plain(session, context) {
+    pub async fn forward(&self, selection: &Selection, session: &mut Session, context: &mut Context) -> Result<bool> {
+        if !is_plain(session, context) || !selection.is_shared(session, context) {
             return Ok(false);
         }
-        let Some(peer) = hooks.selection.shared_peer(session, context).await.or_else(again)? else { return Ok(false) };
-        let (mut upstream, reused) = match self.0.reused_http_session(&*peer).await {
-            Some(upstream) => (upstream, true),
-            // Boxed: to connect takes a future of kilobytes.
-            None => match Box::pin(self.0.get_http_session(&*peer)).await {
-                Ok(connected) => connected,
-                Err(error) => return again(selection::not_connected(&peer, context, error.into_up())).map(|_: Option<()>| false),
-            },
-        };
-        upstream.read_timeout = peer.options.read_timeout;
-        upstream.write_timeout = peer.options.write_timeout;
-        match exchange(hooks, session, context, &mut upstream).await {
-            Ok(is_whole) => {
-                if is_whole {
-                    self.0.release_http_session(upstream, &*peer, peer.idle_timeout()).await;
-                }
-                Ok(true)
-            }
-            Err(error) => again(selection::broken(&peer, session, context, error, reused)).map(|_: Option<()>| false),
+        match self.attempt(selection, session, context).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.retry() => Ok(false),
+            Err(error) => Err(error),
         }
+    }
+
+    async fn attempt(&self, selection: &Selection, session: &mut Session, context: &mut Context) -> Result<()> {
+        let (at, place) = selection::place(context).await?;
+        let snapshot = Arc::clone(&context.snapshot);
+        let (pool, endpoint) = selection::endpoint(&snapshot, context, at)?;
+        let Address::Inet(address) = place.0 else { return Err(write::internal("no address")) };
+        let peer = || pool.peer(endpoint, place.clone(), Reuse::Shared);
+        let idle = self.idle.take(&address);
+        let reused = idle.is_some();
+        let stream = match idle {
+            Some(stream) => stream,
+            None => {
+                let peer = peer();
+                // Boxed: to connect takes a future of kilobytes.
+                let connected = Box::pin(self.connector.new_stream(&peer)).await;
+                connected.map_err(|error| selection::not_connected(&peer, context, error.into_up()))?
+            }
+        };
+        let mut upstream = HttpSession::new(stream);
+        upstream.read_timeout = Some(pool.read_timeout());
+        upstream.write_timeout = Some(pool.read_timeout());
+        let is_whole = exchange(selection, session, context, &mut upstream)
+            .await
+            .map_err(|error| selection::broken(&peer(), session, context, error, reused))?;
+        if is_whole {
+            upstream.respect_keepalive();
+            if let Some(stream) = upstream.reuse().await {
+                self.idle.put(address, stream, pool.idle_timeout(address.ip()));
+            }
+        }
+        Ok(())
     }
 }
 
 /// Sends the request and passes the answer on; whether all of it came.
-async fn exchange(hooks: &ProxyHooks, session: &mut Session, context: &mut Context, upstream: &mut HttpSession) -> Result<bool> {
-    let request = hooks.request_for(session, context)?;
+async fn exchange(selection: &Selection, session: &mut Session, context: &mut Context, upstream: &mut HttpSession) -> Result<bool> {
+    let request = messages::plain(session, context)?;
     validate_request_authority(&request).map_err(|error| error.into_in())?;
     upstream.write_request_header(Box::new(request)).await.map_err(|error| error.into_up())?;
     upstream.finish_body().await.map_err(|error| error.into_up())?;
     loop {
         let first = next(upstream, session).await?;
-        let (tasks, is_whole) = gather(hooks, session, context, upstream, first)?;
+        let (tasks, is_whole) = gather(selection, session, context, upstream, first)?;
         let is_written = session.write_response_tasks(tasks).await?;
         if is_whole || is_written {
             if session.as_mut().finish_body().await.is_err() {
@@ -95,11 +119,6 @@ async fn exchange(hooks: &ProxyHooks, session: &mut Session, context: &mut Conte
             return Ok(is_whole);
         }
     }
-}
-
-/// Nothing, if the error may be mended by pingora's proxy.
-fn again<T>(error: Box<Error>) -> Result<Option<T>> {
-    if error.retry() { Ok(None) } else { Err(error) }
 }
 
 /// Whether a request is as nearly all are. In doubt it is not.
@@ -136,7 +155,7 @@ async fn next(upstream: &mut HttpSession, session: &mut Session) -> Result<HttpT
 
 /// This part, as it goes to the client, and those that are there already; and whether the last one ends the answer.
 fn gather(
-    hooks: &ProxyHooks,
+    selection: &Selection,
     session: &mut Session,
     context: &mut Context,
     upstream: &mut HttpSession,
@@ -148,7 +167,7 @@ fn gather(
     while let Some(task) = next.take() {
         let is_failed = matches!(task, HttpTask::Failed(_));
         is_whole = task.is_end() && !is_failed;
-        tasks.push(changed(hooks, session, context, task)?);
+        tasks.push(changed(selection, session, context, task)?);
         if !is_whole && !is_failed && tasks.len() < TOGETHER {
             // pingora reads so that a read may be given up and begun anew; the task's own budget does not count here.
             let ready = tokio::task::unconstrained(upstream.read_response_task()).now_or_never();
@@ -159,12 +178,12 @@ fn gather(
 }
 
 /// A part of the answer as it goes to the client.
-fn changed(hooks: &ProxyHooks, session: &mut Session, context: &mut Context, task: HttpTask) -> Result<HttpTask> {
+fn changed(selection: &Selection, session: &mut Session, context: &mut Context, task: HttpTask) -> Result<HttpTask> {
     match task {
         HttpTask::Header(mut response, is_end) => {
-            hooks.answer_arrives(session, &mut response, context)?;
+            messages::arrives(selection, session, &mut response, context)?;
             chunk(&session.req_header().method, &mut response, is_end)?;
-            hooks.answer_leaves(session, &mut response, context)?;
+            messages::leaves(session, &mut response, context)?;
             Ok(HttpTask::Header(response, is_end))
         }
         HttpTask::Body(data, is_end) => {

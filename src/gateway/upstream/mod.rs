@@ -4,6 +4,7 @@ pub mod client;
 pub mod connect;
 pub mod endpoint;
 pub mod health;
+pub mod idle;
 pub mod pool;
 mod private;
 mod resolver;

@@ -5,7 +5,7 @@
 //! that was verified against one CA, or made with one client certificate, is never used for another.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -147,9 +147,15 @@ impl Pool {
         self.options.http2
     }
 
-    /// Whether requests go to them over HTTP/1 without TLS.
+    /// Whether requests go to them over HTTP/1 and TCP, without TLS.
     pub fn is_plain(&self) -> bool {
-        !self.options.http2 && self.endpoints.iter().all(|endpoint| !endpoint.upstream.tls)
+        !self.options.http2 && self.endpoints.iter().all(|endpoint| !endpoint.upstream.tls && endpoint.upstream.socket.is_none())
+    }
+
+    /// How long an unused connection to this address is kept; `None`: for as long as the upstream keeps it. What stands between this machine and
+    /// another may silently forget a connection; within this machine nothing does.
+    pub fn idle_timeout(&self, address: IpAddr) -> Option<Duration> {
+        self.options.idle_timeout.or(Some(POOL_IDLE).filter(|_| !address.is_loopback()))
     }
 
     /// Whether a browser goes to the same one each time.
@@ -198,7 +204,10 @@ impl Pool {
 
     /// The peer that pingora connects to. `another`: the endpoint has another address to try if this one does not answer soon.
     pub fn peer(&self, endpoint: &Endpoint, (address, another): (Address, bool), reuse: Reuse) -> HttpPeer {
-        let is_local = matches!(&address, Address::Socket(_)) || matches!(&address, Address::Inet(inet) if inet.ip().is_loopback());
+        let idle_timeout = match &address {
+            Address::Inet(inet) => self.idle_timeout(inet.ip()),
+            Address::Socket(_) => self.options.idle_timeout,
+        };
         let mut peer = self.blank(endpoint, address);
         let options = &mut peer.options;
         let connect_timeout = if another { self.options.connect_timeout.min(NEXT_ADDRESS) } else { self.options.connect_timeout };
@@ -206,8 +215,7 @@ impl Pool {
         options.total_connection_timeout = Some(connect_timeout);
         options.read_timeout = Some(self.options.read_timeout);
         options.write_timeout = Some(self.options.read_timeout);
-        // What stands between this machine and another may silently forget a connection; within this machine nothing does.
-        options.idle_timeout = self.options.idle_timeout.or(Some(POOL_IDLE).filter(|_| !is_local));
+        options.idle_timeout = idle_timeout;
         options.tcp_keepalive = Some(PROBES);
         options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         if self.options.http2 {
