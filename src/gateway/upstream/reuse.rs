@@ -49,7 +49,8 @@ impl Reuse {
             Self::Shared => {}
             Self::Fresh => {
                 peer.group_key = mixed(peer.group_key, 1, FRESH.fetch_add(1, Ordering::Relaxed));
-                peer.options.idle_timeout = Some(Duration::ZERO);
+                // No shorter: pingora's timer subtracts one from a time of its own that may be zero still.
+                peer.options.idle_timeout = Some(Duration::from_millis(1));
                 peer.options.upstream_tcp_sock_tweak_hook = Some(closes_at_once());
             }
             Self::JustUsed(span) => {
