@@ -71,12 +71,12 @@ impl Store {
         let keys: Vec<_> = ids.iter().map(|id| session_key(*id)).chain(ids.iter().map(|id| device_key(*id))).collect();
         let mut values = self.kv.get_many(&keys).await?;
         let devices = values.split_off(ids.len().min(values.len()));
-        let one = |((id, bytes), device): ((&SessionId, Option<Vec<u8>>), Option<Vec<u8>>)| {
+        let read = |id: SessionId, bytes: Option<Vec<u8>>, device: Option<Vec<u8>>| {
             let Some(bytes) = bytes else { return Ok(None) };
             let device = device.map(|bytes| decode::<DeviceBinding>(&bytes)).transpose()?.map(Arc::new);
-            Ok(Some(SessionRecord { device, ..unpack(*id, &bytes)? }))
+            Ok(Some(SessionRecord { device, ..unpack(id, &bytes)? }))
         };
-        ids.iter().zip(values).zip(devices).map(one).collect()
+        ids.iter().zip(values).zip(devices).map(|((id, bytes), device)| read(*id, bytes, device)).collect()
     }
 
     /// Notes when sessions were last used. Those that are gone stay gone, and a later use noted by another gateway stands.
