@@ -163,21 +163,25 @@ pub fn read_file(file: &Path) -> anyhow::Result<String> {
         .map_err(|e| anyhow::anyhow!("{} cannot be read: {e}; name a file that is there and that this user may read", file.display()))
 }
 
-/// Writes a file that only its owner can read, as a whole: beside it, synced, renamed.
-pub fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    let mut fresh = file.as_os_str().to_owned();
+/// Copies a file into one that only its owner can read, as a whole: beside it, synced, renamed. `like`: it belongs to whom this folder does.
+pub fn copy_private(from: &Path, to: &Path, like: Option<&Path>) -> anyhow::Result<()> {
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+    let mut fresh = to.as_os_str().to_owned();
     fresh.push(".new");
     let fresh = PathBuf::from(fresh);
-    let write = || -> std::io::Result<()> {
+    let unreadable = |e| anyhow::anyhow!("{} cannot be read: {e}; name a file that is there and that this user may read", from.display());
+    let mut source = std::fs::File::open(from).map_err(unreadable)?;
+    let mut copy = || -> std::io::Result<()> {
         let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         out.set_permissions(PermissionsExt::from_mode(0o600))?;
-        out.write_all(text.as_bytes())?;
+        if let Some(owner) = like.map(std::fs::metadata).transpose()?.filter(|_| rustix::process::geteuid().is_root()) {
+            fchown(&out, Some(owner.uid()), Some(owner.gid()))?;
+        }
+        std::io::copy(&mut source, &mut out)?;
         out.sync_all()?;
-        std::fs::rename(&fresh, file)
+        std::fs::rename(&fresh, to)
     };
-    write().map_err(|e| {
-        anyhow::anyhow!("{} cannot be written: {e}; name a file in a folder that is there and that this user may write to", file.display())
+    copy().map_err(|e| {
+        anyhow::anyhow!("{} cannot be written: {e}; name a file in a folder that is there and that this user may write to", to.display())
     })
 }

@@ -16,6 +16,11 @@ impl Context {
         Access::open(&self.source)
     }
 
+    /// The data folder.
+    pub(super) fn data_dir(&self) -> anyhow::Result<std::path::PathBuf> {
+        Ok(self.source.load().map_err(|problems| super::access::one_line(&problems))?.config.server.data_dir)
+    }
+
     /// Does one command.
     pub(super) fn ask(&self, command: Command) -> anyhow::Result<serde_json::Value> {
         self.open()?.run(command)

@@ -227,9 +227,15 @@ fn an_export_restores_where_its_keys_are() {
     let (place, other) = (Place::new(), Place::new());
     place.add("alice");
     place.run(with_totp("alice")).unwrap();
-    let lines = place.run(Command::StoreExport).unwrap();
-    let text: String = lines.as_array().unwrap().iter().map(|line| format!("{}\n", line.as_str().unwrap())).collect();
-    let import = |place: &Place, replace| place.run(Command::StoreImport { text: text.clone(), replace });
+    let made = place.run(Command::StoreExport).unwrap();
+    let made = std::path::PathBuf::from(made["file"].as_str().unwrap());
+    assert_eq!(made.parent().unwrap(), place.data_dir());
+    let import = |place: &Place, replace| {
+        let file = place.data_dir().join("import-1.jsonl");
+        std::fs::copy(&made, &file).unwrap();
+        place.run(Command::StoreImport { file, replace })
+    };
+    assert!(place.run(Command::StoreImport { file: "/etc/passwd".into(), replace: true }).unwrap_err().contains("data folder"));
     assert!(import(&place, false).unwrap_err().contains("--replace"));
     other.add("bob");
     assert!(import(&other, true).unwrap_err().contains("keys.json"));

@@ -17,7 +17,7 @@ mod turns;
 
 pub use self::error::StoreError;
 pub use crate::limit::Counted;
-pub use audit::anchor::{Anchor, AuditStart, Trimmed, is_genuine_in};
+pub use audit::anchor::{Anchor, AuditStart, Trimmed, is_anchor, is_genuine_in};
 pub use audit::record::{AuditHead, AuditRecord, GENESIS};
 pub use backend::kv;
 pub use backend::kv::Kv;

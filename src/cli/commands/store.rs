@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::cli::access::{read_file, write_private};
+use crate::cli::access::copy_private;
 use crate::cli::context::Context;
 use crate::cli::control;
 use crate::cli::terminal::output::cell;
 use crate::cli::terminal::prompt::Sure;
+use crate::service::backup::lines::Reader;
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -44,15 +45,13 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             context.say(&json!({ "sql": sql }), sql.trim_end())
         }
         Command::Export { file } => {
-            let lines = context.ask(control::Command::StoreExport)?;
-            let mut text = String::new();
-            for line in lines.as_array().into_iter().flatten().filter_map(Value::as_str) {
-                text.push_str(line);
-                text.push('\n');
-            }
-            // What cannot be read back is no backup.
-            let records = crate::service::backup::export::read(&text)?.len();
-            write_private(&file, &text)?;
+            let made = context.ask(control::Command::StoreExport)?;
+            let made = PathBuf::from(made.get("file").and_then(Value::as_str).unwrap_or_default());
+            let copied = copy_private(&made, &file, None);
+            // It was made for this.
+            let _ = std::fs::remove_file(&made);
+            copied?;
+            let records = records_in(&file)?;
             let done = json!({ "file": file, "records": records });
             context.say(&done, &format!("{records} records written to {}; back up keys.json too, apart from it", file.display()))
         }
@@ -60,9 +59,24 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             if replace {
                 sure.asks("Replace everything in the store, and end every session?")?;
             }
-            let done = context.ask(control::Command::StoreImport { text: read_file(&file)?, replace })?;
+            let folder = context.data_dir()?;
+            let on_its_way = folder.join(format!("import-{}.jsonl", std::process::id()));
+            // The gateway may be another user, who is to read it and no one else.
+            copy_private(&file, &on_its_way, Some(&folder))?;
+            let done = context.ask(control::Command::StoreImport { file: on_its_way.clone(), replace });
+            let _ = std::fs::remove_file(&on_its_way);
+            let done = done?;
             let records = done.get("records").map(cell).unwrap_or_default();
             context.say(&done, &format!("{records} records taken in; everybody signs in anew"))
         }
     }
+}
+
+/// What cannot be read back is no backup.
+fn records_in(file: &std::path::Path) -> anyhow::Result<usize> {
+    let (mut reader, mut records) = (Reader::open(std::io::BufReader::new(std::fs::File::open(file)?))?, 0);
+    while reader.next()?.is_some() {
+        records += 1;
+    }
+    Ok(records)
 }

@@ -50,7 +50,7 @@ pub async fn execute(app: &Arc<App>, command: Command, meter: &Meter) -> Result<
         }
         Command::AuditVerify => json(services.audit_verifier.verify().await.map_err(said)?),
         Command::StoreExport => rest::export(services).await,
-        Command::StoreImport { text, replace } => rest::import(services, &text, replace).await,
+        Command::StoreImport { file, replace } => rest::import(services, &file, replace).await,
         Command::Explain(question) => explain::explain(app, question).await,
         Command::GroupsInUse => account::groups_in_use(services).await,
         Command::Status => json(app.status().await),

@@ -27,7 +27,7 @@ use crate::service::admin::{AccountChange, MfaChange};
 use crate::service::import::{Entry, Progress};
 use crate::service::tokens::NewToken;
 
-/// The longest command, in bytes: a whole store may be in it.
+/// The longest command, in bytes: many accounts may be in it.
 const MAX_COMMAND: u64 = 512 * 1024 * 1024;
 
 /// What can be asked for.
@@ -124,9 +124,11 @@ pub enum Command {
         limit: usize,
     },
     AuditVerify,
+    /// Into a file of the data folder, which is the caller's to take away.
     StoreExport,
+    /// From a file of the data folder.
     StoreImport {
-        text: String,
+        file: PathBuf,
         replace: bool,
     },
     Explain(Question),

@@ -1,7 +1,7 @@
 //! A backup's accounts as they go into a store that is in use. Guarantees that nothing which was made or verified before the import counts after
 //! it, at any gateway and however late it arrives: each account gets an epoch and a revision that it never had. API tokens stay valid.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::account::Account;
 use crate::base::UserId;
@@ -15,29 +15,44 @@ const LEAP: u32 = 1000;
 /// How many accounts are looked up at a time.
 const AT_ONCE: usize = 500;
 
-/// # Errors
-/// The store's, and a record that cannot be read.
-pub(super) async fn renew(store: &Store, pairs: &mut [Pair]) -> Result<(), StoreError> {
-    let mut epochs: HashMap<UserId, (u32, u32)> = HashMap::new();
-    let mut accounts: Vec<&mut Pair> = pairs.iter_mut().filter(|(key, _)| key.starts_with(b"account/")).collect();
-    for some in accounts.chunks_mut(AT_ONCE) {
-        let keys: Vec<Vec<u8>> = some.iter().map(|pair| pair.0.clone()).collect();
-        for (pair, there) in some.iter_mut().zip(store.kv().get_many(&keys).await?) {
-            let mut account: Account = decode(&pair.1)?;
-            let old = account.epoch;
-            go_on(&mut account, there.as_deref().map(decode).transpose()?.as_ref());
-            epochs.insert(account.id, (old, account.epoch));
-            pair.1 = encode(&account)?;
-        }
+/// Renews accounts, and the tokens of those who have any.
+pub(super) struct Renewal {
+    owners_of_tokens: HashSet<UserId>,
+    epochs: HashMap<UserId, (u32, u32)>,
+}
+
+impl Renewal {
+    pub fn new(owners_of_tokens: HashSet<UserId>) -> Self {
+        Self { owners_of_tokens, epochs: HashMap::new() }
     }
-    for (_, bytes) in pairs.iter_mut().filter(|(key, _)| key.starts_with(b"token/")) {
-        let mut token: Token = decode(bytes)?;
-        if let Some((_, new)) = epochs.get(&token.user).filter(|(old, _)| *old == token.epoch) {
-            token.epoch = *new;
-            *bytes = encode(&token)?;
+
+    /// Renews what is among these pairs. Accounts come before their tokens, by the order of the keys.
+    ///
+    /// # Errors
+    /// The store's, and a record that cannot be read.
+    pub async fn renew(&mut self, store: &Store, pairs: &mut [Pair]) -> Result<(), StoreError> {
+        let mut accounts: Vec<&mut Pair> = pairs.iter_mut().filter(|(key, _)| key.starts_with(b"account/")).collect();
+        for some in accounts.chunks_mut(AT_ONCE) {
+            let keys: Vec<Vec<u8>> = some.iter().map(|pair| pair.0.clone()).collect();
+            for (pair, there) in some.iter_mut().zip(store.kv().get_many(&keys).await?) {
+                let mut account: Account = decode(&pair.1)?;
+                let old = account.epoch;
+                go_on(&mut account, there.as_deref().map(decode).transpose()?.as_ref());
+                if self.owners_of_tokens.contains(&account.id) {
+                    self.epochs.insert(account.id, (old, account.epoch));
+                }
+                pair.1 = encode(&account)?;
+            }
         }
+        for (_, bytes) in pairs.iter_mut().filter(|(key, _)| key.starts_with(b"token/")) {
+            let mut token: Token = decode(bytes)?;
+            if let Some((_, new)) = self.epochs.get(&token.user).filter(|(old, _)| *old == token.epoch) {
+                token.epoch = *new;
+                *bytes = encode(&token)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn go_on(account: &mut Account, there: Option<&Account>) {

@@ -63,6 +63,11 @@ impl Anchor {
     }
 }
 
+/// Whether a key is the anchor's.
+pub fn is_anchor(key: &[u8]) -> bool {
+    key == ANCHOR
+}
+
 /// Whether the anchor in these pairs, where there is one, was signed under these keys.
 pub fn is_genuine_in(pairs: &[crate::store::backend::kv::Pair], keys: &KeyRing) -> bool {
     let anchor = pairs.iter().find(|(key, _)| key == ANCHOR);

@@ -1,5 +1,7 @@
 //! The seam between the verbs and a backend: ordered keys, and commits that hold only while what they expect holds.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,6 +12,33 @@ use crate::store::StoreError;
 
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// Takes what a store holds, some pairs at a time, in order.
+pub trait Sink: Send {
+    /// How many there will be. Called first, once.
+    ///
+    /// # Errors
+    /// If it cannot take them; then it is given nothing more.
+    fn begins(&mut self, records: usize) -> Result<(), StoreError>;
+
+    /// # Errors
+    /// As for [`Sink::begins`].
+    fn takes(&mut self, pairs: Vec<Pair>) -> Result<(), StoreError>;
+}
+
+/// Gives what a store is to hold, some pairs at a time. No key comes twice.
+#[async_trait]
+pub trait Source: Send {
+    /// The next ones; none at the end.
+    ///
+    /// # Errors
+    /// If there is no end to come to: then nothing is taken in.
+    async fn more(&mut self) -> Result<Vec<Pair>, StoreError>;
+}
+
+pub(in crate::store) fn given<T: ?Sized>(sink: &Mutex<T>) -> MutexGuard<'_, T> {
+    sink.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What a backend owes. Every method is atomic and, once it returned `Ok`, durable against the end of the process; a batch
 /// marked `durable` also against the loss of power.
@@ -44,6 +73,26 @@ pub trait Kv: Send + Sync + 'static {
     /// Puts these pairs in the place of everything that is there, as one step, durable; `false` and no change where `only_empty` and
     /// something is there that is no [`is_furniture`]. Where the store is shared, the records of its gateways (`gateway/`) stay.
     async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError>;
+
+    /// As [`Kv::snapshot_without`], into a sink.
+    async fn pour(&self, without: &'static [&'static [u8]], sink: Arc<Mutex<dyn Sink>>) -> Result<(), StoreError> {
+        let pairs = self.snapshot_without(without).await?;
+        let mut sink = given(&sink);
+        sink.begins(pairs.len())?;
+        sink.takes(pairs)
+    }
+
+    /// As [`Kv::replace`], from a source. If that ends with an error, nothing has changed.
+    async fn fill(&self, mut source: Box<dyn Source>, only_empty: bool) -> Result<bool, StoreError> {
+        let mut all = Vec::new();
+        loop {
+            let mut pairs = source.more().await?;
+            if pairs.is_empty() {
+                return self.replace(all, only_empty).await;
+            }
+            all.append(&mut pairs);
+        }
+    }
 
     /// What other processes change from now on in accounts and sessions; `None` where no other has the store open.
     fn changes(&self) -> Option<mpsc::Receiver<Change>> {

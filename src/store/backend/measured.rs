@@ -1,12 +1,12 @@
 //! A backend whose every call is timed and reported. It changes nothing: what the inner one answers is what is answered.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::kv::{Batch, Change, Kv, Pair, Word};
+use super::kv::{Batch, Change, Kv, Pair, Sink, Source, Word};
 use crate::store::StoreError;
 
 /// Told of every call: its name, how long it took, whether it failed.
@@ -58,6 +58,14 @@ impl Kv for MeasuredKv {
 
     async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {
         self.timed("replace", self.inner.replace(pairs, only_empty)).await
+    }
+
+    async fn pour(&self, without: &'static [&'static [u8]], sink: Arc<Mutex<dyn Sink>>) -> Result<(), StoreError> {
+        self.timed("snapshot", self.inner.pour(without, sink)).await
+    }
+
+    async fn fill(&self, source: Box<dyn Source>, only_empty: bool) -> Result<bool, StoreError> {
+        self.timed("replace", self.inner.fill(source, only_empty)).await
     }
 
     fn changes(&self) -> Option<mpsc::Receiver<Change>> {

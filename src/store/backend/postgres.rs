@@ -27,7 +27,7 @@ pub(in crate::store) mod views;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
@@ -36,7 +36,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
 
-use super::kv::{Batch, Change, Kv, Pair, Word, upper};
+use super::kv::{self, Batch, Change, Kv, Pair, Sink, Word, upper};
 use crate::base::Secret;
 use crate::store::StoreError;
 use listen::{Origin, notice};
@@ -263,15 +263,23 @@ impl Kv for PostgresKv {
     }
 
     async fn snapshot(&self) -> Result<Vec<Pair>, StoreError> {
-        self.snapshot_now(&[]).await.map_err(StoreError::Backend)
+        self.snapshot_without(&[]).await
     }
 
     async fn snapshot_without(&self, prefixes: &'static [&'static [u8]]) -> Result<Vec<Pair>, StoreError> {
-        self.snapshot_now(prefixes).await.map_err(StoreError::Backend)
+        self.collect(prefixes).await.map_err(StoreError::Backend)
+    }
+
+    async fn pour(&self, without: &'static [&'static [u8]], sink: Arc<Mutex<dyn Sink>>) -> Result<(), StoreError> {
+        self.pour_now(without, &sink).await.map_err(StoreError::Backend)
+    }
+
+    async fn fill(&self, mut source: Box<dyn kv::Source>, only_empty: bool) -> Result<bool, StoreError> {
+        self.replace_in_time(&mut *source, only_empty).await.map_err(StoreError::Backend)
     }
 
     async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {
-        self.replace_in_time(pairs, only_empty).await.map_err(StoreError::Backend)
+        self.replace_by(pairs, only_empty).await.map_err(StoreError::Backend)
     }
 
     fn changes(&self) -> Option<mpsc::Receiver<Change>> {

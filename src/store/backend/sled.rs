@@ -4,11 +4,11 @@ mod keeper;
 mod opened;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
-use super::kv::{Batch, Kv, Pair};
+use super::kv::{Batch, Kv, Pair, Sink, given};
 use crate::store::StoreError;
 use keeper::Keeper;
 
@@ -54,6 +54,11 @@ impl Kv for SledKv {
     async fn snapshot_without(&self, prefixes: &'static [&'static [u8]]) -> Result<Vec<Pair>, StoreError> {
         let keeper = self.0.clone();
         blocking(move || keeper.lend()?.snapshot(prefixes)).await
+    }
+
+    async fn pour(&self, without: &'static [&'static [u8]], sink: Arc<Mutex<dyn Sink>>) -> Result<(), StoreError> {
+        let keeper = self.0.clone();
+        blocking(move || keeper.lend()?.pour(without, &mut *given(&sink))).await
     }
 
     async fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {

@@ -2,7 +2,6 @@
 //! final name is whole. The newest is the way back after damage.
 
 use std::fs::File;
-use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -24,16 +23,27 @@ impl Snapshots {
         Self(data_dir.join("snapshots"))
     }
 
-    /// Writes one, named by its time, and removes the oldest beyond [`KEPT`].
+    /// The file in which the next one is written, empty.
     ///
     /// # Errors
-    /// Where the folder cannot be written or can be read by others; no snapshot was removed then.
-    pub fn keep(&self, text: &str, now: Time) -> Result<PathBuf, StoreError> {
+    /// Where the folder cannot be written or can be read by others.
+    pub fn begin(&self) -> Result<File, StoreError> {
         private_folder(&self.0)?;
+        let aside = self.0.join("new");
+        // What a stop left behind may have another mode.
+        let _ = std::fs::remove_file(&aside);
+        File::options().write(true).create_new(true).mode(0o600).open(&aside).map_err(|e| StoreError::file(&aside, &e))
+    }
+
+    /// The one that was begun is written: it is named by its time, and the oldest beyond [`KEPT`] are removed.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written; no snapshot was removed then.
+    pub fn keep(&self, file: &File, now: Time) -> Result<PathBuf, StoreError> {
         let name: String = now.rfc3339().chars().filter(|c| !matches!(c, '-' | ':')).collect();
         let path = self.0.join(format!("{name}{SUFFIX}"));
         let aside = self.0.join("new");
-        self.write(&aside, &path, text).map_err(|e| StoreError::file(&path, &e))?;
+        self.named(&aside, &path, file).map_err(|e| StoreError::file(&path, &e))?;
         let all = self.all();
         for old in all.iter().take(all.len().saturating_sub(KEPT)) {
             std::fs::remove_file(old).map_err(|e| StoreError::file(old, &e))?;
@@ -41,11 +51,7 @@ impl Snapshots {
         Ok(path)
     }
 
-    fn write(&self, aside: &Path, path: &Path, text: &str) -> std::io::Result<()> {
-        // What a stop left behind may have another mode.
-        let _ = std::fs::remove_file(aside);
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(aside)?;
-        file.write_all(text.as_bytes())?;
+    fn named(&self, aside: &Path, path: &Path, file: &File) -> std::io::Result<()> {
         file.sync_all()?;
         std::fs::rename(aside, path)?;
         File::open(&self.0)?.sync_all()
@@ -71,13 +77,19 @@ mod tests {
 
     use super::*;
 
+    fn keep(snapshots: &Snapshots, text: &str, now: Time) -> Result<PathBuf, StoreError> {
+        let mut file = snapshots.begin()?;
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        snapshots.keep(&file, now)
+    }
+
     #[test]
     fn the_last_eight_are_kept_and_only_the_owner_reads_them() {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = Snapshots::below(folder.path());
         assert_eq!(snapshots.newest(), None);
         for minute in 0..10 {
-            snapshots.keep(&format!("{minute}"), Time::from_secs(1_800_000_000 + minute * 60)).unwrap();
+            keep(&snapshots, &format!("{minute}"), Time::from_secs(1_800_000_000 + minute * 60)).unwrap();
         }
         // A write that was cut off is no snapshot.
         std::fs::write(folder.path().join("snapshots/new"), "half").unwrap();
@@ -86,8 +98,8 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&newest).unwrap(), "9");
         assert_eq!(std::fs::metadata(&newest).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_to_string(&snapshots.all()[0]).unwrap(), "2");
-        snapshots.keep("10", Time::from_secs(1_800_000_600)).unwrap();
+        keep(&snapshots, "10", Time::from_secs(1_800_000_600)).unwrap();
         std::fs::set_permissions(folder.path().join("snapshots"), PermissionsExt::from_mode(0o755)).unwrap();
-        assert!(snapshots.keep("11", Time::from_secs(1_800_000_660)).unwrap_err().to_string().contains("chmod 700"));
+        assert!(keep(&snapshots, "11", Time::from_secs(1_800_000_660)).unwrap_err().to_string().contains("chmod 700"));
     }
 }

@@ -1,5 +1,6 @@
 //! `session`, `key`, `audit` and `store`.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::base::{SessionId, Time};
 use crate::cli::control::Which;
 use crate::service::Services;
 use crate::service::audit::{Actor, Event};
+use crate::service::backup::Opener;
 use crate::session::device::DeviceBinding;
 use crate::session::{EndReason, SessionRecord};
 use crate::store::{AuditRecord, StoreError, fold};
@@ -153,13 +155,39 @@ async fn records(
     }
 }
 
-/// The export's lines.
+/// What exports on their way are called.
+const ON_ITS_WAY: &str = "export-";
+
+/// `{file, records}`: a file of the data folder.
 pub(super) async fn export(services: &Services) -> Result<Value, String> {
-    let text = services.backup.export(ACTOR).await.map_err(said)?;
-    Ok(text.lines().map(Value::from).collect())
+    let folder = services.config().server.data_dir.clone();
+    let made = move || {
+        // What nobody took away.
+        let left =
+            std::fs::read_dir(&folder)?.filter_map(Result::ok).filter(|entry| entry.file_name().to_string_lossy().starts_with(ON_ITS_WAY));
+        left.for_each(|entry| drop(std::fs::remove_file(entry.path())));
+        let id = SessionId::random().map_err(std::io::Error::other)?;
+        let path = folder.join(format!("{ON_ITS_WAY}{id}.jsonl"));
+        let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok::<_, std::io::Error>((path, file))
+    };
+    let (path, file) =
+        tokio::task::spawn_blocking(made).await.map_err(said)?.map_err(|e| format!("the data folder cannot be written: {e}"))?;
+    match services.backup.export_to(std::io::BufWriter::new(file), ACTOR).await {
+        Ok((_, records)) => Ok(json!({ "file": path, "records": records })),
+        Err(e) => {
+            let _ = std::fs::remove_file(&path);
+            Err(said(e))
+        }
+    }
 }
 
-pub(super) async fn import(services: &Services, text: &str, replace: bool) -> Result<Value, String> {
-    let records = services.backup.import(text, replace, ACTOR).await.map_err(said)?;
+pub(super) async fn import(services: &Services, file: &std::path::Path, replace: bool) -> Result<Value, String> {
+    if file.parent() != Some(services.config().server.data_dir.as_path()) {
+        return Err("only a file of the data folder is taken in".to_owned());
+    }
+    let file = file.to_owned();
+    let opener: Opener = Arc::new(move || Ok(Box::new(std::io::BufReader::new(std::fs::File::open(&file)?))));
+    let records = services.backup.import_from(opener, replace, ACTOR).await.map_err(said)?;
     Ok(json!({ "records": records }))
 }

@@ -128,6 +128,13 @@ async fn gated(rig: &Rig) -> (Arc<Services>, Arc<Services>, Arc<Gate>) {
     (a, b, gate)
 }
 
+/// The other gateway has followed what was done here.
+async fn is_followed(at: &Services) {
+    let (mut answers, question) = (at.replication.answers(), [7; 8]);
+    at.store.kv().tell(Word::Ask(question)).await.unwrap();
+    while answers.recv().await.unwrap().0 != question {}
+}
+
 fn finds(at: &Arc<Services>, id: SessionId) -> tokio::task::JoinHandle<Option<Arc<LiveSession>>> {
     let at = at.clone();
     tokio::spawn(async move { at.sessions.find(id).await.unwrap() })
@@ -147,6 +154,7 @@ async fn however_many_wait_the_store_is_asked_once_and_for_nobody_without_a_sign
     let (a, b, gate) = gated(&rig).await;
     let account = alice(&a).await;
     let (id, token) = sign_in(&a, &account).await;
+    is_followed(&a).await;
     let asked = gate.reads();
     gate.holds_next(b"session/");
     let all: Vec<_> = (0..200).map(|_| finds(&b, id)).collect();

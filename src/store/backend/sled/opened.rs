@@ -6,11 +6,14 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use sled::transaction::{ConflictableTransactionError, TransactionError};
 
-use crate::store::backend::kv::{Batch, Pair, is_furniture, upper};
+use crate::store::backend::kv::{Batch, Pair, Sink, is_furniture, upper};
 use crate::store::{StoreError, private_folder};
 
 /// sled's default is a gigabyte.
 const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How many pairs are taken out at a time.
+const AT_ONCE: usize = 1000;
 
 /// Written to see whether a write reaches the disk; readiness writes it too.
 pub(crate) const HEALTH: &[u8] = b"health";
@@ -92,10 +95,34 @@ impl Opened {
         Ok(Some(place))
     }
 
-    /// What is left out is passed over and not read: there may be a million sessions, and no commit happens meanwhile.
     pub(crate) fn snapshot(&self, without: &[&[u8]]) -> Result<Vec<Pair>, StoreError> {
-        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let (mut pairs, mut from) = (Vec::new(), Some(Vec::new()));
+        let (_alone, mut pairs) = (self.gate.write().unwrap_or_else(PoisonError::into_inner), Vec::new());
+        self.each(without, |key, value| {
+            pairs.push((key.to_vec(), value.to_vec()));
+            Ok(())
+        })?;
+        Ok(pairs)
+    }
+
+    /// As [`Self::snapshot`], some pairs at a time. They are counted first; nothing changes in between.
+    pub(crate) fn pour(&self, without: &[&[u8]], sink: &mut dyn Sink) -> Result<(), StoreError> {
+        let (_alone, mut count) = (self.gate.write().unwrap_or_else(PoisonError::into_inner), 0);
+        self.each(without, |_, _| {
+            count += 1;
+            Ok(())
+        })?;
+        sink.begins(count)?;
+        let mut some = Vec::with_capacity(AT_ONCE);
+        self.each(without, |key, value| {
+            some.push((key.to_vec(), value.to_vec()));
+            if some.len() < AT_ONCE { Ok(()) } else { sink.takes(std::mem::take(&mut some)) }
+        })?;
+        sink.takes(some)
+    }
+
+    /// What is left out is passed over and not read: there may be a million sessions, and no commit happens meanwhile.
+    fn each(&self, without: &[&[u8]], mut see: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let mut from = Some(Vec::new());
         while let Some(start) = from.take() {
             for entry in self.db.range(start..) {
                 let (key, value) = entry.map_err(failed)?;
@@ -103,10 +130,10 @@ impl Opened {
                     from = upper(prefix);
                     break;
                 }
-                pairs.push((key.to_vec(), value.to_vec()));
+                see(&key, &value)?;
             }
         }
-        Ok(pairs)
+        Ok(())
     }
 
     pub(crate) fn replace(&self, pairs: Vec<Pair>, only_empty: bool) -> Result<bool, StoreError> {

@@ -9,6 +9,9 @@ use crate::session::keys::SPREAD;
 async fn a_rotation_at_one_gateway_is_safe_at_all_of_them() {
     let rig = Rig::new().await;
     let (a, b) = (rig.gateway(true).await, rig.gateway(true).await);
+    for gateway in [&a, &b] {
+        gateway.replication.reread().wait_for(|times| *times > 0).await.unwrap();
+    }
     let account = alice(&a).await;
     let (_, old) = sign_in(&a, &account).await;
     let sealed = a.store.seal(account.id, b"secret").unwrap();
