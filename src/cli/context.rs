@@ -16,9 +16,10 @@ impl Context {
         Access::open(&self.source)
     }
 
-    /// The data folder.
+    /// The data folder, as every process finds it.
     pub(super) fn data_dir(&self) -> anyhow::Result<std::path::PathBuf> {
-        Ok(self.source.load().map_err(|problems| super::access::one_line(&problems))?.config.server.data_dir)
+        let folder = self.source.load().map_err(|problems| super::access::one_line(&problems))?.config.server.data_dir;
+        Ok(folder.canonicalize().unwrap_or(folder))
     }
 
     /// Does one command.

@@ -229,7 +229,7 @@ fn an_export_restores_where_its_keys_are() {
     place.run(with_totp("alice")).unwrap();
     let made = place.run(Command::StoreExport).unwrap();
     let made = std::path::PathBuf::from(made["file"].as_str().unwrap());
-    assert_eq!(made.parent().unwrap(), place.data_dir());
+    assert_eq!(made.parent().unwrap(), place.data_dir().canonicalize().unwrap());
     let import = |place: &Place, replace| {
         let file = place.data_dir().join("import-1.jsonl");
         std::fs::copy(&made, &file).unwrap();

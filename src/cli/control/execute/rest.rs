@@ -162,6 +162,7 @@ const ON_ITS_WAY: &str = "export-";
 pub(super) async fn export(services: &Services) -> Result<Value, String> {
     let folder = services.config().server.data_dir.clone();
     let made = move || {
+        let folder = folder.canonicalize()?;
         // What nobody took away.
         let left =
             std::fs::read_dir(&folder)?.filter_map(Result::ok).filter(|entry| entry.file_name().to_string_lossy().starts_with(ON_ITS_WAY));
@@ -183,7 +184,9 @@ pub(super) async fn export(services: &Services) -> Result<Value, String> {
 }
 
 pub(super) async fn import(services: &Services, file: &std::path::Path, replace: bool) -> Result<Value, String> {
-    if file.parent() != Some(services.config().server.data_dir.as_path()) {
+    // The two processes may have been started in different folders.
+    let folder = services.config().server.data_dir.canonicalize().map_err(said)?;
+    if file.parent().and_then(|parent| parent.canonicalize().ok()) != Some(folder) {
         return Err("only a file of the data folder is taken in".to_owned());
     }
     let file = file.to_owned();
