@@ -75,7 +75,7 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
 /// What cannot be read back is no backup.
 fn records_in(file: &std::path::Path) -> anyhow::Result<usize> {
     let (mut reader, mut records) = (Reader::open(std::io::BufReader::new(std::fs::File::open(file)?))?, 0);
-    while reader.next()?.is_some() {
+    while reader.next_pair()?.is_some() {
         records += 1;
     }
     Ok(records)

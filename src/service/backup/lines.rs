@@ -128,7 +128,7 @@ impl<R: BufRead> Reader<R> {
     ///
     /// # Errors
     /// [`ImportError`].
-    pub fn next(&mut self) -> Result<Option<Pair>, ImportError> {
+    pub fn next_pair(&mut self) -> Result<Option<Pair>, ImportError> {
         loop {
             let line = self.read()?.ok_or(ImportError::Checksum)?;
             if line.starts_with("{\"sha256\"") {
@@ -189,7 +189,7 @@ pub fn write(pairs: &[Pair], now: Time) -> Result<String, StoreError> {
 /// [`ImportError`].
 pub fn read(text: &str) -> Result<Vec<Pair>, ImportError> {
     let (mut reader, mut pairs) = (Reader::open(text.as_bytes())?, Vec::new());
-    while let Some(pair) = reader.next()? {
+    while let Some(pair) = reader.next_pair()? {
         pairs.push(pair);
     }
     Ok(pairs)

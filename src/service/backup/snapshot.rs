@@ -122,7 +122,7 @@ impl RollingSnapshot {
             let mut lines = BufReader::new(File::open(&path).ok()?);
             find(&mut lines, b"audit-head").filter(|line| end(std::slice::from_ref(line)) > store)?;
             let (mut reader, mut head) = (Reader::open(BufReader::new(File::open(&path).ok()?)).ok()?, Vec::new());
-            while let Some(pair) = reader.next().ok()? {
+            while let Some(pair) = reader.next_pair().ok()? {
                 head.extend((pair.0 == b"audit-head").then_some(pair));
             }
             Some(end(&head))
@@ -140,7 +140,7 @@ impl RollingSnapshot {
         let read = tokio::task::spawn_blocking(move || {
             let seen = Seen::<Vec<u8>>::new(None);
             let mut reader = Reader::open(BufReader::new(File::open(path).ok()?)).ok()?;
-            while let Some(pair) = reader.next().ok()? {
+            while let Some(pair) = reader.next_pair().ok()? {
                 seen.lock().ok()?.takes(vec![pair]).ok()?;
             }
             Seen::done(seen).ok().map(|(content, _)| content)

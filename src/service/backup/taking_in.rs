@@ -67,7 +67,7 @@ pub(super) struct Overview {
 /// Reads it once, to its end: the checksum is right.
 pub(super) fn overview(opener: &Opener) -> Result<Overview, ImportError> {
     let (mut reader, mut seen) = (opened(opener)?, Overview::default());
-    while let Some(pair) = reader.next()? {
+    while let Some(pair) = reader.next_pair()? {
         if pair.0.starts_with(b"token/")
             && let Ok(token) = decode::<Token>(&pair.1)
         {
@@ -87,7 +87,7 @@ pub(super) fn overview(opener: &Opener) -> Result<Overview, ImportError> {
 /// How many accounts there are, all of them readable, their secrets too.
 pub(super) fn accounts(opener: &Opener, ring: &KeyRing) -> Result<usize, ImportError> {
     let (mut reader, mut count) = (opened(opener)?, 0);
-    while let Some((key, bytes)) = reader.next()? {
+    while let Some((key, bytes)) = reader.next_pair()? {
         if !key.starts_with(b"account/") {
             continue;
         }
@@ -127,7 +127,7 @@ impl Source for TakingIn {
         while pairs.len() < AT_ONCE
             && let Some(reader) = &mut self.reader
         {
-            match reader.next() {
+            match reader.next_pair() {
                 Ok(Some((key, _))) if is_keyring(&key) || !lasts(&key) => {}
                 Ok(Some(pair)) => pairs.push(pair),
                 Ok(None) => self.reader = None,
